@@ -1,0 +1,220 @@
+//! What names a job, a task, an attempt and a worker.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use ulid::Ulid;
+
+/// Names a job, for ever.
+///
+/// A ULID: 48 bits of the time it was submitted, so that ids sort from old to
+/// new, then 80 random bits, so that a link to a job cannot be guessed.
+/// Written as 26 characters.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(Ulid);
+
+impl JobId {
+    /// An id from the time of submission and 128 random bits, of which 80 are used.
+    #[must_use]
+    pub fn from_parts(submitted_at: crate::Timestamp, random: u128) -> JobId {
+        JobId(Ulid::from_parts(submitted_at.as_millis(), random))
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl FromStr for JobId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ulid::from_string(text).map(JobId).map_err(|_| InvalidId)
+    }
+}
+
+/// Names a task within its job: one node of the sum tree, for one range of columns.
+///
+/// Written `level.node.range`, each counted from 0.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId {
+    /// The level of the sum tree; 0 sums input objects.
+    pub level: u8,
+    /// The node within its level.
+    pub node: u32,
+    /// The range of columns within its node.
+    pub range: u32,
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.level, self.node, self.range)
+    }
+}
+
+impl fmt::Debug for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for TaskId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = text.split('.');
+        let task = TaskId {
+            level: parse_part(parts.next())?,
+            node: parse_part(parts.next())?,
+            range: parse_part(parts.next())?,
+        };
+        parts.next().is_none().then_some(task).ok_or(InvalidId)
+    }
+}
+
+/// Names one execution of a task by one worker.
+///
+/// Written `job/level.node.range/number`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttemptId {
+    /// The job that the task belongs to.
+    pub job: JobId,
+    /// The task that is attempted.
+    pub task: TaskId,
+    /// Which attempt at the task this is, from 1.
+    pub number: u32,
+}
+
+impl fmt::Display for AttemptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.job, self.task, self.number)
+    }
+}
+
+impl fmt::Debug for AttemptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for AttemptId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = text.split('/');
+        let attempt = AttemptId {
+            job: parse_part(parts.next())?,
+            task: parse_part(parts.next())?,
+            number: parse_part(parts.next())?,
+        };
+        parts.next().is_none().then_some(attempt).ok_or(InvalidId)
+    }
+}
+
+/// Names a worker while it lives: a pod's name, or host, process and slot.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WorkerId(Arc<str>);
+
+impl WorkerId {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: Into<Arc<str>>> From<T> for WorkerId {
+    fn from(name: T) -> Self {
+        WorkerId(name.into())
+    }
+}
+
+impl fmt::Display for WorkerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for WorkerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A text that is not an id of the kind that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidId;
+
+impl fmt::Display for InvalidId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a valid id")
+    }
+}
+
+impl std::error::Error for InvalidId {}
+
+fn parse_part<T: FromStr>(part: Option<&str>) -> Result<T, InvalidId> {
+    part.ok_or(InvalidId)?.parse().map_err(|_| InvalidId)
+}
+
+/// Serialises a type as the text it prints.
+macro_rules! serialize_as_text {
+    ($($id:ty),*) => {$(
+        impl Serialize for $id {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $id {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+
+serialize_as_text!(JobId, TaskId, AttemptId);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Timestamp;
+
+    #[test]
+    fn an_attempt_id_reads_back_what_it_prints() {
+        let attempt = AttemptId {
+            job: JobId::from_parts(Timestamp::from_millis(1_700_000_000_000), 42),
+            task: TaskId {
+                level: 2,
+                node: 17,
+                range: 3,
+            },
+            number: 1,
+        };
+        assert_eq!(attempt.to_string().parse(), Ok(attempt));
+    }
+
+    #[test]
+    fn ids_sort_from_old_to_new() {
+        let old = JobId::from_parts(Timestamp::from_millis(1), u128::MAX);
+        let new = JobId::from_parts(Timestamp::from_millis(2), 0);
+        assert!(old < new);
+    }
+
+    #[test]
+    fn a_task_id_with_a_part_too_many_is_refused() {
+        assert_eq!("0.1.2.3".parse::<TaskId>(), Err(InvalidId));
+    }
+}

@@ -1,0 +1,58 @@
+//! What a page first shows, and what then changes it.
+//!
+//! Every event is the whole state of what it names, so it does not matter how
+//! many came before it: a reader that missed some takes the last and is right.
+
+use serde::{Deserialize, Serialize};
+
+use crate::worker::PoolSnapshot;
+use crate::{JobId, JobSnapshot};
+
+/// A server-sent event. Its name is [`LiveEvent::name`], its data the JSON of
+/// what the variant holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LiveEvent {
+    /// Everything at once; the first event of a stream that cannot be resumed.
+    Snapshot(Box<Overview>),
+    /// A job, new or changed.
+    Job(Box<JobSnapshot>),
+    /// A job is gone.
+    JobDeleted(JobId),
+    /// The worker pool has changed.
+    Workers(Box<PoolSnapshot>),
+}
+
+impl LiveEvent {
+    /// The names that events have on the wire.
+    pub const NAMES: [&'static str; 4] = ["snapshot", "job", "job-deleted", "workers"];
+
+    /// The event's name on the wire.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            LiveEvent::Snapshot(_) => "snapshot",
+            LiveEvent::Job(_) => "job",
+            LiveEvent::JobDeleted(_) => "job-deleted",
+            LiveEvent::Workers(_) => "workers",
+        }
+    }
+}
+
+/// What the home page shows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Overview {
+    /// Jobs, newest first; at most as many as a page of the list.
+    pub jobs: Vec<JobSnapshot>,
+    /// The worker pool.
+    pub workers: PoolSnapshot,
+}
+
+/// One page of the list of jobs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct JobPage {
+    /// Newest first.
+    pub jobs: Vec<JobSnapshot>,
+    /// What to pass as `cursor` for the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<JobId>,
+}

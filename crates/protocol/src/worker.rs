@@ -1,0 +1,108 @@
+//! The worker pool as it looks from outside.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AttemptId, Timestamp, WorkerId};
+
+/// The worker pool at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PoolSnapshot {
+    /// What keeps the workers: `embedded`, `process`, `kubernetes` or `external`.
+    pub kind: String,
+    /// How many workers are asked for now.
+    pub desired: u32,
+    /// Set if somebody asked for this number by hand; absent: it follows from the jobs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_hand: Option<u32>,
+    /// How many are able to work.
+    pub ready: u32,
+    /// How many of those execute an attempt now.
+    pub busy: u32,
+    /// The fewest that are kept.
+    pub min_workers: u32,
+    /// The most that are kept.
+    pub max_workers: u32,
+    /// Tasks that are ready and have no live attempt.
+    pub backlog: u64,
+    /// The workers, at most [`SHOWN_WORKERS`] of them, in the order of their names.
+    pub workers: Vec<WorkerSnapshot>,
+    /// Something about the pool that somebody should know, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
+}
+
+/// How many workers a [`PoolSnapshot`] names; more would not be read.
+pub const SHOWN_WORKERS: usize = 64;
+
+/// One worker at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkerSnapshot {
+    /// Who.
+    pub id: WorkerId,
+    /// What it is doing.
+    pub state: WorkerState,
+    /// The machine it runs on, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// Which attempt it executes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<RunningAttempt>,
+    /// How many attempts it has completed.
+    pub completed: u64,
+    /// Memory that its process holds.
+    pub resident_bytes: u64,
+    /// Bytes it reads a second, lately.
+    pub bytes_per_sec: f64,
+    /// What it was told to do wrong on purpose, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub faults: Option<String>,
+    /// Why it is in its state, where that needs saying.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// An attempt that is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunningAttempt {
+    /// Which.
+    pub id: AttemptId,
+    /// Whether another attempt at the task is under way, begun before it.
+    pub speculative: bool,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// How far it is, 0 to 1.
+    pub fraction: f64,
+}
+
+/// What a worker is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkerState {
+    /// It has been asked for and is not there yet.
+    Starting,
+    /// It waits for a task.
+    Idle,
+    /// It executes an attempt.
+    Busy,
+    /// It takes no more tasks.
+    Draining,
+    /// It has failed too often and is given nothing.
+    Aside,
+    /// Nothing has been heard of it for too long.
+    Lost,
+}
+
+impl WorkerState {
+    /// The one word for the state, as it is shown and as it stands in `data-state`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            WorkerState::Starting => "starting",
+            WorkerState::Idle => "idle",
+            WorkerState::Busy => "busy",
+            WorkerState::Draining => "draining",
+            WorkerState::Aside => "aside",
+            WorkerState::Lost => "lost",
+        }
+    }
+}
