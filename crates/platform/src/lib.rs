@@ -1,1 +1,27 @@
-//! Placeholder.
+//! The two parts of the outside world that server and workers share: a queue
+//! and an object store.
+//!
+//! In reading order:
+//!
+//! - [`store`]: the trait [`ObjectStore`] and its guarantees; [`store::local`]
+//!   is a directory.
+//! - [`inputs`]: which store an input's location lies in.
+//! - [`queue`]: the traits [`ServerEnd`] and [`WorkerEnd`] and their
+//!   guarantees; [`queue::embedded`] lives inside the process.
+//!
+//! # Invariants
+//!
+//! - Each trait states its guarantees once, and one conformance suite holds
+//!   every implementation to them ([`store::conformance`],
+//!   [`queue::conformance`]).
+//! - An error's variant is what its caller has to decide on, never which
+//!   implementation it came from.
+//! - Nothing here knows what a partial sum is.
+
+pub mod inputs;
+pub mod queue;
+pub mod store;
+
+pub use inputs::InputStores;
+pub use queue::{QueueError, ServerEnd, WorkerEnd};
+pub use store::{ObjectMeta, ObjectStore, StoreError};

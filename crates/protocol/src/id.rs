@@ -196,11 +196,7 @@ mod tests {
     fn an_attempt_id_reads_back_what_it_prints() {
         let attempt = AttemptId {
             job: JobId::from_parts(Timestamp::from_millis(1_700_000_000_000), 42),
-            task: TaskId {
-                level: 2,
-                node: 17,
-                range: 3,
-            },
+            task: TaskId { level: 2, node: 17, range: 3 },
             number: 1,
         };
         assert_eq!(attempt.to_string().parse(), Ok(attempt));

@@ -152,9 +152,7 @@ impl std::str::FromStr for FanIn {
             "" | "auto" => Ok(FanIn::Auto),
             number => match number.parse() {
                 Ok(fan_in) if fan_in >= 2 => Ok(FanIn::Fixed(fan_in)),
-                _ => Err(format!(
-                    "the fan-in is \"auto\" or a number from 2, not {number:?}"
-                )),
+                _ => Err(format!("the fan-in is \"auto\" or a number from 2, not {number:?}")),
             },
         }
     }
@@ -181,9 +179,7 @@ impl<'de> Deserialize<'de> for FanIn {
             Ok(NumberOrWord::Number(number)) => number.to_string(),
             Ok(NumberOrWord::Word(word)) => word,
             Err(_) => {
-                return Err(serde::de::Error::custom(
-                    "fan_in is \"auto\" or a number from 2",
-                ));
+                return Err(serde::de::Error::custom("fan_in is \"auto\" or a number from 2"));
             }
         };
         text.parse().map_err(serde::de::Error::custom)
@@ -493,10 +489,7 @@ mod tests {
 
     #[test]
     fn fan_in_is_auto_or_a_number_from_two() {
-        assert_eq!(
-            serde_json::from_str::<FanIn>("\"auto\"").unwrap(),
-            FanIn::Auto
-        );
+        assert_eq!(serde_json::from_str::<FanIn>("\"auto\"").unwrap(), FanIn::Auto);
         assert_eq!(serde_json::from_str::<FanIn>("7").unwrap(), FanIn::Fixed(7));
         assert!(serde_json::from_str::<FanIn>("1").is_err());
         assert!(serde_json::from_str::<FanIn>("-3").is_err());
@@ -511,12 +504,7 @@ mod tests {
 
     #[test]
     fn half_done_attempts_count_by_half() {
-        let level = LevelProgress {
-            tasks: 4,
-            completed: 1,
-            partly: 1.5,
-            ..Default::default()
-        };
+        let level = LevelProgress { tasks: 4, completed: 1, partly: 1.5, ..Default::default() };
         assert_eq!(level.complete(), 2.5);
     }
 }

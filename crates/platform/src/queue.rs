@@ -1,0 +1,141 @@
+//! Assignments to the workers, reports back, and words to all: the traits,
+//! their guarantees, and their errors.
+
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+pub mod embedded;
+
+use std::error::Error;
+
+use async_trait::async_trait;
+use protocol::task::{Assignment, Control, Report};
+
+/// The server's end of the queue.
+///
+/// # Guarantees
+///
+/// - **At least once.** What `publish` or a worker's `report` has returned from
+///   is delivered, at least once, whatever process dies in between.
+/// - **In no certain order.** Deliveries mostly come in the order they were
+///   published; a redelivery comes when it comes.
+/// - **Control is best effort.** It reaches the workers that are connected.
+/// - **Cancel safe.** A future dropped before it returned has taken nothing.
+#[async_trait]
+pub trait ServerEnd: Send + Sync + 'static {
+    /// Gives the queue an assignment; returns once the queue answers for it.
+    async fn publish(&self, assignment: &Assignment) -> Result<(), QueueError>;
+
+    /// Waits for the next report.
+    async fn next_report(&self) -> Result<ReportDelivery, QueueError>;
+
+    /// Tells all workers something.
+    async fn control(&self, control: &Control) -> Result<(), QueueError>;
+
+    /// How many assignments and reports wait in the queue.
+    async fn depths(&self) -> Result<Depths, QueueError>;
+
+    /// Takes away every assignment that nobody has taken yet; for a server
+    /// that starts and will publish anew.
+    async fn purge(&self) -> Result<(), QueueError>;
+}
+
+/// A worker's end of the queue.
+///
+/// The guarantees are those of [`ServerEnd`], and two more:
+///
+/// - **One at a time.** A worker end that has an unacknowledged delivery is
+///   given no other.
+/// - **Nothing is lost with a worker.** A delivery that was neither
+///   acknowledged nor returned is delivered again once its worker end is gone,
+///   marked as redelivered.
+#[async_trait]
+pub trait WorkerEnd: Send + Sync + 'static {
+    /// Waits for the next assignment.
+    async fn next_delivery(&self) -> Result<Delivery, QueueError>;
+
+    /// Tells the server something; returns once the queue answers for it.
+    async fn report(&self, report: &Report) -> Result<(), QueueError>;
+
+    /// Waits for the next word of the server to all workers.
+    async fn next_control(&self) -> Result<Control, QueueError>;
+}
+
+/// An assignment in a worker's hands.
+pub struct Delivery {
+    /// What is to be done.
+    pub assignment: Assignment,
+    /// Whether it may have been delivered before.
+    pub redelivered: bool,
+    receipt: Box<dyn Receipt>,
+}
+
+/// A report in the server's hands.
+pub struct ReportDelivery {
+    /// What a worker told.
+    pub report: Report,
+    receipt: Box<dyn Receipt>,
+}
+
+/// What settles one delivery.
+#[async_trait]
+pub trait Receipt: Send + Sync {
+    /// It is done and must not be delivered again.
+    async fn ack(self: Box<Self>) -> Result<(), QueueError>;
+
+    /// It is to be delivered again, to anybody.
+    async fn hand_back(self: Box<Self>) -> Result<(), QueueError>;
+}
+
+impl Delivery {
+    /// For implementations.
+    #[must_use]
+    pub fn new(assignment: Assignment, redelivered: bool, receipt: Box<dyn Receipt>) -> Delivery {
+        Delivery { assignment, redelivered, receipt }
+    }
+
+    /// Settles it: what became of it has been reported.
+    pub async fn ack(self) -> Result<(), QueueError> {
+        self.receipt.ack().await
+    }
+
+    /// Gives it back to the queue, for any worker to take.
+    pub async fn hand_back(self) -> Result<(), QueueError> {
+        self.receipt.hand_back().await
+    }
+}
+
+impl ReportDelivery {
+    /// For implementations.
+    #[must_use]
+    pub fn new(report: Report, receipt: Box<dyn Receipt>) -> ReportDelivery {
+        ReportDelivery { report, receipt }
+    }
+
+    /// Settles it: the server has taken it in.
+    pub async fn ack(self) -> Result<(), QueueError> {
+        self.receipt.ack().await
+    }
+}
+
+/// How much waits in the queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depths {
+    /// Assignments that no worker has taken.
+    pub assignments: u64,
+    /// Reports that the server has not taken.
+    pub reports: u64,
+}
+
+/// Why a queue did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// The queue is gone for good, because the process is ending. Stop.
+    #[error("the queue is closed")]
+    Closed,
+    /// The queue does not answer. It may later.
+    #[error("the queue does not answer")]
+    Unavailable {
+        /// What the system said.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}

@@ -1,0 +1,187 @@
+//! What every queue must do, whatever it is made of.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use protocol::task::{Assignment, Columns, Control, Report, ReportBody, Work};
+use protocol::{AttemptId, JobId, TaskId, Timestamp, WorkerId};
+use tokio::time::timeout;
+
+use super::{ServerEnd, WorkerEnd};
+
+/// How long to wait for what must come.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An implementation under test: one queue, empty, with as many ends as asked for.
+#[async_trait]
+pub trait Subject: Sync {
+    /// The server's end.
+    async fn server_end(&self) -> Arc<dyn ServerEnd>;
+    /// An end for one more worker.
+    async fn worker_end(&self) -> Box<dyn WorkerEnd>;
+}
+
+/// Runs the whole suite. Every part leaves the queue empty.
+///
+/// # Panics
+///
+/// If the queue does not keep one of the guarantees of its traits.
+pub async fn run(subject: &dyn Subject) {
+    assignments_reach_one_worker_each(subject).await;
+    a_worker_has_one_delivery_at_a_time(subject).await;
+    what_is_handed_back_is_delivered_again(subject).await;
+    a_lost_workers_delivery_is_delivered_again(subject).await;
+    reports_reach_the_server(subject).await;
+    control_reaches_every_worker(subject).await;
+    purging_leaves_nothing_to_take(subject).await;
+    a_dropped_wait_takes_nothing(subject).await;
+}
+
+async fn assignments_reach_one_worker_each(subject: &dyn Subject) {
+    const COUNT: u32 = 100;
+    let (server, workers) =
+        (subject.server_end().await, [subject.worker_end().await, subject.worker_end().await]);
+    for node in 0..COUNT {
+        server.publish(&assignment(node)).await.expect("publish");
+    }
+    let mut seen = BTreeSet::new();
+    for turn in 0..COUNT as usize {
+        let delivery = soon(workers[turn % 2].next_delivery()).await.expect("delivery");
+        assert!(!delivery.redelivered);
+        assert!(seen.insert(delivery.assignment.attempt.task.node), "delivered twice");
+        delivery.ack().await.expect("ack");
+    }
+    assert_eq!(seen.len(), COUNT as usize);
+    assert_eq!(server.depths().await.expect("depths").assignments, 0);
+}
+
+async fn a_worker_has_one_delivery_at_a_time(subject: &dyn Subject) {
+    let (server, slow, quick) =
+        (subject.server_end().await, subject.worker_end().await, subject.worker_end().await);
+    server.publish(&assignment(1)).await.expect("publish");
+    let held = soon(slow.next_delivery()).await.expect("delivery");
+    server.publish(&assignment(2)).await.expect("publish");
+    assert!(slow.next_delivery().now_or_never().is_none(), "a second one beside the first");
+    let other = soon(quick.next_delivery()).await.expect("delivery");
+    assert_eq!(other.assignment.attempt.task.node, 2);
+    other.ack().await.expect("ack");
+    held.ack().await.expect("ack");
+}
+
+async fn what_is_handed_back_is_delivered_again(subject: &dyn Subject) {
+    let (server, worker) = (subject.server_end().await, subject.worker_end().await);
+    server.publish(&assignment(1)).await.expect("publish");
+    let first = soon(worker.next_delivery()).await.expect("delivery");
+    let sent = first.assignment.clone();
+    first.hand_back().await.expect("hand back");
+    let second = soon(worker.next_delivery()).await.expect("delivery");
+    assert_eq!(second.assignment, sent);
+    assert!(second.redelivered);
+    second.ack().await.expect("ack");
+}
+
+async fn a_lost_workers_delivery_is_delivered_again(subject: &dyn Subject) {
+    let (server, lost, other) =
+        (subject.server_end().await, subject.worker_end().await, subject.worker_end().await);
+    server.publish(&assignment(1)).await.expect("publish");
+    let taken = soon(lost.next_delivery()).await.expect("delivery");
+    drop(taken);
+    drop(lost);
+    let again = soon(other.next_delivery()).await.expect("delivery");
+    assert!(again.redelivered);
+    again.ack().await.expect("ack");
+}
+
+async fn reports_reach_the_server(subject: &dyn Subject) {
+    const COUNT: u64 = 50;
+    let (server, worker) = (subject.server_end().await, subject.worker_end().await);
+    for resident_bytes in 0..COUNT {
+        worker.report(&report(resident_bytes)).await.expect("report");
+    }
+    // A worker's reports outlive it.
+    drop(worker);
+    for resident_bytes in 0..COUNT {
+        let delivery = soon(server.next_report()).await.expect("report");
+        assert_eq!(delivery.report, report(resident_bytes));
+        delivery.ack().await.expect("ack");
+    }
+}
+
+async fn control_reaches_every_worker(subject: &dyn Subject) {
+    let (server, workers) =
+        (subject.server_end().await, [subject.worker_end().await, subject.worker_end().await]);
+    let words = [Control::RollCall, Control::StopJob { job: job() }];
+    for word in &words {
+        server.control(word).await.expect("control");
+    }
+    for worker in &workers {
+        for word in &words {
+            assert_eq!(soon(worker.next_control()).await.expect("control"), *word);
+        }
+    }
+}
+
+async fn purging_leaves_nothing_to_take(subject: &dyn Subject) {
+    let (server, worker) = (subject.server_end().await, subject.worker_end().await);
+    for node in 0..10 {
+        server.publish(&assignment(node)).await.expect("publish");
+    }
+    let taken = soon(worker.next_delivery()).await.expect("delivery");
+    server.purge().await.expect("purge");
+    taken.ack().await.expect("ack");
+    server.publish(&assignment(77)).await.expect("publish");
+    let next = soon(worker.next_delivery()).await.expect("delivery");
+    assert_eq!(next.assignment.attempt.task.node, 77);
+    next.ack().await.expect("ack");
+}
+
+async fn a_dropped_wait_takes_nothing(subject: &dyn Subject) {
+    let (server, worker) = (subject.server_end().await, subject.worker_end().await);
+    assert!(worker.next_delivery().now_or_never().is_none());
+    assert!(server.next_report().now_or_never().is_none());
+    server.publish(&assignment(1)).await.expect("publish");
+    worker.report(&report(1)).await.expect("report");
+    soon(worker.next_delivery()).await.expect("delivery").ack().await.expect("ack");
+    soon(server.next_report()).await.expect("report").ack().await.expect("ack");
+}
+
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, future).await.expect("this should have come long ago")
+}
+
+fn job() -> JobId {
+    JobId::from_parts(Timestamp::from_millis(1), 1)
+}
+
+fn assignment(node: u32) -> Assignment {
+    Assignment {
+        version: protocol::VERSION,
+        attempt: AttemptId { job: job(), task: TaskId { level: 1, node, range: 0 }, number: 1 },
+        speculative: false,
+        direction: protocol::task::Direction::Forward,
+        resume: false,
+        not_on: None,
+        work: Work::Merge { partial_sums: vec!["a/".to_owned(), "b/".to_owned()] },
+        columns: Columns {
+            segment_columns: 1024,
+            first_segment: 0,
+            end_segment: None,
+            total: Some(10),
+        },
+        statistics: Vec::new(),
+        output: format!("c/{node}/"),
+        heartbeat_ms: 1000,
+    }
+}
+
+fn report(resident_bytes: u64) -> Report {
+    Report {
+        version: protocol::VERSION,
+        worker: WorkerId::from("worker-1"),
+        at: Timestamp::from_millis(5),
+        body: ReportBody::Alive { resident_bytes },
+    }
+}

@@ -1,0 +1,203 @@
+//! A queue inside the process.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use protocol::task::{Assignment, Control, Report};
+use tokio::sync::{Notify, Semaphore, broadcast};
+
+use super::{Delivery, Depths, QueueError, Receipt, ReportDelivery, ServerEnd, WorkerEnd};
+
+/// How many words to all workers a slow worker may fall behind by.
+const CONTROL_CAPACITY: usize = 1024;
+
+/// A queue inside the process. Clones are the same queue.
+///
+/// It falls short of a real one in that it ends with the process: what it holds
+/// is lost then, and with it everybody who could have taken it.
+#[derive(Clone)]
+pub struct EmbeddedQueue {
+    assignments: Arc<Channel<Assignment>>,
+    reports: Arc<Channel<Report>>,
+    control: broadcast::Sender<Control>,
+}
+
+impl Default for EmbeddedQueue {
+    fn default() -> Self {
+        EmbeddedQueue {
+            assignments: Arc::default(),
+            reports: Arc::default(),
+            control: broadcast::channel(CONTROL_CAPACITY).0,
+        }
+    }
+}
+
+impl EmbeddedQueue {
+    /// An empty queue.
+    #[must_use]
+    pub fn new() -> EmbeddedQueue {
+        EmbeddedQueue::default()
+    }
+
+    /// An end for one more worker.
+    #[must_use]
+    pub fn worker_end(&self) -> EmbeddedWorkerEnd {
+        EmbeddedWorkerEnd {
+            queue: self.clone(),
+            prefetch: Arc::new(Semaphore::new(1)),
+            control: tokio::sync::Mutex::new(self.control.subscribe()),
+        }
+    }
+}
+
+#[async_trait]
+impl ServerEnd for EmbeddedQueue {
+    async fn publish(&self, assignment: &Assignment) -> Result<(), QueueError> {
+        self.assignments.push_back(assignment.clone());
+        Ok(())
+    }
+
+    async fn next_report(&self) -> Result<ReportDelivery, QueueError> {
+        let (report, _) = self.reports.take().await;
+        let receipt = EmbeddedReceipt::new(&self.reports, report.clone());
+        Ok(ReportDelivery::new(report, Box::new(receipt)))
+    }
+
+    async fn control(&self, control: &Control) -> Result<(), QueueError> {
+        // An error only says that there is no worker to hear it.
+        let _ = self.control.send(control.clone());
+        Ok(())
+    }
+
+    async fn depths(&self) -> Result<Depths, QueueError> {
+        Ok(Depths { assignments: self.assignments.len(), reports: self.reports.len() })
+    }
+
+    async fn purge(&self) -> Result<(), QueueError> {
+        self.assignments.waiting().clear();
+        Ok(())
+    }
+}
+
+/// One worker's end of an [`EmbeddedQueue`].
+pub struct EmbeddedWorkerEnd {
+    queue: EmbeddedQueue,
+    /// Has a permit while the worker has nothing unacknowledged.
+    prefetch: Arc<Semaphore>,
+    control: tokio::sync::Mutex<broadcast::Receiver<Control>>,
+}
+
+#[async_trait]
+impl WorkerEnd for EmbeddedWorkerEnd {
+    async fn next_delivery(&self) -> Result<Delivery, QueueError> {
+        let permit = self.prefetch.clone().acquire_owned().await.map_err(|_| QueueError::Closed)?;
+        let (assignment, redelivered) = self.queue.assignments.take().await;
+        let mut receipt = EmbeddedReceipt::new(&self.queue.assignments, assignment.clone());
+        receipt.permit = Some(permit);
+        Ok(Delivery::new(assignment, redelivered, Box::new(receipt)))
+    }
+
+    async fn report(&self, report: &Report) -> Result<(), QueueError> {
+        self.queue.reports.push_back(report.clone());
+        Ok(())
+    }
+
+    async fn next_control(&self) -> Result<Control, QueueError> {
+        loop {
+            match self.control.lock().await.recv().await {
+                Ok(control) => return Ok(control),
+                Err(broadcast::error::RecvError::Lagged(missed)) => {
+                    tracing::warn!(missed, "a worker missed words of the server");
+                }
+                Err(broadcast::error::RecvError::Closed) => return Err(QueueError::Closed),
+            }
+        }
+    }
+}
+
+/// Messages in order, each with whether it has been delivered before.
+struct Channel<T> {
+    waiting: Mutex<VecDeque<(T, bool)>>,
+    arrived: Notify,
+}
+
+impl<T> Default for Channel<T> {
+    fn default() -> Self {
+        Channel { waiting: Mutex::default(), arrived: Notify::new() }
+    }
+}
+
+impl<T> Channel<T> {
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<(T, bool)>> {
+        // Nothing that holds the lock can panic half-way through a change.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn len(&self) -> u64 {
+        self.waiting().len() as u64
+    }
+
+    fn push_back(&self, message: T) {
+        self.waiting().push_back((message, false));
+        self.arrived.notify_one();
+    }
+
+    fn give_back(&self, message: T) {
+        self.waiting().push_front((message, true));
+        self.arrived.notify_one();
+    }
+
+    async fn take(&self) -> (T, bool) {
+        loop {
+            // Made before looking, so that nothing can arrive unnoticed in between.
+            let arrived = self.arrived.notified();
+            let (message, more) = {
+                let mut waiting = self.waiting();
+                (waiting.pop_front(), !waiting.is_empty())
+            };
+            if let Some(message) = message {
+                if more {
+                    // One notification may have stood for several messages.
+                    self.arrived.notify_one();
+                }
+                return message;
+            }
+            arrived.await;
+        }
+    }
+}
+
+/// Gives the message back to its channel unless it is acknowledged.
+struct EmbeddedReceipt<T: Send + Sync + 'static> {
+    channel: Arc<Channel<T>>,
+    message: Option<T>,
+    permit: Option<tokio::sync::OwnedSemaphorePermit>,
+}
+
+impl<T: Send + Sync + 'static> EmbeddedReceipt<T> {
+    fn new(channel: &Arc<Channel<T>>, message: T) -> EmbeddedReceipt<T> {
+        EmbeddedReceipt { channel: channel.clone(), message: Some(message), permit: None }
+    }
+}
+
+#[async_trait]
+impl<T: Send + Sync + 'static> Receipt for EmbeddedReceipt<T> {
+    async fn ack(mut self: Box<Self>) -> Result<(), QueueError> {
+        self.message = None;
+        Ok(())
+    }
+
+    async fn hand_back(self: Box<Self>) -> Result<(), QueueError> {
+        // Dropping it does that.
+        Ok(())
+    }
+}
+
+impl<T: Send + Sync + 'static> Drop for EmbeddedReceipt<T> {
+    fn drop(&mut self) {
+        if let Some(message) = self.message.take() {
+            self.channel.give_back(message);
+        }
+    }
+}

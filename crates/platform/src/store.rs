@@ -1,0 +1,162 @@
+//! Objects by key: the trait, its guarantees, and its errors.
+
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+pub mod local;
+
+use std::error::Error;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+
+/// A set of objects, each a key and some bytes.
+///
+/// # Guarantees
+///
+/// - **Keys** are relative paths of UTF-8 text with `/` between their parts; no
+///   part is empty, `.` or `..`, and none holds a control character or `\`.
+/// - **Whole or not at all.** A reader sees an object as one writer wrote it,
+///   from its first byte to its last, or does not see it; also when the writer
+///   dies half-way.
+/// - **Read your writes.** Once a write has returned, every read and every
+///   listing by anybody shows it.
+/// - **First wins.** Of several concurrent [`create`](ObjectStore::create)s of
+///   one key exactly one succeeds.
+/// - **In order.** Listings come in the order of the keys' bytes.
+/// - **Retries are inside.** An implementation retries what may pass by itself
+///   before it answers [`StoreError::Unavailable`].
+#[async_trait]
+pub trait ObjectStore: Send + Sync + 'static {
+    /// The size of an object.
+    async fn head(&self, key: &str) -> Result<ObjectMeta, StoreError>;
+
+    /// Reads `length` bytes from `offset`, fewer where the object ends before,
+    /// none at or beyond its end.
+    ///
+    /// `buffer` is cleared, filled and given back, so that a caller who reads
+    /// range after range allocates once.
+    async fn read(
+        &self,
+        key: &str,
+        offset: u64,
+        length: usize,
+        buffer: Vec<u8>,
+    ) -> Result<Vec<u8>, StoreError>;
+
+    /// Writes an object, replacing what was there.
+    async fn put(&self, key: &str, bytes: Bytes) -> Result<(), StoreError>;
+
+    /// Writes an object unless the key has one already:
+    /// [`StoreError::AlreadyExists`].
+    async fn create(&self, key: &str, bytes: Bytes) -> Result<(), StoreError>;
+
+    /// Begins to write an object piece by piece; it appears, replacing what
+    /// was there, when the upload is finished.
+    async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StoreError>;
+
+    /// Lists the objects whose keys begin with `prefix`, in the order of their keys.
+    fn list<'a>(&'a self, prefix: &str) -> BoxStream<'a, Result<ObjectMeta, StoreError>>;
+
+    /// Deletes an object; one that is not there is as good as deleted.
+    async fn delete(&self, key: &str) -> Result<(), StoreError>;
+
+    /// Deletes every object whose key begins with `prefix`.
+    async fn delete_prefix(&self, prefix: &str) -> Result<(), StoreError>;
+}
+
+/// An object that is being written piece by piece. Dropped unfinished, it
+/// leaves nothing behind that a reader could see.
+#[async_trait]
+pub trait Upload: Send {
+    /// Adds bytes at the end.
+    async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError>;
+
+    /// Makes the object appear.
+    async fn finish(self: Box<Self>) -> Result<(), StoreError>;
+}
+
+/// What is known of an object without reading it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectMeta {
+    /// Its key.
+    pub key: String,
+    /// How many bytes it holds.
+    pub bytes: u64,
+}
+
+/// Why a store did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such object. Look elsewhere.
+    #[error("there is no object {key:?}")]
+    NotFound {
+        /// Which.
+        key: String,
+    },
+    /// The key has an object already. Somebody else was first.
+    #[error("there is an object {key:?} already")]
+    AlreadyExists {
+        /// Which.
+        key: String,
+    },
+    /// No object can have such a key. Ask for another.
+    #[error("{key:?} cannot be the key of an object: {reason}")]
+    InvalidKey {
+        /// Which.
+        key: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// This is not allowed, and asking again will not help. Change the
+    /// permissions or the configuration.
+    #[error("no permission for {key:?}")]
+    Denied {
+        /// Which object, or whose location.
+        key: String,
+        /// What the system said.
+        source: Option<Box<dyn Error + Send + Sync>>,
+    },
+    /// There is no space left. Make some.
+    #[error("no space is left to write {key:?}")]
+    Full {
+        /// Which object was to be written.
+        key: String,
+    },
+    /// The store does not answer or answers with errors. It may later.
+    #[error("the store does not do what it should with {key:?}")]
+    Unavailable {
+        /// Which object, or the prefix of which.
+        key: String,
+        /// What the system said.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl StoreError {
+    /// Whether asking again later may succeed with nothing changed.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, StoreError::Unavailable { .. })
+    }
+}
+
+/// Says what is wrong with a key, if anything is.
+pub fn check_key(key: &str) -> Result<(), StoreError> {
+    let reason = if key.is_empty() {
+        "it is empty"
+    } else if key.chars().any(|c| c.is_control() || c == '\\') {
+        "it holds a control character or a backslash"
+    } else if key.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        "one of its parts is empty, \".\" or \"..\""
+    } else {
+        return Ok(());
+    };
+    Err(StoreError::InvalidKey { key: key.to_owned(), reason })
+}
+
+/// Reads a whole object that is known to be small.
+pub async fn read_all(store: &dyn ObjectStore, key: &str) -> Result<Vec<u8>, StoreError> {
+    let bytes = store.head(key).await?.bytes;
+    store.read(key, 0, usize::try_from(bytes).unwrap_or(usize::MAX), Vec::new()).await
+}

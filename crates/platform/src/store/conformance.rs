@@ -1,0 +1,182 @@
+//! What every [`ObjectStore`] must do, whatever it is made of.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::join_all;
+use futures::stream::TryStreamExt;
+
+use super::{ObjectMeta, ObjectStore, StoreError, read_all};
+
+/// Runs the whole suite on a store that is empty below `prefix`.
+///
+/// # Panics
+///
+/// If the store does not keep one of the guarantees of [`ObjectStore`].
+pub async fn run(store: Arc<dyn ObjectStore>, prefix: &str) {
+    let suite = Suite { store, prefix };
+    suite.what_is_written_is_read_back().await;
+    suite.reads_stop_at_the_end().await;
+    suite.an_absent_object_is_not_found().await;
+    suite.put_replaces().await;
+    suite.the_first_create_wins().await;
+    suite.an_upload_appears_only_when_finished().await;
+    suite.an_empty_upload_is_an_empty_object().await;
+    suite.listings_are_in_order_and_by_prefix().await;
+    suite.deleting_is_idempotent().await;
+    suite.a_prefix_is_deleted_and_nothing_else().await;
+    suite.strange_but_valid_keys_work().await;
+    suite.invalid_keys_are_refused().await;
+}
+
+struct Suite<'a> {
+    store: Arc<dyn ObjectStore>,
+    prefix: &'a str,
+}
+
+impl Suite<'_> {
+    fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    async fn list(&self, name: &str) -> Vec<ObjectMeta> {
+        self.store.list(&self.key(name)).try_collect().await.expect("listing")
+    }
+
+    async fn what_is_written_is_read_back(&self) {
+        let key = self.key("written/a");
+        self.store.put(&key, Bytes::from_static(b"0123456789")).await.expect("put");
+        assert_eq!(self.store.head(&key).await.expect("head").bytes, 10);
+        let middle = self.store.read(&key, 3, 4, Vec::new()).await.expect("read");
+        assert_eq!(middle, b"3456");
+        let reused = self.store.read(&key, 0, 2, middle).await.expect("read");
+        assert_eq!(reused, b"01", "the buffer is cleared before it is filled");
+    }
+
+    async fn reads_stop_at_the_end(&self) {
+        let key = self.key("end");
+        self.store.put(&key, Bytes::from_static(b"0123")).await.expect("put");
+        assert_eq!(self.store.read(&key, 2, 100, Vec::new()).await.expect("read"), b"23");
+        assert_eq!(self.store.read(&key, 4, 100, Vec::new()).await.expect("read"), b"");
+        assert_eq!(self.store.read(&key, 9, 100, Vec::new()).await.expect("read"), b"");
+    }
+
+    async fn an_absent_object_is_not_found(&self) {
+        let key = self.key("absent");
+        let read = self.store.read(&key, 0, 1, Vec::new()).await;
+        assert!(matches!(read, Err(StoreError::NotFound { .. })), "{read:?}");
+        let head = self.store.head(&key).await;
+        assert!(matches!(head, Err(StoreError::NotFound { .. })), "{head:?}");
+        // What is a folder in one store is nothing in another.
+        self.store.put(&self.key("folder/object"), Bytes::new()).await.expect("put");
+        let folder = self.store.head(&self.key("folder")).await;
+        assert!(matches!(folder, Err(StoreError::NotFound { .. })), "{folder:?}");
+    }
+
+    async fn put_replaces(&self) {
+        let key = self.key("replaced");
+        self.store.put(&key, Bytes::from_static(b"a longer first")).await.expect("put");
+        self.store.put(&key, Bytes::from_static(b"second")).await.expect("put");
+        assert_eq!(read_all(&*self.store, &key).await.expect("read"), b"second");
+    }
+
+    async fn the_first_create_wins(&self) {
+        const RIVALS: u8 = 16;
+        let key = self.key("created");
+        let created = join_all((0..RIVALS).map(|rival| {
+            let (store, key) = (self.store.clone(), key.clone());
+            async move { store.create(&key, Bytes::from(vec![rival; 1000])).await }
+        }))
+        .await;
+        let winners: Vec<usize> = (0..created.len()).filter(|&i| created[i].is_ok()).collect();
+        let [winner] = winners[..] else {
+            panic!("exactly one create wins, not {winners:?} of {created:?}");
+        };
+        for loser in created.into_iter().filter_map(Result::err) {
+            assert!(matches!(loser, StoreError::AlreadyExists { .. }), "{loser:?}");
+        }
+        let kept = read_all(&*self.store, &key).await.expect("read");
+        assert_eq!(kept, vec![u8::try_from(winner).expect("a rival"); 1000]);
+    }
+
+    async fn an_upload_appears_only_when_finished(&self) {
+        let key = self.key("uploads/whole");
+        // Larger than the parts that a real store takes.
+        let piece = Bytes::from(vec![7; 3 << 20]);
+        let mut upload = self.store.upload(&key).await.expect("upload");
+        for _ in 0..4 {
+            upload.write(piece.clone()).await.expect("write");
+        }
+        assert!(matches!(self.store.head(&key).await, Err(StoreError::NotFound { .. })));
+        assert_eq!(self.list("uploads/").await, []);
+        upload.finish().await.expect("finish");
+        assert_eq!(self.store.head(&key).await.expect("head").bytes, 12 << 20);
+        let mut dropped = self.store.upload(&self.key("uploads/dropped")).await.expect("upload");
+        dropped.write(piece).await.expect("write");
+        drop(dropped);
+        let names: Vec<String> =
+            self.list("uploads/").await.into_iter().map(|object| object.key).collect();
+        assert_eq!(names, [key]);
+    }
+
+    async fn an_empty_upload_is_an_empty_object(&self) {
+        let key = self.key("uploads-empty/none");
+        self.store.upload(&key).await.expect("upload").finish().await.expect("finish");
+        assert_eq!(self.store.head(&key).await.expect("head").bytes, 0);
+    }
+
+    async fn listings_are_in_order_and_by_prefix(&self) {
+        // A folder's name sorts as it stands in the keys: "a.b/c" before "a/b".
+        let names = ["list/a-b", "list/a.b/c", "list/a/b", "list/a0", "list/b"];
+        for name in names.iter().rev() {
+            self.store.put(&self.key(name), Bytes::from_static(b"x")).await.expect("put");
+        }
+        self.store.put(&self.key("listed"), Bytes::new()).await.expect("put");
+        let listed: Vec<String> =
+            self.list("list/a-").await.into_iter().map(|object| object.key).collect();
+        assert_eq!(listed, [self.key("list/a-b")]);
+        let all = self.list("list/").await;
+        assert!(all.iter().all(|object| object.bytes == 1));
+        let keys: Vec<String> = all.into_iter().map(|object| object.key).collect();
+        assert_eq!(keys, names.map(|name| self.key(name)));
+        assert_eq!(self.list("nothing/").await, []);
+    }
+
+    async fn deleting_is_idempotent(&self) {
+        let key = self.key("deleted/x");
+        self.store.put(&key, Bytes::new()).await.expect("put");
+        self.store.delete(&key).await.expect("delete");
+        self.store.delete(&key).await.expect("delete again");
+        assert_eq!(self.list("deleted/").await, []);
+    }
+
+    async fn a_prefix_is_deleted_and_nothing_else(&self) {
+        for name in ["prefix/a", "prefix/b/c", "prefix-not"] {
+            self.store.put(&self.key(name), Bytes::new()).await.expect("put");
+        }
+        self.store.delete_prefix(&self.key("prefix/")).await.expect("delete");
+        self.store.delete_prefix(&self.key("prefix/")).await.expect("delete again");
+        let left: Vec<String> =
+            self.list("prefix").await.into_iter().map(|object| object.key).collect();
+        assert_eq!(left, [self.key("prefix-not")]);
+    }
+
+    async fn strange_but_valid_keys_work(&self) {
+        for name in ["strange/with space", "strange/ümlaut", "strange/a+b&c=d%20e", "strange/.dot"]
+        {
+            let key = self.key(name);
+            self.store.put(&key, Bytes::from_static(b"x")).await.expect("put");
+            assert_eq!(read_all(&*self.store, &key).await.expect("read"), b"x", "{key}");
+        }
+        assert_eq!(self.list("strange/").await.len(), 4);
+    }
+
+    async fn invalid_keys_are_refused(&self) {
+        for key in ["", "/a", "a/", "a//b", "../a", "a/./b", "a/../../b", "a\0b", "a\\b"] {
+            let refused = self.store.put(key, Bytes::new()).await;
+            assert!(matches!(refused, Err(StoreError::InvalidKey { .. })), "{key:?}: {refused:?}");
+            let refused = self.store.read(key, 0, 1, Vec::new()).await;
+            assert!(matches!(refused, Err(StoreError::InvalidKey { .. })), "{key:?}: {refused:?}");
+        }
+    }
+}

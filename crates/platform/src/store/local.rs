@@ -1,0 +1,388 @@
+//! An object store in a local directory.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt};
+use tempfile::NamedTempFile;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+
+use super::{ObjectMeta, ObjectStore, StoreError, Upload, check_key};
+
+/// Objects that are not whole yet lie here, below the root; no listing shows them.
+const UNFINISHED: &str = ".unfinished";
+/// How many entries of a listing may wait for their reader.
+const LISTING_CAPACITY: usize = 1024;
+
+/// Objects as files below a directory, keys as their paths.
+///
+/// It falls short of a real object store in two ways: files that others change
+/// in place are seen half-changed, and what was written in the last seconds
+/// before the machine loses its power may be gone.
+#[derive(Clone, Debug)]
+pub struct LocalStore {
+    root: PathBuf,
+    read_only: bool,
+}
+
+impl LocalStore {
+    /// The store in `root`, which is created if it is not there.
+    pub fn open(root: impl Into<PathBuf>) -> io::Result<LocalStore> {
+        let root = root.into();
+        fs::create_dir_all(root.join(UNFINISHED))?;
+        Ok(LocalStore { root, read_only: false })
+    }
+
+    /// The files below `root` as objects that can only be read.
+    #[must_use]
+    pub fn read_only(root: impl Into<PathBuf>) -> LocalStore {
+        LocalStore { root: root.into(), read_only: true }
+    }
+
+    /// Where the store's files lie.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn path(&self, key: &str) -> Result<PathBuf, StoreError> {
+        check_key(key)?;
+        Ok(self.root.join(key))
+    }
+
+    /// Where to write an object, and where to keep it until it is whole.
+    fn destination(&self, key: &str) -> Result<Destination, StoreError> {
+        if self.read_only {
+            return Err(StoreError::Denied { key: key.to_owned(), source: None });
+        }
+        Ok(Destination {
+            key: key.to_owned(),
+            path: self.path(key)?,
+            unfinished: self.root.join(UNFINISHED),
+        })
+    }
+}
+
+#[async_trait]
+impl ObjectStore for LocalStore {
+    async fn head(&self, key: &str) -> Result<ObjectMeta, StoreError> {
+        let (path, key) = (self.path(key)?, key.to_owned());
+        blocking(move || {
+            let metadata = fs::metadata(&path).map_err(|error| explain(&key, error))?;
+            if !metadata.is_file() {
+                return Err(StoreError::NotFound { key });
+            }
+            Ok(ObjectMeta { key, bytes: metadata.len() })
+        })
+        .await
+    }
+
+    async fn read(
+        &self,
+        key: &str,
+        offset: u64,
+        length: usize,
+        mut buffer: Vec<u8>,
+    ) -> Result<Vec<u8>, StoreError> {
+        let (path, key) = (self.path(key)?, key.to_owned());
+        blocking(move || {
+            buffer.clear();
+            let mut read = || -> io::Result<()> {
+                let mut file = File::open(&path)?;
+                file.seek(SeekFrom::Start(offset))?;
+                // Without a reservation `read_to_end` grows the buffer by doubling.
+                let rest = file.metadata()?.len().saturating_sub(offset);
+                buffer.reserve_exact(length.min(usize::try_from(rest).unwrap_or(usize::MAX)));
+                file.take(length as u64).read_to_end(&mut buffer)?;
+                Ok(())
+            };
+            read().map_err(|error| explain(&key, error))?;
+            Ok(buffer)
+        })
+        .await
+    }
+
+    async fn put(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
+        let destination = self.destination(key)?;
+        blocking(move || {
+            let file = destination.write(&bytes)?;
+            destination.replace(file)
+        })
+        .await
+    }
+
+    async fn create(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
+        let destination = self.destination(key)?;
+        blocking(move || {
+            if destination.path.exists() {
+                return Err(StoreError::AlreadyExists { key: destination.key });
+            }
+            let file = destination.write(&bytes)?;
+            destination.create(file)
+        })
+        .await
+    }
+
+    async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StoreError> {
+        let destination = self.destination(key)?;
+        blocking(move || {
+            let file = destination.begin()?;
+            Ok(Box::new(LocalUpload { destination, file: Some(file) }) as Box<dyn Upload>)
+        })
+        .await
+    }
+
+    fn list<'a>(&'a self, prefix: &str) -> BoxStream<'a, Result<ObjectMeta, StoreError>> {
+        let (folder, name_prefix) = match prefix.rsplit_once('/') {
+            Some((folder, name)) => (format!("{folder}/"), name.to_owned()),
+            None => (String::new(), prefix.to_owned()),
+        };
+        if !folder.is_empty()
+            && let Err(error) = check_key(folder.trim_end_matches('/'))
+        {
+            return stream::iter([Err(error)]).boxed();
+        }
+        let (tx, rx) = mpsc::channel(LISTING_CAPACITY);
+        let root = self.root.clone();
+        spawn_blocking(move || {
+            let walk = Walk { root: &root, tx: &tx };
+            if let Err(Interrupted::Broken(error)) = walk.folder(&folder, &name_prefix) {
+                let _ = tx.blocking_send(Err(error));
+            }
+        });
+        stream::unfold(rx, |mut rx| async { rx.recv().await.map(|entry| (entry, rx)) }).boxed()
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        let destination = self.destination(key)?;
+        let root = self.root.clone();
+        blocking(move || {
+            match fs::remove_file(&destination.path) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(explain(&destination.key, error)),
+            }
+            remove_empty_parents(&root, &destination.path);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn delete_prefix(&self, prefix: &str) -> Result<(), StoreError> {
+        if let Some(folder) = prefix.strip_suffix('/') {
+            let destination = self.destination(folder)?;
+            let root = self.root.clone();
+            return blocking(move || {
+                match fs::remove_dir_all(&destination.path) {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(explain(&destination.key, error)),
+                }
+                remove_empty_parents(&root, &destination.path);
+                Ok(())
+            })
+            .await;
+        }
+        let mut listing = self.list(prefix);
+        while let Some(object) = listing.next().await {
+            self.delete(&object?.key).await?;
+        }
+        Ok(())
+    }
+}
+
+/// An object that is being written piece by piece into a file of its own.
+struct LocalUpload {
+    destination: Destination,
+    /// Absent only while a write is under way, or after one was interrupted.
+    file: Option<NamedTempFile>,
+}
+
+#[async_trait]
+impl Upload for LocalUpload {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
+        let key = self.destination.key.clone();
+        let Some(mut file) = self.file.take() else {
+            return Err(interrupted(key));
+        };
+        self.file = Some(
+            blocking(move || {
+                file.write_all(&bytes).map_err(|error| explain(&key, error))?;
+                Ok(file)
+            })
+            .await?,
+        );
+        Ok(())
+    }
+
+    async fn finish(self: Box<Self>) -> Result<(), StoreError> {
+        let LocalUpload { destination, file } = *self;
+        let Some(file) = file else {
+            return Err(interrupted(destination.key));
+        };
+        blocking(move || destination.replace(file)).await
+    }
+}
+
+/// A write was cancelled half-way, so what the file holds is unknown.
+fn interrupted(key: String) -> StoreError {
+    StoreError::Unavailable { key, source: "an earlier write was interrupted".into() }
+}
+
+/// Where an object is written.
+struct Destination {
+    key: String,
+    path: PathBuf,
+    unfinished: PathBuf,
+}
+
+impl Destination {
+    fn begin(&self) -> Result<NamedTempFile, StoreError> {
+        NamedTempFile::new_in(&self.unfinished).map_err(|error| explain(&self.key, error))
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result<NamedTempFile, StoreError> {
+        let mut file = self.begin()?;
+        file.write_all(bytes).map_err(|error| explain(&self.key, error))?;
+        Ok(file)
+    }
+
+    fn replace(&self, file: NamedTempFile) -> Result<(), StoreError> {
+        self.persist(file, |file, path| file.persist(path))
+    }
+
+    fn create(&self, file: NamedTempFile) -> Result<(), StoreError> {
+        self.persist(file, |file, path| file.persist_noclobber(path))
+    }
+
+    /// Makes the folders that the object lies in, then puts it there. A folder
+    /// may vanish in between, when somebody deletes its last object, so that
+    /// is done again a few times.
+    fn persist(
+        &self,
+        mut file: NamedTempFile,
+        put: impl Fn(NamedTempFile, &Path) -> Result<File, tempfile::PersistError>,
+    ) -> Result<(), StoreError> {
+        const ROUNDS: usize = 8;
+        let folder = self.path.parent().unwrap_or(&self.path);
+        for round in 1.. {
+            fs::create_dir_all(folder).map_err(|error| explain(&self.key, error))?;
+            match put(file, &self.path) {
+                Ok(_) => break,
+                Err(refused)
+                    if refused.error.kind() == io::ErrorKind::NotFound && round < ROUNDS =>
+                {
+                    file = refused.file;
+                }
+                Err(refused) => return Err(explain(&self.key, refused.error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Visits files in the order of their keys.
+struct Walk<'a> {
+    root: &'a Path,
+    tx: &'a mpsc::Sender<Result<ObjectMeta, StoreError>>,
+}
+
+/// Why a walk did not come to its end.
+enum Interrupted {
+    /// Nobody wants to hear more.
+    Unheard,
+    /// A folder cannot be read.
+    Broken(StoreError),
+}
+
+impl Walk<'_> {
+    /// Visits what lies in `folder` (empty, or ending in `/`) under names that
+    /// begin with `name_prefix`.
+    fn folder(&self, folder: &str, name_prefix: &str) -> Result<(), Interrupted> {
+        let broken = |error| Interrupted::Broken(explain(folder, error));
+        let entries = match fs::read_dir(self.root.join(folder)) {
+            Ok(entries) => entries,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return Ok(());
+            }
+            Err(error) => return Err(broken(error)),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(broken)?;
+            let Ok(mut name) = entry.file_name().into_string() else {
+                continue;
+            };
+            if !name.starts_with(name_prefix) || (folder.is_empty() && name == UNFINISHED) {
+                continue;
+            }
+            // Symbolic links are followed: people link their data into place.
+            let Ok(metadata) = fs::metadata(entry.path()) else {
+                continue;
+            };
+            if metadata.is_dir() {
+                // As it stands in the keys, so that sorting gives the keys' order.
+                name.push('/');
+            }
+            found.push((name, metadata.len()));
+        }
+        found.sort_unstable();
+        for (name, bytes) in found {
+            let key = format!("{folder}{name}");
+            if name.ends_with('/') {
+                self.folder(&key, "")?;
+            } else {
+                self.tx
+                    .blocking_send(Ok(ObjectMeta { key, bytes }))
+                    .map_err(|_| Interrupted::Unheard)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Folders are not objects, so one that holds nothing must not stay.
+fn remove_empty_parents(root: &Path, path: &Path) {
+    for folder in path.ancestors().skip(1).take_while(|folder| *folder != root) {
+        if fs::remove_dir(folder).is_err() {
+            return;
+        }
+    }
+}
+
+/// Turns the system's error into what a caller has to decide on.
+fn explain(key: &str, error: io::Error) -> StoreError {
+    let key = key.to_owned();
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => {
+            StoreError::NotFound { key }
+        }
+        io::ErrorKind::AlreadyExists => StoreError::AlreadyExists { key },
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            StoreError::Denied { key, source: Some(Box::new(error)) }
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full { key },
+        _ => StoreError::Unavailable { key, source: Box::new(error) },
+    }
+}
+
+/// Files are read and written on threads that may wait.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    match spawn_blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(stopped) => {
+            Err(StoreError::Unavailable { key: String::new(), source: Box::new(stopped) })
+        }
+    }
+}
