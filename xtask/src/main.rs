@@ -1,3 +1,42 @@
-//! Placeholder until its first commit.
+//! Chores of the build that cargo has no word for.
+//!
+//! `cargo xtask bundle` makes what the browser downloads, below
+//! `$CARGO_TARGET_DIR/site`, where the server looks for it:
+//!
+//! ```text
+//! site/hash.txt                           js: HASH, wasm: HASH and css: HASH, a line each
+//! site/pkg/distributed-average.HASH.js    what wasm-bindgen made
+//! site/pkg/distributed-average.HASH.wasm  the crate `app`, with its feature `hydrate`
+//! site/pkg/distributed-average.HASH.css   style/*.css in the order of their names
+//! site/pkg/*.br, site/pkg/*.gz            the same, compressed beforehand
+//! ```
+//!
+//! These are the names that Leptos's `HydrationScripts` and `HashedStylesheet`
+//! expect with `hash_files` set and `hash_file` the absolute path of
+//! `hash.txt`. A file never changes under its name, so a browser may keep it
+//! for ever.
 
-fn main() {}
+mod bundle;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "usage: cargo xtask bundle
+
+  bundle   build what the browser downloads, into $CARGO_TARGET_DIR/site";
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
+        ["bundle"] => bundle::bundle(),
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => bail!("{USAGE}"),
+    }
+}

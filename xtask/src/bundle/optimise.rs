@@ -1,0 +1,97 @@
+//! A smaller module by Binaryen's `wasm-opt`, from the npm package `binaryen`.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use super::asset::content_hash;
+use super::paths::Paths;
+
+/// What the compiler uses by default for this target, and all browsers that
+/// can run the rest of the page understand.
+const FEATURES: [&str; 7] = [
+    "--enable-bulk-memory",
+    "--enable-bulk-memory-opt",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];
+
+/// `wasm-opt`, if it can be had.
+pub(crate) struct Optimiser {
+    wasm_opt: Option<PathBuf>,
+    version: String,
+}
+
+impl Optimiser {
+    /// Finds `wasm-opt` in the cache, and installs it there first if need be.
+    ///
+    /// # Errors
+    /// If the lock file cannot be read, or the cache cannot be written. That
+    /// npm is missing or fails is no error: the bundle is then larger.
+    pub(crate) fn find(paths: &Paths) -> Result<Optimiser> {
+        let manifest = paths.checkout().join("xtask/binaryen");
+        let lock = fs::read(manifest.join("package-lock.json")).context("reading the lock file")?;
+        let version = content_hash(&lock);
+        let folder = paths.cache().join(format!("binaryen-{version}"));
+        let wasm_opt = folder.join("node_modules/.bin/wasm-opt");
+        if !wasm_opt.exists() {
+            fs::create_dir_all(&folder)
+                .with_context(|| format!("creating {}", folder.display()))?;
+            for file in ["package.json", "package-lock.json"] {
+                fs::copy(manifest.join(file), folder.join(file))?;
+            }
+            let npm = Command::new("npm")
+                .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+                .args(["--loglevel", "error"])
+                .current_dir(&folder)
+                .status();
+            if !npm.is_ok_and(|status| status.success()) {
+                eprintln!(
+                    "note: npm cannot install wasm-opt here, so the bundle is larger than it \
+                     need be; install Node.js with npm to change that"
+                );
+                return Ok(Optimiser {
+                    wasm_opt: None,
+                    version: "none".to_owned(),
+                });
+            }
+        }
+        Ok(Optimiser {
+            wasm_opt: Some(wasm_opt),
+            version,
+        })
+    }
+
+    /// Changes when the same module would come out otherwise.
+    pub(crate) fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The module `wasm`, smaller; as it is if there is no `wasm-opt`.
+    ///
+    /// # Errors
+    /// If `wasm-opt` does not take the module.
+    pub(crate) fn optimise(&self, wasm: &[u8], paths: &Paths) -> Result<Vec<u8>> {
+        let Some(wasm_opt) = &self.wasm_opt else {
+            return Ok(wasm.to_vec());
+        };
+        let input = paths.module().with_file_name("bound.wasm");
+        let output = paths.module().with_file_name("optimised.wasm");
+        fs::write(&input, wasm).with_context(|| format!("writing {}", input.display()))?;
+        let status = Command::new(wasm_opt)
+            .args(["-Oz", "--strip-debug", "--strip-producers"])
+            .args(FEATURES)
+            .arg(&input)
+            .arg("--output")
+            .arg(&output)
+            .status()
+            .with_context(|| format!("starting {}", wasm_opt.display()))?;
+        ensure!(status.success(), "wasm-opt does not take the module");
+        fs::read(&output).with_context(|| format!("reading {}", output.display()))
+    }
+}
