@@ -433,6 +433,11 @@ pub struct AttemptCounts {
     pub speculative: u64,
     /// Of the speculative ones, how many completed their task first.
     pub speculative_won: u64,
+    /// How long speculative attempts have run, together.
+    pub speculative_ms: u64,
+    /// How much sooner tasks were complete because a speculative attempt took
+    /// part, as estimated from the pace of the first attempt.
+    pub saved_ms: u64,
 }
 
 /// Bytes that a job's attempts have moved.
@@ -460,7 +465,7 @@ pub struct Timings {
     /// When its objects were listed, and Planning began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub planning_at: Option<Timestamp>,
-    /// When its first task was published.
+    /// When its tasks could first be given to workers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub running_at: Option<Timestamp>,
     /// When the total was there.

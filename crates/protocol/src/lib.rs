@@ -11,6 +11,7 @@
 //! - [`job`]: what a user asks for, and what a job looks like from outside.
 //! - [`plan`]: the sum tree that a job is computed by.
 //! - [`task`]: what the server asks of a worker, and what the worker answers.
+//! - [`detail`]: tasks and attempts as they look from outside.
 //! - [`worker`]: the worker pool as it looks from outside.
 //! - [`result`]: what is known about a job's result besides its numbers.
 //! - [`live`]: what a page first shows, and what then changes it.
@@ -24,6 +25,7 @@
 //! - **Units last.** A number says its unit in its name: `lease_ms`,
 //!   `input_bytes`.
 
+pub mod detail;
 pub mod id;
 pub mod job;
 pub mod live;

@@ -14,9 +14,9 @@ use crate::TaskId;
 ///
 /// Columns are cut into segments of `segment_columns`, the last one as short as
 /// it comes out, and a level's nodes into ranges of whole segments, each range
-/// one task. Ranges nest: a level has as many ranges as the level below it, or
-/// a whole multiple, so a task depends on exactly one range of each of its
-/// node's children.
+/// one task. Ranges nest: `range_segments` of a level is that of the level above
+/// it or a whole multiple, so a task depends on exactly one range of each of
+/// its node's children.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// F, how many objects there are.

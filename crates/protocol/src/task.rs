@@ -25,6 +25,10 @@ pub struct Assignment {
     /// A worker that must not take it, because it runs the other attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_on: Option<WorkerId>,
+    /// A machine whose workers must not take it, because one of them runs the
+    /// other attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_on_node: Option<String>,
     /// What to compute.
     pub work: Work,
     /// Which columns of it.
@@ -244,7 +248,7 @@ pub enum StopReason {
     WorkerLeaves,
     /// The attempt's lease had run out.
     LeaseLost,
-    /// The worker runs the other attempt at this task.
+    /// The worker, or its machine, runs the other attempt at this task.
     NotHere,
 }
 

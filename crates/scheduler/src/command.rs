@@ -27,6 +27,9 @@ pub enum Command {
         resume: bool,
         /// The worker that runs the other attempt, which must not take this one.
         not_on: Option<WorkerId>,
+        /// The machine that runs the other attempt, if other machines have
+        /// workers to spare.
+        not_on_node: Option<String>,
         /// C, if it is known.
         columns: Option<u64>,
     },
@@ -46,7 +49,8 @@ pub enum Command {
         /// C.
         columns: u64,
     },
-    /// The job is over: keep its report, stop its attempts, clean up. Nothing answers.
+    /// The job is over: keep its report, stop all its attempts, clean up.
+    /// Nothing answers, and nothing else is asked for the job any more.
     EndJob {
         /// Which.
         job: JobId,
@@ -55,13 +59,16 @@ pub enum Command {
         /// Why it failed, if it did.
         problem: Option<Problem>,
     },
-    /// See to it that there are so many workers; answered by `WorkerJoined`
-    /// and `WorkerLeft` as they come and go.
+    /// See to it that there are so many workers, not counting those told to
+    /// drain; answered by `WorkerJoined` and `WorkerLeft` as they come and go.
+    /// Fewer than before are asked for only once the surplus has been drained,
+    /// so a pool never has to stop a worker itself.
     ScaleWorkers {
         /// How many.
         desired: u32,
     },
-    /// Tell an idle worker to take no more tasks and go; answered by `WorkerLeft`.
+    /// Tell an idle worker to take no more tasks and go; answered by
+    /// `WorkerLeft`. It comes before the `ScaleWorkers` that counts on it.
     DrainWorker {
         /// Who.
         worker: WorkerId,

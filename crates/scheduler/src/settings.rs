@@ -15,6 +15,16 @@ pub struct Settings {
     pub attempts_max: u32,
     /// How many attempts in a row a worker may fail before it is set aside.
     pub worker_failures_max: u32,
+    /// How long a task that failed is left alone before its next attempt;
+    /// four times as long after every further failure.
+    pub retry_delay_ms: u64,
+    /// How long a message may take to a worker and its answer back. So much
+    /// work is published beyond what idle workers can take at once, that they
+    /// need not wait for it; nothing where tasks take much longer anyway.
+    pub look_ahead_ms: u64,
+    /// Whether somebody else starts and stops the workers: none are asked for
+    /// and none are sent away for want of work.
+    pub external_pool: bool,
     /// How many jobs may be past Planning at once; the others wait.
     pub running_jobs_max: u32,
 }
@@ -28,6 +38,9 @@ impl Default for Settings {
             lease_ms: 15_000,
             attempts_max: 4,
             worker_failures_max: 3,
+            retry_delay_ms: 250,
+            look_ahead_ms: 10,
+            external_pool: false,
             running_jobs_max: 16,
         }
     }
