@@ -40,12 +40,7 @@ pub(crate) fn bundle() -> Result<()> {
     let styles = styles(&paths.styles())?;
     let optimiser = Optimiser::find(&paths)?;
 
-    let inputs = [
-        RECIPE.as_bytes(),
-        optimiser.version().as_bytes(),
-        &compiled,
-        styles.as_bytes(),
-    ];
+    let inputs = [RECIPE.as_bytes(), optimiser.version().as_bytes(), &compiled, styles.as_bytes()];
     let stamp = content_hash(&inputs.map(content_hash).concat().into_bytes());
     if fs::read_to_string(paths.stamp()).is_ok_and(|made_from| made_from == stamp) {
         return sizes::report(&fs::read_to_string(paths.sizes())?);

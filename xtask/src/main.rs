@@ -26,12 +26,7 @@ const USAGE: &str = "usage: cargo xtask bundle
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .as_slice()
-    {
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["bundle"] => bundle::bundle(),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

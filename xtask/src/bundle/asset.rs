@@ -28,12 +28,7 @@ pub(crate) struct Compressed {
 impl Asset {
     /// From its bytes; `before` is how many they were before optimisation.
     pub(crate) fn new(extension: &'static str, bytes: Vec<u8>, before: Option<usize>) -> Asset {
-        Asset {
-            hash: content_hash(&bytes),
-            extension,
-            bytes,
-            before,
-        }
+        Asset { hash: content_hash(&bytes), extension, bytes, before }
     }
 
     /// What its name ends with.
@@ -69,10 +64,7 @@ impl Asset {
             file.push(ending);
             fs::write(&file, bytes).with_context(|| format!("writing {}", file.display()))?;
         }
-        Ok(Compressed {
-            brotli: brotli.len(),
-            gzip: gzip.len(),
-        })
+        Ok(Compressed { brotli: brotli.len(), gzip: gzip.len() })
     }
 }
 
@@ -117,9 +109,7 @@ mod tests {
 
     #[test]
     fn compressed_forms_unpack_to_the_same_bytes() {
-        let bytes: Vec<u8> = (0..100_000_u32)
-            .flat_map(|n| (n / 7).to_le_bytes())
-            .collect();
+        let bytes: Vec<u8> = (0..100_000_u32).flat_map(|n| (n / 7).to_le_bytes()).collect();
         let mut unpacked = Vec::new();
         brotli::BrotliDecompress(&mut &brotli_of(&bytes).unwrap()[..], &mut unpacked).unwrap();
         assert!(unpacked == bytes);

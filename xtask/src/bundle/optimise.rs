@@ -55,16 +55,10 @@ impl Optimiser {
                     "note: npm cannot install wasm-opt here, so the bundle is larger than it \
                      need be; install Node.js with npm to change that"
                 );
-                return Ok(Optimiser {
-                    wasm_opt: None,
-                    version: "none".to_owned(),
-                });
+                return Ok(Optimiser { wasm_opt: None, version: "none".to_owned() });
             }
         }
-        Ok(Optimiser {
-            wasm_opt: Some(wasm_opt),
-            version,
-        })
+        Ok(Optimiser { wasm_opt: Some(wasm_opt), version })
     }
 
     /// Changes when the same module would come out otherwise.

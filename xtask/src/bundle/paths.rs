@@ -32,11 +32,7 @@ impl Paths {
             None => PathBuf::from(env::var_os("HOME").context("HOME is not set")?).join(".cache"),
         }
         .join("distributed-average");
-        Ok(Paths {
-            checkout,
-            target,
-            cache,
-        })
+        Ok(Paths { checkout, target, cache })
     }
 
     /// The root of the checkout.

@@ -1,0 +1,38 @@
+# Thin: each target is one or two commands that can be called without make too.
+# What is built and downloaded lies outside the checkout, in the user's cache.
+
+SHELL := /bin/sh
+XDG_CACHE_HOME ?= $(HOME)/.cache
+CARGO_TARGET_DIR ?= $(XDG_CACHE_HOME)/distributed-average/target
+export XDG_CACHE_HOME CARGO_TARGET_DIR
+
+.DEFAULT_GOAL := help
+.PHONY: help run dev test check bundle examples bench clean
+
+help: ## list what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## build all in release and serve on 127.0.0.1:3000; ARGS="--workers 4" and the like
+	@scripts/run $(ARGS)
+
+dev: ## serve, and rebuild and reload on every change
+	@scripts/dev $(ARGS)
+
+test: ## set up what tests need, check formatting and lints, run every test
+	@scripts/test
+
+check: ## check formatting and lints only
+	@scripts/test formatting lints browser-lints
+
+bundle: ## build what the browser downloads, and print how large it is
+	@scripts/require-rust
+	@cargo xtask bundle
+
+examples: ## average two real data sets by a server; SERVER=http://... names one that runs
+	@scripts/examples $(SERVER)
+
+bench: ## measure: the kernels, and whole programs beside NumPy and Dask
+	@scripts/bench
+
+clean: ## remove what was built; downloaded tools stay
+	rm -rf "$(CARGO_TARGET_DIR)"
