@@ -18,20 +18,28 @@
 
 mod bundle;
 
-use anyhow::{Result, bail};
+use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask bundle
 
   bundle   build what the browser downloads, into $CARGO_TARGET_DIR/site";
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+    let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["bundle"] => bundle::bundle(),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())
         }
-        _ => bail!("{USAGE}"),
+        _ => Err(anyhow::anyhow!("{USAGE}")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The chain of causes on one line; a backtrace would say nothing more.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

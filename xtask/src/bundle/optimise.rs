@@ -9,18 +9,6 @@ use anyhow::{Context, Result, ensure};
 use super::asset::content_hash;
 use super::paths::Paths;
 
-/// What the compiler uses by default for this target, and all browsers that
-/// can run the rest of the page understand.
-const FEATURES: [&str; 7] = [
-    "--enable-bulk-memory",
-    "--enable-bulk-memory-opt",
-    "--enable-multivalue",
-    "--enable-mutable-globals",
-    "--enable-nontrapping-float-to-int",
-    "--enable-reference-types",
-    "--enable-sign-ext",
-];
-
 /// `wasm-opt`, if it can be had.
 pub(crate) struct Optimiser {
     wasm_opt: Option<PathBuf>,
@@ -79,7 +67,6 @@ impl Optimiser {
         fs::write(&input, wasm).with_context(|| format!("writing {}", input.display()))?;
         let status = Command::new(wasm_opt)
             .args(["-Oz", "--strip-debug", "--strip-producers"])
-            .args(FEATURES)
             .arg(&input)
             .arg("--output")
             .arg(&output)
