@@ -1,0 +1,35 @@
+import { execFileSync } from "node:child_process";
+import { defineConfig } from "@playwright/test";
+
+/** The browser of this machine; Playwright's own are never downloaded. */
+const chromium =
+  process.env.CHROMIUM ?? execFileSync("../scripts/find-chromium", { encoding: "utf8" }).trim();
+
+export default defineConfig({
+  testDir: "tests",
+  outputDir: "test-results",
+  // Every test has a server of its own, which wants the cores for itself.
+  workers: 1,
+  // A test that passes only now and then has failed.
+  retries: 0,
+  forbidOnly: true,
+  timeout: 60_000,
+  expect: { timeout: 20_000 },
+  reporter: [["list"]],
+  use: {
+    browserName: "chromium",
+    launchOptions: {
+      executablePath: chromium,
+      args: [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+      ],
+    },
+    viewport: { width: 1280, height: 900 },
+    trace: "retain-on-failure",
+  },
+});

@@ -1,0 +1,162 @@
+// The real server, one for each test, on a free port and with a store of its own.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { homedir, tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+/** A job as the JSON API shows it, as far as the tests look. */
+export interface Job {
+  id: string;
+  phase: string;
+  inputs: { objects?: number; columns?: number };
+  progress: { tasks: number; completed: number }[];
+  error?: { type: string; detail: string; object?: string; remedy?: string };
+}
+
+/** What `POST /api/jobs` takes. */
+export interface JobRequest {
+  inputs:
+    | { prefix: string }
+    | { objects: string[] }
+    | { generate: { files: number; count: number; format?: "csv" | "npy"; seed?: number } };
+  name?: string;
+  workers?: number;
+  fan_in?: number | "auto";
+}
+
+const target =
+  process.env.CARGO_TARGET_DIR ??
+  join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "distributed-average/target");
+const program = process.env.DISTRIBUTED_AVERAGE ?? join(target, "debug/distributed-average");
+
+/** How long a server may take to listen, and to stop when it is asked to. */
+const PATIENCE_MS = 20_000;
+
+export class Server {
+  private readonly log: string[] = [];
+
+  private constructor(
+    private readonly process: ChildProcess,
+    /** Where it listens, such as `http://127.0.0.1:34567`. */
+    public url: string,
+    /** The folder of its store. */
+    readonly store: string,
+  ) {}
+
+  /** Starts a server and waits until it listens. */
+  static async start(): Promise<Server> {
+    const store = await mkdtemp(join(tmpdir(), "distributed-average-"));
+    const process = spawn(program, ["serve", "--listen", "127.0.0.1:0", "--store", store], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const server = new Server(process, "", store);
+    const note = (line: string) => {
+      server.log.push(line);
+    };
+    createInterface({ input: process.stderr! }).on("line", note);
+    server.url = await new Promise<string>((resolve, reject) => {
+      const fail = (why: string) =>
+        reject(new Error(`${program} ${why}:\n${server.log.join("\n")}`));
+      const timer = setTimeout(() => fail("does not listen"), PATIENCE_MS);
+      process.once("error", (error) => fail(`cannot be started (${error.message})`));
+      process.once("exit", (code) => fail(`ended with ${code}`));
+      createInterface({ input: process.stdout! }).on("line", (line) => {
+        note(line);
+        const address = /^listening on (http:\/\/127\.0\.0\.1:\d+)/.exec(line)?.[1];
+        if (address) {
+          clearTimeout(timer);
+          resolve(address);
+        }
+      });
+    });
+    return server;
+  }
+
+  /** Stops it as an operator would, and removes its store. */
+  async stop(): Promise<void> {
+    const alive = this.process.exitCode === null && this.process.signalCode === null;
+    if (alive) {
+      const exited = once(this.process, "exit");
+      this.process.kill("SIGTERM");
+      const timer = setTimeout(() => this.process.kill("SIGKILL"), PATIENCE_MS);
+      await exited;
+      clearTimeout(timer);
+    }
+    await rm(this.store, { recursive: true, force: true });
+    if (!alive || this.process.signalCode === "SIGKILL") {
+      throw new Error(`the server died or would not stop:\n${this.log.join("\n")}`);
+    }
+  }
+
+  /** Puts a file into the store. */
+  async upload(key: string, content: string | Uint8Array<ArrayBuffer>): Promise<void> {
+    await this.call("PUT", `/api/files/${key}`, content);
+  }
+
+  /** Submits a job and returns its id. */
+  async submit(request: JobRequest): Promise<string> {
+    const answer = await this.call("POST", "/api/jobs", JSON.stringify(request), {
+      "content-type": "application/json",
+    });
+    return ((await answer.json()) as Job).id;
+  }
+
+  async job(id: string): Promise<Job> {
+    return (await (await this.call("GET", `/api/jobs/${id}`)).json()) as Job;
+  }
+
+  /** The result of a job as a .npy file. */
+  async result(id: string): Promise<Uint8Array> {
+    const answer = await this.call("GET", `/api/jobs/${id}/result?format=npy`);
+    return new Uint8Array(await answer.arrayBuffer());
+  }
+
+  /** Follows a job's events until it is over. */
+  async over(id: string): Promise<Job> {
+    const answer = await this.call("GET", `/api/jobs/${id}/events`);
+    const lines = answer.body!.pipeThrough(new TextDecoderStream());
+    let text = "";
+    for await (const piece of lines) {
+      text += piece;
+      const events = text.split(/\r?\n\r?\n/);
+      text = events.pop()!;
+      for (const event of events) {
+        const name = /^event: ?(.*)$/m.exec(event)?.[1];
+        const data = /^data: ?(.*)$/m.exec(event)?.[1];
+        if (!data) {
+          continue;
+        }
+        const jobs: Job[] =
+          name === "job" ? [JSON.parse(data)] : name === "snapshot" ? JSON.parse(data).jobs : [];
+        const job = jobs.find((job) => job.id === id);
+        if (job && ["done", "failed", "cancelled"].includes(job.phase)) {
+          return job;
+        }
+      }
+    }
+    throw new Error(`the events of job ${id} ended before the job did`);
+  }
+
+  /** The files that were generated for a job, from the folder of the store. */
+  async generated(id: string, extension: string): Promise<Uint8Array[]> {
+    const names = await readdir(this.store, { recursive: true });
+    const files = names.filter((name) => name.includes(id) && name.endsWith(`.${extension}`)).sort();
+    return Promise.all(files.map((name) => readFile(join(this.store, name))));
+  }
+
+  private async call(
+    method: string,
+    path: string,
+    body?: string | Uint8Array<ArrayBuffer>,
+    headers: Record<string, string> = {},
+  ): Promise<Response> {
+    const answer = await fetch(this.url + path, { method, body, headers });
+    if (!answer.ok) {
+      throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+    }
+    return answer;
+  }
+}

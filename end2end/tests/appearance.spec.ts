@@ -1,0 +1,51 @@
+// Every kind of page on a wide screen and on a phone, in light and in dark.
+// The pictures in test-results are for looking at.
+
+import { join } from "node:path";
+import { expectPhase, scrollsSideways } from "../pages.ts";
+import { expect, test } from "../test.ts";
+
+const screens = {
+  wide: { width: 1280, height: 900 },
+  phone: { width: 360, height: 740 },
+};
+
+for (const [screen, viewport] of Object.entries(screens)) {
+  for (const colorScheme of ["light", "dark"] as const) {
+    test.describe(`on a ${screen} screen in ${colorScheme} colours`, () => {
+      test.use({ viewport, colorScheme });
+
+      test("pages fit, and are pictured", async ({ page, server }, info) => {
+        await server.upload("inputs/bad/a_rather_long_name_of_a_file_that_cannot_be_read.csv", "1,2,temperature_2m\n");
+        const done = await server.submit({
+          inputs: { generate: { files: 40, count: 10_000 } },
+          workers: 2,
+          fan_in: 5,
+        });
+        const failed = await server.submit({ inputs: { prefix: "inputs/bad/" } });
+        await Promise.all([server.over(done), server.over(failed)]);
+        const pages = { home: "/", history: "/jobs", done: `/jobs/${done}`, failed: `/jobs/${failed}` };
+        for (const [name, path] of Object.entries(pages)) {
+          await page.goto(path);
+          if (name === "done" || name === "failed") {
+            await expectPhase(page, name);
+          } else {
+            await expect(page.locator(".connection")).toHaveAttribute("data-state", "live");
+          }
+          expect(await scrollsSideways(page), `${name} can be moved sideways`).toBe(false);
+          const path_ = join(info.project.outputDir, "pictures", `${name}-${screen}-${colorScheme}.png`);
+          await page.screenshot({ path: path_, fullPage: true });
+        }
+      });
+    });
+  }
+}
+
+test("the colours follow the system's wish", async ({ page }) => {
+  const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  await page.emulateMedia({ colorScheme: "light" });
+  await page.goto("/");
+  const light = await background();
+  await page.emulateMedia({ colorScheme: "dark" });
+  expect(await background()).not.toBe(light);
+});

@@ -1,0 +1,74 @@
+// The main job: submitted by the form, and its result taken away.
+
+import { readFile } from "node:fs/promises";
+import { differences, exactMeans, parseNpy, parseText } from "../exact.ts";
+import { expectPhase, fillIn, start, submit } from "../pages.ts";
+import { expect, test, withAndWithoutJavaScript } from "../test.ts";
+
+withAndWithoutJavaScript((javaScriptEnabled) => {
+  test("a job is submitted by the form, and its .npy is exact bit for bit", async ({ page, server }) => {
+    const id = await submit(page, { files: "40", count: "10000", workers: "2", fan_in: "5" });
+    if (!javaScriptEnabled) {
+      await server.over(id);
+      await page.reload();
+    }
+    await expectPhase(page, "done");
+
+    const rows = (await server.generated(id, "csv")).map(parseText);
+    expect(rows.map((row) => row.length)).toEqual(Array(40).fill(10_000));
+    const expected = exactMeans(rows);
+
+    const downloading = page.waitForEvent("download");
+    await page.getByRole("link", { name: ".npy" }).click();
+    const npy = parseNpy(await readFile(await (await downloading).path()));
+    expect(npy.shape).toEqual([10_000]);
+    expect(differences(npy.values, expected)).toEqual([]);
+
+    // Digit by digit, none left out: JavaScript prints the shortest text, too.
+    const first = await page.locator(".first-numbers code").allInnerTexts();
+    expect(first.length).toBeGreaterThan(0);
+    expect(first.map(Number)).toEqual(Array.from(expected.subarray(0, first.length)));
+    expect(first).toEqual(Array.from(expected.subarray(0, first.length), String));
+  });
+
+  test("a field that cannot be read is named, and what was typed stays", async ({ page }) => {
+    await fillIn(page, { files: "forty", count: "123", name: "forty files" });
+    await start(page);
+    const field = page.locator('[data-field="files"]');
+    await expect(field).toContainText("“forty” is not one");
+    await expect(page.locator('input[name="form[files]"]')).toHaveValue("forty");
+    await expect(page.locator('input[name="form[count]"]')).toHaveValue("123");
+    await expect(page.locator('input[name="form[name]"]')).toHaveValue("forty files");
+    expect(new URL(page.url()).pathname).toBe("/");
+  });
+
+  test("files of the store keep their shape, and a small result is shown whole", async ({ page, server }) => {
+    const rows = Array.from({ length: 7 }, (_, file) =>
+      Array.from({ length: 6 }, (_, column) => (file + 1) / (column + 3)),
+    );
+    for (const [file, row] of rows.entries()) {
+      await server.upload(`inputs/small/${file}.npy`, npyFile(row, [2, 3]));
+    }
+    const id = await submit(page, { source: "prefix", prefix: "inputs/small/", fan_in: "auto" });
+    await server.over(id);
+    await page.reload();
+    await expectPhase(page, "done");
+    const npy = parseNpy(await server.result(id));
+    expect(npy.shape).toEqual([2, 3]);
+    expect(differences(npy.values, exactMeans(rows))).toEqual([]);
+    await expect(page.locator(".first-numbers li")).toHaveCount(6);
+  });
+});
+
+/** A .npy file of doubles. */
+function npyFile(values: number[], shape: number[]): Uint8Array<ArrayBuffer> {
+  const header = `{'descr': '<f8', 'fortran_order': False, 'shape': (${shape.join(", ")}), }`;
+  const padded = header.padEnd(64 * Math.ceil((header.length + 11) / 64) - 11) + "\n";
+  const bytes = new Uint8Array(10 + padded.length + 8 * values.length);
+  const view = new DataView(bytes.buffer);
+  bytes.set([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0]);
+  view.setUint16(8, padded.length, true);
+  bytes.set(new TextEncoder().encode(padded), 10);
+  values.forEach((value, i) => view.setFloat64(10 + padded.length + 8 * i, value, true));
+  return bytes;
+}
