@@ -1,0 +1,200 @@
+//! All that a page asks the server, as server functions.
+//!
+//! They lie under `/app`, so that they never meet the JSON API under `/api`.
+
+use std::fmt;
+
+use leptos::prelude::*;
+use leptos::server_fn::codec::GetUrl;
+use leptos::server_fn::codec::JsonEncoding;
+use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
+use protocol::live::{JobPage, Overview};
+use protocol::problem::ProblemKind;
+use protocol::{JobId, JobSnapshot, Problem, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::form::JobForm;
+
+/// A problem as a server function answers it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Refusal(pub Problem);
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Refusal(problem)
+    }
+}
+
+impl FromServerFnError for Refusal {
+    type Encoder = JsonEncoding;
+
+    fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
+        let problem = match error {
+            ServerFnErrorErr::Request(detail) => {
+                Problem::new(ProblemKind::Unavailable, detail).remedy("Try again in a moment.")
+            }
+            other => Problem::new(ProblemKind::Internal, other.to_string()),
+        };
+        Refusal(problem)
+    }
+}
+
+/// Something, and when the server looked at it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AsOf<T> {
+    /// By the server's clock.
+    pub at: Timestamp,
+    /// What it saw.
+    pub value: T,
+}
+
+/// How many jobs one page of the history shows.
+pub const HISTORY_JOBS: usize = 50;
+
+/// What the home page shows.
+#[server(name = ReadOverview, prefix = "/app", endpoint = "overview", input = GetUrl)]
+pub async fn overview() -> Result<AsOf<Overview>, Refusal> {
+    let mut value = crate::backend::backend().overview().await;
+    value.jobs.iter_mut().for_each(strip_for_list);
+    Ok(AsOf { at: crate::backend::now(), value })
+}
+
+/// A page of the history: the jobs older than `before`.
+#[server(prefix = "/app", endpoint = "jobs", input = GetUrl)]
+pub async fn jobs(
+    /// The last job of the page before.
+    before: Option<JobId>,
+) -> Result<AsOf<JobPage>, Refusal> {
+    let mut value = crate::backend::backend().jobs(before, HISTORY_JOBS).await;
+    value.jobs.iter_mut().for_each(strip_for_list);
+    Ok(AsOf { at: crate::backend::now(), value })
+}
+
+/// One job, by the text that stands for it in a link.
+#[server(prefix = "/app", endpoint = "job", input = GetUrl)]
+pub async fn job(
+    /// As it stands in the link.
+    id: String,
+) -> Result<AsOf<JobSnapshot>, Refusal> {
+    let found = match id.parse() {
+        Ok(id) => crate::backend::backend().job(id).await,
+        Err(_) => Err(no_such_job(&id)),
+    };
+    match found {
+        Ok(value) => Ok(AsOf { at: crate::backend::now(), value }),
+        Err(problem) => {
+            crate::backend::answer_with_status(problem.status);
+            Err(problem.into())
+        }
+    }
+}
+
+/// Submits a job and goes to its page.
+///
+/// Without JavaScript a refusal goes back to the form with all that was typed.
+#[server(prefix = "/app", endpoint = "submit")]
+pub async fn submit(
+    /// What was typed.
+    form: JobForm,
+) -> Result<(), Refusal> {
+    let submitted = match form.request() {
+        Ok(request) => crate::backend::backend().submit(request).await,
+        Err(problem) => Err(problem),
+    };
+    match submitted {
+        Ok(id) => {
+            leptos_axum::redirect(&job_path(id));
+            Ok(())
+        }
+        Err(problem) if crate::backend::wants_page() => {
+            leptos_axum::redirect(&form.home_path_with(&problem));
+            Ok(())
+        }
+        Err(problem) => Err(problem.into()),
+    }
+}
+
+/// Cancels a job that is not over.
+#[server(prefix = "/app", endpoint = "cancel")]
+pub async fn cancel(
+    /// Which.
+    id: JobId,
+) -> Result<(), Refusal> {
+    crate::backend::backend().cancel(id).await?;
+    leptos_axum::redirect(&job_path(id));
+    Ok(())
+}
+
+/// Deletes a job that is over, and goes home.
+#[server(prefix = "/app", endpoint = "delete")]
+pub async fn delete(
+    /// Which.
+    id: JobId,
+) -> Result<(), Refusal> {
+    crate::backend::backend().delete(id).await?;
+    leptos_axum::redirect("/");
+    Ok(())
+}
+
+/// Submits a job's request again, and goes to the new job's page.
+#[server(prefix = "/app", endpoint = "rerun")]
+pub async fn rerun(
+    /// Which.
+    id: JobId,
+) -> Result<(), Refusal> {
+    let again = crate::backend::backend().rerun(id).await?;
+    leptos_axum::redirect(&job_path(again));
+    Ok(())
+}
+
+/// Asks for a number of workers by hand, or with `auto` lets it follow from
+/// the jobs again.
+#[server(prefix = "/app", endpoint = "workers")]
+pub async fn set_desired_workers(
+    /// A number, or `auto`.
+    desired: String,
+) -> Result<(), Refusal> {
+    let by_hand = match desired.trim() {
+        "auto" => None,
+        number => Some(number.parse().map_err(|_| {
+            Problem::new(
+                ProblemKind::InvalidRequest,
+                format!("The number of workers is a whole number, not {number:?}."),
+            )
+            .field("desired")
+        })?),
+    };
+    crate::backend::backend().set_desired_workers(by_hand).await?;
+    Ok(())
+}
+
+/// Where the page of a job is.
+#[must_use]
+pub fn job_path(id: JobId) -> String {
+    format!("/jobs/{id}")
+}
+
+/// What is said of a link that leads to no job.
+#[must_use]
+pub fn no_such_job(id: &str) -> Problem {
+    Problem::new(ProblemKind::NotFound, format!("There is no job {id}."))
+        .remedy("Check the link; the job may also have been deleted.")
+}
+
+/// Takes from a snapshot what a list does not show and what would be most of
+/// its bytes.
+#[cfg(feature = "ssr")]
+fn strip_for_list(job: &mut JobSnapshot) {
+    if let Some(result) = &mut job.result {
+        result.plot = Vec::new();
+        result.image = None;
+        result.first = Vec::new();
+    }
+}

@@ -1,0 +1,53 @@
+//! What became of a job's attempts.
+
+use leptos::prelude::*;
+use protocol::JobSnapshot;
+use protocol::job::AttemptCounts;
+
+use super::figure::Figure;
+use crate::format::count;
+
+/// What became of a job's attempts, in numbers.
+#[component]
+pub fn AttemptFigures(
+    /// The job.
+    job: RwSignal<JobSnapshot>,
+) -> impl IntoView {
+    let attempts = Memo::new(move |_| job.with(|job| job.attempts));
+    let counted = move |figure: fn(&AttemptCounts) -> u64| {
+        Signal::derive(move || count(attempts.with(figure)))
+    };
+    view! {
+        <section class="card" aria-labelledby="attempts-heading">
+            <header class="card-header">
+                <h2 id="attempts-heading">"Attempts"</h2>
+            </header>
+            <dl class="figures">
+                <Figure label="Started" value=counted(|attempts| attempts.started) />
+                <Figure label="Running" value=counted(|attempts| attempts.running) />
+                <Figure label="Completed" value=counted(|attempts| attempts.completed) />
+                <Figure label="Failed" value=counted(|attempts| attempts.failed) />
+                <Figure
+                    label="Lost"
+                    hint="Their worker was not heard of for too long"
+                    value=counted(|attempts| attempts.lost)
+                />
+                <Figure
+                    label="Superseded"
+                    hint="Another attempt completed their task"
+                    value=counted(|attempts| attempts.superseded)
+                />
+                <Figure
+                    label="Speculative"
+                    hint="Begun beside a straggler"
+                    value=counted(|attempts| attempts.speculative)
+                />
+                <Figure
+                    label="Speculative, first to end"
+                    hint="Completed their task before the straggler did"
+                    value=counted(|attempts| attempts.speculative_won)
+                />
+            </dl>
+        </section>
+    }
+}

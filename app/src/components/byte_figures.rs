@@ -1,0 +1,51 @@
+//! The bytes that a job has moved.
+
+use leptos::prelude::*;
+use protocol::JobSnapshot;
+use protocol::job::ByteCounts;
+
+use super::figure::Figure;
+use crate::format::bytes;
+
+/// The bytes that a job's attempts have read and written.
+#[component]
+pub fn ByteFigures(
+    /// The job.
+    job: RwSignal<JobSnapshot>,
+) -> impl IntoView {
+    let moved = Memo::new(move |_| job.with(|job| job.bytes));
+    let counted =
+        move |figure: fn(&ByteCounts) -> u64| Signal::derive(move || bytes(moved.with(figure)));
+    let inputs = Signal::derive(move || {
+        job.with(|job| job.inputs.bytes.map_or_else(|| "not known yet".to_owned(), bytes))
+    });
+    view! {
+        <section class="card" aria-labelledby="bytes-heading">
+            <header class="card-header">
+                <h2 id="bytes-heading">"Data moved"</h2>
+            </header>
+            <dl class="figures">
+                <Figure label="Size of the inputs" value=inputs />
+                <Figure label="Read from inputs" value=counted(|moved| moved.input_read) />
+                <Figure
+                    label="Partial sums written"
+                    value=counted(|moved| moved.written)
+                />
+                <Figure
+                    label="Partial sums read back"
+                    value=counted(|moved| moved.partial_read)
+                />
+                <Figure
+                    label="Read twice"
+                    hint="Read before by another attempt at the same task"
+                    value=counted(|moved| moved.read_twice)
+                />
+                <Figure
+                    label="Not computed again"
+                    hint="Finished segments that a later attempt found"
+                    value=counted(|moved| moved.reused)
+                />
+            </dl>
+        </section>
+    }
+}

@@ -1,0 +1,38 @@
+//! The first numbers of a result.
+
+use leptos::prelude::*;
+use protocol::result::ResultSummary;
+
+use crate::format::count;
+
+/// The first numbers of a result, each with all its digits: the shortest text
+/// that reads back as the same number.
+#[component]
+pub fn FirstNumbers(
+    /// The result.
+    result: ResultSummary,
+) -> impl IntoView {
+    let shown = result.first.len() as u64;
+    let heading = if shown < result.columns {
+        format!("The first {} of {}", count(shown), count(result.columns))
+    } else {
+        "All numbers".to_owned()
+    };
+    let rows = (0..)
+        .zip(result.first)
+        .map(|(index, number)| {
+            view! {
+                <li>
+                    <span class="index">{count(index)}</span>
+                    <code>{number}</code>
+                </li>
+            }
+        })
+        .collect_view();
+    view! {
+        <h3>{heading}</h3>
+        <ol class="first-numbers" start="0">
+            {rows}
+        </ol>
+    }
+}

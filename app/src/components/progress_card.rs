@@ -1,0 +1,96 @@
+//! How far a job is.
+
+use leptos::prelude::*;
+use protocol::{JobSnapshot, Phase};
+
+use super::sum_tree::SumTree;
+use crate::format::{bytes, count, duration, percent, rate};
+
+/// How far a job is: the whole as a bar, its rate and what remains, and the
+/// sum tree level by level.
+#[component]
+pub fn ProgressCard(
+    /// The job.
+    job: RwSignal<JobSnapshot>,
+    /// Where it is.
+    phase: Memo<Phase>,
+) -> impl IntoView {
+    let plan = Memo::new(move |_| job.with(|job| job.plan.clone()));
+    let tree = move || match plan.get() {
+        Some(plan) => view! { <SumTree job plan /> }.into_any(),
+        None => view! {
+            <p class="empty">{move || job.with(|job| before_plan(job, phase.get()))}</p>
+        }
+        .into_any(),
+    };
+    view! {
+        <section class="card progress-card" aria-labelledby="progress-heading">
+            <header class="card-header">
+                <h2 id="progress-heading">"Progress"</h2>
+                <span class="progress-percent">{move || job.with(|job| percent(whole(job)))}</span>
+                <span class="progress-pace">{move || job.with(pace)}</span>
+            </header>
+            <progress
+                class="whole"
+                max="1"
+                value=move || format!("{:.4}", job.with(whole))
+                aria-label="Part of the job that is done"
+                data-state=move || phase.get().word()
+            ></progress>
+            {tree}
+        </section>
+    }
+}
+
+/// The part of the job that is done; while test data is generated, of that.
+fn whole(job: &JobSnapshot) -> f64 {
+    match (job.phase, job.generated) {
+        (Phase::Listing, Some(generated)) if generated.total > 0 => {
+            generated.done as f64 / generated.total as f64
+        }
+        _ => job.fraction(),
+    }
+}
+
+/// How fast the job is and how long it will take; once it is over, how fast
+/// it was.
+fn pace(job: &JobSnapshot) -> String {
+    if job.phase.is_over() {
+        let ran_ms = job
+            .timings
+            .running_at
+            .zip(job.timings.ended_at)
+            .map_or(0, |(start, end)| end.millis_since(start));
+        let read = job.bytes.input_read;
+        return match (ran_ms, read) {
+            (0, _) | (_, 0) => String::new(),
+            _ => format!(
+                "{} in {}, {}",
+                bytes(read),
+                duration(ran_ms),
+                rate(read as f64 / ran_ms as f64 * 1000.0)
+            ),
+        };
+    }
+    let rate = (job.bytes_per_sec > 0.0).then(|| rate(job.bytes_per_sec));
+    let remaining = job.remaining_ms.map(|ms| format!("about {} left", duration(ms)));
+    [rate, remaining].into_iter().flatten().collect::<Vec<_>>().join(" · ")
+}
+
+/// What is said while there is no sum tree yet.
+fn before_plan(job: &JobSnapshot, phase: Phase) -> String {
+    match (phase, job.generated) {
+        (Phase::Listing, Some(generated)) => format!(
+            "Generating test data: {} of {} files.",
+            count(generated.done),
+            count(generated.total)
+        ),
+        (Phase::Listing, None) => "Finding the files.".to_owned(),
+        (Phase::Failed | Phase::Cancelled, _) => {
+            "The job ended before its sum tree was laid out.".to_owned()
+        }
+        (Phase::Planning | Phase::Running | Phase::Finishing | Phase::Done, _) => {
+            "Laying out the sum tree, or waiting for a turn.".to_owned()
+        }
+    }
+}

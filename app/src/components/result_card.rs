@@ -1,0 +1,89 @@
+//! The result of a job.
+
+use leptos::prelude::*;
+use protocol::JobId;
+use protocol::result::ResultSummary;
+
+use super::first_numbers::FirstNumbers;
+use super::icon::{DOWNLOAD, Drawn};
+use super::result_image::ResultImage;
+use super::result_plot::ResultPlot;
+use crate::format::{count, many};
+
+/// The result of a job: as a picture, in numbers, and to take away.
+#[component]
+pub fn ResultCard(
+    /// Whose.
+    id: JobId,
+    /// What is known about it.
+    result: ResultSummary,
+) -> impl IntoView {
+    let download = |format: &'static str, words: &'static str| {
+        view! {
+            // Not a page of the app: the router must let the browser go there.
+            <a
+                class="button"
+                rel="external"
+                download=""
+                href=format!("/api/jobs/{id}/result?format={format}")
+            >
+                <Drawn icon=DOWNLOAD />
+                {words}
+            </a>
+        }
+    };
+    let what = format!(
+        "{} of {}",
+        many(result.columns, "mean", "means"),
+        many(result.objects, "number", "numbers")
+    );
+    let image =
+        result.image.clone().map(|image| view! { <ResultImage image result=result.clone() /> });
+    view! {
+        <section class="card result" aria-labelledby="result-heading">
+            <header class="card-header">
+                <h2 id="result-heading">"Result"</h2>
+                <span class="hint">{what}</span>
+                <div class="downloads">
+                    {download("npy", ".npy")} {download("csv", ".csv")} {download("json", ".json")}
+                </div>
+            </header>
+            {image}
+            <ResultPlot result=result.clone() />
+            <ResultFigures result=result.clone() />
+            <FirstNumbers result />
+        </section>
+    }
+}
+
+#[component]
+fn ResultFigures(result: ResultSummary) -> impl IntoView {
+    let figure = |label: &'static str, value: Option<String>| {
+        value.map(|value| {
+            view! {
+                <div class="figure">
+                    <dt>{label}</dt>
+                    <dd class="number">{value}</dd>
+                </div>
+            }
+        })
+    };
+    let some = |number: u64| (number > 0).then(|| count(number));
+    let statistics = (!result.statistics.is_empty()).then(|| {
+        let words: Vec<String> = result
+            .statistics
+            .iter()
+            .map(|statistic| format!("{statistic:?}").to_lowercase())
+            .collect();
+        words.join(", ")
+    });
+    view! {
+        <dl class="figures result-figures">
+            {figure("Least mean", result.min)}
+            {figure("Greatest mean", result.max)}
+            {figure("Indices that are NaN", some(result.nan_columns))}
+            {figure("Indices that are infinite", some(result.infinite_columns))}
+            {figure("Also computed", statistics)}
+        </dl>
+    }
+}

@@ -1,0 +1,76 @@
+//! The course of a result.
+
+use leptos::prelude::*;
+use protocol::result::ResultSummary;
+
+use crate::format::count;
+use crate::picture::axis::{Mark, Span, index_marks, value_marks};
+use crate::picture::curve::{Curve, SIDE, curve};
+
+/// About how many marks an axis has.
+const VALUE_MARKS: u32 = 5;
+const INDEX_MARKS: u64 = 6;
+
+/// The course of a result over its indices: a line, or where many indices
+/// share a pixel, the range that they cover. Marks are text beside the
+/// drawing, so that they keep their size when it is stretched.
+#[component]
+pub fn ResultPlot(
+    /// The result.
+    result: ResultSummary,
+) -> impl IntoView {
+    let values = result.plot.iter().flat_map(|point| [point.min, point.max]);
+    let span = Span::around(values)?;
+    let Curve { envelope, line } = curve(&result.plot, span);
+    let value_marks = value_marks(span, VALUE_MARKS);
+    let index_marks = index_marks(result.columns, INDEX_MARKS);
+    let is_envelope = result.columns > result.plot.len() as u64;
+    let grid = grid(&value_marks);
+    let label = format!(
+        "The mean at each of {} indices, from {} to {}",
+        count(result.columns),
+        result.min.unwrap_or_default(),
+        result.max.unwrap_or_default()
+    );
+    let side = SIDE.to_string();
+    Some(view! {
+        <figure class="plot">
+            <div class="plot-values" aria-hidden="true">
+                {value_marks.into_iter().map(|mark| view! {
+                    <span style:bottom=percent(mark.position)>{mark.label}</span>
+                }).collect_view()}
+            </div>
+            <svg
+                class="plot-area"
+                viewBox=format!("0 0 {side} {side}")
+                preserveAspectRatio="none"
+                role="img"
+                aria-label=label
+            >
+                <path class="plot-grid" d=grid />
+                {is_envelope.then(|| view! { <path class="plot-envelope" d=envelope /> })}
+                <path class="plot-line" d=line data-envelope=is_envelope.to_string() />
+            </svg>
+            <div class="plot-indices" aria-hidden="true">
+                {index_marks.into_iter().map(|mark| view! {
+                    <span style:left=percent(mark.position)>{mark.label}</span>
+                }).collect_view()}
+            </div>
+            <figcaption>
+                <span>"index"</span>
+                {is_envelope.then_some(
+                    view! { <span class="hint">"the band is the range of neighbouring indices"</span> },
+                )}
+            </figcaption>
+        </figure>
+    })
+}
+
+/// A line across the plot at each mark.
+fn grid(marks: &[Mark]) -> String {
+    marks.iter().map(|mark| format!("M0 {:.1}H{SIDE}", (1.0 - mark.position) * SIDE)).collect()
+}
+
+fn percent(position: f64) -> String {
+    format!("{:.2}%", position * 100.0)
+}

@@ -1,0 +1,87 @@
+//! The HTML document, the routes, and how a browser takes over.
+
+use leptos::prelude::*;
+use leptos_meta::{HashedStylesheet, MetaTags, Title, provide_meta_context};
+use leptos_router::SsrMode;
+use leptos_router::components::{FlatRoutes, Route, Router};
+use leptos_router::path;
+
+use crate::components::site_header::SiteHeader;
+use crate::pages::history::HistoryPage;
+use crate::pages::home::HomePage;
+use crate::pages::job::JobPage;
+use crate::pages::not_found::NotFoundPage;
+
+/// What has to run before anything is drawn: says that scripts run at all, and
+/// takes the colours that were chosen last time.
+const BEFORE_FIRST_PAINT: &str = "document.documentElement.dataset.script='';\
+    try{const t=localStorage.getItem('theme');\
+    if(t)document.documentElement.dataset.theme=t}catch{}";
+
+/// The program's sign, a sum tree: three bars that become two, that become one.
+const FAVICON: &str = "data:image/svg+xml,\
+    %3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E\
+    %3Crect width='32' height='32' rx='8' fill='%230b6e75'/%3E\
+    %3Cg fill='%23fff'%3E\
+    %3Crect x='6' y='7' width='5' height='5' rx='1'/%3E\
+    %3Crect x='13.5' y='7' width='5' height='5' rx='1'/%3E\
+    %3Crect x='21' y='7' width='5' height='5' rx='1'/%3E\
+    %3Crect x='6' y='14' width='12.5' height='5' rx='1' opacity='.85'/%3E\
+    %3Crect x='21' y='14' width='5' height='5' rx='1' opacity='.85'/%3E\
+    %3Crect x='6' y='21' width='20' height='5' rx='1' opacity='.7'/%3E\
+    %3C/g%3E%3C/svg%3E";
+
+/// The document around every page; only the server renders it.
+#[must_use]
+pub fn shell(options: LeptosOptions) -> impl IntoView {
+    view! {
+        <!DOCTYPE html>
+        <html lang="en">
+            <head>
+                <meta charset="utf-8" />
+                <meta name="viewport" content="width=device-width, initial-scale=1" />
+                <meta name="color-scheme" content="light dark" />
+                <link rel="icon" type="image/svg+xml" href=FAVICON />
+                <script inner_html=BEFORE_FIRST_PAINT></script>
+                <HashedStylesheet options=options.clone() id="style" />
+                <AutoReload options=options.clone() />
+                <HydrationScripts options />
+                <MetaTags />
+            </head>
+            <body>
+                <App />
+            </body>
+        </html>
+    }
+}
+
+/// Everything inside the body, in the server and in the browser.
+#[component]
+pub fn App() -> impl IntoView {
+    provide_meta_context();
+    view! {
+        <Title formatter=|title: String| {
+            if title.is_empty() {
+                "distributed-average".to_owned()
+            } else {
+                format!("{title} · distributed-average")
+            }
+        } />
+        <a class="skip-link" href="#main">
+            "Skip to content"
+        </a>
+        <Router>
+            <SiteHeader />
+            <main id="main" tabindex="-1">
+                // Every route is rendered whole before the first byte leaves the
+                // server: without JavaScript nothing could fill a hole later, and a
+                // job that is not there can still be answered with the status 404.
+                <FlatRoutes fallback=NotFoundPage>
+                    <Route path=path!("/") view=HomePage ssr=SsrMode::Async />
+                    <Route path=path!("/jobs") view=HistoryPage ssr=SsrMode::Async />
+                    <Route path=path!("/jobs/:id") view=JobPage ssr=SsrMode::Async />
+                </FlatRoutes>
+            </main>
+        </Router>
+    }
+}

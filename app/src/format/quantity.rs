@@ -1,0 +1,159 @@
+//! Counts, bytes, rates and shares.
+
+use super::{NARROW_NO_BREAK_SPACE, NO_BREAK_SPACE};
+
+/// A count with its digits in groups of three.
+#[must_use]
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() * 2);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(NARROW_NO_BREAK_SPACE);
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// A count and what is counted, `one` of it or `several`.
+#[must_use]
+pub fn many(number: u64, one: &str, several: &str) -> String {
+    let word = if number == 1 { one } else { several };
+    format!("{}{NO_BREAK_SPACE}{word}", count(number))
+}
+
+/// The units of bytes, each a thousand times the one before.
+const BYTE_UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+
+/// Bytes in three digits, in units of thousands: `8.39 MB`.
+#[must_use]
+pub fn bytes(bytes: u64) -> String {
+    let exact = u128::from(bytes);
+    let mut unit = 0;
+    let mut unit_bytes: u128 = 1;
+    // Rounding to three digits must not show 1000 of a unit.
+    while exact * 1000 >= unit_bytes * 999_500 && unit + 1 < BYTE_UNITS.len() {
+        unit += 1;
+        unit_bytes *= 1000;
+    }
+    // In whole numbers, rounded once.
+    let rounded = |parts: u128| (exact * parts + unit_bytes / 2) / unit_bytes;
+    let number = match (rounded(100), rounded(10)) {
+        _ if unit == 0 => count(bytes),
+        (hundredths @ ..1000, _) => format!("{}.{:02}", hundredths / 100, hundredths % 100),
+        (_, tenths @ ..1000) => format!("{}.{}", tenths / 10, tenths % 10),
+        _ => rounded(1).to_string(),
+    };
+    format!("{number}{NO_BREAK_SPACE}{}", BYTE_UNITS[unit])
+}
+
+/// Bytes a second: `512 MB/s`.
+#[must_use]
+pub fn rate(bytes_per_sec: f64) -> String {
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the cast saturates, and a rate of 2^64 bytes a second is as good as any"
+    )]
+    let whole = bytes_per_sec as u64;
+    format!("{}/s", bytes(whole))
+}
+
+/// A share from 0 to 1, rounded down, so that only all is 100 %.
+#[must_use]
+pub fn percent(share: f64) -> String {
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped to 0..=100 before"
+    )]
+    let whole = (share * 100.0).clamp(0.0, 100.0) as u8;
+    format!("{whole}{NO_BREAK_SPACE}%")
+}
+
+/// A number with `digits` after the point and a power of ten: `1.5×10⁻⁷`.
+#[must_use]
+pub fn scientific(number: f64, digits: usize) -> String {
+    let text = format!("{number:.digits$e}");
+    let Some((mantissa, exponent)) = text.split_once('e') else {
+        return text;
+    };
+    let exponent: String = exponent.chars().map(superscript).collect();
+    format!("{mantissa}×10{exponent}")
+}
+
+fn superscript(character: char) -> char {
+    match character {
+        '0' => '⁰',
+        '1' => '¹',
+        '2' => '²',
+        '3' => '³',
+        '4' => '⁴',
+        '5' => '⁵',
+        '6' => '⁶',
+        '7' => '⁷',
+        '8' => '⁸',
+        '9' => '⁹',
+        '-' => '⁻',
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_grouped_from_the_right() {
+        let grouped = |number| count(number).replace(NARROW_NO_BREAK_SPACE, " ");
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_000), "1 000");
+        assert_eq!(grouped(12_345_678), "12 345 678");
+        assert_eq!(grouped(u64::MAX), "18 446 744 073 709 551 615");
+    }
+
+    #[test]
+    fn one_is_not_several() {
+        assert_eq!(many(1, "file", "files"), "1\u{a0}file");
+        assert_eq!(many(0, "file", "files"), "0\u{a0}files");
+        assert_eq!(many(1_000, "file", "files"), "1\u{202f}000\u{a0}files");
+    }
+
+    #[test]
+    fn bytes_have_three_digits_and_never_a_thousand_of_a_unit() {
+        let shown = |number| bytes(number).replace(NO_BREAK_SPACE, " ");
+        assert_eq!(shown(0), "0 B");
+        assert_eq!(shown(999), "999 B");
+        assert_eq!(shown(1_000), "1.00 kB");
+        assert_eq!(shown(9_994), "9.99 kB");
+        assert_eq!(shown(9_995), "10.0 kB");
+        assert_eq!(shown(8_388_608), "8.39 MB");
+        assert_eq!(shown(99_949_000), "99.9 MB");
+        assert_eq!(shown(99_950_000), "100 MB");
+        assert_eq!(shown(999_499_999), "999 MB");
+        assert_eq!(shown(999_999_999), "1.00 GB");
+        assert_eq!(shown(u64::MAX), "18.4 EB");
+    }
+
+    #[test]
+    fn a_rate_is_bytes_a_second() {
+        assert_eq!(rate(512_000_000.0), "512\u{a0}MB/s");
+        assert_eq!(rate(f64::NAN), "0\u{a0}B/s");
+    }
+
+    #[test]
+    fn only_all_is_a_hundred_percent() {
+        assert_eq!(percent(0.0), "0\u{a0}%");
+        assert_eq!(percent(0.999_9), "99\u{a0}%");
+        assert_eq!(percent(1.0), "100\u{a0}%");
+        assert_eq!(percent(7.0), "100\u{a0}%");
+    }
+
+    #[test]
+    fn powers_of_ten_are_raised() {
+        assert_eq!(scientific(-1.5e-7, 1), "-1.5×10⁻⁷");
+        assert_eq!(scientific(2e300, 0), "2×10³⁰⁰");
+    }
+}

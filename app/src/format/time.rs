@@ -1,0 +1,112 @@
+//! Durations, ages and dates.
+
+use protocol::Timestamp;
+
+use super::NO_BREAK_SPACE;
+
+const SECOND_MS: u64 = 1_000;
+const MINUTE_MS: u64 = 60 * SECOND_MS;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+const DAY_MS: u64 = 24 * HOUR_MS;
+
+/// A duration, as exact as one wants to read it: `320 ms`, `4.2 s`,
+/// `1 min 05 s`, `2 h 03 min`, `3 d 4 h`.
+#[must_use]
+pub fn duration(ms: u64) -> String {
+    let text = match ms {
+        ..SECOND_MS => format!("{ms} ms"),
+        SECOND_MS..10_000 => format!("{}.{} s", ms / SECOND_MS, ms % SECOND_MS / 100),
+        10_000..MINUTE_MS => format!("{} s", ms / SECOND_MS),
+        MINUTE_MS..HOUR_MS => format!("{} min {:02} s", ms / MINUTE_MS, ms % MINUTE_MS / SECOND_MS),
+        HOUR_MS..DAY_MS => format!("{} h {:02} min", ms / HOUR_MS, ms % HOUR_MS / MINUTE_MS),
+        _ => format!("{} d {} h", ms / DAY_MS, ms % DAY_MS / HOUR_MS),
+    };
+    text.replace(' ', NO_BREAK_SPACE.encode_utf8(&mut [0; 4]))
+}
+
+/// How long ago something was, in whole units; never in the future.
+#[must_use]
+pub fn age(then: Timestamp, now: Timestamp) -> String {
+    let ms = now.millis_since(then);
+    let text = match ms {
+        ..5_000 => return "just now".to_owned(),
+        5_000..MINUTE_MS => format!("{} s ago", ms / SECOND_MS),
+        MINUTE_MS..HOUR_MS => format!("{} min ago", ms / MINUTE_MS),
+        HOUR_MS..DAY_MS => format!("{} h ago", ms / HOUR_MS),
+        _ => format!("{} d ago", ms / DAY_MS),
+    };
+    text.replace(' ', NO_BREAK_SPACE.encode_utf8(&mut [0; 4]))
+}
+
+/// A point in time as `2026-03-01 12:34:56 UTC`.
+#[must_use]
+pub fn utc(at: Timestamp) -> String {
+    let ms = at.as_millis();
+    let (year, month, day) = civil_date(ms / DAY_MS);
+    let of_day_ms = ms % DAY_MS;
+    format!(
+        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC",
+        of_day_ms / HOUR_MS,
+        of_day_ms % HOUR_MS / MINUTE_MS,
+        of_day_ms % MINUTE_MS / SECOND_MS
+    )
+}
+
+/// Year, month and day of the Gregorian calendar, from days since 1970-01-01.
+///
+/// Years are counted from March, so that the leap day is a year's last, and
+/// the months before any month have a whole number of days by a linear rule.
+fn civil_date(days_since_1970: u64) -> (u64, u64, u64) {
+    /// Days from 0000-03-01 to 1970-01-01.
+    const EPOCH_DAYS: u64 = 719_468;
+    /// Days in 400 years, after which the calendar repeats.
+    const ERA_DAYS: u64 = 146_097;
+
+    let days = days_since_1970 + EPOCH_DAYS;
+    let (era, of_era) = (days / ERA_DAYS, days % ERA_DAYS);
+    let leap_days = of_era / 1_460 - of_era / 36_524 + of_era / (ERA_DAYS - 1);
+    let year_of_era = (of_era - leap_days) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let (month, next_year) =
+        if month_from_march < 10 { (month_from_march + 3, 0) } else { (month_from_march - 9, 1) };
+    (era * 400 + year_of_era + next_year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_two_units_at_most() {
+        let shown = |ms| duration(ms).replace(NO_BREAK_SPACE, " ");
+        assert_eq!(shown(0), "0 ms");
+        assert_eq!(shown(999), "999 ms");
+        assert_eq!(shown(4_250), "4.2 s");
+        assert_eq!(shown(59_999), "59 s");
+        assert_eq!(shown(65_000), "1 min 05 s");
+        assert_eq!(shown(2 * HOUR_MS + 3 * MINUTE_MS), "2 h 03 min");
+        assert_eq!(shown(3 * DAY_MS + 4 * HOUR_MS), "3 d 4 h");
+    }
+
+    #[test]
+    fn an_age_is_never_in_the_future() {
+        let at = Timestamp::from_millis;
+        assert_eq!(age(at(10_000), at(0)), "just now");
+        assert_eq!(age(at(0), at(59_000)), "59\u{a0}s\u{a0}ago");
+        assert_eq!(age(at(0), at(2 * DAY_MS)), "2\u{a0}d\u{a0}ago");
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        let shown = |seconds: u64| utc(Timestamp::from_millis(seconds * 1_000));
+        // As printed by `date -u -d @SECONDS`.
+        assert_eq!(shown(0), "1970-01-01 00:00:00 UTC");
+        assert_eq!(shown(951_782_400), "2000-02-29 00:00:00 UTC");
+        assert_eq!(shown(1_709_251_199), "2024-02-29 23:59:59 UTC");
+        assert_eq!(shown(1_709_251_200), "2024-03-01 00:00:00 UTC");
+        assert_eq!(shown(4_107_542_399), "2100-02-28 23:59:59 UTC");
+        assert_eq!(shown(4_107_542_400), "2100-03-01 00:00:00 UTC");
+    }
+}

@@ -1,0 +1,6 @@
+//! One page for each route; pages own the resources.
+
+pub mod history;
+pub mod home;
+pub mod job;
+pub mod not_found;

@@ -1,0 +1,205 @@
+//! Axes: where the marks are, and what they say.
+
+use crate::format::{count, scientific};
+
+/// A range of numbers that is laid out along an axis. Its ends are finite and
+/// `low < high`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Span {
+    /// The number at the beginning.
+    pub low: f64,
+    /// The number at the end.
+    pub high: f64,
+}
+
+/// The part of the data's range that is left free above and below.
+const MARGIN: f64 = 0.06;
+
+impl Span {
+    /// The range of `values`, with a margin; values that are not finite are
+    /// left out, and a single value gets a range around it.
+    #[must_use]
+    pub fn around(values: impl IntoIterator<Item = f64>) -> Option<Span> {
+        let (low, high) = values.into_iter().filter(|value| value.is_finite()).fold(
+            None,
+            |range: Option<(f64, f64)>, value| match range {
+                None => Some((value, value)),
+                Some((low, high)) => Some((low.min(value), high.max(value))),
+            },
+        )?;
+        let margin = if low < high {
+            // Each is divided first: the difference of two finite numbers may not be.
+            high * MARGIN - low * MARGIN
+        } else if low == 0.0 {
+            1.0
+        } else {
+            low.abs() * 0.1
+        };
+        let span = Span { low: (low - margin).max(f64::MIN), high: (high + margin).min(f64::MAX) };
+        (span.low < span.high).then_some(span)
+    }
+
+    /// Where a number is along the axis: 0 at its beginning, 1 at its end.
+    #[must_use]
+    pub fn position(self, value: f64) -> f64 {
+        // In halves, so that a span over the whole range of f64 does not overflow.
+        (value / 2.0 - self.low / 2.0) / (self.high / 2.0 - self.low / 2.0)
+    }
+}
+
+/// A mark on an axis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mark {
+    /// Where it is, 0 to 1.
+    pub position: f64,
+    /// What it says.
+    pub label: String,
+}
+
+/// About `wanted` marks (at most twice as many) at round numbers of an axis of
+/// measured values.
+#[must_use]
+pub fn value_marks(span: Span, wanted: u32) -> Vec<Mark> {
+    let step = round_step((span.high / 2.0 - span.low / 2.0) / f64::from(wanted) * 2.0);
+    if !step.is_finite() || step <= 0.0 {
+        return Vec::new();
+    }
+    let first = (span.low / step).ceil();
+    (0..=wanted * 2)
+        .map(|index| (first + f64::from(index)) * step)
+        .take_while(|value| *value <= span.high)
+        // Adding zero turns -0 into 0.
+        .map(|value| Mark { position: span.position(value), label: value_label(value + 0.0, step) })
+        .collect()
+}
+
+/// About `wanted` marks at round indices of an axis of `columns` indices.
+#[must_use]
+pub fn index_marks(columns: u64, wanted: u64) -> Vec<Mark> {
+    let last = columns.saturating_sub(1);
+    if last == 0 {
+        return vec![Mark { position: 0.5, label: count(0) }];
+    }
+    let mut step = 1;
+    // 1, 2, 5, 10, 20, 50, ...
+    for factor in [2, 5].iter().cycle() {
+        if last / step <= wanted {
+            break;
+        }
+        step = match factor {
+            2 => step * 2,
+            _ => step / 2 * 5,
+        };
+        if last / step > wanted && *factor == 5 {
+            step *= 2;
+        }
+    }
+    (0..=last / step)
+        .map(|index| Mark {
+            position: (index * step) as f64 / last as f64,
+            label: count(index * step),
+        })
+        .collect()
+}
+
+/// The least of 1, 2, 5 times a power of ten that is no less than `step`.
+fn round_step(step: f64) -> f64 {
+    let power = 10_f64.powf(step.log10().floor());
+    [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .map(|factor| factor * power)
+        .find(|candidate| *candidate >= step * 0.999_999)
+        .unwrap_or(power * 10.0)
+}
+
+/// A value on an axis whose marks are `step` apart: no more digits than tell
+/// the marks apart.
+fn value_label(value: f64, step: f64) -> String {
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "logarithms of finite numbers are between -324 and 309"
+    )]
+    let exponent_of = |number: f64| number.abs().log10().floor() as i32;
+    let step_exponent = exponent_of(step * 1.000_001);
+    let exponent = if value == 0.0 { step_exponent } else { exponent_of(value * 1.000_001) };
+    if value == 0.0 {
+        "0".to_owned()
+    } else if exponent >= 6 || step_exponent < -6 {
+        let digits = usize::try_from(exponent - step_exponent).unwrap_or(0);
+        scientific(value, digits.min(16))
+    } else {
+        let decimals = usize::try_from(-step_exponent).unwrap_or(0);
+        format!("{value:.decimals$}").replace('-', "−")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(marks: &[Mark]) -> Vec<&str> {
+        marks.iter().map(|mark| mark.label.as_str()).collect()
+    }
+
+    #[test]
+    fn marks_are_round_and_inside() {
+        let span = Span { low: -0.13, high: 0.52 };
+        let marks = value_marks(span, 5);
+        assert_eq!(labels(&marks), ["0", "0.2", "0.4"]);
+        assert!(marks.iter().all(|mark| (0.0..=1.0).contains(&mark.position)));
+    }
+
+    #[test]
+    fn marks_close_together_have_the_digits_to_tell_them_apart() {
+        let span = Span { low: 20.001, high: 20.009 };
+        assert_eq!(labels(&value_marks(span, 4)), ["20.002", "20.004", "20.006", "20.008"]);
+    }
+
+    #[test]
+    fn very_large_and_very_small_values_have_powers_of_ten() {
+        let large = Span { low: 0.0, high: 4e12 };
+        assert_eq!(labels(&value_marks(large, 4)), ["0", "1×10¹²", "2×10¹²", "3×10¹²", "4×10¹²"]);
+        let small = Span { low: 0.0, high: 2e-9 };
+        assert_eq!(labels(&value_marks(small, 2)), ["0", "1×10⁻⁹", "2×10⁻⁹"]);
+    }
+
+    #[test]
+    fn the_whole_range_of_numbers_has_an_axis() {
+        let span = Span::around([f64::MIN, f64::MAX]).unwrap();
+        assert_eq!(span.position(0.0), 0.5);
+        assert!(!value_marks(span, 4).is_empty());
+    }
+
+    #[test]
+    fn numbers_too_close_for_marks_do_not_hang() {
+        let span = Span { low: 1e15, high: 1e15 + 0.125 };
+        assert!(value_marks(span, 4).len() <= 9);
+    }
+
+    #[test]
+    fn a_single_value_lies_in_the_middle() {
+        let span = Span::around([7.0]).unwrap();
+        assert_eq!(span.position(7.0), 0.5);
+        let zero = Span::around([0.0]).unwrap();
+        assert_eq!(zero.position(0.0), 0.5);
+    }
+
+    #[test]
+    fn what_is_not_finite_has_no_place() {
+        assert_eq!(Span::around([f64::NAN, f64::INFINITY]), None);
+        assert_eq!(Span::around([]), None);
+    }
+
+    #[test]
+    fn indices_are_marked_at_round_numbers() {
+        assert_eq!(labels(&index_marks(12, 12)).len(), 12);
+        assert_eq!(labels(&index_marks(1, 5)), ["0"]);
+        let marks = index_marks(10_000, 5);
+        assert_eq!(
+            labels(&marks),
+            ["0", "2\u{202f}000", "4\u{202f}000", "6\u{202f}000", "8\u{202f}000"]
+        );
+        assert_eq!(labels(&index_marks(101, 5)), ["0", "20", "40", "60", "80", "100"]);
+        assert_eq!(index_marks(u64::MAX, 5).len(), 4);
+    }
+}

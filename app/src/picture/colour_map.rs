@@ -1,0 +1,66 @@
+//! From a number to a colour.
+
+/// Colours from the least to the greatest number, evenly spaced.
+///
+/// Lightness grows evenly from dark to light (OKLCH 0.24 to 0.96, hue from
+/// violet over blue and green to yellow), so that equal steps look equal, also
+/// to the colour-blind and in grey.
+const ANCHORS: [[u8; 3]; 11] = [
+    [39, 15, 68],
+    [41, 35, 107],
+    [16, 61, 142],
+    [3, 92, 140],
+    [5, 119, 147],
+    [5, 146, 154],
+    [2, 173, 157],
+    [15, 202, 144],
+    [135, 219, 134],
+    [200, 232, 141],
+    [251, 246, 171],
+];
+
+/// The colour of a number from 0 (the least) to 255 (the greatest), as red,
+/// green and blue.
+#[must_use]
+pub fn colour(level: u8) -> [u8; 3] {
+    let steps = ANCHORS.len() - 1;
+    let scaled = usize::from(level) * steps;
+    let (index, part) = (scaled / 255, scaled % 255);
+    let (from, to) = (ANCHORS[index], ANCHORS[(index + 1).min(steps)]);
+    std::array::from_fn(|channel| {
+        let mixed =
+            usize::from(from[channel]) * (255 - part) + usize::from(to[channel]) * part + 127;
+        u8::try_from(mixed / 255).unwrap_or(u8::MAX)
+    })
+}
+
+/// The whole map as a CSS gradient from left to right.
+#[must_use]
+pub fn gradient() -> String {
+    let stops: Vec<String> =
+        ANCHORS.iter().map(|[red, green, blue]| format!("rgb({red} {green} {blue})")).collect();
+    format!("linear-gradient(to right, {})", stops.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ends_are_the_first_and_the_last_colour() {
+        assert_eq!(colour(0), ANCHORS[0]);
+        assert_eq!(colour(255), ANCHORS[10]);
+    }
+
+    #[test]
+    fn it_grows_lighter_all_the_way() {
+        // Relative luminance of sRGB, near enough without the gamma curve's foot.
+        let luminance = |level: u8| {
+            let [red, green, blue] = colour(level).map(|part| (f64::from(part) / 255.0).powf(2.2));
+            0.2126 * red + 0.7152 * green + 0.0722 * blue
+        };
+        for level in (5..=255).step_by(5) {
+            assert!(luminance(level) > luminance(level - 5), "at {level}");
+        }
+    }
+}

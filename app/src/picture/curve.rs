@@ -1,0 +1,99 @@
+//! The course of a result as the outline of an area.
+
+use std::fmt::Write;
+
+use protocol::result::PlotPoint;
+
+use super::axis::Span;
+
+/// The paths of a plot, in a square of [`SIDE`] by [`SIDE`] whose origin is the
+/// upper left corner; the browser stretches it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Curve {
+    /// The area between the least and the greatest of each point's columns.
+    pub envelope: String,
+    /// A line through the middle of it.
+    pub line: String,
+}
+
+/// The side of the square, in units of its own; a tenth of one is less than a
+/// pixel.
+pub const SIDE: f64 = 1000.0;
+
+/// Lays out points along the whole width. Where a point is not finite there is
+/// a gap.
+#[must_use]
+pub fn curve(points: &[PlotPoint], span: Span) -> Curve {
+    let mut curve = Curve::default();
+    let last = points.len().saturating_sub(1).max(1) as f64;
+    let mut start = 0;
+    let is_gap = |point: &PlotPoint| !(point.min.is_finite() && point.max.is_finite());
+    for piece in points.split(is_gap) {
+        let place = |offset: usize, value: f64| {
+            let index = if points.len() == 1 { 0.5 } else { (start + offset) as f64 };
+            (index / last * SIDE, (1.0 - span.position(value)) * SIDE)
+        };
+        draw_piece(&mut curve, piece, place);
+        start += piece.len() + 1;
+    }
+    curve
+}
+
+fn draw_piece(curve: &mut Curve, piece: &[PlotPoint], place: impl Fn(usize, f64) -> (f64, f64)) {
+    if piece.is_empty() {
+        return;
+    }
+    let upper = piece.iter().enumerate().map(|(i, p)| place(i, p.max));
+    let lower = piece.iter().enumerate().map(|(i, p)| place(i, p.min));
+    draw_line(&mut curve.envelope, upper.chain(lower.rev()));
+    curve.envelope.push('Z');
+    let middle = piece.iter().enumerate().map(|(i, p)| place(i, p.min / 2.0 + p.max / 2.0));
+    draw_line(&mut curve.line, middle);
+    if piece.len() == 1 {
+        // A line of no length, which round ends make a dot.
+        curve.line.push_str("h0");
+    }
+}
+
+fn draw_line(path: &mut String, points: impl Iterator<Item = (f64, f64)>) {
+    for (index, (x, y)) in points.enumerate() {
+        path.push(if index == 0 { 'M' } else { 'L' });
+        // Writing to a string does not fail.
+        let _ = write!(path, "{x:.1} {y:.1}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPAN: Span = Span { low: 0.0, high: 10.0 };
+
+    fn point(min: f64, max: f64) -> PlotPoint {
+        PlotPoint { min, max }
+    }
+
+    #[test]
+    fn the_envelope_goes_out_along_the_greatest_and_back_along_the_least() {
+        let curve = curve(&[point(0.0, 10.0), point(5.0, 5.0)], SPAN);
+        assert_eq!(curve.envelope, "M0.0 0.0L1000.0 500.0L1000.0 500.0L0.0 1000.0Z");
+        assert_eq!(curve.line, "M0.0 500.0L1000.0 500.0");
+    }
+
+    #[test]
+    fn a_point_that_is_not_finite_is_a_gap() {
+        let gap = point(f64::NAN, f64::NAN);
+        let curve = curve(&[point(0.0, 0.0), gap, point(10.0, 10.0)], SPAN);
+        assert_eq!(curve.line, "M0.0 1000.0h0M1000.0 0.0h0");
+    }
+
+    #[test]
+    fn one_point_lies_in_the_middle() {
+        assert_eq!(curve(&[point(5.0, 5.0)], SPAN).line, "M500.0 500.0h0");
+    }
+
+    #[test]
+    fn no_points_are_no_curve() {
+        assert_eq!(curve(&[], SPAN), Curve::default());
+    }
+}

@@ -1,0 +1,186 @@
+//! The sum tree as rows of cells: a cell is a task, and as wide as the leaves
+//! below it, so that each lies under the cells that it adds up.
+
+use protocol::job::LevelProgress;
+use protocol::{Plan, PlanLevel};
+
+/// The most cells of a row that can be told apart; a level of more tasks is
+/// drawn as one bar.
+pub const CELLS_MAX: u64 = 120;
+
+/// The widths of a level's cells in leaves, node by node and within a node
+/// range by range; `None` if the level has too many tasks for cells.
+#[must_use]
+pub fn cell_widths(plan: &Plan, level: usize) -> Option<Vec<f64>> {
+    let tasks = plan.levels.get(level)?.tasks();
+    if tasks == 0 || tasks > CELLS_MAX {
+        return None;
+    }
+    let ranges = plan.levels[level].ranges;
+    let widths = (0..plan.levels[level].nodes).flat_map(|node| {
+        let width = leaves_below(plan, level, node) / f64::from(ranges);
+        (0..ranges).map(move |_| width)
+    });
+    Some(widths.collect())
+}
+
+/// How many objects a node sums in the end. Every node below one has the most
+/// inputs, but for those at the right edge.
+fn leaves_below(plan: &Plan, level: usize, node: u32) -> f64 {
+    let objects_per_node: f64 =
+        plan.levels[..=level].iter().map(|level| f64::from(level.fan_in)).product();
+    let first = f64::from(node) * objects_per_node;
+    let objects = plan.objects as f64;
+    (objects - first).clamp(1.0, objects_per_node.max(1.0))
+}
+
+/// What a cell shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CellState {
+    /// Its task is complete.
+    Complete,
+    /// Its task has an attempt under way.
+    Running,
+    /// Its task has a speculative attempt under way beside the first.
+    Speculative,
+    /// Its task has not begun.
+    Waiting,
+}
+
+impl CellState {
+    /// The one word for it, as it is shown and as it stands in `data-state`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            CellState::Complete => "complete",
+            CellState::Running => "running",
+            CellState::Speculative => "speculative",
+            CellState::Waiting => "waiting",
+        }
+    }
+}
+
+/// What the cell at `index` shows. Progress tells how many tasks are in each
+/// state and not which, so a row fills up from the left.
+#[must_use]
+pub fn cell_state(progress: &LevelProgress, index: u64) -> CellState {
+    let under_way = progress.completed + progress.running;
+    let speculative = progress.speculative.min(progress.running);
+    if index < progress.completed {
+        CellState::Complete
+    } else if index < under_way - speculative {
+        CellState::Running
+    } else if index < under_way {
+        CellState::Speculative
+    } else {
+        CellState::Waiting
+    }
+}
+
+/// The parts of a bar that are complete, done in part, and under way, each 0
+/// to 1 and together at most 1.
+#[must_use]
+pub fn bar_parts(progress: &LevelProgress) -> [f64; 3] {
+    if progress.tasks == 0 {
+        return [0.0; 3];
+    }
+    let tasks = progress.tasks as f64;
+    let complete = (progress.completed as f64 / tasks).min(1.0);
+    let running = (progress.running as f64 / tasks).min(1.0 - complete);
+    let partly = (progress.partly / tasks).clamp(0.0, running);
+    [complete, partly, running - partly]
+}
+
+/// What a task of a level does, in words.
+#[must_use]
+pub fn level_words(level: usize, plan: &PlanLevel) -> String {
+    let inputs = if level == 0 { "files" } else { "partial sums" };
+    let ranges = match plan.ranges {
+        0 | 1 => String::new(),
+        ranges => format!(", cut into {ranges} ranges of columns"),
+    };
+    format!("up to {} {inputs} each{ranges}", plan.fan_in)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(objects: u64, fan_in: u32, levels: &[(u32, u32)]) -> Plan {
+        Plan {
+            objects,
+            columns: None,
+            fan_in,
+            segment_columns: 1,
+            levels: levels
+                .iter()
+                .map(|(nodes, ranges)| PlanLevel {
+                    nodes: *nodes,
+                    ranges: *ranges,
+                    range_segments: 1,
+                    fan_in,
+                })
+                .collect(),
+            estimate: protocol::plan::Estimate::default(),
+        }
+    }
+
+    #[test]
+    fn a_cell_lies_under_the_cells_that_it_adds_up() {
+        let plan = plan(33, 5, &[(7, 1), (2, 1), (1, 1)]);
+        assert_eq!(cell_widths(&plan, 0).unwrap(), [5.0, 5.0, 5.0, 5.0, 5.0, 5.0, 3.0]);
+        assert_eq!(cell_widths(&plan, 1).unwrap(), [25.0, 8.0]);
+        assert_eq!(cell_widths(&plan, 2).unwrap(), [33.0]);
+    }
+
+    #[test]
+    fn ranges_share_the_width_of_their_node() {
+        let plan = plan(4, 4, &[(1, 4)]);
+        assert_eq!(cell_widths(&plan, 0).unwrap(), [1.0; 4]);
+    }
+
+    #[test]
+    fn a_level_of_many_tasks_has_no_cells() {
+        let plan = plan(10_000, 5, &[(2_000, 1), (400, 1), (80, 1), (16, 1)]);
+        assert_eq!(cell_widths(&plan, 0), None);
+        assert_eq!(cell_widths(&plan, 2).unwrap().len(), 80);
+        assert_eq!(cell_widths(&plan, 9), None);
+    }
+
+    #[test]
+    fn cells_fill_up_from_the_left() {
+        let progress = LevelProgress {
+            tasks: 5,
+            completed: 1,
+            running: 3,
+            speculative: 1,
+            partly: 0.5,
+            mean_ms: 0,
+        };
+        let states: Vec<_> = (0..5).map(|index| cell_state(&progress, index)).collect();
+        assert_eq!(
+            states,
+            [
+                CellState::Complete,
+                CellState::Running,
+                CellState::Running,
+                CellState::Speculative,
+                CellState::Waiting
+            ]
+        );
+    }
+
+    #[test]
+    fn the_parts_of_a_bar_are_never_more_than_the_bar() {
+        let progress = LevelProgress {
+            tasks: 4,
+            completed: 3,
+            running: 2,
+            speculative: 0,
+            partly: 9.0,
+            mean_ms: 0,
+        };
+        assert_eq!(bar_parts(&progress), [0.75, 0.25, 0.0]);
+        assert_eq!(bar_parts(&LevelProgress::default()), [0.0; 3]);
+    }
+}
