@@ -1,1 +1,36 @@
-//! Placeholder.
+//! Numbers in, exact sums out. No I/O, no threads, no waiting.
+//!
+//! In reading order:
+//!
+//! - [`Format`] tells from the first bytes of an object how its numbers are
+//!   written, and a [`Decoder`] turns its bytes, as they come, into [`Block`]s
+//!   of numbers. An [`InputError`] says what was wrong, and where.
+//! - [`PartialSum`] adds blocks, and merges with other partial sums. [`Trailer`]
+//!   and the encoding let it be stored, and a [`PartialSumReader`] adds what was
+//!   stored to another.
+//! - [`output`] writes results, [`generate`] makes test data.
+//!
+//! Invariants:
+//!
+//! - A partial sum is the exact sum of its numbers. The mean is that sum
+//!   divided by the number of objects, rounded once.
+//! - Nothing depends on the order or the grouping of additions, on where byte
+//!   ranges were cut, or on the machine: not a bit of a mean, not a byte of an
+//!   encoded partial sum, not the position in an error.
+//! - Memory is bounded by the columns of a partial sum and by constants here,
+//!   whatever the bytes are.
+
+mod block;
+mod exact;
+mod format;
+pub mod generate;
+mod input_error;
+pub mod output;
+mod partial_sum;
+
+pub use block::Block;
+pub use format::{Checkpoint, Compression, Decoder, Format, HEAD_BYTES, NpyHeader, NumberType};
+pub use input_error::InputError;
+pub use partial_sum::{
+    CorruptError, EncodedHeader, HEADER_BYTES, ObjectEnd, PartialSum, PartialSumReader, Trailer,
+};

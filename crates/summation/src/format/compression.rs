@@ -1,0 +1,249 @@
+//! Objects compressed by gzip or zstd.
+
+use std::fmt;
+use std::io::Write as _;
+
+use flate2::write::MultiGzDecoder;
+use zstd::stream::raw::{DParameter, InBuffer, Operation as _, OutBuffer};
+
+use crate::{Block, InputError};
+
+use super::{Decoder, HEAD_BYTES};
+
+/// How an object is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Compression {
+    /// gzip, of one member or several.
+    Gzip,
+    /// zstd, of one frame or several.
+    Zstd,
+}
+
+/// How much compressed data is decompressed at a time. gzip makes at most 1,032
+/// bytes of one, so this bounds the memory, whatever the data.
+const PIECE_BYTES: usize = 1024;
+
+/// How much decompressed data is held at most, but for what one piece adds.
+const HELD_BYTES: usize = 128 * 1024;
+
+/// How far back zstd data may refer: 2^23 bytes, as levels up to 19 do. This is
+/// memory that every open object takes.
+const WINDOW_LOG_MAX: u32 = 23;
+
+impl Compression {
+    /// Tells from the first bytes how an object is compressed, if it is.
+    pub(crate) fn detect(head: &[u8]) -> Option<Compression> {
+        if head.starts_with(b"\x1f\x8b\x08") {
+            Some(Compression::Gzip)
+        } else if head.starts_with(b"\x28\xb5\x2f\xfd") {
+            Some(Compression::Zstd)
+        } else {
+            None
+        }
+    }
+
+    /// The name.
+    #[must_use]
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Compression::Gzip => "gzip",
+            Compression::Zstd => "zstd",
+        }
+    }
+
+    /// Decompresses the beginning, up to [`HEAD_BYTES`].
+    pub(crate) fn decompress_head(self, head: &[u8]) -> Result<Vec<u8>, InputError> {
+        let mut decompressor = Decompressor::new(self);
+        let mut inner = Vec::new();
+        let mut rest = head;
+        while !rest.is_empty() && inner.len() < HEAD_BYTES {
+            let consumed = decompressor.decompress(rest, &mut inner)?;
+            rest = &rest[consumed..];
+        }
+        inner.truncate(HEAD_BYTES);
+        Ok(inner)
+    }
+}
+
+/// Decompresses, and gives the bytes to the decoder of what they are.
+#[derive(Debug)]
+pub(crate) struct CompressedDecoder {
+    decompressor: Decompressor,
+    inner: Decoder,
+    /// Decompressed bytes, of which the first `used` are used up.
+    held: Vec<u8>,
+    used: usize,
+    /// How many decompressed bytes are still to be dropped.
+    skip: u64,
+    /// Whether the compressed data was found complete.
+    is_finished: bool,
+}
+
+impl CompressedDecoder {
+    /// A decoder that drops `skip` decompressed bytes before it begins.
+    pub(crate) fn new(compression: Compression, inner: Decoder, skip: u64) -> CompressedDecoder {
+        CompressedDecoder {
+            decompressor: Decompressor::new(compression),
+            inner,
+            held: Vec::new(),
+            used: 0,
+            skip,
+            is_finished: false,
+        }
+    }
+
+    pub(crate) fn decode(
+        &mut self,
+        bytes: &[u8],
+        last: bool,
+        limit: usize,
+        block: &mut Block,
+    ) -> Result<usize, InputError> {
+        let full = block.len().saturating_add(limit);
+        let mut consumed = 0;
+        loop {
+            let rest = &bytes[consumed..];
+            let has_more = !rest.is_empty() || self.decompressor.has_more();
+            let is_complete = last && !has_more;
+            if is_complete && !self.is_finished {
+                self.decompressor.finish(&mut self.held)?;
+                self.is_finished = true;
+            }
+            self.drop_skipped();
+            self.used += self
+                .inner
+                .decode(&self.held[self.used..], is_complete, full - block.len(), block)
+                .map_err(|error| InputError { is_decompressed: error.byte.is_some(), ..error })?;
+            if self.used < self.held.len() || !has_more {
+                // The limit is reached, or there is nothing more to be had.
+                return Ok(consumed);
+            }
+            self.held.clear();
+            self.used = 0;
+            while self.held.len() < HELD_BYTES
+                && (consumed < bytes.len() || self.decompressor.has_more())
+            {
+                consumed += self.decompressor.decompress(&bytes[consumed..], &mut self.held)?;
+            }
+        }
+    }
+
+    fn drop_skipped(&mut self) {
+        let here = (self.held.len() - self.used) as u64;
+        let dropped = self.skip.min(here);
+        self.skip -= dropped;
+        self.used += usize::try_from(dropped).unwrap_or(usize::MAX);
+    }
+
+    pub(crate) const fn inner(&self) -> &Decoder {
+        &self.inner
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.inner.has_ended()
+    }
+}
+
+enum Decompressor {
+    Gzip(Box<MultiGzDecoder<Vec<u8>>>),
+    Zstd {
+        decoder: Box<zstd::stream::raw::Decoder<'static>>,
+        /// Whether a frame has begun and not ended.
+        is_within: bool,
+        /// Whether more comes out before more has to go in.
+        has_more: bool,
+    },
+    /// zstd could not be set up; said as soon as it is used.
+    Broken(String),
+}
+
+impl Decompressor {
+    fn new(compression: Compression) -> Decompressor {
+        match compression {
+            Compression::Gzip => Decompressor::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))),
+            Compression::Zstd => {
+                let decoder = zstd::stream::raw::Decoder::new().and_then(|mut decoder| {
+                    decoder.set_parameter(DParameter::WindowLogMax(WINDOW_LOG_MAX))?;
+                    Ok(Box::new(decoder))
+                });
+                match decoder {
+                    Ok(decoder) => {
+                        Decompressor::Zstd { decoder, is_within: false, has_more: false }
+                    }
+                    Err(error) => Decompressor::Broken(error.to_string()),
+                }
+            }
+        }
+    }
+
+    /// Whether more comes out before more has to go in.
+    fn has_more(&self) -> bool {
+        matches!(self, Decompressor::Zstd { has_more: true, .. })
+    }
+
+    /// Decompresses a piece of the bytes and appends what comes out, at most
+    /// about a megabyte. Returns how many bytes it took.
+    fn decompress(&mut self, bytes: &[u8], to: &mut Vec<u8>) -> Result<usize, InputError> {
+        let piece = &bytes[..bytes.len().min(PIECE_BYTES)];
+        match self {
+            Decompressor::Gzip(decoder) => {
+                let consumed = decoder.write(piece).map_err(|error| damaged("gzip", &error))?;
+                to.append(decoder.get_mut());
+                if consumed == 0 && !piece.is_empty() {
+                    return Err(InputError::new("something else behind the gzip data"));
+                }
+                Ok(consumed)
+            }
+            Decompressor::Zstd { decoder, is_within, has_more } => {
+                let mut buffer = [0; 16 * 1024];
+                let mut input = InBuffer::around(piece);
+                let mut output = OutBuffer::around(&mut buffer[..]);
+                let hint = decoder
+                    .run(&mut input, &mut output)
+                    .map_err(|error| damaged("zstd", &error))?;
+                *is_within = hint != 0;
+                *has_more = *is_within && output.pos() == output.capacity();
+                to.extend_from_slice(output.as_slice());
+                Ok(input.pos())
+            }
+            Decompressor::Broken(error) => Err(InputError::new(error.as_str())),
+        }
+    }
+
+    /// Checks that the data is complete, and appends what was still to come.
+    fn finish(&mut self, to: &mut Vec<u8>) -> Result<(), InputError> {
+        match self {
+            Decompressor::Gzip(decoder) => {
+                decoder.try_finish().map_err(|error| damaged("gzip", &error))?;
+                to.append(decoder.get_mut());
+                Ok(())
+            }
+            Decompressor::Zstd { is_within: true, .. } => {
+                let error = InputError::new("the zstd data is truncated");
+                Err(error.remedy("copy the file again, or write it again"))
+            }
+            Decompressor::Zstd { .. } => Ok(()),
+            Decompressor::Broken(error) => Err(InputError::new(error.as_str())),
+        }
+    }
+}
+
+fn damaged(name: &str, error: &std::io::Error) -> InputError {
+    let text = error.to_string();
+    if text.contains("too much memory") {
+        return InputError::new("zstd data that takes more than 8 MiB of memory to decompress")
+            .remedy("compress it at level 19 or below, without --ultra or --long");
+    }
+    InputError::new(format!("the {name} data is damaged or truncated: {text}"))
+        .remedy("copy the file again, or write it again")
+}
+
+impl fmt::Debug for Decompressor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Decompressor::Gzip(_) => "Gzip",
+            Decompressor::Zstd { .. } => "Zstd",
+            Decompressor::Broken(_) => "Broken",
+        })
+    }
+}

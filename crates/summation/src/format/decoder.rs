@@ -1,0 +1,115 @@
+//! Bytes of an object in, as they come; blocks of numbers out.
+
+use crate::{Block, InputError};
+
+use super::binary::BinaryDecoder;
+use super::compression::CompressedDecoder;
+use super::text::TextDecoder;
+use super::{Format, NumberType};
+
+/// A place in an object right behind one of its numbers, at which decoding can
+/// be resumed.
+///
+/// It is a function of the object and the column alone: however the bytes came,
+/// two decoders that have decoded as many numbers stand at the same checkpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The place, in bytes from the beginning of the object, or of its
+    /// decompressed data.
+    pub byte: u64,
+    /// How many numbers come before it.
+    pub column: u64,
+    /// How many lines end before it, in text.
+    pub line: u64,
+    /// The byte at which its line begins, in text.
+    pub line_start: u64,
+}
+
+/// Turns the bytes of one object into numbers, range by range.
+///
+/// The bytes come in order, in ranges of any length: a number that is cut by the
+/// end of a range is completed by the next. Numbers, errors and checkpoints are
+/// the same wherever the ranges were cut.
+#[derive(Debug)]
+pub struct Decoder {
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Text(TextDecoder),
+    Binary(BinaryDecoder),
+    Compressed(Box<CompressedDecoder>),
+}
+
+impl Decoder {
+    pub(super) fn new(format: &Format, columns: Option<u64>, at: Checkpoint) -> Decoder {
+        let kind = match format {
+            Format::Text => Kind::Text(TextDecoder::new(at)),
+            Format::Npy(header) => Kind::Binary(BinaryDecoder::new(
+                header.number_type(),
+                header.big_endian(),
+                header.offset_of(0),
+                columns,
+                at,
+            )),
+            Format::Raw(numbers) => {
+                Kind::Binary(BinaryDecoder::new(NumberType::from(*numbers), false, 0, columns, at))
+            }
+            Format::Compressed(compression, inner) => {
+                let inner = Decoder::new(inner, columns, at);
+                Kind::Compressed(Box::new(CompressedDecoder::new(*compression, inner, at.byte)))
+            }
+        };
+        Decoder { kind }
+    }
+
+    /// Consumes bytes that follow those consumed before, and appends at most
+    /// `limit` numbers to `block`. `last` says that no bytes follow these.
+    ///
+    /// Returns how many of the bytes were consumed: all of them, unless the
+    /// limit was reached. What separates numbers is consumed even then, up to
+    /// the next number, so that [`Decoder::has_ended`] can be asked; a limit of
+    /// 0 does nothing else. Bytes not consumed are to be given again.
+    ///
+    /// # Errors
+    ///
+    /// If there is something else where a number should be, or the object is
+    /// shorter or longer than its header says. The numbers before that are in
+    /// the block. The decoder is of no use afterwards.
+    pub fn decode(
+        &mut self,
+        bytes: &[u8],
+        last: bool,
+        limit: usize,
+        block: &mut Block,
+    ) -> Result<usize, InputError> {
+        match &mut self.kind {
+            Kind::Text(decoder) => decoder.decode(bytes, last, limit, block),
+            Kind::Binary(decoder) => decoder.decode(bytes, last, limit, block),
+            Kind::Compressed(decoder) => decoder.decode(bytes, last, limit, block),
+        }
+    }
+
+    /// Right behind the last number that was decoded.
+    #[must_use]
+    pub fn checkpoint(&self) -> Checkpoint {
+        match &self.kind {
+            Kind::Text(decoder) => decoder.checkpoint(),
+            Kind::Binary(decoder) => decoder.checkpoint(),
+            Kind::Compressed(decoder) => decoder.inner().checkpoint(),
+        }
+    }
+
+    /// Whether the object has no more numbers: known once a call of
+    /// [`Decoder::decode`] with `last` has consumed all bytes, or the header's
+    /// number of columns is reached.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        match &self.kind {
+            Kind::Text(decoder) => decoder.has_ended(),
+            Kind::Binary(decoder) => decoder.has_ended(),
+            Kind::Compressed(decoder) => decoder.has_ended(),
+        }
+    }
+}

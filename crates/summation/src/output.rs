@@ -1,0 +1,180 @@
+//! Results as bytes, in pieces, so that a result of any length streams.
+//!
+//! Text is one number a line, each the shortest that reads back as the same
+//! bits; `nan`, `inf` and `-inf` as Python has them.
+
+use std::fmt::Write as _;
+
+use zmij::Buffer;
+
+/// How a result is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OutputFormat {
+    /// NumPy's format, f8.
+    Npy,
+    /// Text, one number a line.
+    Csv,
+    /// An array of numbers; those that JSON has no word for as the texts
+    /// `"NaN"`, `"inf"` and `"-inf"`.
+    Json,
+    /// The numbers alone, 8 bytes each, little-endian.
+    Raw,
+}
+
+impl OutputFormat {
+    /// What comes before the numbers. `shape` is in C order whatever the order
+    /// in which the numbers are stored; its product is their count.
+    #[must_use]
+    pub fn head(self, shape: &[u64], fortran_order: bool) -> Vec<u8> {
+        match self {
+            OutputFormat::Npy => npy_header(shape, fortran_order),
+            OutputFormat::Json => b"[".to_vec(),
+            OutputFormat::Csv | OutputFormat::Raw => Vec::new(),
+        }
+    }
+
+    /// Appends numbers, of which the first has the index `start` in the result.
+    pub fn put(self, start: u64, numbers: &[f64], to: &mut Vec<u8>) {
+        match self {
+            OutputFormat::Npy | OutputFormat::Raw => put_binary(numbers, to),
+            OutputFormat::Csv => {
+                for &number in numbers {
+                    put_number(number, to);
+                    to.push(b'\n');
+                }
+            }
+            OutputFormat::Json => {
+                for (index, &number) in (start..).zip(numbers) {
+                    if index > 0 {
+                        to.push(b',');
+                    }
+                    put_json_number(number, to);
+                }
+            }
+        }
+    }
+
+    /// What comes after the numbers.
+    #[must_use]
+    pub const fn tail(self) -> &'static [u8] {
+        match self {
+            OutputFormat::Json => b"]\n",
+            OutputFormat::Npy | OutputFormat::Csv | OutputFormat::Raw => b"",
+        }
+    }
+}
+
+/// The header of a .npy file of little-endian f8, version 1; a multiple of 64
+/// bytes, as NumPy writes it.
+#[must_use]
+pub fn npy_header(shape: &[u64], fortran_order: bool) -> Vec<u8> {
+    let mut text = String::from("{'descr': '<f8', 'fortran_order': ");
+    text.push_str(if fortran_order { "True" } else { "False" });
+    text.push_str(", 'shape': (");
+    for (index, length) in shape.iter().enumerate() {
+        let separator = if index == 0 { "" } else { ", " };
+        let _ = write!(text, "{separator}{length}");
+    }
+    // A tuple of one is written with a comma.
+    text.push_str(if shape.len() == 1 { ",), }" } else { "), }" });
+    let padding = 63 - (10 + text.len()) % 64;
+    text.extend(std::iter::repeat_n(' ', padding));
+    text.push('\n');
+    let mut header = b"\x93NUMPY\x01\x00".to_vec();
+    header.extend(u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes());
+    header.extend(text.bytes());
+    header
+}
+
+/// Appends the shortest text that reads back as the same bits.
+pub fn put_number(number: f64, to: &mut Vec<u8>) {
+    if number.is_finite() {
+        to.extend_from_slice(Buffer::new().format_finite(number).as_bytes());
+    } else if number.is_nan() {
+        to.extend_from_slice(b"nan");
+    } else {
+        to.extend_from_slice(if number > 0.0 { b"inf" } else { b"-inf" });
+    }
+}
+
+/// A number as text; see [`put_number`].
+#[must_use]
+pub fn number_text(number: f64) -> String {
+    let mut text = Vec::new();
+    put_number(number, &mut text);
+    text.into_iter().map(char::from).collect()
+}
+
+fn put_json_number(number: f64, to: &mut Vec<u8>) {
+    if number.is_nan() {
+        to.extend_from_slice(b"\"NaN\"");
+    } else if number.is_infinite() {
+        to.push(b'"');
+        put_number(number, to);
+        to.push(b'"');
+    } else {
+        put_number(number, to);
+    }
+}
+
+fn put_binary(numbers: &[f64], to: &mut Vec<u8>) {
+    let start = to.len();
+    to.resize(start + 8 * numbers.len(), 0);
+    let (chunks, _) = to[start..].as_chunks_mut::<8>();
+    for (chunk, number) in chunks.iter_mut().zip(numbers) {
+        *chunk = number.to_le_bytes();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Format;
+
+    #[test]
+    fn a_header_reads_back() {
+        for (shape, text) in [
+            (&[][..], "()"),
+            (&[7][..], "(7,)"),
+            (&[3, 4][..], "(3, 4)"),
+            (&[2, 3, 4][..], "(2, 3, 4)"),
+        ] {
+            for fortran_order in [false, true] {
+                let header = npy_header(shape, fortran_order);
+                assert!(header.len().is_multiple_of(64));
+                assert!(String::from_utf8_lossy(&header).contains(&format!("'shape': {text}, ")));
+                let columns: u64 = shape.iter().product();
+                let bytes = header.len() as u64 + 8 * columns;
+                let format = Format::detect(&header, bytes, None).unwrap();
+                assert_eq!(format.shape(), Some(shape));
+                assert_eq!(format.fortran_order(), fortran_order);
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_as_short_as_they_can_be() {
+        for (number, text) in [
+            (0.1, "0.1"),
+            (-0.0, "-0.0"),
+            (1.0 / 3.0, "0.3333333333333333"),
+            (f64::NAN, "nan"),
+            (f64::INFINITY, "inf"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            assert_eq!(number_text(number), text);
+        }
+        for number in [5e-324, f64::MAX, 1e23, 123456789012345680.0] {
+            assert_eq!(number_text(number).parse(), Ok(number));
+        }
+    }
+
+    #[test]
+    fn pieces_make_one_json_array() {
+        let mut text = OutputFormat::Json.head(&[3], false);
+        OutputFormat::Json.put(0, &[1.5], &mut text);
+        OutputFormat::Json.put(1, &[f64::NAN, -2.0], &mut text);
+        text.extend(OutputFormat::Json.tail());
+        assert_eq!(text, b"[1.5,\"NaN\",-2.0]\n");
+    }
+}

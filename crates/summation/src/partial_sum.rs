@@ -1,0 +1,271 @@
+//! The exact sum of a set of objects over a range of columns.
+
+mod encoding;
+mod extremes;
+mod kernel;
+mod mean;
+mod reader;
+mod special;
+mod spill;
+mod spread;
+mod squares;
+mod sums;
+mod trailer;
+
+use std::ops::Range;
+
+use protocol::job::Statistic;
+
+use crate::Block;
+use extremes::{Extreme, Extremes};
+use special::Specials;
+use squares::Squares;
+use sums::Sums;
+
+pub use encoding::{EncodedHeader, HEADER_BYTES};
+pub use reader::{CorruptError, PartialSumReader};
+pub use trailer::{ObjectEnd, Trailer};
+
+/// How many columns are added, spilled and encoded together: two components of
+/// them and the numbers being added fit into the first-level cache.
+pub(crate) const BLOCK_COLUMNS: usize = 1024;
+
+/// The exact sum of a set of objects over a range of columns, and what else was
+/// asked for, index by index.
+///
+/// Its value does not depend on the order or the grouping in which numbers are
+/// added and partial sums merged, and neither do the bytes of its encoding, the
+/// mean or the statistics: each is a function of the set of numbers alone.
+///
+/// A number that is not finite goes its own way: the column's sum, mean and
+/// statistics are what IEEE 754 gives, NaN or infinite, and no other column is
+/// touched.
+#[derive(Clone, Debug)]
+pub struct PartialSum {
+    columns: usize,
+    objects: u64,
+    sums: Sums,
+    specials: Specials,
+    squares: Option<Squares>,
+    least: Option<Extremes>,
+    greatest: Option<Extremes>,
+}
+
+impl PartialSum {
+    /// The sum of no objects, over so many columns, with what these statistics need.
+    #[must_use]
+    pub fn new(columns: usize, statistics: &[Statistic]) -> PartialSum {
+        PartialSum::with(columns, Kept::of(statistics))
+    }
+
+    fn with(columns: usize, kept: Kept) -> PartialSum {
+        PartialSum {
+            columns,
+            objects: 0,
+            sums: Sums::new(columns),
+            specials: Specials::new(columns),
+            squares: kept.squares.then(|| Squares::new(columns)),
+            least: kept.least.then(|| Extremes::new(Extreme::Least, columns)),
+            greatest: kept.greatest.then(|| Extremes::new(Extreme::Greatest, columns)),
+        }
+    }
+
+    /// How many columns it has.
+    #[must_use]
+    pub const fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// How many objects it is the sum of.
+    #[must_use]
+    pub const fn objects(&self) -> u64 {
+        self.objects
+    }
+
+    /// Counts more objects as added. The numbers themselves come by
+    /// [`PartialSum::add`], in pieces; this says when an object is complete.
+    pub const fn count_objects(&mut self, objects: u64) {
+        self.objects = self.objects.saturating_add(objects);
+    }
+
+    /// Begins anew with so many columns, in the same memory.
+    pub fn reset(&mut self, columns: usize) {
+        self.columns = columns;
+        self.objects = 0;
+        self.sums.reset(columns);
+        self.specials.reset(columns);
+        if let Some(squares) = &mut self.squares {
+            squares.reset(columns);
+        }
+        for extremes in [&mut self.least, &mut self.greatest].into_iter().flatten() {
+            extremes.reset(columns);
+        }
+    }
+
+    /// Forgets the columns from `columns` on, for a last segment that turns out
+    /// to be as short as its data.
+    pub fn shorten(&mut self, columns: usize) {
+        if columns >= self.columns {
+            return;
+        }
+        self.columns = columns;
+        self.sums.truncate(columns);
+        self.specials.truncate(columns);
+        if let Some(squares) = &mut self.squares {
+            squares.truncate(columns);
+        }
+        for extremes in [&mut self.least, &mut self.greatest].into_iter().flatten() {
+            extremes.truncate(columns);
+        }
+    }
+
+    /// Adds numbers of one object to the columns from `start` on.
+    ///
+    /// # Panics
+    ///
+    /// If they reach beyond the last column.
+    pub fn add(&mut self, start: usize, block: &Block) {
+        self.add_values(start, block.values(), block.low());
+    }
+
+    fn add_values(&mut self, start: usize, values: &[f64], low: Option<&[f64]>) {
+        assert!(
+            start + values.len() <= self.columns,
+            "{} numbers from column {start} on do not fit into {} columns",
+            values.len(),
+            self.columns,
+        );
+        for columns in pieces(start..start + values.len()) {
+            let piece = columns.start - start..columns.end - start;
+            self.add_piece(columns.start, &values[piece.clone()], low.map(|low| &low[piece]));
+        }
+    }
+
+    /// Adds sums of other partial sums to columns that all lie in one block,
+    /// squares and extremes apart.
+    fn add_sums(&mut self, start: usize, hi: &[f64], lo: Option<&[f64]>) {
+        let mut done = 0;
+        if !self.specials.has_any(start) {
+            done = self.sums.add(start, hi, lo);
+            if done == hi.len() {
+                return;
+            }
+        }
+        let mut finite = [0.0; BLOCK_COLUMNS];
+        let finite = &mut finite[..hi.len()];
+        self.specials.take(start, hi, finite);
+        self.sums.add(start + done, &finite[done..], lo.map(|lo| &lo[done..]));
+    }
+
+    /// Adds to columns that all lie in one block.
+    fn add_piece(&mut self, start: usize, values: &[f64], low: Option<&[f64]>) {
+        for extremes in [&mut self.least, &mut self.greatest].into_iter().flatten() {
+            extremes.add(start, values);
+        }
+        self.add_sums(start, values, low);
+        let Some(squares) = &mut self.squares else {
+            return;
+        };
+        if !self.specials.has_any(start) {
+            squares.add(start, values, low);
+        } else {
+            let mut finite = [0.0; BLOCK_COLUMNS];
+            let finite = &mut finite[..values.len()];
+            for (finite, &x) in finite.iter_mut().zip(values) {
+                *finite = if x.is_finite() { x } else { 0.0 };
+            }
+            squares.add(start, finite, low);
+        }
+    }
+
+    /// Adds another partial sum, of other objects over the same columns and
+    /// with the same statistics.
+    ///
+    /// # Panics
+    ///
+    /// If the columns or the statistics differ.
+    pub fn merge(&mut self, other: &PartialSum) {
+        assert_eq!(self.columns, other.columns, "partial sums of different columns");
+        assert_eq!(self.kept(), other.kept(), "partial sums with different statistics");
+        for columns in pieces(0..self.columns) {
+            self.sums.merge_block(columns.clone(), &other.sums);
+            if let (Some(squares), Some(other)) = (&mut self.squares, &other.squares) {
+                squares.merge_block(columns, other);
+            }
+        }
+        self.specials.merge(&other.specials);
+        for (extremes, other) in
+            [(&mut self.least, &other.least), (&mut self.greatest, &other.greatest)]
+        {
+            if let (Some(extremes), Some(other)) = (extremes, other) {
+                extremes.merge(other);
+            }
+        }
+        self.count_objects(other.objects);
+    }
+
+    /// The memory that one column takes: usually, and if each column's numbers
+    /// range so widely that all of them spill over. Bytes.
+    #[must_use]
+    pub fn column_bytes(statistics: &[Statistic]) -> (usize, usize) {
+        Kept::of(statistics).column_bytes()
+    }
+
+    const fn kept(&self) -> Kept {
+        Kept {
+            squares: self.squares.is_some(),
+            least: self.least.is_some(),
+            greatest: self.greatest.is_some(),
+        }
+    }
+}
+
+/// What is kept beside the sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Kept {
+    squares: bool,
+    least: bool,
+    greatest: bool,
+}
+
+impl Kept {
+    fn of(statistics: &[Statistic]) -> Kept {
+        let has = |statistic| statistics.contains(&statistic);
+        Kept {
+            squares: has(Statistic::Variance) || has(Statistic::Std),
+            least: has(Statistic::Min),
+            greatest: has(Statistic::Max),
+        }
+    }
+
+    /// See [`PartialSum::column_bytes`].
+    fn column_bytes(self) -> (usize, usize) {
+        let mut usual = 16;
+        // Remainders of 34 limbs, their places, and numbers that are not finite;
+        // a growing list of remainders may take twice what it holds.
+        let mut most = 16 + 2 * 8 * 34 + 2 + 8;
+        for is_kept in [self.least, self.greatest] {
+            let bytes = if is_kept { 8 } else { 0 };
+            (usual, most) = (usual + bytes, most + bytes);
+        }
+        if self.squares {
+            usual += 24;
+            most += 24 + 2 * 8 * 67 + 2;
+        }
+        (usual, most)
+    }
+}
+
+/// Cuts a range of columns where blocks begin.
+fn pieces(columns: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let mut start = columns.start;
+    std::iter::from_fn(move || {
+        if start >= columns.end {
+            return None;
+        }
+        let end = columns.end.min((start / BLOCK_COLUMNS + 1) * BLOCK_COLUMNS);
+        let piece = start..end;
+        start = end;
+        Some(piece)
+    })
+}

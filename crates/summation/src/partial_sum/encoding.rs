@@ -1,0 +1,263 @@
+//! A partial sum as bytes, the same for the same sum however it came about.
+//!
+//! All numbers are little-endian.
+//!
+//! ```text
+//! header   8  "partsum\n"
+//!          2  version, 1
+//!          2  what is kept beside the sums: 1 squares, 2 minima, 4 maxima
+//!          4  columns of a block, 1024
+//!          8  columns
+//!          8  objects
+//!          8  bytes of the trailer
+//!          8  checksum of the trailer
+//!          8  bytes of all
+//!          8  checksum of the header up to here
+//! trailer
+//! blocks   4  bytes of the payload
+//!          4  which parts are there: 1 lo, 2 b, 4 c, 8 exceptions, 16 exceptions of squares
+//!          8  checksum of those eight bytes and the payload, seeded with the block's number
+//!             the payload
+//! ```
+//!
+//! A payload holds for its columns, one after the other: `hi`; `lo` unless all
+//! are nought; the exceptions, if any; the minima and the maxima if kept, as
+//! keys; and if squares are kept `a`, then `b` and `c` unless all are nought,
+//! then their exceptions, if any. Exceptions are a count of four bytes, then
+//! for each its column in the block (2), sign (1), first limb (1), number of
+//! limbs (1), and limbs of 8 bytes. See [`super::sums::CanonicalSums`] for why
+//! there is but one way to write a sum.
+//!
+//! Checksums are XXH3 of 64 bits: they find what disks and networks do to
+//! bytes, and run at the speed of memory.
+
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+use crate::exact::FixedPoint;
+
+use super::squares::CanonicalSquares;
+use super::sums::CanonicalSums;
+use super::{BLOCK_COLUMNS, CorruptError, Kept, PartialSum, Trailer, pieces};
+
+/// How many bytes the header of an encoded partial sum has; the trailer follows.
+pub const HEADER_BYTES: usize = 64;
+
+const MAGIC: [u8; 8] = *b"partsum\n";
+const VERSION: u16 = 1;
+
+/// What precedes a block's payload.
+pub(super) const PREFIX_BYTES: usize = 16;
+
+/// The parts of a payload that may be left out.
+pub(super) mod part {
+    pub(crate) const LO: u32 = 1;
+    pub(crate) const B: u32 = 2;
+    pub(crate) const C: u32 = 4;
+    pub(crate) const EXCEPTIONS: u32 = 8;
+    pub(crate) const SQUARE_EXCEPTIONS: u32 = 16;
+}
+
+/// What the header of an encoded partial sum says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EncodedHeader {
+    /// How many columns there are.
+    pub columns: u64,
+    /// How many objects it is the sum of.
+    pub objects: u64,
+    /// How many bytes the trailer has, which follows the header.
+    pub trailer_bytes: u64,
+    /// How many bytes there are in all.
+    pub total_bytes: u64,
+    trailer_checksum: u64,
+    kept: Kept,
+}
+
+impl EncodedHeader {
+    /// Reads the header from the first [`HEADER_BYTES`] bytes.
+    ///
+    /// # Errors
+    ///
+    /// If there are fewer bytes, or they are not a header of this version, or damaged.
+    pub fn read(bytes: &[u8]) -> Result<EncodedHeader, CorruptError> {
+        let Some((header, _)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
+            return Err(CorruptError::new(0, "a partial sum shorter than its header"));
+        };
+        let (fields, _) = header.as_chunks::<8>();
+        if fields[0] != MAGIC {
+            return Err(CorruptError::new(0, "not a partial sum"));
+        }
+        if u64::from_le_bytes(fields[7]) != xxh3_64(&header[..HEADER_BYTES - 8]) {
+            return Err(CorruptError::new(0, "a damaged header"));
+        }
+        let [v0, v1, k0, k1, b0, b1, b2, b3] = fields[1];
+        let version = u16::from_le_bytes([v0, v1]);
+        if version != VERSION {
+            let what = format!("version {version} of the encoding, where {VERSION} was expected");
+            return Err(CorruptError::new(8, what));
+        }
+        let flags = u16::from_le_bytes([k0, k1]);
+        let block_columns = u32::from_le_bytes([b0, b1, b2, b3]);
+        if flags > 7 || usize::try_from(block_columns) != Ok(BLOCK_COLUMNS) {
+            return Err(CorruptError::new(10, "an unknown layout"));
+        }
+        let number = |index: usize| u64::from_le_bytes(fields[index]);
+        Ok(EncodedHeader {
+            columns: number(2),
+            objects: number(3),
+            trailer_bytes: number(4),
+            trailer_checksum: number(5),
+            total_bytes: number(6),
+            kept: Kept { squares: flags & 1 != 0, least: flags & 2 != 0, greatest: flags & 4 != 0 },
+        })
+    }
+
+    /// Reads the trailer from its bytes.
+    ///
+    /// # Errors
+    ///
+    /// If they are damaged.
+    pub fn read_trailer(&self, bytes: &[u8]) -> Result<Trailer, CorruptError> {
+        let byte = HEADER_BYTES as u64;
+        if bytes.len() as u64 != self.trailer_bytes || xxh3_64(bytes) != self.trailer_checksum {
+            return Err(CorruptError::new(byte, "a damaged trailer"));
+        }
+        Trailer::decode(bytes).ok_or_else(|| CorruptError::new(byte, "an unknown trailer"))
+    }
+
+    pub(super) const fn kept(&self) -> Kept {
+        self.kept
+    }
+}
+
+impl PartialSum {
+    /// The canonical bytes: a function of the sum, the number of objects, the
+    /// statistics and the trailer alone.
+    #[must_use]
+    pub fn encode(&self, trailer: &Trailer) -> Vec<u8> {
+        let trailer = trailer.encode();
+        let (usual, _) = self.kept().column_bytes();
+        let mut bytes = Vec::with_capacity(
+            HEADER_BYTES
+                + trailer.len()
+                + self.columns() * usual
+                + self.columns().div_ceil(BLOCK_COLUMNS) * PREFIX_BYTES,
+        );
+        bytes.resize(HEADER_BYTES, 0);
+        bytes.extend_from_slice(&trailer);
+        let mut sums = Box::new(CanonicalSums::new());
+        let mut squares = self.squares.is_some().then(|| Box::new(CanonicalSquares::new()));
+        for (number, columns) in pieces(0..self.columns()).enumerate() {
+            let start = bytes.len();
+            bytes.resize(start + PREFIX_BYTES, 0);
+            let length = columns.len();
+            self.canonical_sums(columns.clone(), &mut sums);
+            let mut parts = 0;
+            put_numbers(&mut bytes, &sums.hi[..length]);
+            if put_unless_nought(&mut bytes, &sums.lo[..length]) {
+                parts |= part::LO;
+            }
+            if put_exceptions(&mut bytes, &sums.exceptions) {
+                parts |= part::EXCEPTIONS;
+            }
+            for extremes in [&self.least, &self.greatest].into_iter().flatten() {
+                for key in extremes.keys(columns.clone()) {
+                    bytes.extend_from_slice(&key.to_le_bytes());
+                }
+            }
+            if let (Some(kept), Some(squares)) = (&self.squares, &mut squares) {
+                kept.canonical(columns, squares);
+                put_numbers(&mut bytes, &squares.parts[0][..length]);
+                for (k, part) in [(1, part::B), (2, part::C)] {
+                    if put_unless_nought(&mut bytes, &squares.parts[k][..length]) {
+                        parts |= part;
+                    }
+                }
+                if put_exceptions(&mut bytes, &squares.exceptions) {
+                    parts |= part::SQUARE_EXCEPTIONS;
+                }
+            }
+            seal_block(&mut bytes[start..], number, parts);
+        }
+        let total = bytes.len() as u64;
+        self.write_header(&mut bytes[..HEADER_BYTES], &trailer, total);
+        bytes
+    }
+
+    fn write_header(&self, header: &mut [u8], trailer: &[u8], total_bytes: u64) {
+        let Kept { squares, least, greatest } = self.kept();
+        let flags = u16::from(squares) | u16::from(least) << 1 | u16::from(greatest) << 2;
+        let block_columns = u32::try_from(BLOCK_COLUMNS).unwrap_or(u32::MAX);
+        let mut fields = Vec::with_capacity(HEADER_BYTES);
+        fields.extend_from_slice(&MAGIC);
+        fields.extend_from_slice(&VERSION.to_le_bytes());
+        fields.extend_from_slice(&flags.to_le_bytes());
+        fields.extend_from_slice(&block_columns.to_le_bytes());
+        for number in [
+            self.columns() as u64,
+            self.objects(),
+            trailer.len() as u64,
+            xxh3_64(trailer),
+            total_bytes,
+        ] {
+            fields.extend_from_slice(&number.to_le_bytes());
+        }
+        let checksum = xxh3_64(&fields);
+        fields.extend_from_slice(&checksum.to_le_bytes());
+        header.copy_from_slice(&fields);
+    }
+}
+
+/// Fills in what precedes a block's payload.
+fn seal_block(block: &mut [u8], number: usize, parts: u32) {
+    let payload_bytes = u32::try_from(block.len() - PREFIX_BYTES).unwrap_or(u32::MAX);
+    block[0..4].copy_from_slice(&payload_bytes.to_le_bytes());
+    block[4..8].copy_from_slice(&parts.to_le_bytes());
+    let sum = checksum(&block[..8], &block[PREFIX_BYTES..], number as u64);
+    block[8..16].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// The checksum of a block: of its payload, seeded with that of what precedes
+/// it and its number.
+pub(super) fn checksum(prefix: &[u8], payload: &[u8], number: u64) -> u64 {
+    xxh3_64_with_seed(payload, xxh3_64_with_seed(prefix, number))
+}
+
+fn put_numbers(bytes: &mut Vec<u8>, numbers: &[f64]) {
+    let start = bytes.len();
+    bytes.resize(start + 8 * numbers.len(), 0);
+    let (chunks, _) = bytes[start..].as_chunks_mut::<8>();
+    for (chunk, number) in chunks.iter_mut().zip(numbers) {
+        *chunk = number.to_le_bytes();
+    }
+}
+
+/// Tells whether it put them.
+fn put_unless_nought(bytes: &mut Vec<u8>, numbers: &[f64]) -> bool {
+    let any = numbers.iter().fold(0, |any, number| any | number.to_bits()) != 0;
+    if any {
+        put_numbers(bytes, numbers);
+    }
+    any
+}
+
+/// Tells whether there were any.
+fn put_exceptions<const LIMBS: usize, const UNIT: i32>(
+    bytes: &mut Vec<u8>,
+    exceptions: &[(usize, FixedPoint<LIMBS, UNIT>)],
+) -> bool {
+    if exceptions.is_empty() {
+        return false;
+    }
+    let count = u32::try_from(exceptions.len()).unwrap_or(u32::MAX);
+    bytes.extend_from_slice(&count.to_le_bytes());
+    for (column, number) in exceptions {
+        let (first, words) = number.words();
+        bytes.extend_from_slice(&u16::try_from(*column).unwrap_or(u16::MAX).to_le_bytes());
+        let small = |number: usize| u8::try_from(number).unwrap_or(u8::MAX);
+        bytes.extend([u8::from(number.is_negative()), small(first), small(words.len())]);
+        for word in words {
+            bytes.extend_from_slice(&word.to_le_bytes());
+        }
+    }
+    true
+}

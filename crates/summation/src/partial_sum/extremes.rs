@@ -1,0 +1,120 @@
+//! The least or the greatest number of each column.
+
+use std::ops::Range;
+
+/// Which extreme is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extreme {
+    Least,
+    Greatest,
+}
+
+/// For each column the extreme of the numbers seen, as a key: integers that are
+/// ordered as the numbers are, -0 before +0. One NaN makes the extreme NaN, as
+/// IEEE 754-2019 `minimum` and `maximum` have it.
+#[derive(Clone, Debug)]
+pub(crate) struct Extremes {
+    extreme: Extreme,
+    keys: Vec<i64>,
+}
+
+impl Extremes {
+    /// Of nothing.
+    pub(crate) fn new(extreme: Extreme, columns: usize) -> Extremes {
+        Extremes { extreme, keys: vec![extreme.of_nothing(); columns] }
+    }
+
+    /// Begins anew with so many columns, in the same memory.
+    pub(crate) fn reset(&mut self, columns: usize) {
+        self.keys.clear();
+        self.keys.resize(columns, self.extreme.of_nothing());
+    }
+
+    /// Forgets the columns from `columns` on.
+    pub(crate) fn truncate(&mut self, columns: usize) {
+        self.keys.truncate(columns);
+    }
+
+    /// Looks at numbers for the columns from `start` on.
+    pub(crate) fn add(&mut self, start: usize, x: &[f64]) {
+        let keys = &mut self.keys[start..start + x.len()];
+        // Told apart outside of the loops, so that each is one comparison.
+        match self.extreme {
+            Extreme::Least => look(Extreme::Least, keys, x),
+            Extreme::Greatest => look(Extreme::Greatest, keys, x),
+        }
+    }
+
+    /// The extremes of some columns; NaN for those where no number was seen.
+    pub(crate) fn values(&self, columns: Range<usize>) -> impl Iterator<Item = f64> {
+        let nothing = self.extreme.of_nothing();
+        self.keys[columns]
+            .iter()
+            .map(move |&key| if key == nothing { f64::NAN } else { self.extreme.value(key) })
+    }
+
+    /// The keys of some columns, which another's [`Extremes::add_keys`] reads.
+    pub(crate) fn keys(&self, columns: Range<usize>) -> impl Iterator<Item = i64> {
+        self.keys[columns].iter().copied()
+    }
+
+    /// Looks at another's keys for the columns from `start` on.
+    pub(crate) fn add_keys(&mut self, start: usize, keys: impl Iterator<Item = i64>) {
+        let extreme = self.extreme;
+        for (key, other) in self.keys[start..].iter_mut().zip(keys) {
+            *key = extreme.of_two(*key, other);
+        }
+    }
+
+    /// Looks at all that another has seen.
+    pub(crate) fn merge(&mut self, other: &Extremes) {
+        self.add_keys(0, other.keys.iter().copied());
+    }
+}
+
+impl Extreme {
+    /// The key that any number beats.
+    const fn of_nothing(self) -> i64 {
+        match self {
+            Extreme::Least => i64::MAX,
+            Extreme::Greatest => i64::MIN,
+        }
+    }
+
+    /// The key that no number beats: of NaN.
+    const fn of_nan(self) -> i64 {
+        match self {
+            Extreme::Least => i64::MIN,
+            Extreme::Greatest => i64::MAX,
+        }
+    }
+
+    #[inline(always)]
+    fn of_two(self, a: i64, b: i64) -> i64 {
+        match self {
+            Extreme::Least => a.min(b),
+            Extreme::Greatest => a.max(b),
+        }
+    }
+
+    #[inline(always)]
+    fn key(self, x: f64) -> i64 {
+        let bits = x.to_bits().cast_signed();
+        let key = bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed();
+        if x.is_nan() { self.of_nan() } else { key }
+    }
+
+    fn value(self, key: i64) -> f64 {
+        if key == self.of_nan() {
+            return f64::NAN;
+        }
+        f64::from_bits((key ^ ((key >> 63).cast_unsigned() >> 1).cast_signed()).cast_unsigned())
+    }
+}
+
+#[inline(always)]
+fn look(extreme: Extreme, keys: &mut [i64], x: &[f64]) {
+    for (key, &x) in keys.iter_mut().zip(x) {
+        *key = extreme.of_two(*key, extreme.key(x));
+    }
+}

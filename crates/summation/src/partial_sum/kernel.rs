@@ -1,0 +1,251 @@
+//! The inner loops: adding to sums of two or three components, error-free.
+//!
+//! A sum of two components is `hi + lo`. Adding `x` by two error-free
+//! transformations ([`two_sum`]) leaves a second error; as long as that is
+//! nought, `hi + lo` is the exact sum. Whatever overflows, or is not finite to
+//! begin with, makes the second error NaN, so that one comparison a number sees
+//! everything that needs a closer look. Sums of squares work the same with
+//! three components.
+//!
+//! The loops go through groups of [`GROUP`] columns and stop, with the group
+//! untouched, where a number needs a closer look; the caller takes it from
+//! there. They are written for the compiler to vectorise, and compiled three
+//! times: for the baseline, AVX2 with FMA, and AVX-512. All three give the same
+//! bits, for every operation in them is exactly defined by IEEE 754.
+
+use crate::exact::two_sum;
+
+/// How many columns are looked at together; whole vectors of any width.
+pub(crate) const GROUP: usize = 16;
+
+/// The least square that [`f64::mul_add`] splits without loss: its error, 106
+/// bits below, must not fall below 2^-1074.
+pub(crate) const SPLITTABLE_MIN: f64 = f64::from_bits((1023 - 960) << 52);
+
+/// Compiles a loop for what the machine can do, and chooses when called.
+macro_rules! for_every_machine {
+    ($(#[$doc:meta])* $name:ident = $body:ident ($($argument:ident: $kind:ty),*)) => {
+        $(#[$doc])*
+        pub(crate) fn $name($($argument: $kind),*) -> usize {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2,fma")]
+                fn avx512($($argument: $kind),*) -> usize {
+                    $body($($argument),*)
+                }
+                #[target_feature(enable = "avx2,fma")]
+                fn avx2($($argument: $kind),*) -> usize {
+                    $body($($argument),*)
+                }
+                if is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("fma")
+                {
+                    #[expect(unsafe_code, reason = "the machine was just asked whether it can")]
+                    return unsafe { avx512($($argument),*) };
+                }
+                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                    #[expect(unsafe_code, reason = "the machine was just asked whether it can")]
+                    return unsafe { avx2($($argument),*) };
+                }
+            }
+            $body($($argument),*)
+        }
+    };
+}
+
+for_every_machine! {
+    /// Adds `x` to `hi + lo`, all of one length, column by column. Returns how
+    /// many columns, whole groups, were done before one that needs a closer look.
+    add = add_body(hi: &mut [f64], lo: &mut [f64], x: &[f64])
+}
+
+for_every_machine! {
+    /// Adds `x_hi + x_lo` to `hi + lo` likewise.
+    add_pairs = add_pairs_body(hi: &mut [f64], lo: &mut [f64], x_hi: &[f64], x_lo: &[f64])
+}
+
+for_every_machine! {
+    /// Adds the squares of `x` to `a + b + c` likewise.
+    add_squares = add_squares_body(sums: [&mut [f64]; 3], x: &[f64])
+}
+
+for_every_machine! {
+    /// Adds `x[0] + x[1] + x[2]` to `a + b + c` likewise.
+    add_triples = add_triples_body(sums: [&mut [f64]; 3], x: [&[f64]; 3])
+}
+
+for_every_machine! {
+    /// Rewrites `hi + lo` so that `hi` is the sum rounded to nearest and `lo`
+    /// the rest; nought keeps the sign that `hi` has if `lo` is nought. Stops
+    /// where that overflows.
+    normalize = normalize_body(hi: &mut [f64], lo: &mut [f64])
+}
+
+#[inline(always)]
+fn add_body(hi: &mut [f64], lo: &mut [f64], x: &[f64]) -> usize {
+    let (hi, _) = hi.as_chunks_mut::<GROUP>();
+    let (lo, _) = lo.as_chunks_mut::<GROUP>();
+    let (x, _) = x.as_chunks::<GROUP>();
+    let mut done = 0;
+    for ((hi, lo), x) in hi.iter_mut().zip(lo).zip(x) {
+        let (mut sum, mut rest) = ([0.0; GROUP], [0.0; GROUP]);
+        let mut fits = true;
+        for k in 0..GROUP {
+            let (s, e) = two_sum(hi[k], x[k]);
+            let (l, e) = two_sum(lo[k], e);
+            (sum[k], rest[k]) = (s, l);
+            fits &= e == 0.0;
+        }
+        if !fits {
+            break;
+        }
+        (*hi, *lo) = (sum, rest);
+        done += GROUP;
+    }
+    done
+}
+
+#[inline(always)]
+fn add_pairs_body(hi: &mut [f64], lo: &mut [f64], x_hi: &[f64], x_lo: &[f64]) -> usize {
+    let (hi, _) = hi.as_chunks_mut::<GROUP>();
+    let (lo, _) = lo.as_chunks_mut::<GROUP>();
+    let (x_hi, _) = x_hi.as_chunks::<GROUP>();
+    let (x_lo, _) = x_lo.as_chunks::<GROUP>();
+    let mut done = 0;
+    for (((hi, lo), x_hi), x_lo) in hi.iter_mut().zip(lo).zip(x_hi).zip(x_lo) {
+        let (mut sum, mut rest) = ([0.0; GROUP], [0.0; GROUP]);
+        let mut fits = true;
+        for k in 0..GROUP {
+            let (s, e) = two_sum(hi[k], x_hi[k]);
+            let (l, e1) = two_sum(lo[k], e);
+            let (l, e2) = two_sum(l, x_lo[k]);
+            (sum[k], rest[k]) = (s, l);
+            fits &= (e1 == 0.0) & (e2 == 0.0);
+        }
+        if !fits {
+            break;
+        }
+        (*hi, *lo) = (sum, rest);
+        done += GROUP;
+    }
+    done
+}
+
+#[inline(always)]
+fn add_squares_body(sums: [&mut [f64]; 3], x: &[f64]) -> usize {
+    let [a, b, c] = sums;
+    let (a, _) = a.as_chunks_mut::<GROUP>();
+    let (b, _) = b.as_chunks_mut::<GROUP>();
+    let (c, _) = c.as_chunks_mut::<GROUP>();
+    let (x, _) = x.as_chunks::<GROUP>();
+    let mut done = 0;
+    for (((a, b), c), x) in a.iter_mut().zip(b).zip(c).zip(x) {
+        let mut sum = [[0.0; GROUP]; 3];
+        let mut fits = true;
+        for k in 0..GROUP {
+            let square = x[k] * x[k];
+            let error = x[k].mul_add(x[k], -square);
+            let (s, e) = two_sum(a[k], square);
+            let (m, e1) = two_sum(b[k], e);
+            let (m, e2) = two_sum(m, error);
+            let (l, e1) = two_sum(c[k], e1);
+            let (l, e2) = two_sum(l, e2);
+            (sum[0][k], sum[1][k], sum[2][k]) = (s, m, l);
+            fits &= (e1 == 0.0) & (e2 == 0.0) & ((square >= SPLITTABLE_MIN) | (x[k] == 0.0));
+        }
+        if !fits {
+            break;
+        }
+        [*a, *b, *c] = sum;
+        done += GROUP;
+    }
+    done
+}
+
+#[inline(always)]
+fn add_triples_body(sums: [&mut [f64]; 3], x: [&[f64]; 3]) -> usize {
+    let [a, b, c] = sums;
+    let (a, _) = a.as_chunks_mut::<GROUP>();
+    let (b, _) = b.as_chunks_mut::<GROUP>();
+    let (c, _) = c.as_chunks_mut::<GROUP>();
+    let [x, y, z] = x.map(|x| x.as_chunks::<GROUP>().0);
+    let mut done = 0;
+    for (((a, b), c), ((x, y), z)) in a.iter_mut().zip(b).zip(c).zip(x.iter().zip(y).zip(z)) {
+        let mut sum = [[0.0; GROUP]; 3];
+        let mut fits = true;
+        for k in 0..GROUP {
+            let (s, e) = two_sum(a[k], x[k]);
+            let (m, e1) = two_sum(b[k], e);
+            let (m, e2) = two_sum(m, y[k]);
+            let (l, e1) = two_sum(c[k], e1);
+            let (l, e2) = two_sum(l, e2);
+            let (l, e3) = two_sum(l, z[k]);
+            (sum[0][k], sum[1][k], sum[2][k]) = (s, m, l);
+            fits &= (e1 == 0.0) & (e2 == 0.0) & (e3 == 0.0);
+        }
+        if !fits {
+            break;
+        }
+        [*a, *b, *c] = sum;
+        done += GROUP;
+    }
+    done
+}
+
+#[inline(always)]
+fn normalize_body(hi: &mut [f64], lo: &mut [f64]) -> usize {
+    let (hi, _) = hi.as_chunks_mut::<GROUP>();
+    let (lo, _) = lo.as_chunks_mut::<GROUP>();
+    let mut done = 0;
+    for (hi, lo) in hi.iter_mut().zip(lo) {
+        let (mut sum, mut rest) = ([0.0; GROUP], [0.0; GROUP]);
+        let mut fits = true;
+        for k in 0..GROUP {
+            let (s, e) = two_sum(hi[k], lo[k]);
+            sum[k] = if lo[k] == 0.0 { hi[k] } else { s };
+            // Adding nought turns -0 into +0.
+            rest[k] = e + 0.0;
+            fits &= e.is_finite();
+        }
+        if !fits {
+            break;
+        }
+        (*hi, *lo) = (sum, rest);
+        done += GROUP;
+    }
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_that_needs_a_closer_look_is_left_untouched() {
+        let mut hi = vec![1.0; 3 * GROUP];
+        let mut lo = vec![0.0; 3 * GROUP];
+        let mut x = vec![1.0; 3 * GROUP];
+        x[GROUP + 3] = f64::INFINITY;
+        assert_eq!(add(&mut hi, &mut lo, &x), GROUP);
+        assert!(hi[..GROUP].iter().all(|&sum| sum == 2.0));
+        assert!(hi[GROUP..].iter().all(|&sum| sum == 1.0));
+    }
+
+    #[test]
+    fn a_second_error_is_seen() {
+        let mut hi = vec![1.0; GROUP];
+        let mut lo = vec![1e-30; GROUP];
+        assert_eq!(add(&mut hi, &mut lo, &[1e-60; GROUP]), 0);
+    }
+
+    #[test]
+    fn a_square_too_small_to_split_is_seen() {
+        let mut sums = [[0.0; GROUP]; 3];
+        let [a, b, c] = &mut sums;
+        assert_eq!(add_squares([a, b, c], &[1e-150; GROUP]), 0);
+        assert_eq!(add_squares([a, b, c], &[0.0; GROUP]), GROUP);
+        assert_eq!(add_squares([a, b, c], &[1e-140; GROUP]), GROUP);
+    }
+}

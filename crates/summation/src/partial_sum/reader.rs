@@ -1,0 +1,331 @@
+//! Adding an encoded partial sum to another, block by block as its bytes come.
+
+use std::fmt;
+
+use crate::exact::FixedPoint;
+
+use super::encoding::{HEADER_BYTES, PREFIX_BYTES, checksum, part};
+use super::{BLOCK_COLUMNS, EncodedHeader, PartialSum, Trailer};
+
+/// The longest trailer that is believed: of half a million objects.
+const TRAILER_BYTES_MAX: u64 = 16 << 20;
+
+/// The longest payload: every column with every part and two exceptions of
+/// full length.
+const PAYLOAD_BYTES_MAX: usize = BLOCK_COLUMNS * (8 * 7 + 2 * 5 + 8 * (34 + 67)) + 8;
+
+/// An encoded partial sum that is not what it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CorruptError {
+    /// Where in the encoded partial sum, from 0.
+    pub byte: u64,
+    /// What was found there.
+    pub what: String,
+}
+
+impl CorruptError {
+    pub(super) fn new(byte: u64, what: impl Into<String>) -> CorruptError {
+        CorruptError { byte, what: what.into() }
+    }
+}
+
+impl fmt::Display for CorruptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}", self.what, self.byte)
+    }
+}
+
+impl std::error::Error for CorruptError {}
+
+/// Adds an encoded partial sum to another, from ranges of bytes of any length
+/// in order; it holds at most one block of bytes.
+#[derive(Clone, Debug, Default)]
+pub struct PartialSumReader {
+    header: Option<EncodedHeader>,
+    trailer: Option<Trailer>,
+    /// Where what is not yet used begins, in the encoded partial sum.
+    byte: u64,
+    /// The beginning of what is to be used next.
+    held: Vec<u8>,
+    /// The first column of the next block.
+    column: usize,
+    scratch: Vec<f64>,
+}
+
+impl PartialSumReader {
+    /// At the beginning of an encoded partial sum.
+    #[must_use]
+    pub fn new() -> PartialSumReader {
+        PartialSumReader::default()
+    }
+
+    /// What the header says, once it has been read.
+    #[must_use]
+    pub const fn header(&self) -> Option<&EncodedHeader> {
+        self.header.as_ref()
+    }
+
+    /// The trailer, once it has been read.
+    #[must_use]
+    pub const fn trailer(&self) -> Option<&Trailer> {
+        self.trailer.as_ref()
+    }
+
+    /// Takes the next bytes and adds what they complete to `sum`, whose columns
+    /// and statistics must be those of the encoded one. With `last`, no more
+    /// bytes follow, and the encoded objects are counted.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are damaged, or too few or too many, or of another shape
+    /// than `sum`, which is of no use then.
+    pub fn push(
+        &mut self,
+        bytes: &[u8],
+        last: bool,
+        sum: &mut PartialSum,
+    ) -> Result<(), CorruptError> {
+        let mut bytes = bytes;
+        loop {
+            let wanted = self.wanted(sum)?;
+            if wanted == 0 {
+                break;
+            }
+            let missing = wanted.saturating_sub(self.held.len());
+            if bytes.len() < missing {
+                self.held.extend_from_slice(bytes);
+                return if last { Err(self.error("the end")) } else { Ok(()) };
+            }
+            let (now, rest) = bytes.split_at(missing);
+            bytes = rest;
+            if self.held.is_empty() {
+                self.take(now, sum)?;
+            } else {
+                let mut held = std::mem::take(&mut self.held);
+                held.extend_from_slice(now);
+                // What precedes a block stays until the whole block is there.
+                if self.take(&held, sum)? {
+                    held.clear();
+                }
+                self.held = held;
+                continue;
+            }
+        }
+        if !bytes.is_empty() {
+            return Err(self.error("more bytes than it should have"));
+        }
+        if last && let Some(header) = &self.header {
+            if self.byte != header.total_bytes {
+                return Err(self.error("the end"));
+            }
+            sum.count_objects(header.objects);
+        }
+        Ok(())
+    }
+
+    fn error(&self, what: &str) -> CorruptError {
+        CorruptError::new(self.byte, what)
+    }
+
+    /// How many bytes are needed to go on; none at the end.
+    fn wanted(&self, sum: &PartialSum) -> Result<usize, CorruptError> {
+        let Some(header) = &self.header else {
+            return Ok(HEADER_BYTES);
+        };
+        if self.trailer.is_none() && header.trailer_bytes > 0 {
+            return usize::try_from(header.trailer_bytes)
+                .map_err(|_| self.error("an endless trailer"));
+        }
+        if self.column >= sum.columns() {
+            return Ok(0);
+        }
+        let Some((length, _)) = self.held.split_first_chunk::<4>() else {
+            return Ok(PREFIX_BYTES);
+        };
+        if self.held.len() < PREFIX_BYTES {
+            return Ok(PREFIX_BYTES);
+        }
+        let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
+        if length == 0 || length > PAYLOAD_BYTES_MAX {
+            return Err(self.error("a block of impossible length"));
+        }
+        Ok(PREFIX_BYTES + length)
+    }
+
+    /// Uses what was wanted; false if it must be kept and more added to it.
+    fn take(&mut self, bytes: &[u8], sum: &mut PartialSum) -> Result<bool, CorruptError> {
+        let Some(header) = &self.header else {
+            let header = EncodedHeader::read(bytes)?;
+            self.check_shape(&header, sum)?;
+            if header.trailer_bytes == 0 {
+                self.trailer = Some(header.read_trailer(&[])?);
+            }
+            self.header = Some(header);
+            self.byte += bytes.len() as u64;
+            return Ok(true);
+        };
+        if self.trailer.is_none() {
+            self.trailer = Some(header.read_trailer(bytes)?);
+            self.byte += bytes.len() as u64;
+            return Ok(true);
+        }
+        if bytes.len() == PREFIX_BYTES {
+            self.held.extend_from_slice(bytes);
+            return Ok(false);
+        }
+        self.take_block(bytes, sum)?;
+        self.byte += bytes.len() as u64;
+        Ok(true)
+    }
+
+    fn check_shape(&self, header: &EncodedHeader, sum: &PartialSum) -> Result<(), CorruptError> {
+        if header.columns != sum.columns() as u64 {
+            let (found, expected) = (header.columns, sum.columns());
+            let what = format!("{found} columns, where {expected} were expected");
+            return Err(CorruptError::new(16, what));
+        }
+        if header.kept() != sum.kept() {
+            return Err(CorruptError::new(10, "other statistics than were expected"));
+        }
+        if header.trailer_bytes > TRAILER_BYTES_MAX {
+            return Err(CorruptError::new(32, "an endless trailer"));
+        }
+        Ok(())
+    }
+
+    /// Adds a block, all of whose bytes are there.
+    fn take_block(&mut self, bytes: &[u8], sum: &mut PartialSum) -> Result<(), CorruptError> {
+        let (prefix, payload) = bytes.split_at(PREFIX_BYTES);
+        let (fields, _) = prefix.as_chunks::<8>();
+        let number = self.column / BLOCK_COLUMNS;
+        if checksum(&prefix[..8], payload, number as u64) != u64::from_le_bytes(fields[1]) {
+            return Err(self.error("a damaged block"));
+        }
+        let [_, _, _, _, p0, p1, p2, p3] = fields[0];
+        let parts = u32::from_le_bytes([p0, p1, p2, p3]);
+        let length = BLOCK_COLUMNS.min(sum.columns() - self.column);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let added = add_block(payload, parts, self.column, length, sum, &mut scratch);
+        self.scratch = scratch;
+        added.ok_or_else(|| self.error("a block of another layout"))?;
+        self.column += length;
+        Ok(())
+    }
+}
+
+impl PartialSum {
+    /// The partial sum and the trailer that were encoded.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not those of an encoded partial sum.
+    pub fn decode(bytes: &[u8]) -> Result<(PartialSum, Trailer), CorruptError> {
+        let header = EncodedHeader::read(bytes)?;
+        // Each block of columns takes at least what precedes it, so this
+        // bounds what is allocated by what is there.
+        let columns = usize::try_from(header.columns)
+            .ok()
+            .filter(|columns| columns.div_ceil(BLOCK_COLUMNS) <= bytes.len() / PREFIX_BYTES)
+            .ok_or_else(|| CorruptError::new(16, "more columns than bytes"))?;
+        let mut sum = PartialSum::with(columns, header.kept());
+        let mut reader = PartialSumReader::new();
+        reader.push(bytes, true, &mut sum)?;
+        Ok((sum, reader.trailer.unwrap_or_default()))
+    }
+}
+
+/// Adds a block's payload; `None` if it is not laid out as it says.
+fn add_block(
+    payload: &[u8],
+    parts: u32,
+    start: usize,
+    length: usize,
+    sum: &mut PartialSum,
+    scratch: &mut Vec<f64>,
+) -> Option<()> {
+    let mut payload = Payload { bytes: payload };
+    scratch.clear();
+    scratch.resize(3 * length, 0.0);
+    let (a, rest) = scratch.split_at_mut(length);
+    let (b, c) = rest.split_at_mut(length);
+    payload.numbers(a)?;
+    if parts & part::LO == 0 {
+        sum.add_sums(start, a, None);
+    } else {
+        payload.numbers(b)?;
+        if !b.iter().all(|b| b.is_finite()) {
+            return None;
+        }
+        sum.add_sums(start, a, Some(b));
+    }
+    if parts & part::EXCEPTIONS != 0 {
+        payload.exceptions(length, |column, number| sum.sums.add_exact(start + column, number))?;
+    }
+    for extremes in [&mut sum.least, &mut sum.greatest].into_iter().flatten() {
+        let (keys, rest) = payload.bytes.split_at_checked(8 * length)?;
+        payload.bytes = rest;
+        let (keys, _) = keys.as_chunks::<8>();
+        extremes.add_keys(start, keys.iter().map(|&key| i64::from_le_bytes(key)));
+    }
+    if let Some(squares) = &mut sum.squares {
+        payload.numbers(a)?;
+        for (numbers, part) in [(&mut *b, part::B), (&mut *c, part::C)] {
+            if parts & part == 0 {
+                numbers.fill(0.0);
+            } else {
+                payload.numbers(numbers)?;
+            }
+        }
+        if ![&*a, b, c].into_iter().flatten().all(|x| x.is_finite()) {
+            return None;
+        }
+        squares.add_sums(start, [a, b, c]);
+        if parts & part::SQUARE_EXCEPTIONS != 0 {
+            payload
+                .exceptions(length, |column, number| squares.add_exact(start + column, number))?;
+        }
+    }
+    payload.bytes.is_empty().then_some(())
+}
+
+/// What is left of a block's payload.
+struct Payload<'a> {
+    bytes: &'a [u8],
+}
+
+impl Payload<'_> {
+    fn numbers(&mut self, to: &mut [f64]) -> Option<()> {
+        let (numbers, rest) = self.bytes.split_at_checked(8 * to.len())?;
+        self.bytes = rest;
+        let (numbers, _) = numbers.as_chunks::<8>();
+        for (to, &number) in to.iter_mut().zip(numbers) {
+            *to = f64::from_le_bytes(number);
+        }
+        Some(())
+    }
+
+    fn exceptions<const LIMBS: usize, const UNIT: i32>(
+        &mut self,
+        length: usize,
+        mut add: impl FnMut(usize, &FixedPoint<LIMBS, UNIT>),
+    ) -> Option<()> {
+        let (&count, rest) = self.bytes.split_first_chunk::<4>()?;
+        self.bytes = rest;
+        for _ in 0..u32::from_le_bytes(count) {
+            let (&[c0, c1, negative, first, words], rest) = self.bytes.split_first_chunk::<5>()?;
+            let (limbs, rest) = rest.split_at_checked(8 * usize::from(words))?;
+            self.bytes = rest;
+            let column = usize::from(u16::from_le_bytes([c0, c1]));
+            let first = usize::from(first);
+            if column >= length || first + usize::from(words) > LIMBS || negative > 1 {
+                return None;
+            }
+            let (limbs, _) = limbs.as_chunks::<8>();
+            let limbs: Vec<u64> = limbs.iter().map(|&limb| u64::from_le_bytes(limb)).collect();
+            let mut number = FixedPoint::ZERO;
+            number.add_words(first, &limbs, negative == 1);
+            add(column, &number);
+        }
+        Some(())
+    }
+}

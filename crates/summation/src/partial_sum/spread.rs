@@ -1,0 +1,133 @@
+//! Variance and standard deviation of each column, rounded once.
+//!
+//! With S the exact sum, Q the exact sum of squares and F the number of
+//! objects, the population variance is `(F * Q - S * S) / (F * F)`.
+
+use std::cmp::Ordering;
+
+use protocol::job::Statistic;
+
+use crate::exact::{ExactSquares, ExactSum, Magnitude};
+
+use super::squares::CanonicalSquares;
+use super::sums::CanonicalSums;
+use super::{PartialSum, pieces};
+
+impl PartialSum {
+    /// A statistic of every column, rounded once. A column with a number that
+    /// is not finite has the variance NaN.
+    ///
+    /// # Panics
+    ///
+    /// If the partial sum was not made for it.
+    #[must_use]
+    pub fn statistic(&self, statistic: Statistic) -> Vec<f64> {
+        let extremes = match statistic {
+            Statistic::Sum => return self.sum(),
+            Statistic::Variance => return self.spread(variance),
+            Statistic::Std => return self.spread(deviation),
+            Statistic::Min => &self.least,
+            Statistic::Max => &self.greatest,
+        };
+        let extremes = extremes.as_ref().expect("a partial sum made for this statistic");
+        extremes.values(0..self.columns()).collect()
+    }
+
+    fn spread(&self, round: fn(&Magnitude, u64) -> f64) -> Vec<f64> {
+        let squares = self.squares.as_ref().expect("a partial sum made for this statistic");
+        let mut result = Vec::with_capacity(self.columns());
+        let mut sums = Box::new(CanonicalSums::new());
+        let mut canonical = Box::new(CanonicalSquares::new());
+        for columns in pieces(0..self.columns()) {
+            self.canonical_sums(columns.clone(), &mut sums);
+            squares.canonical(columns.clone(), &mut canonical);
+            for index in 0..columns.len() {
+                result.push(if !sums.hi[index].is_finite() || self.objects() == 0 {
+                    f64::NAN
+                } else {
+                    let sum = exact_sum(&sums, index);
+                    let squares = exact_squares(&canonical, index);
+                    round(&numerator(&sum, &squares, self.objects()), self.objects())
+                });
+            }
+        }
+        result
+    }
+}
+
+fn exact_sum(sums: &CanonicalSums, index: usize) -> ExactSum {
+    if let Ok(found) = sums.exceptions.binary_search_by_key(&index, |(index, _)| *index) {
+        return sums.exceptions[found].1.clone();
+    }
+    let mut sum = ExactSum::ZERO;
+    sum.add(sums.hi[index]);
+    sum.add(sums.lo[index]);
+    sum
+}
+
+fn exact_squares(squares: &CanonicalSquares, index: usize) -> ExactSquares {
+    if let Ok(found) = squares.exceptions.binary_search_by_key(&index, |(index, _)| *index) {
+        return squares.exceptions[found].1.clone();
+    }
+    let mut sum = ExactSquares::ZERO;
+    for part in &squares.parts {
+        sum.add(part[index]);
+    }
+    sum
+}
+
+/// `F * Q - S * S`, which is never below nought.
+fn numerator(sum: &ExactSum, squares: &ExactSquares, objects: u64) -> Magnitude {
+    let objects = Magnitude::from_integer(u128::from(objects), 0);
+    let sum = sum.magnitude();
+    squares.magnitude().multiply(&objects).subtract(sum.multiply(&sum))
+}
+
+fn variance(numerator: &Magnitude, objects: u64) -> f64 {
+    let (once, more) = numerator.clone().widen(3).divide(objects);
+    let (twice, still_more) = once.divide(objects);
+    twice.round(more | still_more)
+}
+
+/// `sqrt(numerator) / objects`, rounded once: a guess, put right by exact
+/// comparison of squares.
+fn deviation(numerator: &Magnitude, objects: u64) -> f64 {
+    if numerator.is_zero() {
+        return 0.0;
+    }
+    // A root of 53 bits: that of the leading bits, with an even exponent.
+    let exponent = numerator.exponent();
+    let even = exponent - exponent.rem_euclid(2) - 106;
+    let leading = numerator.scaled(-even).round(true);
+    #[expect(clippy::cast_precision_loss, reason = "a guess")]
+    let guess = leading.sqrt() / objects as f64;
+    // The guess is `root * 2^(even / 2)`. Count in quarters of its last place:
+    // a half tells how to round, and the guess may be a binade too high.
+    let guess_exponent = i64::from(exponent_of(guess)) + even / 2;
+    let last = (guess_exponent - 54).max(-1076);
+    let quarters = guess * 2f64.powi(i32::try_from(even / 2 - last).unwrap_or(0));
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "at most 2^55, or nought for what is below the range"
+    )]
+    let mut quarters = quarters as u64;
+    let compare = |quarters: u64| {
+        let scaled = Magnitude::from_integer(u128::from(quarters) * u128::from(objects), last);
+        scaled.multiply(&scaled).compare(numerator)
+    };
+    while compare(quarters + 1) != Ordering::Greater {
+        quarters += 1;
+    }
+    while compare(quarters) == Ordering::Greater {
+        quarters -= 1;
+    }
+    let more = compare(quarters) == Ordering::Less;
+    Magnitude::from_integer(u128::from(quarters), last).round(more)
+}
+
+/// The power of two of a normal number's highest bit.
+fn exponent_of(x: f64) -> i32 {
+    let biased = i32::try_from(x.to_bits() >> 52 & 0x7ff).unwrap_or(0);
+    biased - 1023
+}

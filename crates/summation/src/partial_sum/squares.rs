@@ -1,0 +1,241 @@
+//! The sums of squares, for the variance: three components a column, and what
+//! spills over.
+
+use std::ops::Range;
+
+use crate::exact::{ExactSquares, two_sum};
+
+use super::kernel::{self, GROUP, SPLITTABLE_MIN};
+use super::{BLOCK_COLUMNS, spill};
+
+type Spill = spill::Spill<67, -2148>;
+
+/// For each column `a + b + c`, and in rare columns a remainder: together the
+/// exact sum of the squares of the finite numbers added.
+#[derive(Clone, Debug)]
+pub(crate) struct Squares {
+    parts: [Vec<f64>; 3],
+    /// One for each block of columns.
+    spills: Vec<Option<Box<Spill>>>,
+}
+
+/// The sums of squares of one block of columns in their only form: each part
+/// is the rounded sum of itself and those after it. Where three parts do not
+/// hold the sum they are nought and the sum is an exception.
+#[derive(Clone, Debug)]
+pub(crate) struct CanonicalSquares {
+    pub(crate) parts: [[f64; BLOCK_COLUMNS]; 3],
+    /// In the order of columns.
+    pub(crate) exceptions: Vec<(usize, ExactSquares)>,
+}
+
+impl CanonicalSquares {
+    /// All nought, to be filled by [`Squares::canonical`].
+    pub(crate) fn new() -> CanonicalSquares {
+        CanonicalSquares { parts: [[0.0; BLOCK_COLUMNS]; 3], exceptions: Vec::new() }
+    }
+}
+
+impl Squares {
+    /// Sums of nothing.
+    pub(crate) fn new(columns: usize) -> Squares {
+        Squares {
+            parts: std::array::from_fn(|_| vec![0.0; columns]),
+            spills: vec![None; columns.div_ceil(BLOCK_COLUMNS)],
+        }
+    }
+
+    /// Begins anew with so many columns, in the same memory.
+    pub(crate) fn reset(&mut self, columns: usize) {
+        self.truncate(0);
+        for part in &mut self.parts {
+            part.resize(columns, 0.0);
+        }
+        self.spills.resize(columns.div_ceil(BLOCK_COLUMNS), None);
+    }
+
+    /// Forgets the columns from `columns` on.
+    pub(crate) fn truncate(&mut self, columns: usize) {
+        for part in &mut self.parts {
+            part.truncate(columns);
+        }
+        self.spills.truncate(columns.div_ceil(BLOCK_COLUMNS));
+        if !columns.is_multiple_of(BLOCK_COLUMNS)
+            && let Some(Some(spill)) = self.spills.last_mut()
+        {
+            spill.truncate(columns % BLOCK_COLUMNS);
+        }
+    }
+
+    /// Adds the squares of `x + x_lo`, all finite, to the columns from `start`
+    /// on, all of one block. A number with an `x_lo` is an integer.
+    pub(crate) fn add(&mut self, start: usize, x: &[f64], x_lo: Option<&[f64]>) {
+        let mut done = 0;
+        while done < x.len() {
+            if x_lo.is_none() {
+                let parts = self.parts_mut(start + done..start + x.len());
+                done += kernel::add_squares(parts, &x[done..]);
+            }
+            let group = done..x.len().min(done + GROUP);
+            done = group.end;
+            for index in group {
+                match x_lo.map(|low| low[index]) {
+                    Some(low) if low != 0.0 => self.add_integer(start + index, x[index], low),
+                    _ => self.add_one(start + index, x[index]),
+                }
+            }
+        }
+    }
+
+    /// Adds `x[0] + x[1] + x[2]` to the columns from `start` on, all of one block.
+    pub(crate) fn add_sums(&mut self, start: usize, x: [&[f64]; 3]) {
+        let length = x[0].len();
+        let mut done = 0;
+        while done < length {
+            let parts = self.parts_mut(start + done..start + length);
+            done += kernel::add_triples(parts, x.map(|x| &x[done..]));
+            let group = done..length.min(done + GROUP);
+            done = group.end;
+            for index in group {
+                for part in x {
+                    self.add_part(start + index, part[index]);
+                }
+            }
+        }
+    }
+
+    /// Adds all of another's sums for a block.
+    pub(crate) fn merge_block(&mut self, columns: Range<usize>, other: &Squares) {
+        let theirs = std::array::from_fn(|k| &other.parts[k][columns.clone()]);
+        self.add_sums(columns.start, theirs);
+        let block = columns.start / BLOCK_COLUMNS;
+        if let Some(theirs) = &other.spills[block] {
+            for (column, remainder) in theirs.columns() {
+                self.spill(block * BLOCK_COLUMNS + column).add_all(remainder);
+            }
+        }
+    }
+
+    /// Adds an exact number to a column.
+    pub(crate) fn add_exact(&mut self, column: usize, number: &ExactSquares) {
+        self.spill(column).add_all(number);
+    }
+
+    /// Adds the square of a finite number, whatever it takes.
+    fn add_one(&mut self, column: usize, x: f64) {
+        let square = x * x;
+        let error = x.mul_add(x, -square);
+        // The error of a square below 2^-960 may itself have lost bits.
+        if square.is_finite() && (square >= SPLITTABLE_MIN || x == 0.0) {
+            self.add_part(column, square);
+            self.add_part(column, error);
+        } else {
+            self.spill(column).add_square(x);
+        }
+    }
+
+    /// Adds the square of an integer that is the sum of two numbers, of less than 2^64.
+    fn add_integer(&mut self, column: usize, x: f64, low: f64) {
+        #[expect(clippy::cast_possible_truncation, reason = "both are integers of at most 64 bits")]
+        let integer = (x as i128 + low as i128).unsigned_abs();
+        self.spill(column).add_shifted(integer * integer, 0, false);
+    }
+
+    /// Adds a finite number to a column, whatever it takes.
+    fn add_part(&mut self, column: usize, x: f64) {
+        let [a, b, c] = [0, 1, 2].map(|k| self.parts[k][column]);
+        let (a, error) = two_sum(a, x);
+        let (b, error) = two_sum(b, error);
+        let (c, left) = two_sum(c, error);
+        if !left.is_finite() {
+            self.spill(column).add(x);
+            return;
+        }
+        for (part, value) in self.parts.iter_mut().zip([a, b, c]) {
+            part[column] = value;
+        }
+        if left != 0.0 {
+            self.spill(column).add(left);
+        }
+    }
+
+    /// A column's remainder, to add to.
+    fn spill(&mut self, column: usize) -> &mut ExactSquares {
+        let spill =
+            self.spills[column / BLOCK_COLUMNS].get_or_insert_with(|| Box::new(Spill::new()));
+        spill.entry(column % BLOCK_COLUMNS)
+    }
+
+    fn parts_mut(&mut self, columns: Range<usize>) -> [&mut [f64]; 3] {
+        self.parts.each_mut().map(|part| &mut part[columns.clone()])
+    }
+
+    /// The exact sum of a column.
+    fn exact(&self, column: usize) -> ExactSquares {
+        let spill = self.spills[column / BLOCK_COLUMNS].as_ref();
+        let mut sum = spill
+            .and_then(|spill| spill.get(column % BLOCK_COLUMNS))
+            .map_or(ExactSquares::ZERO, Clone::clone);
+        for part in &self.parts {
+            sum.add(part[column]);
+        }
+        sum
+    }
+
+    /// Writes the canonical form of a block's columns into the beginning of `to`.
+    pub(crate) fn canonical(&self, columns: Range<usize>, to: &mut CanonicalSquares) {
+        to.exceptions.clear();
+        let spill = self.spills[columns.start / BLOCK_COLUMNS].as_ref();
+        for (index, column) in columns.enumerate() {
+            let spilled = spill.is_some_and(|spill| spill.get(index).is_some());
+            let parts = [0, 1, 2].map(|k| self.parts[k][column]);
+            let normal = if spilled { None } else { normalize(parts) };
+            let parts = match normal {
+                Some(parts) => parts,
+                None => {
+                    let sum = self.exact(column);
+                    split(&sum).unwrap_or_else(|| {
+                        to.exceptions.push((index, sum));
+                        [0.0; 3]
+                    })
+                }
+            };
+            for (to, part) in to.parts.iter_mut().zip(parts) {
+                to[index] = part;
+            }
+        }
+    }
+}
+
+/// Three parts in their canonical form, unless it takes more to tell.
+fn normalize([a, b, c]: [f64; 3]) -> Option<[f64; 3]> {
+    let (middle, low) = two_sum(b, c);
+    let (high, middle) = two_sum(a, middle);
+    let (middle, low) = two_sum(middle, low);
+    let (high, middle) = two_sum(high, middle);
+    let (middle, low) = two_sum(middle, low);
+    // `high` is the rounded sum if it does not change by adding what follows,
+    // nor by adding a little more than what follows: no tie to be broken by `low`.
+    let more = middle * (1.0 + 2.0 * f64::EPSILON);
+    let is_rounded = low == 0.0 || high + more == high;
+    (is_rounded && low.is_finite() && high + middle == high).then_some([
+        high + 0.0,
+        middle + 0.0,
+        low + 0.0,
+    ])
+}
+
+/// A sum as three parts, if they hold it.
+fn split(sum: &ExactSquares) -> Option<[f64; 3]> {
+    let mut rest = sum.clone();
+    let mut parts = [0.0; 3];
+    for part in &mut parts {
+        let rounded = rest.round();
+        if !rounded.is_finite() {
+            return None;
+        }
+        rest.add(-rounded);
+        *part = rounded + 0.0;
+    }
+    rest.is_zero().then_some(parts)
+}
