@@ -1,6 +1,7 @@
 //! Assignments to the workers, reports back, and words to all: the traits,
 //! their guarantees, and their errors.
 
+pub mod amqp;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod embedded;
@@ -20,6 +21,9 @@ use protocol::task::{Assignment, Control, Report};
 ///   published; a redelivery comes when it comes.
 /// - **Control is best effort.** It reaches the workers that are connected.
 /// - **Cancel safe.** A future dropped before it returned has taken nothing.
+/// - **It comes back.** Waits outlast an outage of the queue;
+///   [`QueueError::Unavailable`] is for what could not be sent though it was
+///   tried again and again.
 #[async_trait]
 pub trait ServerEnd: Send + Sync + 'static {
     /// Gives the queue an assignment; returns once the queue answers for it.
@@ -77,6 +81,9 @@ pub struct ReportDelivery {
 }
 
 /// What settles one delivery.
+///
+/// Dropped unsettled it hands back. An error means that the queue was lost in
+/// between, so that the message may be delivered again.
 #[async_trait]
 pub trait Receipt: Send + Sync {
     /// It is done and must not be delivered again.
@@ -124,6 +131,9 @@ pub struct Depths {
     pub assignments: u64,
     /// Reports that the server has not taken.
     pub reports: u64,
+    /// Messages that were put aside because they could not be decoded or were
+    /// delivered too often; somebody should look at them.
+    pub dead_letters: u64,
 }
 
 /// Why a queue did not do what it was asked to.
@@ -132,6 +142,13 @@ pub enum QueueError {
     /// The queue is gone for good, because the process is ending. Stop.
     #[error("the queue is closed")]
     Closed,
+    /// The queue answers and refuses, and asking again will not help. Change
+    /// its address, user, password or permissions.
+    #[error("the queue refuses this program")]
+    Refused {
+        /// What the system said.
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// The queue does not answer. It may later.
     #[error("the queue does not answer")]
     Unavailable {

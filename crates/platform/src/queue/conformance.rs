@@ -164,6 +164,7 @@ fn assignment(node: u32) -> Assignment {
         direction: protocol::task::Direction::Forward,
         resume: false,
         not_on: None,
+        not_on_node: None,
         work: Work::Merge { partial_sums: vec!["a/".to_owned(), "b/".to_owned()] },
         columns: Columns {
             segment_columns: 1024,

@@ -71,7 +71,11 @@ impl ServerEnd for EmbeddedQueue {
     }
 
     async fn depths(&self) -> Result<Depths, QueueError> {
-        Ok(Depths { assignments: self.assignments.len(), reports: self.reports.len() })
+        Ok(Depths {
+            assignments: self.assignments.len(),
+            reports: self.reports.len(),
+            dead_letters: 0,
+        })
     }
 
     async fn purge(&self) -> Result<(), QueueError> {

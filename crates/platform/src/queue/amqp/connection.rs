@@ -1,0 +1,309 @@
+//! A connection to the broker that comes back by itself.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::types::{LongString, ShortString};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Event};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::AmqpSettings;
+use super::topology::{Meaning, Topology};
+use crate::QueueError;
+
+/// How long a broker may take to accept a connection and answer the declarations.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(15);
+/// How long to wait after the first failure to connect; doubled after each.
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+/// The longest wait, so that work goes on soon after the broker is back.
+const BACKOFF_MAX: Duration = Duration::from_secs(3);
+/// How often to look whether a connection that nobody uses is still there.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How long to wait before a message that the broker did not take is sent again.
+const NOT_TAKEN_PAUSE: Duration = Duration::from_millis(100);
+/// The reply code of a close that is nobody's fault.
+const CLOSED_ON_PURPOSE: u16 = 200;
+
+/// A connection that is opened again whenever it is lost, until dropped.
+///
+/// There is one rule for all kinds of trouble: whoever meets it gives up the
+/// whole [`Session`], and everybody goes on with the next one.
+pub(super) struct Link {
+    sessions: watch::Receiver<Option<Arc<Session>>>,
+    patience: Duration,
+    pub(super) topology: Arc<Topology>,
+    closing: CancellationToken,
+    _close_on_drop: DropGuard,
+}
+
+/// One life of a connection, everything declared.
+pub(super) struct Session {
+    pub(super) connection: Connection,
+    publishing: Channel,
+    /// Cancelled once the session is of no use any more.
+    pub(super) lost: CancellationToken,
+}
+
+/// Why there is no session.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The broker will not have it.
+    Refused(Box<dyn Error + Send + Sync>),
+    /// The broker is not there, or broken.
+    Absent(Box<dyn Error + Send + Sync>),
+}
+
+impl From<lapin::Error> for Trouble {
+    fn from(error: lapin::Error) -> Trouble {
+        if error.kind().is_refusal() {
+            Trouble::Refused(Box::new(error))
+        } else {
+            Trouble::Absent(Box::new(error))
+        }
+    }
+}
+
+impl From<Trouble> for QueueError {
+    fn from(trouble: Trouble) -> QueueError {
+        match trouble {
+            Trouble::Refused(source) => QueueError::Refused { source },
+            Trouble::Absent(source) => QueueError::Unavailable { source },
+        }
+    }
+}
+
+impl Link {
+    /// Connects for the first time; from then on it stays connected by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Refused`] at once, [`QueueError::Unavailable`] when the
+    /// patience of `settings` is at its end.
+    pub(super) async fn connect(settings: AmqpSettings) -> Result<Link, QueueError> {
+        let topology = Arc::new(Topology::new(&settings)?);
+        let deadline = Instant::now() + settings.patience;
+        let mut backoff = BACKOFF_MIN;
+        let first = loop {
+            match open(&settings, &topology).await {
+                Ok(session) => break Arc::new(session),
+                Err(Trouble::Absent(reason)) if Instant::now() + backoff < deadline => {
+                    tracing::info!(broker = settings.address(), %reason, "waiting for the broker");
+                    sleep(backoff).await;
+                    backoff = (backoff * 2).min(BACKOFF_MAX);
+                }
+                Err(trouble) => return Err(trouble.into()),
+            }
+        };
+        let (tx, sessions) = watch::channel(Some(first.clone()));
+        let closing = CancellationToken::new();
+        let patience = settings.patience;
+        tokio::spawn(stay_connected(settings, topology.clone(), first, tx, closing.clone()));
+        Ok(Link {
+            sessions,
+            patience,
+            topology,
+            _close_on_drop: closing.clone().drop_guard(),
+            closing,
+        })
+    }
+
+    /// Cancelled when the link is dropped.
+    pub(super) fn closing(&self) -> CancellationToken {
+        self.closing.clone()
+    }
+
+    /// The sessions as they come, for tasks that outlive a borrow of the link.
+    pub(super) fn sessions(&self) -> Sessions {
+        Sessions(self.sessions.clone())
+    }
+
+    /// Publishes a message until the broker has confirmed it.
+    pub(super) async fn publish(&self, message: &Outgoing) -> Result<(), QueueError> {
+        self.persist(|session| async move {
+            match session.publish(message).await? {
+                Confirmation::Ack(None) => Ok(Some(())),
+                Confirmation::Ack(Some(_)) => {
+                    // There is no such queue: somebody deleted it. The next session declares it.
+                    session.lost.cancel();
+                    Ok(None)
+                }
+                Confirmation::Nack(_) | Confirmation::NotRequested => Ok(None),
+            }
+        })
+        .await
+    }
+
+    /// Tries `action` on one session after the other until it returns
+    /// something, or patience is at its end.
+    pub(super) async fn persist<T, F>(
+        &self,
+        action: impl Fn(Arc<Session>) -> F + Send,
+    ) -> Result<T, QueueError>
+    where
+        T: Send,
+        F: Future<Output = lapin::Result<Option<T>>> + Send,
+    {
+        let deadline = Instant::now() + self.patience;
+        let mut sessions = self.sessions();
+        let mut reason: Box<dyn Error + Send + Sync> = "there is no connection".into();
+        loop {
+            let Ok(session) = timeout_at(deadline, sessions.next()).await else {
+                return Err(QueueError::Unavailable { source: reason });
+            };
+            let session = session?;
+            let outcome = tokio::select! {
+                outcome = timeout_at(deadline, action(session.clone())) => outcome,
+                () = session.lost.cancelled() => continue,
+            };
+            match outcome {
+                Ok(Ok(Some(done))) => return Ok(done),
+                Ok(Ok(None)) => {
+                    reason = "the broker did not take the message".into();
+                    sleep(NOT_TAKEN_PAUSE).await;
+                }
+                Ok(Err(error)) => {
+                    session.lost.cancel();
+                    if error.kind().is_refusal() {
+                        return Err(Trouble::from(error).into());
+                    }
+                    reason = Box::new(error);
+                }
+                Err(_) => {
+                    let source = "the broker did not answer in time".into();
+                    return Err(QueueError::Unavailable { source });
+                }
+            }
+        }
+    }
+}
+
+/// The sessions of a [`Link`] as they come.
+pub(super) struct Sessions(watch::Receiver<Option<Arc<Session>>>);
+
+impl Sessions {
+    /// Waits for a session that is not lost.
+    pub(super) async fn next(&mut self) -> Result<Arc<Session>, QueueError> {
+        let current = self
+            .0
+            .wait_for(|session| session.as_ref().is_some_and(|it| !it.lost.is_cancelled()))
+            .await
+            .map_err(|_| QueueError::Closed)?;
+        current.clone().ok_or(QueueError::Closed)
+    }
+}
+
+/// A message on its way to the broker.
+pub(super) struct Outgoing {
+    pub(super) exchange: ShortString,
+    pub(super) routing_key: ShortString,
+    pub(super) body: Vec<u8>,
+    /// Whether it must be in a queue, on the broker's disk, to count as published.
+    pub(super) durable: bool,
+}
+
+impl Session {
+    async fn publish(&self, message: &Outgoing) -> lapin::Result<Confirmation> {
+        const TRANSIENT: u8 = 1;
+        const PERSISTENT: u8 = 2;
+        let mode = if message.durable { PERSISTENT } else { TRANSIENT };
+        self.publishing
+            .basic_publish(
+                message.exchange.clone(),
+                message.routing_key.clone(),
+                BasicPublishOptions { mandatory: message.durable, immediate: false },
+                &message.body,
+                BasicProperties::default()
+                    .with_delivery_mode(mode)
+                    .with_content_type("application/json".into()),
+            )
+            .await?
+            .await
+    }
+}
+
+async fn open(settings: &AmqpSettings, topology: &Topology) -> Result<Session, Trouble> {
+    let opening = async {
+        let name: LongString = settings.connection_name.as_str().into();
+        let properties = ConnectionProperties::default().with_connection_name(name);
+        let connection = Connection::connect_uri(settings.uri.clone(), properties).await?;
+        topology.declare(&connection).await?;
+        let publishing = connection.create_channel().await?;
+        publishing.confirm_select(ConfirmSelectOptions::default()).await?;
+        Ok(Session { connection, publishing, lost: CancellationToken::new() })
+    };
+    timeout(CONNECT_TIME_MAX, opening)
+        .await
+        .unwrap_or_else(|_| Err(Trouble::Absent("the broker did not answer in time".into())))
+}
+
+async fn stay_connected(
+    settings: AmqpSettings,
+    topology: Arc<Topology>,
+    mut session: Arc<Session>,
+    sessions: watch::Sender<Option<Arc<Session>>>,
+    closing: CancellationToken,
+) {
+    let broker = settings.address();
+    loop {
+        tokio::select! {
+            reason = loss(&session) => tracing::warn!(broker, reason, "lost the broker"),
+            () = closing.cancelled() => {}
+        }
+        session.lost.cancel();
+        sessions.send_replace(None);
+        // A broker that is gone does not answer; the socket is closed all the same.
+        let _ =
+            timeout(BACKOFF_MAX, session.connection.close(CLOSED_ON_PURPOSE, "bye".into())).await;
+        let mut backoff = BACKOFF_MIN;
+        session = loop {
+            if closing.is_cancelled() {
+                return;
+            }
+            match open(&settings, &topology).await {
+                Ok(session) => break Arc::new(session),
+                Err(Trouble::Absent(reason)) => {
+                    tracing::debug!(broker, %reason, "the broker is not back yet");
+                }
+                Err(Trouble::Refused(reason)) => tracing::error!(broker, %reason, "refused"),
+            }
+            tokio::select! {
+                () = sleep(backoff) => {}
+                () = closing.cancelled() => {}
+            }
+            backoff = (backoff * 2).min(BACKOFF_MAX);
+        };
+        tracing::info!(broker, "connected to the broker again");
+        sessions.send_replace(Some(session.clone()));
+    }
+}
+
+/// Waits until a session is of no use any more and says why.
+async fn loss(session: &Session) -> String {
+    let mut events = Box::pin(session.connection.events_listener());
+    loop {
+        tokio::select! {
+            () = session.lost.cancelled() => return "something on it failed".to_owned(),
+            event = events.next() => match event {
+                Some(Event::Error(error)) => return error.to_string(),
+                Some(Event::ConnectionBlocked(reason)) => {
+                    tracing::warn!(reason, "the broker takes no messages for now");
+                }
+                Some(Event::ConnectionUnblocked) => {
+                    tracing::info!("the broker takes messages again");
+                }
+                Some(_) => {}
+                None => return "it ended".to_owned(),
+            },
+            () = sleep(LOOK_INTERVAL) => {
+                if !session.connection.status().connected() {
+                    return "it is closed".to_owned();
+                }
+            }
+        }
+    }
+}

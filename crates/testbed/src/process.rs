@@ -1,0 +1,98 @@
+//! Child processes that do not outlive the test.
+
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::time::sleep;
+
+/// How long a server may take to start or to stop. RabbitMQ takes ten seconds
+/// on two busy cores.
+const PATIENCE: Duration = Duration::from_secs(90);
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A child process and all that it starts, in a process group of their own.
+/// They are killed when this is dropped, and also when the test process dies
+/// in whatever way.
+pub(crate) struct Process {
+    name: &'static str,
+    child: Child,
+    guardian: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts it, its output appended to a file.
+    pub(crate) fn start(name: &'static str, command: &mut Command, log: &Path) -> Process {
+        let output = File::options().create(true).append(true).open(log).expect("a log file");
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().expect("a second handle"))
+            .stderr(output)
+            .process_group(0)
+            .spawn()
+            .unwrap_or_else(|error| panic!("starting {name}: {error}"));
+        // The pipe to it closes with the test process, and then it kills the group.
+        let guardian = Command::new("sh")
+            .args(["-c", "read -r _; kill -KILL -- -\"$0\"", &child.id().to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("a shell");
+        Process { name, child, guardian, log: log.to_owned() }
+    }
+
+    /// Waits until `ready` says so.
+    pub(crate) async fn wait_until(&mut self, ready: impl AsyncFn() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !ready().await {
+            let ended = self.child.try_wait().ok().flatten();
+            assert!(
+                ended.is_none() && Instant::now() < deadline,
+                "{} did not start ({ended:?}); the end of its log:\n{}",
+                self.name,
+                last_lines(&self.log),
+            );
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Asks it to stop and waits until it has.
+    pub(crate) async fn stop(mut self) {
+        self.signal(Signal::TERM);
+        let deadline = Instant::now() + PATIENCE;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            sleep(PAUSE).await;
+        }
+        // What is left of the group, if anything, is killed by dropping.
+    }
+
+    fn signal(&self, signal: Signal) {
+        let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        if let Some(group) = group {
+            // An error means that there is nobody left to signal.
+            let _ = kill_process_group(group, signal);
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.guardian.kill();
+        let _ = self.guardian.wait();
+        self.signal(Signal::KILL);
+        let _ = self.child.wait();
+    }
+}
+
+fn last_lines(log: &Path) -> String {
+    let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let text = text.unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
+}

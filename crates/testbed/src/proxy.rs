@@ -1,0 +1,221 @@
+//! A proxy that disturbs.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+/// What a [`Proxy`] does with connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disturbance {
+    /// Nothing: bytes go through.
+    None,
+    /// Closes every connection at once.
+    Refuse,
+    /// Lets nothing through any more and closes nothing.
+    Silence,
+    /// Answers every HTTP request itself, with this status.
+    Answer(u16),
+    /// Delays the answers on every so-many-th new connection.
+    Slow {
+        /// 1 for every connection, 2 for every second.
+        every: u64,
+        /// How long the first byte of an answer, and each pause after, waits.
+        by: Duration,
+    },
+}
+
+/// Stands on a port of its own before a server on another and does to its
+/// connections what it is told. A new disturbance holds for new connections;
+/// those that are open are cut, but for [`Disturbance::Silence`], which
+/// silences them.
+pub struct Proxy {
+    port: u16,
+    state: Arc<State>,
+    accepting: JoinHandle<()>,
+}
+
+struct State {
+    upstream: u16,
+    disturbance: watch::Sender<Disturbance>,
+    disturbed: AtomicU64,
+    connections: AtomicU64,
+}
+
+impl Proxy {
+    /// Begins to listen on a free port of 127.0.0.1.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot.
+    pub async fn start(upstream: u16) -> Proxy {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let port = listener.local_addr().expect("its address").port();
+        let state = Arc::new(State {
+            upstream,
+            disturbance: watch::Sender::new(Disturbance::None),
+            disturbed: AtomicU64::new(0),
+            connections: AtomicU64::new(0),
+        });
+        let accepting = tokio::spawn(accept(listener, state.clone()));
+        Proxy { port, state, accepting }
+    }
+
+    /// The port that it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The address for clients that speak HTTP.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Disturbs from now on.
+    pub fn disturb(&self, disturbance: Disturbance) {
+        self.state.disturbance.send_replace(disturbance);
+    }
+
+    /// How often it has disturbed: connections cut, refused, silenced or
+    /// slowed, and requests answered.
+    #[must_use]
+    pub fn disturbed(&self) -> u64 {
+        self.state.disturbed.load(Ordering::SeqCst)
+    }
+
+    /// How many connections it has seen.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.state.connections.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        self.disturb(Disturbance::Refuse);
+    }
+}
+
+impl State {
+    fn count(&self) {
+        self.disturbed.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+async fn accept(listener: TcpListener, state: Arc<State>) {
+    while let Ok((client, _)) = listener.accept().await {
+        let number = state.connections.fetch_add(1, Ordering::SeqCst) + 1;
+        let state = state.clone();
+        tokio::spawn(async move {
+            // Connections end with errors all the time; that is what this is for.
+            let _ = serve(client, number, &state).await;
+        });
+    }
+}
+
+async fn serve(mut client: TcpStream, number: u64, state: &State) -> io::Result<()> {
+    let mut changes = state.disturbance.subscribe();
+    let disturbance = *changes.borrow_and_update();
+    let delay = match disturbance {
+        Disturbance::Refuse => {
+            state.count();
+            return Ok(());
+        }
+        Disturbance::Silence => {
+            state.count();
+            return silence(&mut changes).await;
+        }
+        Disturbance::Answer(status) => {
+            tokio::select! {
+                outcome = answer(&mut client, status, state) => return outcome,
+                _ = changes.changed() => return Ok(()),
+            }
+        }
+        Disturbance::Slow { every, by } if number.is_multiple_of(every) => {
+            state.count();
+            by
+        }
+        Disturbance::Slow { .. } | Disturbance::None => Duration::ZERO,
+    };
+    let server = TcpStream::connect(("127.0.0.1", state.upstream)).await?;
+    let (mut from_client, mut to_client) = client.split();
+    let (from_server, to_server) = server.into_split();
+    let (mut from_server, mut to_server) = (from_server, to_server);
+    tokio::select! {
+        outcome = relay(&mut from_client, &mut to_server, Duration::ZERO) => outcome,
+        outcome = relay(&mut from_server, &mut to_client, delay) => outcome,
+        _ = changes.changed() => {
+            state.count();
+            if *changes.borrow_and_update() == Disturbance::Silence {
+                return silence(&mut changes).await;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Holds the connection open until something else is asked for.
+async fn silence(changes: &mut watch::Receiver<Disturbance>) -> io::Result<()> {
+    let _ = changes.changed().await;
+    Ok(())
+}
+
+async fn relay(
+    from: &mut (impl AsyncReadExt + Unpin),
+    to: &mut (impl AsyncWriteExt + Unpin),
+    delay: Duration,
+) -> io::Result<()> {
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let length = from.read(&mut buffer).await?;
+        if length == 0 {
+            return to.shutdown().await;
+        }
+        if !delay.is_zero() {
+            sleep(delay).await;
+        }
+        to.write_all(&buffer[..length]).await?;
+    }
+}
+
+/// Reads requests, bodies included, and answers each with the same status.
+async fn answer(client: &mut TcpStream, status: u16, state: &State) -> io::Result<()> {
+    let mut received = Vec::new();
+    loop {
+        let head = loop {
+            if let Some(end) = received.windows(4).position(|four| four == b"\r\n\r\n") {
+                break end + 4;
+            }
+            if client.read_buf(&mut received).await? == 0 {
+                return Ok(());
+            }
+        };
+        let text = String::from_utf8_lossy(&received[..head]).to_ascii_lowercase();
+        let header = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            line.map(|value| value.trim_start_matches(':').trim().to_owned())
+        };
+        if header("expect").is_some() {
+            client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+        }
+        let body: usize = header("content-length").and_then(|it| it.parse().ok()).unwrap_or(0);
+        while received.len() < head + body {
+            if client.read_buf(&mut received).await? == 0 {
+                return Ok(());
+            }
+        }
+        received.drain(..head + body);
+        state.count();
+        let response = format!("HTTP/1.1 {status} Disturbed\r\nContent-Length: 0\r\n\r\n");
+        client.write_all(response.as_bytes()).await?;
+    }
+}
