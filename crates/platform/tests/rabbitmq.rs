@@ -17,7 +17,7 @@ struct Installation {
 
 impl Installation {
     fn new(broker: &RabbitMq, prefix: &str) -> Installation {
-        let mut settings = AmqpSettings::new(&broker.url()).unwrap();
+        let mut settings = AmqpSettings::new(&broker.url()).expect("a url");
         settings.prefix = prefix.to_owned();
         settings.patience = Duration::from_secs(60);
         Installation { settings }

@@ -26,6 +26,9 @@ use lapin::{Channel, Connection, ExchangeKind};
 use super::AmqpSettings;
 use super::connection::Trouble;
 
+/// Names in AMQP have at most 255 bytes, and ours go on after the prefix.
+const PREFIX_BYTES_MAX: usize = 200;
+
 /// The names of what one installation uses.
 #[derive(Clone, Debug)]
 pub(super) struct Topology {
@@ -39,15 +42,15 @@ pub(super) struct Topology {
 
 impl Topology {
     pub(super) fn new(settings: &AmqpSettings) -> Result<Topology, Trouble> {
-        let name = |what: &str| {
-            ShortString::try_from(format!("{}.{what}", settings.prefix))
-                .map_err(|_| Trouble::Refused("the prefix of the queues' names is too long".into()))
-        };
+        if settings.prefix.len() > PREFIX_BYTES_MAX {
+            return Err(Trouble::Refused("the prefix of the queues' names is too long".into()));
+        }
+        let name = |what: &str| ShortString::from(format!("{}.{what}", settings.prefix));
         Ok(Topology {
-            assignments: name("assignments")?,
-            reports: name("reports")?,
-            dead_letters: name("dead-letters")?,
-            control: name("control")?,
+            assignments: name("assignments"),
+            reports: name("reports"),
+            dead_letters: name("dead-letters"),
+            control: name("control"),
             deliveries_max: settings.deliveries_max,
             attempt_time_max_ms: i64::try_from(settings.attempt_time_max.as_millis())
                 .unwrap_or(i64::MAX),
