@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use protocol::Problem;
+use protocol::problem::ProblemKind;
+
 /// The most characters of the input that an error quotes.
 const QUOTED_CHARS_MAX: usize = 40;
 
@@ -56,6 +59,14 @@ impl InputError {
         }
         self.found = Some(quoted.into());
         self
+    }
+
+    /// The error as a problem of the object that it lies in.
+    #[must_use]
+    pub fn problem(&self, object: &str) -> Problem {
+        Problem::new(ProblemKind::InvalidInput, format!("{object}: {}", self.detail()))
+            .object(object)
+            .remedy(self.remedy.clone())
     }
 
     /// What was wrong and where, without what to do about it.

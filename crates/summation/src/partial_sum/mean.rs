@@ -99,7 +99,8 @@ impl Divisor {
     fn divide(&self, hi: f64, lo: f64) -> f64 {
         if let Some(inverse) = self.inverse {
             let mean = hi * inverse;
-            if mean.abs() >= f64::MIN_POSITIVE {
+            // Nothing was rounded, unless up to the least normal number.
+            if mean.abs() > f64::MIN_POSITIVE {
                 return mean;
             }
         }

@@ -89,7 +89,10 @@ impl Sums {
                     return index;
                 }
                 self.add_one(start + index, x[index]);
-                if let Some(x_lo) = x_lo {
+                // Adding +0 would make +0 of -0.
+                if let Some(x_lo) = x_lo
+                    && x_lo[index] != 0.0
+                {
                     self.add_one(start + index, x_lo[index]);
                 }
             }
