@@ -3,8 +3,10 @@
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod local;
+pub mod s3;
 
 use std::error::Error;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -63,6 +65,11 @@ pub trait ObjectStore: Send + Sync + 'static {
 
     /// Deletes every object whose key begins with `prefix`.
     async fn delete_prefix(&self, prefix: &str) -> Result<(), StoreError>;
+
+    /// Removes what writers that died half-way have left and nobody can see,
+    /// if they began longer ago than `older_than`; how many. For a server that
+    /// starts: nobody should have been writing one object for so long.
+    async fn remove_leftovers(&self, older_than: Duration) -> Result<u64, StoreError>;
 }
 
 /// An object that is being written piece by piece. Dropped unfinished, it

@@ -66,7 +66,7 @@ impl SeaweedFs {
                 .args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1"])
                 .args(["-master.telemetry=false", "-master.electionTimeout=1s"])
                 .args(["-master.volumeSizeLimitMB=1024", "-volume.max=0"])
-                .args(["-filer", "-s3", "-s3.iam=false"])
+                .args(["-filer", "-s3", "-s3.iam=false", "-s3.autoCreateBucket=false"])
                 .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
                 .arg(format!("-s3.config={}", folder("s3.json")))
                 .arg(format!("-master.port={master}"))
@@ -82,13 +82,14 @@ impl SeaweedFs {
                 .env("HOME", self.folder.path()),
             &self.folder.path().join("weed.log"),
         );
-        // A folder of the filer is a bucket; a file can be written once all parts
-        // have found each other.
+        // A folder of the filer is a bucket (409: it is there already), and a file
+        // can be written once all parts have found each other.
+        let bucket = format!("/buckets/{BUCKET}/");
         process
             .wait_until(async || {
-                request(filer, "POST", &format!("/buckets/{BUCKET}/")).await == Some(201)
-                    && request(filer, "POST", "/ready").await == Some(201)
-                    && request(s3, "GET", "/healthz").await == Some(200)
+                matches!(request(filer, "POST", &bucket, "").await, Some(201 | 409))
+                    && request(filer, "PUT", "/ready", "ready").await == Some(201)
+                    && request(s3, "GET", "/healthz", "").await == Some(200)
             })
             .await;
         self.running = Some(process);
@@ -155,12 +156,13 @@ fn find_program() -> PathBuf {
         .expect("SeaweedFS is not here; scripts/setup-real-parts gets it")
 }
 
-/// Sends a request without a body to a port of 127.0.0.1; the answer's status.
-async fn request(port: u16, method: &str, path: &str) -> Option<u16> {
+/// Sends a request to a port of 127.0.0.1; the answer's status.
+async fn request(port: u16, method: &str, path: &str, body: &str) -> Option<u16> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\
-         Connection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{body}",
+        body.len()
     );
     stream.write_all(request.as_bytes()).await.ok()?;
     let mut answer = Vec::new();

@@ -1,6 +1,7 @@
 //! What every [`ObjectStore`] must do, whatever it is made of.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
@@ -27,6 +28,7 @@ pub async fn run(store: Arc<dyn ObjectStore>, prefix: &str) {
     suite.a_prefix_is_deleted_and_nothing_else().await;
     suite.strange_but_valid_keys_work().await;
     suite.invalid_keys_are_refused().await;
+    suite.leftovers_are_removed().await;
 }
 
 struct Suite<'a> {
@@ -178,5 +180,17 @@ impl Suite<'_> {
             let refused = self.store.read(key, 0, 1, Vec::new()).await;
             assert!(matches!(refused, Err(StoreError::InvalidKey { .. })), "{key:?}: {refused:?}");
         }
+    }
+
+    async fn leftovers_are_removed(&self) {
+        self.store.remove_leftovers(Duration::ZERO).await.expect("removing what there was");
+        let mut upload = self.store.upload(&self.key("leftover")).await.expect("upload");
+        upload.write(Bytes::from(vec![7; 9 << 20])).await.expect("write");
+        // As if its process had been killed.
+        std::mem::forget(upload);
+        let young = self.store.remove_leftovers(Duration::from_secs(3600)).await;
+        assert_eq!(young.expect("removing"), 0);
+        assert_eq!(self.store.remove_leftovers(Duration::ZERO).await.expect("removing"), 1);
+        assert_eq!(self.store.remove_leftovers(Duration::ZERO).await.expect("removing"), 0);
     }
 }

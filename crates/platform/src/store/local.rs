@@ -1,8 +1,11 @@
 //! An object store in a local directory.
 
+mod walk;
+
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,6 +14,7 @@ use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
+use self::walk::{Interrupted, Walk};
 use super::{ObjectMeta, ObjectStore, StoreError, Upload, check_key};
 
 /// Objects that are not whole yet lie here, below the root; no listing shows them.
@@ -172,6 +176,30 @@ impl ObjectStore for LocalStore {
         .await
     }
 
+    async fn remove_leftovers(&self, older_than: Duration) -> Result<u64, StoreError> {
+        let folder = self.root.join(UNFINISHED);
+        blocking(move || {
+            let mut removed = 0;
+            let entries = match fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+                Err(error) => return Err(explain(UNFINISHED, error)),
+            };
+            for entry in entries.flatten() {
+                let unchanged_for = entry.metadata().and_then(|metadata| metadata.modified());
+                let unchanged_for = unchanged_for.map(|at| at.elapsed().unwrap_or_default());
+                // One that is gone by now was finished or removed by somebody else.
+                if unchanged_for.is_ok_and(|age| age >= older_than)
+                    && fs::remove_file(entry.path()).is_ok()
+                {
+                    removed += 1;
+                }
+            }
+            Ok(removed)
+        })
+        .await
+    }
+
     async fn delete_prefix(&self, prefix: &str) -> Result<(), StoreError> {
         if let Some(folder) = prefix.strip_suffix('/') {
             let destination = self.destination(folder)?;
@@ -279,71 +307,6 @@ impl Destination {
                     file = refused.file;
                 }
                 Err(refused) => return Err(explain(&self.key, refused.error)),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Visits files in the order of their keys.
-struct Walk<'a> {
-    root: &'a Path,
-    tx: &'a mpsc::Sender<Result<ObjectMeta, StoreError>>,
-}
-
-/// Why a walk did not come to its end.
-enum Interrupted {
-    /// Nobody wants to hear more.
-    Unheard,
-    /// A folder cannot be read.
-    Broken(StoreError),
-}
-
-impl Walk<'_> {
-    /// Visits what lies in `folder` (empty, or ending in `/`) under names that
-    /// begin with `name_prefix`.
-    fn folder(&self, folder: &str, name_prefix: &str) -> Result<(), Interrupted> {
-        let broken = |error| Interrupted::Broken(explain(folder, error));
-        let entries = match fs::read_dir(self.root.join(folder)) {
-            Ok(entries) => entries,
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                ) =>
-            {
-                return Ok(());
-            }
-            Err(error) => return Err(broken(error)),
-        };
-        let mut found = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(broken)?;
-            let Ok(mut name) = entry.file_name().into_string() else {
-                continue;
-            };
-            if !name.starts_with(name_prefix) || (folder.is_empty() && name == UNFINISHED) {
-                continue;
-            }
-            // Symbolic links are followed: people link their data into place.
-            let Ok(metadata) = fs::metadata(entry.path()) else {
-                continue;
-            };
-            if metadata.is_dir() {
-                // As it stands in the keys, so that sorting gives the keys' order.
-                name.push('/');
-            }
-            found.push((name, metadata.len()));
-        }
-        found.sort_unstable();
-        for (name, bytes) in found {
-            let key = format!("{folder}{name}");
-            if name.ends_with('/') {
-                self.folder(&key, "")?;
-            } else {
-                self.tx
-                    .blocking_send(Ok(ObjectMeta { key, bytes }))
-                    .map_err(|_| Interrupted::Unheard)?;
             }
         }
         Ok(())

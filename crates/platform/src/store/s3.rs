@@ -1,0 +1,213 @@
+//! An object store in S3, or in anything that speaks it.
+//!
+//! In reading order: [`settings`] (where, and as whom), `read` (ranges, the
+//! slowest asked for again), `upload` (piece by piece), `list` (pages),
+//! `order` (what SeaweedFS lists otherwise), `retry` (what is tried again, and for how long), `failure` (what an answer
+//! means, without secrets).
+
+mod failure;
+mod list;
+mod order;
+mod read;
+mod retry;
+pub mod settings;
+mod upload;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_s3::Client;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+
+use self::failure::Failure;
+use self::read::Pace;
+use self::settings::Tuning;
+pub use self::settings::{S3Access, S3Location};
+use super::{ObjectMeta, ObjectStore, StoreError, Upload, check_key};
+
+/// The objects of a bucket below a prefix. Clones share connections and counts.
+///
+/// # What it relies on
+///
+/// That listings show what was written (true of S3 since 2020, and of
+/// SeaweedFS, MinIO and Ceph), and that `If-None-Match: *` is honoured when an
+/// object is put (S3 since 2024, SeaweedFS, MinIO, Ceph since Squid).
+///
+/// Listings of stores that are not Amazon's are put in the order of the keys'
+/// bytes here, because SeaweedFS has another. That takes memory for the objects
+/// of one folder below the listed one at a time.
+#[derive(Clone)]
+pub struct S3Store {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    client: Client,
+    bucket: String,
+    /// Empty, or ends in `/`.
+    prefix: String,
+    lists_in_order: bool,
+    tuning: Tuning,
+    pace: Pace,
+    retries: AtomicU64,
+}
+
+/// How often a store had to do something again, since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct S3Counts {
+    /// Requests that were sent again after a failure.
+    pub retries: u64,
+    /// Ranges that were asked for.
+    pub ranges: u64,
+    /// Ranges that were asked for a second time because the first answer was slow.
+    pub hedges: u64,
+    /// Those where the second answer was there first.
+    pub hedges_won: u64,
+}
+
+impl S3Store {
+    /// Opens the store with the standard AWS environment: `AWS_ACCESS_KEY_ID`
+    /// and the like, profiles, web identity, container and instance roles;
+    /// `AWS_REGION`, `AWS_ENDPOINT_URL`. Nothing is asked of the store yet.
+    pub async fn open(location: &S3Location) -> S3Store {
+        S3Store::open_as(location, S3Access::default()).await
+    }
+
+    /// Opens the store; what `access` does not say comes from the environment.
+    pub async fn open_as(location: &S3Location, access: S3Access) -> S3Store {
+        let tuning = access.tuning;
+        let (client, is_amazons) = settings::client(access).await;
+        S3Store {
+            shared: Arc::new(Shared {
+                client,
+                lists_in_order: is_amazons,
+                bucket: location.bucket.clone(),
+                prefix: location.prefix.clone(),
+                tuning,
+                pace: Pace::default(),
+                retries: AtomicU64::new(0),
+            }),
+        }
+    }
+
+    /// How often it had to do something again.
+    #[must_use]
+    pub fn counts(&self) -> S3Counts {
+        self.shared.pace.counts(self.shared.retries.load(Ordering::Relaxed))
+    }
+}
+
+impl Shared {
+    /// The key in the bucket.
+    fn full_key(&self, key: &str) -> Result<String, StoreError> {
+        check_key(key)?;
+        Ok(format!("{}{key}", self.prefix))
+    }
+
+    async fn head(&self, key: &str) -> Result<u64, StoreError> {
+        let full_key = self.full_key(key)?;
+        self.retrying(key, || async {
+            let head = self.client.head_object().bucket(&self.bucket).key(&full_key);
+            let answer = head.send().await.map_err(|e| Failure::of("HeadObject", &e))?;
+            Ok(u64::try_from(answer.content_length().unwrap_or(0)).unwrap_or(0))
+        })
+        .await
+    }
+
+    async fn put(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
+        let full_key = self.full_key(key)?;
+        self.retrying(key, || async {
+            let put = self.client.put_object().bucket(&self.bucket).key(&full_key);
+            let answer = put.body(bytes.clone().into()).send().await;
+            answer.map(drop).map_err(|e| Failure::of("PutObject", &e))
+        })
+        .await
+    }
+
+    async fn create(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
+        let full_key = self.full_key(key)?;
+        // Whether a request was sent whose answer never came: it may have won.
+        let unanswered = AtomicBool::new(false);
+        let created = self
+            .retrying(key, || async {
+                let put = self.client.put_object().bucket(&self.bucket).key(&full_key);
+                let put = put.if_none_match("*").body(bytes.clone().into());
+                let answer = put.send().await.map_err(|e| Failure::of("PutObject", &e));
+                if answer.as_ref().is_err_and(Failure::is_transient) {
+                    unanswered.store(true, Ordering::Relaxed);
+                }
+                answer.map(drop)
+            })
+            .await;
+        if matches!(created, Err(StoreError::AlreadyExists { .. }))
+            && unanswered.load(Ordering::Relaxed)
+            && self.read(key, 0, bytes.len() + 1, Vec::new()).await? == bytes
+        {
+            return Ok(());
+        }
+        created
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        let full_key = self.full_key(key)?;
+        let deleted = self
+            .retrying(key, || async {
+                let delete = self.client.delete_object().bucket(&self.bucket).key(&full_key);
+                delete.send().await.map(drop).map_err(|e| Failure::of("DeleteObject", &e))
+            })
+            .await;
+        match deleted {
+            Err(StoreError::NotFound { .. }) => Ok(()),
+            deleted => deleted,
+        }
+    }
+}
+
+#[async_trait]
+impl ObjectStore for S3Store {
+    async fn head(&self, key: &str) -> Result<ObjectMeta, StoreError> {
+        let bytes = self.shared.head(key).await?;
+        Ok(ObjectMeta { key: key.to_owned(), bytes })
+    }
+
+    async fn read(
+        &self,
+        key: &str,
+        offset: u64,
+        length: usize,
+        buffer: Vec<u8>,
+    ) -> Result<Vec<u8>, StoreError> {
+        self.shared.read(key, offset, length, buffer).await
+    }
+
+    async fn put(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
+        self.shared.put(key, bytes).await
+    }
+
+    async fn create(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
+        self.shared.create(key, bytes).await
+    }
+
+    async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StoreError> {
+        Ok(Box::new(upload::S3Upload::begin(&self.shared, key)?))
+    }
+
+    fn list<'a>(&'a self, prefix: &str) -> BoxStream<'a, Result<ObjectMeta, StoreError>> {
+        self.shared.list(prefix)
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        self.shared.delete(key).await
+    }
+
+    async fn delete_prefix(&self, prefix: &str) -> Result<(), StoreError> {
+        self.shared.delete_prefix(prefix).await
+    }
+
+    async fn remove_leftovers(&self, older_than: Duration) -> Result<u64, StoreError> {
+        self.shared.abort_uploads(older_than).await
+    }
+}
