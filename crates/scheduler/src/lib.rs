@@ -14,6 +14,7 @@
 //! - [`speculation`]: the rules that find stragglers.
 //! - `job`, `task`, `pool`: what is known of each of these.
 //! - `pace`, `durations`: how fast an attempt goes, how long others took.
+//! - `sim` (feature `sim`): the very scheduler among simulated workers.
 //!
 //! # Invariants
 //!
@@ -36,6 +37,8 @@ pub mod plan;
 mod pool;
 pub mod scheduler;
 pub mod settings;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod speculation;
 mod task;
 

@@ -135,6 +135,28 @@ pub fn plan(
     }
 }
 
+/// How long a task takes at the usual speed, in seconds: the model behind
+/// [`plan`], for the simulator.
+#[cfg(feature = "sim")]
+pub(crate) fn task_seconds(
+    inputs: &PlanInputs,
+    limits: &PlanLimits,
+    costs: &Costs,
+    segment_columns: u64,
+    is_leaf: bool,
+    node_inputs: u64,
+    columns: u64,
+) -> f64 {
+    let shape = Shape {
+        inputs,
+        segment_columns,
+        segments: u64::MAX,
+        open_objects: limits.open_objects.max(1),
+        costs,
+    };
+    shape.columns_seconds(is_leaf, node_inputs, columns)
+}
+
 /// The fan-ins that are worth a look: the small ones, then about three for
 /// every doubling, and F itself, which makes the tree a single level.
 fn candidates(objects: u64) -> impl Iterator<Item = u32> {

@@ -97,6 +97,9 @@ pub(crate) struct Pool {
     workers: BTreeMap<WorkerId, Worker>,
     /// How many take tasks, now or when done with what they have.
     able: u32,
+    /// How many may take a task, as the word that they should not has perhaps
+    /// not reached them.
+    takers: u32,
     /// How many wait for a task.
     idle: u32,
     /// How many execute an attempt.
@@ -109,6 +112,12 @@ impl Pool {
     /// How many workers take tasks, now or when done with what they have.
     pub(crate) fn able(&self) -> u32 {
         self.able
+    }
+
+    /// How many may take a task: those that are able, and those that have been
+    /// told to go and may not have heard of it.
+    pub(crate) fn takers(&self) -> u32 {
+        self.takers
     }
 
     /// How many wait for a task.
@@ -167,6 +176,7 @@ impl Pool {
 
     fn recount(&mut self, before: Counts, after: Counts) {
         self.able = self.able + after.able - before.able;
+        self.takers = self.takers + after.takers - before.takers;
         self.idle = self.idle + after.idle - before.idle;
         self.busy = self.busy + after.busy - before.busy;
         self.sound = self.sound + after.sound - before.sound;
@@ -177,6 +187,7 @@ impl Pool {
 #[derive(Clone, Copy, Default)]
 struct Counts {
     able: u32,
+    takers: u32,
     idle: u32,
     busy: u32,
     sound: u32,
@@ -186,6 +197,7 @@ impl Counts {
     fn of(worker: &Worker) -> Counts {
         Counts {
             able: u32::from(worker.is_able()),
+            takers: u32::from(!worker.lost),
             idle: u32::from(worker.is_idle()),
             busy: u32::from(worker.attempt.is_some() && !worker.lost),
             sound: u32::from(worker.is_able() && worker.failures == 0),

@@ -1,6 +1,8 @@
 //! The state machine: what it holds, and which part handles which event.
 
 mod attempts;
+#[cfg(any(test, feature = "sim"))]
+mod check;
 mod dispatch;
 mod jobs;
 mod scaling;
@@ -95,7 +97,7 @@ impl Scheduler {
         self.apply(event, &mut commands);
         self.expire_leases(&mut commands);
         self.end_delays();
-        self.admit_jobs();
+        self.admit_jobs(&mut commands);
         self.scale(&mut commands);
         self.dispatch(&mut commands);
         commands
@@ -128,7 +130,7 @@ impl Scheduler {
                 self.worker_joined(&worker, joined, commands);
             }
             Event::WorkerSeen { worker, resident_bytes } => {
-                self.worker_seen(&worker, resident_bytes);
+                self.worker_seen(&worker, resident_bytes, commands);
             }
             Event::WorkerLeft { worker, reason } => {
                 self.worker_left(&worker, &reason, commands);
@@ -146,7 +148,7 @@ impl Scheduler {
                 self.attempt_failed(attempt, &worker, failure, &progress, commands);
             }
             Event::AttemptStopped { attempt, worker, reason, progress } => {
-                self.attempt_stopped(attempt, &worker, reason, &progress);
+                self.attempt_stopped(attempt, &worker, reason, &progress, commands);
             }
             Event::DesiredWorkersSet { by_hand } => {
                 self.by_hand = by_hand;

@@ -57,9 +57,15 @@ pub(super) struct Shape<'a> {
 impl Shape<'_> {
     /// How long a task of so many inputs and so many segments takes, in seconds.
     pub(super) fn task_seconds(&self, is_leaf: bool, inputs: u64, range_segments: u64) -> f64 {
-        let costs = self.costs;
         let segments = range_segments.min(self.segments);
         let columns = (segments * self.segment_columns).min(self.inputs.columns());
+        self.columns_seconds(is_leaf, inputs, columns)
+    }
+
+    /// How long a task of so many inputs and so many columns takes, in seconds.
+    pub(super) fn columns_seconds(&self, is_leaf: bool, inputs: u64, columns: u64) -> f64 {
+        let costs = self.costs;
+        let segments = columns.div_ceil(self.segment_columns).max(1);
         let sum_bytes = columns.saturating_mul(self.inputs.partial_column_bytes) as f64;
         let read_bytes = if is_leaf {
             let whole = self.inputs.bytes as f64 / self.inputs.objects.max(1) as f64;

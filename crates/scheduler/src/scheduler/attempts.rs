@@ -33,7 +33,7 @@ impl Scheduler {
         worker: &WorkerId,
         commands: &mut Vec<Command>,
     ) {
-        self.hear(worker);
+        self.hear(worker, commands);
         if let Some(key) = self.live_key(id) {
             self.start(id, key, worker);
         } else if self.adopt(id) {
@@ -85,7 +85,7 @@ impl Scheduler {
         progress: &Progress,
         commands: &mut Vec<Command>,
     ) {
-        self.hear(worker);
+        self.hear(worker, commands);
         if self.live_key(id).is_none() && !self.adopt(id) {
             self.answer_stale(id, worker, commands);
             return;
@@ -147,7 +147,7 @@ impl Scheduler {
         outcome: Outcome,
         commands: &mut Vec<Command>,
     ) {
-        self.hear(worker);
+        self.hear(worker, commands);
         self.release(id, worker);
         self.pool.update(worker, self.now, |worker| {
             worker.failures = 0;
@@ -294,7 +294,7 @@ impl Scheduler {
         progress: &Progress,
         commands: &mut Vec<Command>,
     ) {
-        self.hear(worker);
+        self.hear(worker, commands);
         self.release(id, worker);
         if failure.retryable {
             self.count_against(worker, &failure.problem, commands);
@@ -320,11 +320,12 @@ impl Scheduler {
         worker: &WorkerId,
         reason: StopReason,
         progress: &Progress,
+        commands: &mut Vec<Command>,
     ) {
-        self.hear(worker);
+        self.hear(worker, commands);
         self.release(id, worker);
         if let Some(key) = self.last_word(id, worker, progress) {
-            self.end_attempt(id, key, End::HandedBack(reason), &mut Vec::new());
+            self.end_attempt(id, key, End::HandedBack(reason), commands);
         }
     }
 
@@ -431,6 +432,7 @@ impl Scheduler {
     /// Answers a worker that has an attempt which it should not have.
     fn answer_stale(&mut self, id: AttemptId, worker: &WorkerId, commands: &mut Vec<Command>) {
         let mut reason = StopReason::JobOver;
+        let mut may_be_overtaken = false;
         if let Some((job, key)) = self.running_task(id) {
             let task = job.task(key);
             reason = if task.state == TaskState::Complete {
@@ -439,18 +441,16 @@ impl Scheduler {
                 StopReason::LeaseLost
             };
             if let Some(attempt) = task.attempt(id.number) {
-                match &attempt.worker {
-                    // It has since said that it is done: this word was overtaken.
-                    Some(holder) if holder == worker && attempt.released => return,
-                    Some(_) => {}
-                    None => attempt.worker = Some(worker.clone()),
-                }
+                // It has said that it is done: this word was overtaken by that,
+                // or the queue has delivered the attempt once more.
+                may_be_overtaken = attempt.released && attempt.worker.as_ref() == Some(worker);
+                attempt.worker.get_or_insert_with(|| worker.clone());
             }
         }
-        self.pool.update(worker, self.now, |worker| {
-            worker.attempt = Some(id);
-        });
-        self.changes.pool = true;
+        if !may_be_overtaken {
+            self.pool.update(worker, self.now, |worker| worker.attempt = Some(id));
+            self.changes.pool = true;
+        }
         commands.push(Command::StopAttempt { attempt: id, reason });
     }
 

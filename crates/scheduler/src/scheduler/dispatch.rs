@@ -19,8 +19,8 @@
 //! Where tasks are so short that a worker would be idle for a good part of the
 //! time while messages travel, a few attempts more are published: the
 //! *look-ahead*. It is for a job whose W covers the whole pool, so that it
-//! cannot have more than W attempts with workers, and is withdrawn when the
-//! pool grows beyond that.
+//! cannot have more than W attempts with workers, and is withdrawn as soon as
+//! the pool is seen to be larger.
 
 use protocol::JobId;
 use protocol::detail::AttemptState;
@@ -39,7 +39,6 @@ const LOOK_AHEAD_PER_WORKER: f64 = 4.0;
 impl Scheduler {
     /// Publishes what is to be published now.
     pub(super) fn dispatch(&mut self, commands: &mut Vec<Command>) {
-        self.withdraw_look_ahead(commands);
         while let Some(id) = self.next_to_serve() {
             if !self.publish_next(id, commands) {
                 break;
@@ -76,7 +75,7 @@ impl Scheduler {
 
     fn may_look_ahead(&self, job: &Job) -> bool {
         let able = self.pool.able();
-        if able == 0 || job.terms.workers < able {
+        if able == 0 || job.terms.workers < self.pool.takers() {
             return false;
         }
         let Some(mean_ms) = job.ready_level().and_then(|level| level.durations.mean_ms()) else {
@@ -121,13 +120,13 @@ impl Scheduler {
 
     /// Takes back what was published ahead for a job whose W no longer covers
     /// the pool.
-    fn withdraw_look_ahead(&mut self, commands: &mut Vec<Command>) {
-        let able = self.pool.able();
+    pub(super) fn withdraw_look_ahead(&mut self, commands: &mut Vec<Command>) {
+        let takers = self.pool.takers();
         let over: Vec<JobId> = self
             .running
             .iter()
             .filter_map(|id| self.jobs.get(id))
-            .filter(|job| job.terms.workers < able && job.in_flight() > job.terms.workers)
+            .filter(|job| job.terms.workers < takers && job.in_flight() > job.terms.workers)
             .map(|job| job.id)
             .collect();
         for id in over {

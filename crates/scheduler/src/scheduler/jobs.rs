@@ -120,7 +120,7 @@ impl Scheduler {
     }
 
     /// Lets planned jobs begin, the oldest first, as many as may run at once.
-    pub(super) fn admit_jobs(&mut self) {
+    pub(super) fn admit_jobs(&mut self, commands: &mut Vec<Command>) {
         let places = self.settings.running_jobs_max.max(1) as usize;
         if self.running.len() >= places {
             return;
@@ -138,6 +138,8 @@ impl Scheduler {
                 job.timings.running_at = Some(self.now);
                 self.running.insert(id);
                 self.job_changed(id);
+                // A restored job may lack nothing but its result.
+                self.finish_if_summed(id, commands);
             }
         }
     }
@@ -153,6 +155,7 @@ impl Scheduler {
         job.phase = Phase::Finishing;
         job.timings.finishing_at = Some(self.now);
         job.look_at = None;
+        self.running.remove(&id);
         match job.columns {
             Some(columns) => commands.push(Command::WriteResult { job: id, columns }),
             None => {

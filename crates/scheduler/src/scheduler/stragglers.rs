@@ -12,7 +12,7 @@ use crate::speculation::{Rule, Runner, stragglers};
 use crate::task::TaskKey;
 
 /// Stragglers are looked for at most this often …
-const LOOK_MS_MIN: u64 = 20;
+const LOOK_MS_MIN: u64 = 50;
 /// … and, while somebody could help them, at least this often.
 const LOOK_MS_MAX: u64 = 1_000;
 /// Between the two, so many times during the usual duration of a task.

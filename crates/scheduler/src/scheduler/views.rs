@@ -83,10 +83,10 @@ impl Scheduler {
             plan: job.plan.clone(),
             inputs: InputSummary {
                 objects: job.plan.as_ref().map(|plan| plan.objects),
-                bytes: None,
                 columns: job.columns,
                 shape: job.shape.clone(),
                 format: job.format.clone(),
+                ..InputSummary::default()
             },
             remaining_ms: self.remaining_ms(job, &progress),
             progress,

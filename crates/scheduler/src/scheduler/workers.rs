@@ -14,12 +14,16 @@ const LOST_SHOWN_LEASES: u64 = 4;
 
 impl Scheduler {
     /// A worker has said something.
-    pub(super) fn hear(&mut self, worker: &WorkerId) {
+    pub(super) fn hear(&mut self, worker: &WorkerId, commands: &mut Vec<Command>) {
         let now = self.now;
+        let takers = self.pool.takers();
         self.pool.update(worker, now, |worker| {
             worker.heard_at = now;
             worker.lost = false;
         });
+        if self.pool.takers() > takers {
+            self.withdraw_look_ahead(commands);
+        }
         self.watch_leases();
     }
 
@@ -36,13 +40,18 @@ impl Scheduler {
         if is_reborn {
             self.worker_left(id, "it was started again", commands);
         }
-        self.hear(id);
+        self.hear(id, commands);
         self.pool.update(id, self.now, |worker| worker.joined = joined);
         self.changes.pool = true;
     }
 
-    pub(super) fn worker_seen(&mut self, id: &WorkerId, resident_bytes: u64) {
-        self.hear(id);
+    pub(super) fn worker_seen(
+        &mut self,
+        id: &WorkerId,
+        resident_bytes: u64,
+        commands: &mut Vec<Command>,
+    ) {
+        self.hear(id, commands);
         let has_live = self
             .pool
             .get(id)

@@ -1,0 +1,28 @@
+//! The very scheduler among simulated workers, in virtual time.
+//!
+//! A [`World`] holds one scheduler, a queue, a store and workers with speeds
+//! of their own. It hands the scheduler's commands to them, what they report
+//! back to the scheduler, and advances the time to whatever happens next.
+//! Everything follows from a seed. What can go wrong does go wrong, if that is
+//! asked for, and is counted; after every event the invariants are checked.
+//!
+//! - [`world`]: the loop, the queue and what commands do.
+//! - `machine`, `store`: simulated workers and segments.
+//! - [`faults`]: what goes wrong.
+//! - [`chaos`]: a world full of faults from a seed.
+//! - [`scenario`]: worlds without faults to compare policies in.
+//! - [`table`]: what is printed.
+
+pub mod chance;
+pub mod chaos;
+pub mod faults;
+mod machine;
+pub mod scenario;
+mod store;
+pub mod table;
+mod work;
+pub mod world;
+
+pub use chance::Chance;
+pub use machine::Speed;
+pub use world::{Load, Terms, World};

@@ -1,0 +1,168 @@
+//! The simulated object store: which segments of which task are there.
+
+use protocol::job::FanIn;
+use protocol::{Plan, TaskId};
+
+use crate::plan::{Costs, PlanInputs, PlanLimits, plan, task_seconds};
+
+/// A job as the simulated store and its workers know it.
+#[derive(Clone, Debug)]
+pub(super) struct StoredJob {
+    pub(super) plan: Plan,
+    inputs: PlanInputs,
+    costs: Costs,
+    limits: PlanLimits,
+    /// C as it turns out to be.
+    pub(super) columns: u64,
+    /// Of every task of every level, one bit for each of its segments.
+    levels: Vec<Vec<u64>>,
+    /// Whether segments of inputs are looked for before they are added; takes
+    /// time in proportion to the fan-in.
+    pub(super) checks: bool,
+}
+
+/// The simulated segments of one task fit into so many bits; a task of more
+/// has them joined.
+const SEGMENTS_MAX: u64 = 64;
+
+impl StoredJob {
+    pub(super) fn new(
+        inputs: PlanInputs,
+        columns: u64,
+        fan_in: FanIn,
+        workers: u32,
+        limits: PlanLimits,
+        costs: Costs,
+    ) -> StoredJob {
+        let plan = plan(&inputs, fan_in, workers, &limits, &costs);
+        let levels = plan.levels.iter().map(|level| {
+            let tasks = usize::try_from(level.tasks()).unwrap_or(usize::MAX);
+            vec![0; tasks]
+        });
+        StoredJob { levels: levels.collect(), plan, inputs, costs, limits, columns, checks: false }
+    }
+
+    /// How many columns from the first of a task's range there are.
+    fn columns_of(&self, task: TaskId) -> u64 {
+        let (first, end) = self.plan.task_segments(task);
+        let first = first * self.plan.segment_columns;
+        let end = end.map_or(self.columns, |end| self.columns.min(end * self.plan.segment_columns));
+        end.saturating_sub(first)
+    }
+
+    /// How many segments a task has; one, though empty, beyond the end.
+    pub(super) fn segments(&self, task: TaskId) -> u32 {
+        let segments = self.columns_of(task).div_ceil(self.plan.segment_columns);
+        u32::try_from(segments.clamp(1, SEGMENTS_MAX)).unwrap_or(1)
+    }
+
+    /// The work of a task in microseconds at the usual speed.
+    pub(super) fn work(&self, task: TaskId) -> f64 {
+        let inputs = self.plan.node_inputs(task.level, task.node);
+        let seconds = task_seconds(
+            &self.inputs,
+            &self.limits,
+            &self.costs,
+            self.plan.segment_columns,
+            task.level == 0,
+            inputs.end - inputs.start,
+            self.columns_of(task),
+        );
+        // Handing it over is simulated, not part of the work.
+        (seconds - self.costs.task_secs).max(1e-5) * 1e6
+    }
+
+    /// The work of all tasks.
+    pub(super) fn all_work(&self) -> f64 {
+        let mut work = 0.0;
+        for (level, shape) in (0_u8..).zip(&self.plan.levels) {
+            for range in 0..shape.ranges {
+                let of = |node| {
+                    let task = TaskId { level, node, range };
+                    if range > 0 && self.columns_of(task) == 0 { 0.0 } else { self.work(task) }
+                };
+                // All nodes of a level are alike but for the last.
+                work += of(0) * f64::from(shape.nodes - 1) + of(shape.nodes - 1);
+            }
+        }
+        work
+    }
+
+    fn bits(&mut self, task: TaskId) -> &mut u64 {
+        let level = usize::from(task.level);
+        let ranges = self.plan.levels[level].ranges;
+        &mut self.levels[level][(task.node * ranges + task.range) as usize]
+    }
+
+    /// How many segments of a task are there.
+    pub(super) fn there(&mut self, task: TaskId) -> u32 {
+        self.bits(task).count_ones()
+    }
+
+    /// Whether a segment of a task is there.
+    pub(super) fn has(&mut self, task: TaskId, segment: u32) -> bool {
+        *self.bits(task) >> segment & 1 == 1
+    }
+
+    /// Writes a segment of a task; whether it was not there.
+    pub(super) fn write(&mut self, task: TaskId, segment: u32) -> bool {
+        let was_there = self.has(task, segment);
+        *self.bits(task) |= 1 << segment;
+        !was_there
+    }
+
+    /// Whether all segments of a task are there.
+    pub(super) fn is_complete(&mut self, task: TaskId) -> bool {
+        self.there(task) == self.segments(task)
+    }
+
+    /// The tasks whose segments are all there.
+    pub(super) fn complete_tasks(&mut self) -> Vec<TaskId> {
+        let levels = self.plan.levels.clone();
+        let mut complete = Vec::new();
+        for (level, shape) in (0_u8..).zip(&levels) {
+            for node in 0..shape.nodes {
+                for range in 0..shape.ranges {
+                    let task = TaskId { level, node, range };
+                    if self.is_complete(task) {
+                        complete.push(task);
+                    }
+                }
+            }
+        }
+        complete
+    }
+
+    /// How many tasks have no columns, as their range lies beyond C.
+    pub(super) fn empty_tasks(&self) -> u64 {
+        let levels = (0_u8..).zip(&self.plan.levels);
+        levels
+            .map(|(level, shape)| {
+                let empty = (1..shape.ranges).filter(|range| {
+                    let task = TaskId { level, node: 0, range: *range };
+                    self.columns_of(task) == 0
+                });
+                empty.count() as u64 * u64::from(shape.nodes)
+            })
+            .sum()
+    }
+
+    /// Which input of a task is not complete although it is being added.
+    pub(super) fn missing_input(&mut self, task: TaskId) -> Option<TaskId> {
+        let below = task.level.checked_sub(1)?;
+        let (first, _) = self.plan.task_segments(task);
+        if task.range > 0 && self.columns_of(task) == 0 {
+            return None;
+        }
+        let shape = self.plan.levels[usize::from(below)];
+        let range = (first / shape.range_segments).min(u64::from(shape.ranges) - 1);
+        let range = u32::try_from(range).unwrap_or(u32::MAX);
+        let inputs = self.plan.node_inputs(task.level, task.node);
+        let mut inputs = inputs.map(|node| TaskId {
+            level: below,
+            node: u32::try_from(node).unwrap_or(u32::MAX),
+            range,
+        });
+        inputs.find(|input| !self.is_complete(*input))
+    }
+}
