@@ -16,7 +16,8 @@
 //!   divided by the number of objects, rounded once.
 //! - Nothing depends on the order or the grouping of additions, on where byte
 //!   ranges were cut, or on the machine: not a bit of a mean, not a byte of an
-//!   encoded partial sum, not the position in an error.
+//!   encoded partial sum, not the position in an error. (Only where damage to
+//!   compressed data is noticed depends on how its bytes came.)
 //! - Memory is bounded by the columns of a partial sum and by constants here,
 //!   whatever the bytes are.
 

@@ -56,10 +56,11 @@ impl Compression {
         let mut decompressor = Decompressor::new(self);
         let mut inner = Vec::new();
         let mut rest = head;
-        while !rest.is_empty() && inner.len() < HEAD_BYTES {
+        while inner.len() < HEAD_BYTES && (!rest.is_empty() || decompressor.has_more()) {
             let consumed = decompressor.decompress(rest, &mut inner)?;
             rest = &rest[consumed..];
         }
+        decompressor.flush(&mut inner)?;
         inner.truncate(HEAD_BYTES);
         Ok(inner)
     }
@@ -208,6 +209,15 @@ impl Decompressor {
             }
             Decompressor::Broken(error) => Err(InputError::new(error.as_str())),
         }
+    }
+
+    /// Appends what can be told from the bytes that went in.
+    fn flush(&mut self, to: &mut Vec<u8>) -> Result<(), InputError> {
+        if let Decompressor::Gzip(decoder) = self {
+            decoder.flush().map_err(|error| damaged("gzip", &error))?;
+            to.append(decoder.get_mut());
+        }
+        Ok(())
     }
 
     /// Checks that the data is complete, and appends what was still to come.

@@ -72,6 +72,11 @@ impl Decoder {
     /// the next number, so that [`Decoder::has_ended`] can be asked; a limit of
     /// 0 does nothing else. Bytes not consumed are to be given again.
     ///
+    /// A decoder of compressed data may have consumed all bytes and still have
+    /// numbers to give: more bytes are needed once fewer numbers come than the
+    /// limit and it has not ended. With a limit of 0, a number follows if bytes
+    /// are left over, or if it has not ended though it was given none and `last`.
+    ///
     /// # Errors
     ///
     /// If there is something else where a number should be, or the object is

@@ -1,0 +1,6 @@
+//! Bytes to numbers: the same wherever ranges are cut, and errors that say where.
+
+mod binary;
+mod compressed;
+mod reading;
+mod text;
