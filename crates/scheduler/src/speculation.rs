@@ -18,6 +18,11 @@
 //! that end at least `multiplier` times sooner with help and save `min_ms`,
 //! the one that would end last first.
 //!
+//! The queue is shared, so a second attempt may come to a slow worker too. A
+//! task with two attempts is looked at in the same way: if it would end so much
+//! sooner with another in place of the slower one, that one is stopped. What
+//! it has written stays.
+//!
 //! # The original ([`Rule::Original`])
 //!
 //! When more than `quantile` of a level is complete, attempts that have run for
@@ -77,17 +82,13 @@ impl Rule {
     }
 }
 
-/// An attempt that is alone at its task. Times are in milliseconds.
+/// A task underway, as its first attempt sees it. Times are in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Runner {
-    /// How long it has run.
-    pub(crate) ran_ms: f64,
-    /// The part of its task that is probably done, 0 to 1.
-    pub(crate) fraction: f64,
-    /// How long it takes still, as its heartbeats tell, if they do.
-    pub(crate) left_ms: Option<f64>,
-    /// How many times the usual duration its worker's attempts take.
-    pub(crate) slowness: f64,
+    /// How its first attempt goes.
+    pub(crate) first: Going,
+    /// How its second goes, if it has one.
+    pub(crate) second: Option<Going>,
     /// How many tasks its level has.
     pub(crate) level_tasks: u64,
     /// How many of them are complete.
@@ -96,10 +97,23 @@ pub(crate) struct Runner {
     pub(crate) mean_ms: Option<f64>,
     /// The median of the same.
     pub(crate) median_ms: Option<f64>,
-    /// How many segments its task has.
+    /// How many segments it has.
     pub(crate) segments: u64,
     /// Whether a second attempt can begin at the far end.
     pub(crate) seekable: bool,
+}
+
+/// How one attempt goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Going {
+    /// How long it has run.
+    pub(crate) ran_ms: f64,
+    /// The part of its task that is probably done, 0 to 1.
+    pub(crate) fraction: f64,
+    /// How long it takes still, as its heartbeats tell, if they do.
+    pub(crate) left_ms: Option<f64>,
+    /// How many times the usual duration its worker's attempts take.
+    pub(crate) slowness: f64,
 }
 
 /// The stragglers among these, by their index, the most urgent first.
@@ -110,8 +124,9 @@ pub(crate) fn stragglers(rule: Rule, terms: &Speculation, runners: &[Runner]) ->
         Rule::Original => by_urgency(runners, |runner| {
             let quorum = terms.quantile * runner.level_tasks as f64;
             let limit_ms = (terms.multiplier * runner.mean_ms?).max(terms.min_ms as f64);
-            let is_straggler = runner.level_completed as f64 > quorum && runner.ran_ms > limit_ms;
-            is_straggler.then_some(runner.ran_ms)
+            let ran_ms = runner.alone()?.ran_ms;
+            let is_straggler = runner.level_completed as f64 > quorum && ran_ms > limit_ms;
+            is_straggler.then_some(ran_ms)
         }),
         #[cfg(feature = "sim")]
         Rule::Spark => by_urgency(runners, peers::spark),
@@ -133,33 +148,88 @@ fn by_urgency(runners: &[Runner], urgency: impl Fn(&Runner) -> Option<f64>) -> V
     chosen.into_iter().map(|(index, _)| index).collect()
 }
 
-/// How long an attempt takes still, if help would shorten that enough.
+/// How long a task takes still, if help would shorten that enough.
 fn would_be_helped(terms: &Speculation, runner: &Runner) -> Option<f64> {
-    let alone_ms = left_alone_ms(runner)?;
-    let left = 1.0 - runner.fraction.clamp(0.0, 0.999);
-    // What one like the others would take for the whole task. Before any has
-    // ended, the attempt itself is the best example there is.
-    let usual_ms = runner.median_ms.unwrap_or(alone_ms / left);
-    let segment = 1.0 / runner.segments.max(1) as f64;
-    let helped_ms = if runner.segments <= 1 {
-        usual_ms
-    } else if runner.seekable {
-        let both = left / alone_ms + 1.0 / usual_ms;
-        (left / both + segment * usual_ms).min(alone_ms)
-    } else {
-        (left + segment) * usual_ms
-    };
+    let now_ms = runner.left_ms()?;
+    let helped_ms = runner.helped_ms(now_ms);
     let is_worth_it =
-        alone_ms > terms.multiplier * helped_ms && alone_ms - helped_ms > terms.min_ms as f64;
-    is_worth_it.then_some(alone_ms)
+        now_ms > terms.multiplier * helped_ms && now_ms - helped_ms > terms.min_ms as f64;
+    is_worth_it.then_some(now_ms)
 }
 
-/// How long an attempt takes still if it is left alone.
-fn left_alone_ms(runner: &Runner) -> Option<f64> {
-    if let Some(left_ms) = runner.left_ms {
-        return Some(left_ms.max(1.0));
+impl Runner {
+    /// The first attempt, if there is no second.
+    fn alone(&self) -> Option<&Going> {
+        self.second.is_none().then_some(&self.first)
     }
-    let expected_ms = runner.median_ms? * runner.slowness;
-    // Past what was expected, the longer it has run the longer it will run.
-    Some((expected_ms - runner.ran_ms).max(runner.ran_ms / 2.0).max(1.0))
+
+    /// Whether the second attempt is slower than the first.
+    pub(crate) fn second_is_slower(&self) -> bool {
+        let left_ms = |going: &Going| going.left_ms(self.median_ms).unwrap_or(0.0);
+        let second = self.second.as_ref();
+        second.is_some_and(|second| left_ms(second) >= left_ms(&self.first))
+    }
+
+    /// Whether two attempts share the work, as each begins at another end.
+    fn is_shared(&self) -> bool {
+        self.seekable && self.segments > 1
+    }
+
+    /// The part that is not done, as far as anybody knows.
+    fn left(&self) -> f64 {
+        let second = self.second.map_or(0.0, |second| second.fraction);
+        1.0 - self.first.fraction.max(second).clamp(0.0, 0.999)
+    }
+
+    /// How long it takes still, with the attempts that it has.
+    fn left_ms(&self) -> Option<f64> {
+        let first_ms = self.first.left_ms(self.median_ms)?;
+        let Some(second) = &self.second else {
+            return Some(first_ms);
+        };
+        let second_ms = second.left_ms(self.median_ms)?;
+        Some(if self.is_shared() {
+            1.0 / (1.0 / first_ms + 1.0 / second_ms)
+        } else {
+            first_ms.min(second_ms)
+        })
+    }
+
+    /// How long it would take still if the one attempt got company, or the
+    /// slower of two were replaced, by one of the usual pace.
+    fn helped_ms(&self, now_ms: f64) -> f64 {
+        let left = self.left();
+        let stays_ms = match &self.second {
+            None => Some(now_ms),
+            Some(second) => {
+                let first_ms = self.first.left_ms(self.median_ms);
+                let second_ms = second.left_ms(self.median_ms);
+                first_ms.zip(second_ms).map(|(first, second)| first.min(second))
+            }
+        };
+        let stays_ms = stays_ms.unwrap_or(now_ms);
+        // Before any attempt has ended, this one is the best example there is.
+        let usual_ms = self.median_ms.unwrap_or(stays_ms / left);
+        let segment_ms = usual_ms / self.segments.max(1) as f64;
+        if self.segments <= 1 {
+            usual_ms
+        } else if self.seekable {
+            // At the meeting, one segment may be computed by both.
+            left / (left / stays_ms + 1.0 / usual_ms) + segment_ms
+        } else {
+            left * usual_ms + segment_ms
+        }
+    }
+}
+
+impl Going {
+    /// How long it takes still if it is left alone.
+    fn left_ms(&self, median_ms: Option<f64>) -> Option<f64> {
+        if let Some(left_ms) = self.left_ms {
+            return Some(left_ms.max(1.0));
+        }
+        let expected_ms = median_ms? * self.slowness;
+        // Past what was expected, the longer it has run the longer it will run.
+        Some((expected_ms - self.ran_ms).max(self.ran_ms / 2.0).max(1.0))
+    }
 }

@@ -1,22 +1,25 @@
 //! Gives stragglers' tasks a second attempt when a worker has nothing better to do.
 
 use protocol::detail::AttemptState;
-use protocol::task::Direction;
+use protocol::task::{Direction, StopReason};
 use protocol::{JobId, Timestamp, WorkerId};
 
 use super::Scheduler;
 use crate::command::Command;
 use crate::durations::whole;
 use crate::job::Job;
-use crate::speculation::{Rule, Runner, stragglers};
-use crate::task::TaskKey;
+use crate::pool::Pool;
+use crate::speculation::{Going, Rule, Runner, stragglers};
+use crate::task::{Attempt, TaskKey};
 
 /// Stragglers are looked for at most this often …
-const LOOK_MS_MIN: u64 = 50;
+const LOOK_MS_MIN: u64 = 20;
 /// … and, while somebody could help them, at least this often.
 const LOOK_MS_MAX: u64 = 1_000;
 /// Between the two, so many times during the usual duration of a task.
-const LOOKS_PER_TASK: f64 = 16.0;
+const LOOKS_PER_TASK: f64 = 64.0;
+/// A task that has had so many attempts is left to those that it has.
+const REPLACED_MAX: u32 = 8;
 /// After so many refusals a task is offered to any worker but the first's.
 const REFUSALS_MAX: u32 = 2;
 
@@ -36,8 +39,11 @@ impl Scheduler {
             return;
         };
         let rule = self.rule.unwrap_or(Rule::of(&job.terms.speculation));
-        let places = places(job, rule);
-        if rule == Rule::Never || !has_room || places == 0 || job.live.is_empty() || job.ready() > 0
+        if rule == Rule::Never
+            || !has_room
+            || places(job, rule) == 0 && job.speculative == 0
+            || job.live.is_empty()
+            || job.ready() > 0
         {
             job.look_at = None;
             return;
@@ -51,16 +57,43 @@ impl Scheduler {
         job.looked_at = now;
         job.look_at = Some(now.plus_millis(interval_ms));
 
-        let (candidates, runners): (Vec<(TaskKey, u32)>, Vec<Runner>) =
-            runners(job, now, &self.pool);
-        let chosen = stragglers(rule, &job.terms.speculation, &runners);
-        for index in chosen.into_iter().take(places as usize) {
-            if !self.has_room() {
+        let (candidates, runners) = runners(job, now, &self.pool);
+        for index in stragglers(rule, &job.terms.speculation, &runners) {
+            let Candidate { key, first, second } = candidates[index];
+            let Some(job) = self.jobs.get(&id).filter(|_| self.has_room()) else {
                 break;
+            };
+            let Some(second) = second else {
+                if places(job, rule) > 0 {
+                    self.publish_second(id, key, first, rule, commands);
+                }
+                continue;
+            };
+            if job.peek(key).last_number < REPLACED_MAX {
+                let second_is_slower = runners[index].second_is_slower();
+                let (slower, faster) =
+                    if second_is_slower { (second, first) } else { (first, second) };
+                self.withdraw_slower(id, key, slower, commands);
+                self.publish_second(id, key, faster, rule, commands);
             }
-            let (key, number) = candidates[index];
-            self.publish_second(id, key, number, rule, commands);
         }
+    }
+
+    /// Stops the slower of two attempts, so that a faster worker may go on.
+    fn withdraw_slower(
+        &mut self,
+        id: JobId,
+        key: TaskKey,
+        slower: u32,
+        commands: &mut Vec<Command>,
+    ) {
+        let Some(job) = self.jobs.get(&id) else {
+            return;
+        };
+        let attempt = job.attempt_id(key, slower);
+        let reason = "it was too slow, and another took its place".to_owned();
+        self.close_attempt(attempt, key, AttemptState::Stopped, Some(reason));
+        commands.push(Command::StopAttempt { attempt, reason: StopReason::Superseded });
     }
 
     fn publish_second(
@@ -132,38 +165,49 @@ fn look_interval_ms(job: &Job) -> u64 {
     milliseconds.clamp(LOOK_MS_MIN, LOOK_MS_MAX)
 }
 
-/// The attempts that could be given company: those with a worker that are
-/// alone at their task, and what a rule may want to know about each.
-fn runners(
-    job: &Job,
-    now: Timestamp,
-    pool: &crate::pool::Pool,
-) -> (Vec<(TaskKey, u32)>, Vec<Runner>) {
-    let mut keys = Vec::new();
-    let mut runners = Vec::new();
-    for &(key, number) in &job.live {
-        let task = job.peek(key);
-        if task.live().count() != 1 {
-            continue;
-        }
-        let Some(attempt) = task.live().next() else {
-            continue;
-        };
-        if attempt.state != AttemptState::Running || attempt.number != number {
-            continue;
-        }
-        let level = job.level(key);
-        let slowness = attempt
-            .worker
-            .as_ref()
-            .and_then(|worker| pool.get(worker))
-            .map_or(1.0, |worker| f64::from(worker.slowness));
-        keys.push((key, number));
-        runners.push(Runner {
+/// A task that could be given help, and its attempts.
+#[derive(Clone, Copy)]
+struct Candidate {
+    key: TaskKey,
+    first: u32,
+    second: Option<u32>,
+}
+
+/// The tasks all of whose live attempts are with a worker, and what a rule may
+/// want to know about each.
+fn runners(job: &Job, now: Timestamp, pool: &Pool) -> (Vec<Candidate>, Vec<Runner>) {
+    let going = |attempt: &Attempt| {
+        let worker = attempt.worker.as_ref().and_then(|worker| pool.get(worker));
+        (attempt.state == AttemptState::Running).then(|| Going {
             ran_ms: attempt.ran_ms(now) as f64,
             fraction: attempt.pace.fraction_at(now),
             left_ms: attempt.pace.left_ms(now),
-            slowness,
+            slowness: worker.map_or(1.0, |worker| f64::from(worker.slowness)),
+        })
+    };
+    let mut candidates = Vec::new();
+    let mut runners = Vec::new();
+    for &(key, number) in &job.live {
+        let mut live = job.peek(key).live();
+        let (first, second) = (live.next(), live.next());
+        let Some(first) = first.filter(|first| first.number == number) else {
+            continue;
+        };
+        let (Some(first_going), second_going) = (going(first), second.map(going)) else {
+            continue;
+        };
+        if second_going.is_some_and(|going| going.is_none()) {
+            continue;
+        }
+        let level = job.level(key);
+        candidates.push(Candidate {
+            key,
+            first: first.number,
+            second: second.map(|second| second.number),
+        });
+        runners.push(Runner {
+            first: first_going,
+            second: second_going.flatten(),
             level_tasks: level.shape.tasks(),
             level_completed: level.completed,
             mean_ms: level.durations.mean_ms(),
@@ -172,5 +216,5 @@ fn runners(
             seekable: job.is_seekable(key),
         });
     }
-    (keys, runners)
+    (candidates, runners)
 }
