@@ -8,6 +8,7 @@
 //! - [`inputs`]: which store an input's location lies in.
 //! - [`queue`]: the traits [`ServerEnd`] and [`WorkerEnd`] and their
 //!   guarantees; [`queue::embedded`] lives inside the process.
+//! - [`problems`]: the errors of both in the words that a user gets.
 //!
 //! # Invariants
 //!
@@ -19,6 +20,7 @@
 //! - Nothing here knows what a partial sum is.
 
 pub mod inputs;
+pub mod problems;
 pub mod queue;
 pub mod store;
 

@@ -125,6 +125,20 @@ pub enum Statistic {
     Std,
 }
 
+impl Statistic {
+    /// The one word for it, in JSON and in the names of objects.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Statistic::Sum => "sum",
+            Statistic::Min => "min",
+            Statistic::Max => "max",
+            Statistic::Variance => "variance",
+            Statistic::Std => "std",
+        }
+    }
+}
+
 /// P, the most inputs that one node of the sum tree adds up; `"auto"` or a number from 2.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FanIn {
@@ -371,6 +385,9 @@ pub struct InputSummary {
     /// The shape of each array, if the format has shapes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shape: Option<Vec<u64>>,
+    /// Whether the columns run along the first index of the shape, not the last.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub fortran_order: bool,
     /// The format of the objects in words, such as `text` or `npy f8`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,

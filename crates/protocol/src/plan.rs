@@ -44,7 +44,8 @@ pub struct PlanLevel {
     /// wherever that is.
     pub range_segments: u64,
     /// The most inputs that a node of this level adds up. It is the plan's
-    /// fan-in but where inputs that cannot be read twice or sought keep it lower.
+    /// fan-in but where inputs that cannot be read twice or sought keep it
+    /// lower, or where a planner that was free to choose gave merge tasks less.
     pub fan_in: u32,
 }
 

@@ -46,6 +46,32 @@ impl Problem {
         }
     }
 
+    /// Two objects that hold different counts of numbers.
+    #[must_use]
+    pub fn lengths_differ(one: (&str, u64), other: (&str, u64)) -> Problem {
+        Problem::new(
+            ProblemKind::LengthsDiffer,
+            format!("{} has {} numbers, but {} has {}", one.0, one.1, other.0, other.1),
+        )
+        .object(other.0)
+        .remedy("every object must hold the same count of numbers: leave the odd ones out")
+    }
+
+    /// An object without a single number.
+    #[must_use]
+    pub fn no_numbers(object: &str) -> Problem {
+        Problem::new(ProblemKind::InvalidInput, format!("{object} holds no numbers"))
+            .object(object)
+            .remedy("leave it out, or put numbers into it")
+    }
+
+    /// There is no such job.
+    #[must_use]
+    pub fn no_such_job(id: &str) -> Problem {
+        Problem::new(ProblemKind::NotFound, format!("there is no job {id}"))
+            .remedy("check the link, or look for the job in the list; it may have been deleted")
+    }
+
     /// Adds what to do about it.
     #[must_use]
     pub fn remedy(mut self, remedy: impl Into<String>) -> Problem {

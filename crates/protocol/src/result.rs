@@ -63,6 +63,6 @@ pub struct Image {
     pub pixels: Vec<u8>,
 }
 
-/// A number as text: the shortest that reads back as the same bits, `NaN`,
+/// A number as text: the shortest that reads back as the same bits, `nan`,
 /// `inf` or `-inf`. JSON numbers would lose the last three, and the minus of -0.
 pub type Number = String;

@@ -60,6 +60,10 @@ pub enum Work {
         /// Set if the objects are bare numbers of this type.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         raw: Option<RawNumbers>,
+        /// The order of the arrays of the job, if it has been found out; one
+        /// in the other order must not be added to them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fortran_order: Option<bool>,
     },
     /// A merge task: adds partial sums.
     Merge {
@@ -90,6 +94,35 @@ pub struct Columns {
     /// C, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
+}
+
+impl Columns {
+    /// The first column.
+    #[must_use]
+    pub const fn start(&self) -> u64 {
+        self.first_segment * self.segment_columns
+    }
+
+    /// One past the last column, of `total` in all.
+    #[must_use]
+    pub fn end(&self, total: u64) -> u64 {
+        match self.end_segment {
+            Some(end) => total.min(end * self.segment_columns),
+            None => total,
+        }
+    }
+
+    /// How many columns the range has, of `total` in all.
+    #[must_use]
+    pub fn width(&self, total: u64) -> u64 {
+        self.end(total).saturating_sub(self.start())
+    }
+
+    /// The segments of the range, of `total` columns in all.
+    #[must_use]
+    pub fn segments(&self, total: u64) -> std::ops::Range<u64> {
+        self.first_segment..self.end(total).div_ceil(self.segment_columns).max(self.first_segment)
+    }
 }
 
 /// From which end of its columns an attempt begins.

@@ -1,0 +1,158 @@
+//! The command line and its environment variables.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use protocol::FanIn;
+use protocol::job::GeneratedFormat;
+
+/// The exact mean of every index across many files, on many workers, shown live.
+#[derive(Debug, Parser)]
+#[command(name = "distributed-average", version)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the dashboard and the JSON API.
+    Serve(ServeArguments),
+    /// Compute the mean of files on this machine.
+    Mean(MeanArguments),
+    /// Make test data.
+    Generate(GenerateArguments),
+}
+
+/// `distributed-average serve`
+#[derive(Args, Debug)]
+pub struct ServeArguments {
+    /// The address to listen on; port 0 takes a free one.
+    #[arg(long, env = "DISTRIBUTED_AVERAGE_LISTEN", default_value = "127.0.0.1:3000")]
+    pub listen: SocketAddr,
+    /// Where tasks wait for workers.
+    #[arg(
+        long,
+        env = "DISTRIBUTED_AVERAGE_QUEUE",
+        default_value = "embedded",
+        value_name = "embedded | amqp://..."
+    )]
+    pub queue: String,
+    /// Where inputs, partial sums and results lie.
+    #[arg(
+        long,
+        env = "DISTRIBUTED_AVERAGE_STORE",
+        default_value = "data",
+        value_name = "DIR | s3://BUCKET/PREFIX"
+    )]
+    pub store: String,
+    /// What keeps the workers.
+    #[arg(long, env = "DISTRIBUTED_AVERAGE_POOL", default_value = "embedded")]
+    pub pool: PoolKind,
+    /// How many workers are kept when there is nothing to do, and what a job
+    /// gets that does not say [default: the number of processors].
+    #[arg(long, env = "DISTRIBUTED_AVERAGE_WORKERS", value_parser = clap::value_parser!(u32).range(0..))]
+    pub workers: Option<u32>,
+    /// The most workers that are kept, whatever the jobs ask for.
+    #[arg(long, env = "DISTRIBUTED_AVERAGE_MAX_WORKERS", default_value_t = 32,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_workers: u32,
+    /// How long workers stay beyond those that are always kept, in seconds,
+    /// when there is nothing to do.
+    #[arg(long, env = "DISTRIBUTED_AVERAGE_IDLE_SECS", default_value_t = 60)]
+    pub idle_secs: u64,
+    /// Keep partial sums after their job is done, instead of deleting them at once.
+    #[arg(long, env = "DISTRIBUTED_AVERAGE_KEEP_PARTIAL_SUMS")]
+    pub keep_partial_sums: bool,
+    /// Make embedded workers so many times slower than they are, for demonstrations.
+    #[arg(long, env = "DISTRIBUTED_AVERAGE_SLOWNESS", default_value_t = 1.0,
+        value_parser = slowness, hide = true)]
+    pub slowness: f64,
+    /// The folder of what browsers download [default: `site` beside the
+    /// program, or in the folder above it].
+    #[arg(long, env = "DISTRIBUTED_AVERAGE_SITE")]
+    pub site: Option<PathBuf>,
+}
+
+/// What can keep workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PoolKind {
+    /// Tasks inside the server.
+    Embedded,
+    /// Processes on this machine.
+    Process,
+    /// A Kubernetes Deployment.
+    Kubernetes,
+    /// Somebody else starts the workers.
+    External,
+}
+
+/// `distributed-average mean`
+#[derive(Args, Debug)]
+pub struct MeanArguments {
+    /// Files, directories (all files below, but for names that begin with `.`
+    /// or `_`) and patterns such as 'run-*.npy'.
+    #[arg(required = true, value_name = "INPUT")]
+    pub inputs: Vec<String>,
+    /// Where to write the mean: a file whose name ends in .npy, .csv, .json or
+    /// .raw, or `-` for standard output as CSV.
+    #[arg(long, short, value_name = "PATH", required_unless_present = "plan")]
+    pub output: Option<String>,
+    /// How many workers [default: the number of processors].
+    #[arg(long, env = "DISTRIBUTED_AVERAGE_WORKERS",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub workers: Option<u32>,
+    /// The most inputs that one node of the sum tree adds up: a number from 2, or `auto`.
+    #[arg(
+        long,
+        env = "DISTRIBUTED_AVERAGE_FAN_IN",
+        default_value = "auto",
+        value_name = "P | auto"
+    )]
+    pub fan_in: FanIn,
+    /// Print the plan (the sum tree, bytes, memory) and compute nothing.
+    #[arg(long)]
+    pub plan: bool,
+    /// Where partial sums are kept meanwhile [default: the system's folder for
+    /// temporary files].
+    #[arg(long, env = "DISTRIBUTED_AVERAGE_SCRATCH", value_name = "DIR")]
+    pub scratch: Option<PathBuf>,
+}
+
+/// `distributed-average generate`
+#[derive(Args, Debug)]
+pub struct GenerateArguments {
+    /// The folder to write the files into; it is created.
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// F, how many files.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub files: u64,
+    /// C, how many numbers in each.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: u64,
+    /// The format of the files.
+    #[arg(long, default_value = "csv", value_parser = generated_format,
+        value_name = "csv | npy")]
+    pub format: GeneratedFormat,
+    /// What the numbers follow from: the same seed gives the same bytes.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+fn generated_format(text: &str) -> Result<GeneratedFormat, String> {
+    [GeneratedFormat::Csv, GeneratedFormat::Npy]
+        .into_iter()
+        .find(|format| format.extension() == text)
+        .ok_or_else(|| "the format is csv or npy".to_owned())
+}
+
+fn slowness(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(slowness) if (1.0..=1000.0).contains(&slowness) => Ok(slowness),
+        _ => Err("slowness is a number from 1 to 1000".to_owned()),
+    }
+}

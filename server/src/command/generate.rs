@@ -1,0 +1,25 @@
+//! `distributed-average generate`
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use platform::ObjectStore;
+use platform::store::local::LocalStore;
+use protocol::job::Generate;
+
+use crate::arguments::GenerateArguments;
+use crate::generating;
+
+/// Makes test data in a folder.
+pub async fn run(arguments: GenerateArguments) -> anyhow::Result<()> {
+    super::log_from("warn");
+    let GenerateArguments { folder, files, count, format, seed } = arguments;
+    let store = LocalStore::open(&folder)
+        .with_context(|| format!("creating the folder {}", folder.display()))?;
+    let bar = super::progress_bar(files, "{bar:40} {pos}/{len} files · {eta} left");
+    let data = Generate { files, count, format, seed };
+    let store: Arc<dyn ObjectStore> = Arc::new(store);
+    generating::generate(&store, "", data, |counted| bar.set_position(counted.done)).await?;
+    bar.finish_and_clear();
+    Ok(())
+}

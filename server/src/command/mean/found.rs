@@ -1,0 +1,121 @@
+//! Finds the files that a command line names.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use protocol::Problem;
+
+use crate::parts::FILES;
+
+/// The locations of all files that the inputs name, in order, each once: files,
+/// directories with all below them, patterns.
+pub(super) fn find_inputs(inputs: &[String]) -> anyhow::Result<Vec<String>> {
+    let mut files = Vec::new();
+    for input in inputs {
+        let path = Path::new(input);
+        if path.is_dir() {
+            let before = files.len();
+            walk(path, &mut files)?;
+            if files.len() == before {
+                bail!("the directory {input} holds no files");
+            }
+        } else if path.exists() {
+            files.push(path.to_owned());
+        } else if input.contains(['*', '?', '[']) {
+            let before = files.len();
+            let matches = glob::glob(input).with_context(|| format!("the pattern {input}"))?;
+            for path in matches {
+                let path = path.with_context(|| format!("matching {input}"))?;
+                if path.is_file() {
+                    files.push(path);
+                }
+            }
+            if files.len() == before {
+                bail!("the pattern {input} matches no file");
+            }
+        } else {
+            bail!("there is no file or directory {input}");
+        }
+    }
+    let mut locations = Vec::with_capacity(files.len());
+    for file in files {
+        locations.push(location(&file)?);
+    }
+    Ok(locations)
+}
+
+/// Adds all files below a folder in the order of their paths, but for names
+/// that begin with `.` or `_`.
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    let listing = || format!("listing {}", folder.display());
+    let mut entries = fs::read_dir(folder)
+        .with_context(listing)?
+        .collect::<Result<Vec<_>, _>>()
+        .with_context(listing)?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        if entry.file_name().to_string_lossy().starts_with(['.', '_']) {
+            continue;
+        }
+        let path = entry.path();
+        if path.is_dir() {
+            walk(&path, files)?;
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn location(file: &Path) -> anyhow::Result<String> {
+    let path = std::path::absolute(file)
+        .with_context(|| format!("finding out where {} is", file.display()))?;
+    // Parts such as `..` are not allowed in keys.
+    let path = path.canonicalize().with_context(|| format!("opening {}", file.display()))?;
+    match path.to_str() {
+        Some(text) => Ok(format!("{FILES}{}", text.trim_start_matches('/'))),
+        None => bail!("the name of {} is not UTF-8: rename it", path.display()),
+    }
+}
+
+/// A problem in the words of who named files, not locations.
+pub(super) fn as_paths(mut problem: Problem) -> Problem {
+    let as_path = |text: &str| text.replace(FILES, "/");
+    problem.detail = as_path(&problem.detail);
+    problem.remedy = as_path(&problem.remedy);
+    problem
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_patterns_and_files_are_found_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b.csv", "a.csv", "_SUCCESS", ".hidden", "c.npy"] {
+            fs::write(folder.path().join(name), "1").unwrap();
+        }
+        fs::create_dir(folder.path().join("d")).unwrap();
+        fs::write(folder.path().join("d/e.csv"), "1").unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let names = |input: String| -> Vec<String> {
+            let prefix = format!("{FILES}{}/", root.to_str().unwrap().trim_start_matches('/'));
+            let found = find_inputs(&[input]).unwrap();
+            found.iter().map(|at| at.strip_prefix(&prefix).unwrap().to_owned()).collect()
+        };
+        let root_text = root.to_str().unwrap();
+        assert_eq!(names(root_text.to_owned()), ["a.csv", "b.csv", "c.npy", "d/e.csv"]);
+        assert_eq!(names(format!("{root_text}/*.csv")), ["a.csv", "b.csv"]);
+        assert_eq!(names(format!("{root_text}/b.csv")), ["b.csv"]);
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        let error = find_inputs(&["/no/such/file.csv".to_owned()]).unwrap_err();
+        assert!(error.to_string().contains("/no/such/file.csv"));
+        let error = find_inputs(&["/no/such/*.csv".to_owned()]).unwrap_err();
+        assert!(error.to_string().contains("matches no file"));
+    }
+}

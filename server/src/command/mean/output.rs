@@ -1,0 +1,122 @@
+//! Writes the mean where the command line says.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use futures::TryStreamExt;
+use futures::stream::BoxStream;
+use platform::StoreError;
+use protocol::JobSnapshot;
+use summation::output::OutputFormat;
+
+use crate::engine::Engine;
+use crate::results::StoredResult;
+
+/// Where the mean is written, and how.
+pub(super) struct Output {
+    /// Absent: standard output.
+    path: Option<PathBuf>,
+    format: OutputFormat,
+}
+
+impl Output {
+    /// Reads `--output`; finds out before anything is computed whether it can
+    /// be written.
+    pub(super) fn parse(text: &str) -> anyhow::Result<Output> {
+        if text == "-" {
+            return Ok(Output { path: None, format: OutputFormat::Csv });
+        }
+        let path = PathBuf::from(text);
+        let format = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("npy") => OutputFormat::Npy,
+            Some("csv" | "txt") => OutputFormat::Csv,
+            Some("json") => OutputFormat::Json,
+            Some("raw" | "f64" | "bin") => OutputFormat::Raw,
+            _ => bail!("the name of the output, {text}, must end in .npy, .csv, .json or .raw"),
+        };
+        let folder = folder_of(&path);
+        if !folder.is_dir() {
+            bail!("there is no folder {} to write the output into", folder.display());
+        }
+        Ok(Output { path: Some(path), format })
+    }
+
+    /// Writes the result of a job that is done. A file appears when it is whole.
+    pub(super) async fn write(&self, engine: &Engine, job: &JobSnapshot) -> anyhow::Result<()> {
+        let result = StoredResult::open(engine.store().clone(), job.id, None).await?;
+        let pieces = result.written(self.format, job, None);
+        let Some(path) = &self.path else {
+            let mut stdout = io::stdout().lock();
+            return match copy(pieces, &mut stdout).await {
+                // Whoever reads has seen enough, as `head` has.
+                Err(Copied::NotWritten(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                    Ok(())
+                }
+                copied => copied.context("writing to standard output"),
+            };
+        };
+        let writing = || format!("writing {}", path.display());
+        let mut file = tempfile::Builder::new();
+        let mut file = file
+            .prefix(".distributed-average-")
+            .permissions(permissions())
+            .tempfile_in(folder_of(path))
+            .with_context(writing)?;
+        copy(pieces, &mut file).await.with_context(writing)?;
+        file.persist(path).with_context(writing)?;
+        Ok(())
+    }
+}
+
+/// Why a result was not copied.
+#[derive(Debug, thiserror::Error)]
+enum Copied {
+    #[error("the result cannot be read")]
+    NotRead(#[from] StoreError),
+    #[error("it cannot be written")]
+    NotWritten(#[from] io::Error),
+}
+
+async fn copy(
+    mut pieces: BoxStream<'static, Result<Bytes, StoreError>>,
+    to: &mut impl Write,
+) -> Result<(), Copied> {
+    while let Some(piece) = pieces.try_next().await? {
+        to.write_all(&piece)?;
+    }
+    Ok(to.flush()?)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Those of an ordinary new file; temporary files are private otherwise.
+fn permissions() -> std::fs::Permissions {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::Permissions::from_mode(0o666)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_follows_from_the_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let format = |name: &str| {
+            let path = folder.path().join(name);
+            Output::parse(path.to_str().unwrap()).map(|output| output.format)
+        };
+        assert_eq!(format("a.npy").unwrap(), OutputFormat::Npy);
+        assert_eq!(format("a.b.csv").unwrap(), OutputFormat::Csv);
+        assert!(format("a").is_err());
+        assert!(format("no/such/folder/a.npy").is_err());
+        assert_eq!(Output::parse("-").unwrap().format, OutputFormat::Csv);
+    }
+}

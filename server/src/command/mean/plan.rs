@@ -1,0 +1,51 @@
+//! `distributed-average mean --plan`
+
+use indicatif::{HumanBytes, HumanCount, HumanDuration};
+use protocol::{JobId, JobRequest, Timestamp};
+use std::time::Duration;
+
+use super::found::as_paths;
+use crate::planning::Planner;
+
+/// Prints how the job would be computed.
+pub(super) async fn print(
+    planner: &Planner,
+    request: &JobRequest,
+    workers: u32,
+) -> anyhow::Result<()> {
+    // No job: nothing is written below its prefix.
+    let nobody = JobId::from_parts(Timestamp::default(), 0);
+    let record = planner.plan(nobody, request, workers, |_| {}).await.map_err(as_paths)?;
+    let (plan, inputs) = (&record.plan, &record.inputs);
+    let columns = match inputs.columns {
+        Some(columns) => HumanCount(columns).to_string(),
+        None => "as many as the text holds".to_owned(),
+    };
+    println!(
+        "inputs    {} files, {}",
+        HumanCount(plan.objects),
+        HumanBytes(plan.estimate.input_bytes)
+    );
+    println!("format    {}", inputs.format.as_deref().unwrap_or("unknown"));
+    println!("columns   {columns} (C)");
+    println!("workers   {workers} (W)");
+    println!("fan-in    {} (P)", plan.fan_in);
+    println!("segments  of {} columns", HumanCount(plan.segment_columns));
+    for (number, level) in plan.levels.iter().enumerate() {
+        println!(
+            "level {number:<3} {} nodes × {} column ranges = {} tasks",
+            HumanCount(level.nodes.into()),
+            level.ranges,
+            HumanCount(level.tasks())
+        );
+    }
+    let estimate = &plan.estimate;
+    println!("read      {}", HumanBytes(estimate.input_bytes));
+    println!("read back {} of partial sums", HumanBytes(estimate.partial_read_bytes));
+    println!("written   {} of partial sums", HumanBytes(estimate.written_bytes));
+    println!("memory    at most {} a worker", HumanBytes(estimate.worker_memory_bytes));
+    if let Some(duration) = estimate.duration_ms {
+        println!("time      about {}", HumanDuration(Duration::from_millis(duration)));
+    }
+    Ok(())
+}

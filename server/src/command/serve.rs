@@ -1,0 +1,50 @@
+//! `distributed-average serve`
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::arguments::ServeArguments;
+use crate::engine::Engine;
+use crate::{http, parts};
+
+/// Serves until the process is told to stop.
+pub async fn run(arguments: ServeArguments) -> anyhow::Result<()> {
+    super::log_from("info");
+    let workers = arguments.workers.unwrap_or_else(super::default_workers);
+    let settings = parts::settings(&arguments, workers);
+    let engine = Engine::start(parts::for_serving(&arguments)?, settings, workers.max(1)).await?;
+    let engine = Arc::new(engine);
+    let listener = TcpListener::bind(arguments.listen)
+        .await
+        .with_context(|| format!("listening on {}", arguments.listen))?;
+    let site = parts::site(&arguments);
+    if site.is_none() {
+        tracing::warn!("no browser files found: pages will not be live; run `make bundle`");
+    }
+    let address = listener.local_addr().context("finding out the address")?;
+    // On standard output, for people and for whoever has started the program.
+    println!("listening on http://{address}");
+    let stop = CancellationToken::new();
+    tokio::spawn(stop_on_signal(stop.clone())?);
+    http::serve(listener, engine.clone(), site, stop).await.context("serving")?;
+    engine.stop().await;
+    Ok(())
+}
+
+/// Waits for SIGINT or SIGTERM.
+fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("stopping");
+        stop.cancel();
+    })
+}

@@ -1,0 +1,359 @@
+//! The shell around the scheduler: owns it, gives it events, carries out its
+//! commands.
+
+mod effects;
+mod job;
+mod reports;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use platform::{InputStores, ObjectStore, ServerEnd};
+use protocol::detail::TaskPage;
+use protocol::job::Counted;
+use protocol::result::ResultSummary;
+use protocol::task::Control;
+use protocol::worker::PoolSnapshot;
+use protocol::{JobId, JobSnapshot, Phase, Problem, Timestamp};
+use scheduler::{Command, Event, JobTerms, Scheduler};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::effects::Effects;
+use self::job::Job;
+use crate::board::Board;
+use crate::clock;
+use crate::planning::Planner;
+use crate::pool::WorkerPool;
+use crate::records::{PlanRecord, RequestRecord};
+
+pub use self::reports::pump as pump_reports;
+
+/// How many facts may wait for the driver; whoever brings one more waits.
+pub const FACTS_CAPACITY: usize = 4096;
+/// How many facts are taken in before anything else gets a turn.
+const FACTS_AT_ONCE: usize = 256;
+/// How often what has changed is published: about as often as an eye notices.
+const PUBLISH_EVERY: Duration = Duration::from_millis(100);
+/// The details of so many jobs that are over are kept in memory.
+const DETAILED_JOBS: usize = 32;
+
+/// What the driver works with.
+pub struct Parts {
+    /// The server's end of the queue.
+    pub queue: Arc<dyn ServerEnd>,
+    /// The program's own store.
+    pub store: Arc<dyn ObjectStore>,
+    /// Where inputs may lie.
+    pub inputs: InputStores,
+    /// What keeps the workers.
+    pub pool: Arc<dyn WorkerPool>,
+    /// What lays out trees.
+    pub planner: Planner,
+    /// How often an attempt tells how far it is.
+    pub heartbeat_ms: u64,
+    /// Whether partial sums stay after their job is done.
+    pub keep_partial_sums: bool,
+}
+
+/// Something that has happened, for the driver to take in.
+pub enum Fact {
+    /// What the scheduler wants to know.
+    Event(Event),
+    /// A job was submitted; its request is in the store.
+    Submitted {
+        /// Which.
+        job: JobId,
+        /// What was asked for.
+        record: Box<RequestRecord>,
+        /// Told once the job can be seen on the board.
+        seen: oneshot::Sender<()>,
+    },
+    /// An earlier life's job goes on.
+    Restored {
+        /// Which.
+        job: JobId,
+        /// What was asked for.
+        record: Box<RequestRecord>,
+        /// How it is computed.
+        plan: Box<PlanRecord>,
+        /// The tasks that are complete.
+        completed: Vec<protocol::TaskId>,
+    },
+    /// More test data is there.
+    Generated {
+        /// Whose.
+        job: JobId,
+        /// How much.
+        counted: Counted,
+    },
+    /// A job's plan is in the store.
+    Planned {
+        /// Which.
+        job: JobId,
+        /// How it is computed.
+        record: Box<PlanRecord>,
+    },
+    /// A job's result is in the store.
+    Finished {
+        /// Which.
+        job: JobId,
+        /// What it looks like.
+        summary: Box<ResultSummary>,
+    },
+    /// A job's report is in the store.
+    Recorded {
+        /// How the job ended.
+        snapshot: Box<JobSnapshot>,
+    },
+    /// The pool could not do what it was asked to.
+    PoolTroubled {
+        /// What is the matter, in words; `None` once it is over.
+        notice: Option<String>,
+    },
+    /// Somebody wants to see tasks of a job.
+    TasksAsked {
+        /// Which.
+        job: JobId,
+        /// Of which level.
+        level: u8,
+        /// From which on.
+        start: u64,
+        /// How many at most.
+        limit: usize,
+        /// Where to answer: `None` if nothing is known of the job, or the level.
+        answer: oneshot::Sender<Option<TaskPage>>,
+    },
+}
+
+/// The shell around the scheduler.
+pub struct Driver {
+    scheduler: Scheduler,
+    jobs: BTreeMap<JobId, Job>,
+    effects: Effects,
+    board: Board,
+    /// Jobs that are over, oldest first, whose details are still in memory.
+    over: std::collections::VecDeque<JobId>,
+    notice: Option<String>,
+    notice_changed: bool,
+}
+
+impl Driver {
+    /// A driver of a new scheduler; effects answer through `facts`.
+    #[must_use]
+    pub fn new(
+        scheduler: Scheduler,
+        parts: Arc<Parts>,
+        board: Board,
+        facts: mpsc::Sender<Fact>,
+    ) -> Driver {
+        Driver {
+            scheduler,
+            jobs: BTreeMap::new(),
+            effects: Effects { parts, facts, tasks: TaskTracker::new() },
+            board,
+            over: std::collections::VecDeque::new(),
+            notice: None,
+            notice_changed: true,
+        }
+    }
+
+    /// Takes in facts until told to stop.
+    pub async fn run(mut self, mut facts: mpsc::Receiver<Fact>, stop: CancellationToken) {
+        let mut publish = interval(PUBLISH_EVERY);
+        publish.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let deadline = self.scheduler.next_deadline();
+            tokio::select! {
+                () = stop.cancelled() => break,
+                fact = facts.recv() => {
+                    let Some(fact) = fact else { break };
+                    self.take(fact);
+                    for _ in 1..FACTS_AT_ONCE {
+                        let Ok(fact) = facts.try_recv() else { break };
+                        self.take(fact);
+                    }
+                }
+                () = until(deadline) => self.event(Event::TimePassed),
+                _ = publish.tick() => self.publish(),
+            }
+        }
+        self.effects.tasks.close();
+    }
+
+    fn take(&mut self, fact: Fact) {
+        match fact {
+            Fact::Event(event) => self.event(event),
+            Fact::Submitted { job, record, seen } => {
+                let terms = terms(&record);
+                self.jobs.insert(job, Job::new(*record));
+                self.event(Event::JobSubmitted { job, terms });
+                self.publish();
+                // Whoever waited may have given up.
+                let _ = seen.send(());
+            }
+            Fact::Restored { job, record, plan, completed } => {
+                let terms = terms(&record);
+                let tree = plan.plan.clone();
+                let columns = tree.columns;
+                let mut known = Job::new(*record);
+                known.set_plan(*plan);
+                self.jobs.insert(job, known);
+                self.event(Event::JobRestored { job, terms, plan: tree, columns, completed });
+            }
+            Fact::Generated { job, counted } => {
+                if let Some(known) = self.jobs.get_mut(&job) {
+                    known.generated = Some(counted);
+                }
+            }
+            Fact::Planned { job, record } => {
+                let plan = record.plan.clone();
+                if let Some(known) = self.jobs.get_mut(&job) {
+                    known.set_plan(*record);
+                }
+                self.event(Event::JobPlanned { job, plan });
+            }
+            Fact::Finished { job, summary } => {
+                if let Some(known) = self.jobs.get_mut(&job) {
+                    known.result = Some(*summary);
+                }
+                self.event(Event::ResultWritten { job });
+            }
+            Fact::Recorded { snapshot } => self.forget(*snapshot),
+            Fact::PoolTroubled { notice } => {
+                self.notice_changed |= self.notice != notice;
+                self.notice = notice;
+            }
+            Fact::TasksAsked { job, level, start, limit, answer } => {
+                // Whoever asked may have given up.
+                let _ = answer.send(self.scheduler.tasks(job, level, start, limit));
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        let now = clock::now();
+        tracing::trace!(?event, "event");
+        for command in self.scheduler.handle(now, event) {
+            tracing::trace!(?command, "command");
+            self.perform(command);
+        }
+    }
+
+    /// Sets an effect going. What comes of it comes back as a fact.
+    fn perform(&mut self, command: Command) {
+        match command {
+            Command::PlanJob { job } => {
+                if let Some(known) = self.jobs.get(&job) {
+                    self.effects.plan(job, &known.record);
+                }
+            }
+            Command::PublishAttempt { attempt, .. } => {
+                let heartbeat_ms = self.effects.parts.heartbeat_ms;
+                let known = self.jobs.get(&attempt.job);
+                match known.and_then(|job| job.assignment(&command, heartbeat_ms)) {
+                    Some(assignment) => self.effects.publish(assignment),
+                    None => tracing::error!(%attempt, "attempt at a task that has no plan"),
+                }
+            }
+            Command::StopAttempt { attempt, reason } => {
+                self.effects.control(Control::StopAttempt { attempt, reason });
+            }
+            Command::WriteResult { job, columns } => {
+                let view = self.scheduler.job(job);
+                let total = self.jobs.get(&job).zip(view);
+                if let Some(total) = total.and_then(|(job_, view)| job_.total(job, columns, &view))
+                {
+                    self.effects.write_result(total);
+                }
+            }
+            Command::EndJob { job, phase, problem } => self.end(job, phase, problem),
+            Command::ScaleWorkers { desired } => self.effects.scale(desired),
+            Command::DrainWorker { worker } => self.effects.drain(worker),
+        }
+    }
+
+    /// A job is over: its report goes into the store, and is seen once it is there.
+    fn end(&mut self, job: JobId, phase: Phase, problem: Option<Problem>) {
+        self.effects.control(Control::StopJob { job });
+        let Some(mut snapshot) = self.snapshot(job) else {
+            return;
+        };
+        snapshot.phase = phase;
+        snapshot.error = problem;
+        snapshot.timings.ended_at.get_or_insert_with(clock::now);
+        snapshot.bytes_per_sec = 0.0;
+        snapshot.remaining_ms = None;
+        self.effects.record(snapshot);
+    }
+
+    /// A job's report is in the store: from now on the board speaks for it.
+    fn forget(&mut self, snapshot: JobSnapshot) {
+        let job = snapshot.id;
+        self.jobs.remove(&job);
+        self.board.publish(vec![snapshot], None);
+        self.over.push_back(job);
+        if self.over.len() > DETAILED_JOBS
+            && let Some(job) = self.over.pop_front()
+        {
+            self.event(Event::JobForgotten { job });
+        }
+    }
+
+    /// Publishes what has changed.
+    fn publish(&mut self) {
+        let changes = self.scheduler.take_changes();
+        let generating =
+            self.jobs.iter_mut().filter_map(|(id, job)| job.take_generated_change().then_some(*id));
+        let mut changed = changes.jobs;
+        changed.extend(generating);
+        let jobs: Vec<JobSnapshot> = changed
+            .into_iter()
+            .filter_map(|job| self.snapshot(job))
+            // Shown as over only once the report is in the store.
+            .filter(|snapshot| !snapshot.phase.is_over())
+            .collect();
+        let pool = (changes.pool || self.notice_changed).then(|| self.pool());
+        self.notice_changed = false;
+        if !jobs.is_empty() || pool.is_some() {
+            self.board.publish(jobs, pool);
+        }
+    }
+
+    fn snapshot(&self, job: JobId) -> Option<JobSnapshot> {
+        Some(self.jobs.get(&job)?.snapshot(self.scheduler.job(job)?))
+    }
+
+    fn pool(&self) -> PoolSnapshot {
+        let view = self.scheduler.pool();
+        PoolSnapshot {
+            kind: self.effects.parts.pool.kind().to_owned(),
+            desired: view.desired,
+            by_hand: view.by_hand,
+            ready: view.ready,
+            busy: view.busy,
+            min_workers: view.min_workers,
+            max_workers: view.max_workers,
+            backlog: view.backlog,
+            workers: view.workers,
+            notice: self.notice.clone(),
+        }
+    }
+}
+
+fn terms(record: &RequestRecord) -> JobTerms {
+    JobTerms { workers: record.workers, speculation: record.request.speculation }
+}
+
+/// Waits until a point in time; for ever if there is none.
+async fn until(deadline: Option<Timestamp>) {
+    match deadline {
+        Some(deadline) => {
+            sleep(Duration::from_millis(deadline.millis_since(clock::now()))).await;
+        }
+        None => std::future::pending().await,
+    }
+}

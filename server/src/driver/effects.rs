@@ -1,0 +1,147 @@
+//! Carries out what the scheduler asks for, beside the driver.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use platform::ObjectStore;
+use platform::problems::with_sources;
+use protocol::task::{Assignment, Control};
+use protocol::{JobId, JobSnapshot, Phase, Problem, WorkerId};
+use scheduler::Event;
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+use tokio_util::task::TaskTracker;
+
+use super::{Fact, Parts};
+use crate::finishing::{Total, write_result};
+use crate::keys;
+use crate::records::{self, RequestRecord};
+
+/// How long to wait before something is tried again that must succeed in the end.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Sets effects going; each answers with a fact.
+pub(super) struct Effects {
+    pub(super) parts: Arc<Parts>,
+    pub(super) facts: mpsc::Sender<Fact>,
+    pub(super) tasks: TaskTracker,
+}
+
+impl Effects {
+    /// Finds the job's objects and lays out its tree.
+    pub(super) fn plan(&self, job: JobId, record: &RequestRecord) {
+        let (parts, facts, record) = (self.parts.clone(), self.facts.clone(), record.clone());
+        self.tasks.spawn(async move {
+            let generated = |counted| {
+                // A count that finds no room is made up for by the next one.
+                let _ = facts.try_send(Fact::Generated { job, counted });
+            };
+            let planned = parts.planner.plan(job, &record.request, record.workers, generated).await;
+            let remembered = match planned {
+                Ok(plan) => records::remember_plan(&*parts.store, job, &plan).await.map(|()| plan),
+                Err(problem) => Err(problem),
+            };
+            let fact = match remembered {
+                Ok(plan) => Fact::Planned { job, record: Box::new(plan) },
+                Err(problem) => broken(job, problem),
+            };
+            tell(&facts, fact).await;
+        });
+    }
+
+    /// Puts an attempt into the queue, as soon as the queue takes it.
+    pub(super) fn publish(&self, assignment: Assignment) {
+        let parts = self.parts.clone();
+        self.tasks.spawn(async move {
+            while let Err(error) = parts.queue.publish(&assignment).await {
+                let attempt = assignment.attempt;
+                tracing::warn!(%attempt, error = with_sources(&error), "not published yet");
+                sleep(AGAIN).await;
+            }
+        });
+    }
+
+    /// Tells all workers something; not again if it fails, as leases see to it
+    /// that nobody waits for ever.
+    pub(super) fn control(&self, control: Control) {
+        let parts = self.parts.clone();
+        self.tasks.spawn(async move {
+            if let Err(error) = parts.queue.control(&control).await {
+                tracing::warn!(?control, error = with_sources(&error), "not told to the workers");
+            }
+        });
+    }
+
+    /// Divides the total and stores the result.
+    pub(super) fn write_result(&self, total: Total) {
+        let (parts, facts, job) = (self.parts.clone(), self.facts.clone(), total.job);
+        self.tasks.spawn(async move {
+            let fact = match write_result(&parts.store, total).await {
+                Ok(summary) => Fact::Finished { job, summary: Box::new(summary) },
+                Err(problem) => broken(job, problem),
+            };
+            tell(&facts, fact).await;
+        });
+    }
+
+    /// Keeps the report of a job that is over, then cleans up. The report must
+    /// get into the store: without it, a restarted server would begin anew.
+    pub(super) fn record(&self, snapshot: JobSnapshot) {
+        let (parts, facts) = (self.parts.clone(), self.facts.clone());
+        self.tasks.spawn(async move {
+            let job_id = snapshot.id;
+            while let Err(problem) = records::remember_report(&*parts.store, &snapshot).await {
+                tracing::error!(%job_id, %problem, "report not stored yet");
+                sleep(AGAIN).await;
+            }
+            let phase = snapshot.phase;
+            tell(&facts, Fact::Recorded { snapshot: Box::new(snapshot) }).await;
+            if phase != Phase::Failed && !parts.keep_partial_sums {
+                clean_up(&*parts.store, job_id).await;
+            }
+        });
+    }
+
+    /// Sees to it that there are so many workers.
+    pub(super) fn scale(&self, desired: u32) {
+        self.ask_pool(move |parts| async move { parts.pool.ensure(desired).await });
+    }
+
+    /// Tells an idle worker to go.
+    pub(super) fn drain(&self, worker: WorkerId) {
+        self.control(Control::Drain { worker: worker.clone() });
+        self.ask_pool(move |parts| async move { parts.pool.drained(&worker).await });
+    }
+
+    /// Asks something of the pool; says so on the dashboard if it cannot.
+    fn ask_pool<F>(&self, ask: impl FnOnce(Arc<Parts>) -> F + Send + 'static)
+    where
+        F: Future<Output = anyhow::Result<()>> + Send,
+    {
+        let (parts, facts) = (self.parts.clone(), self.facts.clone());
+        self.tasks.spawn(async move {
+            let notice = ask(parts).await.err().map(|error| {
+                tracing::warn!(%error, "the pool does not do what it should");
+                format!("{error:#}")
+            });
+            tell(&facts, Fact::PoolTroubled { notice }).await;
+        });
+    }
+}
+
+/// Deletes the partial sums of a job that is over.
+async fn clean_up(store: &dyn ObjectStore, job_id: JobId) {
+    if let Err(error) = store.delete_prefix(&keys::sums(job_id)).await {
+        tracing::warn!(%job_id, error = with_sources(&error), "partial sums not deleted");
+    }
+}
+
+fn broken(job: JobId, problem: Problem) -> Fact {
+    Fact::Event(Event::JobBroken { job, problem })
+}
+
+/// Brings a fact to the driver, if there still is one.
+async fn tell(facts: &mpsc::Sender<Fact>, fact: Fact) {
+    // Without a driver the server is ending, and the store knows enough.
+    let _ = facts.send(fact).await;
+}

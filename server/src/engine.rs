@@ -1,0 +1,288 @@
+//! The parts put together: a driver, a pool, a queue, a store.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use platform::ServerEnd;
+use platform::{InputStores, ObjectStore};
+use protocol::detail::TaskPage;
+use protocol::problem::ProblemKind;
+use protocol::task::Control;
+use protocol::{FanIn, Inputs, JobId, JobRequest, JobSnapshot, Problem};
+use scheduler::{Event, Scheduler, Settings};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::board::Board;
+use crate::clock;
+use crate::driver::{Driver, FACTS_CAPACITY, Fact, Parts, pump_reports};
+use crate::records::{self, Remembered, RequestRecord};
+
+/// How many jobs' records are read at the same time when the server starts.
+const RECORDS_AT_ONCE: usize = 16;
+/// The most bytes of test data that a request may have generated: about what a
+/// developer's disk has to spare.
+const GENERATED_BYTES_MAX: u64 = 64 << 30;
+/// About how many bytes a generated number takes, as text.
+const GENERATED_NUMBER_BYTES: u64 = 20;
+
+/// A running program: everything behind the command line and the HTTP server.
+pub struct Engine {
+    facts: mpsc::Sender<Fact>,
+    board: Board,
+    parts: Arc<Parts>,
+    default_workers: u32,
+    max_workers: u32,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Engine {
+    /// Puts the parts together, takes up what an earlier life of the server
+    /// had left in the store, and begins to work.
+    pub async fn start(
+        parts: Parts,
+        settings: Settings,
+        default_workers: u32,
+    ) -> Result<Engine, Problem> {
+        let parts = Arc::new(parts);
+        let board = Board::new(clock::now().as_millis());
+        let (facts, incoming) = mpsc::channel(FACTS_CAPACITY);
+        let restored = restore(&*parts.store, &board).await?;
+        parts.queue.purge().await.map_err(|error| error.problem("emptying the queue"))?;
+        let driver =
+            Driver::new(Scheduler::new(settings), parts.clone(), board.clone(), facts.clone());
+        let engine = Engine {
+            facts,
+            board,
+            parts,
+            default_workers,
+            max_workers: settings.max_workers,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        };
+        engine.tasks.spawn(driver.run(incoming, engine.stop.clone()));
+        let pump = pump_reports(engine.parts.queue.clone(), engine.facts.clone());
+        let stop = engine.stop.clone();
+        engine.tasks.spawn(async move { stop.run_until_cancelled(pump).await });
+        for fact in restored {
+            engine.tell(fact).await?;
+        }
+        engine
+            .parts
+            .queue
+            .control(&Control::RollCall)
+            .await
+            .map_err(|error| error.problem("calling the workers"))?;
+        Ok(engine)
+    }
+
+    /// What is known from outside.
+    #[must_use]
+    pub fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// The program's own store.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.parts.store
+    }
+
+    /// Where inputs may lie.
+    #[must_use]
+    pub fn inputs(&self) -> &InputStores {
+        &self.parts.inputs
+    }
+
+    /// The server's end of the queue.
+    #[must_use]
+    pub fn queue(&self) -> &Arc<dyn ServerEnd> {
+        &self.parts.queue
+    }
+
+    /// Takes a job on. Once this has returned the job is in the store and on
+    /// the board.
+    pub async fn submit(&self, request: JobRequest) -> Result<JobId, Problem> {
+        check(&request)?;
+        let submitted_at = clock::now();
+        let job = JobId::from_parts(submitted_at, rand::random());
+        let workers = request.workers.unwrap_or(self.default_workers);
+        if workers > self.max_workers {
+            tracing::info!(job_id = %job, workers, max_workers = self.max_workers,
+                "asks for more workers than are kept");
+        }
+        let record = RequestRecord { request, workers, submitted_at };
+        records::remember_request(&*self.parts.store, job, &record).await?;
+        let (seen, is_seen) = oneshot::channel();
+        self.tell(Fact::Submitted { job, record: Box::new(record), seen }).await?;
+        is_seen.await.map_err(|_| ending())?;
+        Ok(job)
+    }
+
+    /// Submits the request of a job again, as a new job.
+    pub async fn rerun(&self, job: JobId) -> Result<JobId, Problem> {
+        let request = self.job(job)?.request.clone();
+        self.submit(request).await
+    }
+
+    /// Cancels a job that is not over.
+    pub async fn cancel(&self, job: JobId) -> Result<(), Problem> {
+        let snapshot = self.job(job)?;
+        if snapshot.phase.is_over() {
+            let detail = format!("the job is {} already", snapshot.phase.word());
+            return Err(Problem::new(ProblemKind::Conflict, detail)
+                .remedy("nothing is left to cancel; delete it to free its space"));
+        }
+        self.tell(Fact::Event(Event::CancelRequested { job })).await
+    }
+
+    /// Deletes a job that is over and all that belongs to it.
+    pub async fn delete(&self, job: JobId) -> Result<(), Problem> {
+        let snapshot = self.job(job)?;
+        if !snapshot.phase.is_over() {
+            let detail = format!("the job is still {}", snapshot.phase.word());
+            return Err(
+                Problem::new(ProblemKind::Conflict, detail).remedy("cancel it first, then delete")
+            );
+        }
+        records::forget(&*self.parts.store, job).await?;
+        self.board.delete(job);
+        Ok(())
+    }
+
+    /// Asks for a number of workers by hand; `None` lets it follow from the jobs.
+    pub async fn set_desired_workers(&self, by_hand: Option<u32>) -> Result<(), Problem> {
+        if let Some(desired) = by_hand
+            && desired > self.max_workers
+        {
+            let detail =
+                format!("{desired} workers are more than the {} allowed", self.max_workers);
+            return Err(Problem::new(ProblemKind::InvalidRequest, detail)
+                .field("desired")
+                .remedy("ask for fewer, or start the server with a larger --max-workers"));
+        }
+        self.tell(Fact::Event(Event::DesiredWorkersSet { by_hand })).await
+    }
+
+    /// A page of the tasks of one level of a job.
+    pub async fn tasks(
+        &self,
+        job: JobId,
+        level: u8,
+        start: u64,
+        limit: usize,
+    ) -> Result<TaskPage, Problem> {
+        self.job(job)?;
+        let (answer, answered) = oneshot::channel();
+        self.tell(Fact::TasksAsked { job, level, start, limit, answer }).await?;
+        answered.await.map_err(|_| ending())?.ok_or_else(|| {
+            Problem::new(ProblemKind::NotFound, format!("no tasks of level {level} are known"))
+                .field("level")
+                .remedy(
+                    "details are kept for jobs that are planned, and of the latest that are over",
+                )
+        })
+    }
+
+    /// One job.
+    pub fn job(&self, job: JobId) -> Result<Arc<JobSnapshot>, Problem> {
+        self.board.job(job).ok_or_else(|| Problem::no_such_job(&job.to_string()))
+    }
+
+    /// Stops the workers, then everything else. What they were at is handed
+    /// back; jobs go on when the server is started again.
+    pub async fn stop(&self) {
+        self.parts.pool.stop().await;
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    async fn tell(&self, fact: Fact) -> Result<(), Problem> {
+        self.facts.send(fact).await.map_err(|_| ending())
+    }
+}
+
+/// Reads what the store remembers: jobs that are over go to the board, the
+/// others to the driver.
+async fn restore(store: &dyn ObjectStore, board: &Board) -> Result<Vec<Fact>, Problem> {
+    let jobs = records::jobs(store).await?;
+    let recalled = jobs
+        .into_iter()
+        .map(|job| async move { records::recall(store, job).await.map(|found| (job, found)) });
+    let recalled: Vec<_> = stream::iter(recalled).buffered(RECORDS_AT_ONCE).try_collect().await?;
+    let mut facts = Vec::new();
+    for (job, found) in recalled {
+        match found {
+            Some(Remembered::Over(snapshot)) => board.publish(vec![*snapshot], None),
+            Some(Remembered::Planned(record, plan)) => {
+                let completed = records::completed_tasks(store, job, &plan.plan).await?;
+                facts.push(Fact::Restored { job, record, plan, completed });
+            }
+            Some(Remembered::Submitted(record)) => {
+                let (seen, _) = oneshot::channel();
+                facts.push(Fact::Submitted { job, record, seen });
+            }
+            // It was being submitted, or deleted, when the server ended.
+            None => records::forget(store, job).await?,
+        }
+    }
+    Ok(facts)
+}
+
+/// Says what is wrong with a request, if anything is.
+fn check(request: &JobRequest) -> Result<(), Problem> {
+    let invalid = |field: &str, detail: String| {
+        Err(Problem::new(ProblemKind::InvalidRequest, detail).field(field))
+    };
+    match &request.inputs {
+        Inputs::Generate(data) => {
+            if data.files == 0 {
+                return invalid("inputs.generate.files", "files must be at least 1".to_owned());
+            }
+            if data.count == 0 {
+                return invalid("inputs.generate.count", "count must be at least 1".to_owned());
+            }
+            let bytes =
+                data.files.saturating_mul(data.count).saturating_mul(GENERATED_NUMBER_BYTES);
+            if bytes > GENERATED_BYTES_MAX {
+                let detail = format!(
+                    "{} files of {} numbers take about {} GB; at most {} GB are generated",
+                    data.files,
+                    data.count,
+                    bytes / 1_000_000_000,
+                    GENERATED_BYTES_MAX / 1_000_000_000
+                );
+                return invalid("inputs.generate", detail);
+            }
+        }
+        Inputs::Objects(_) | Inputs::Prefix(_) => {}
+    }
+    if request.workers == Some(0) {
+        return invalid("workers", "workers must be at least 1".to_owned());
+    }
+    if let FanIn::Fixed(fan_in) = request.fan_in
+        && fan_in < 2
+    {
+        return invalid("fan_in", "fan_in must be \"auto\" or at least 2".to_owned());
+    }
+    let speculation = &request.speculation;
+    if !(0.0..=1.0).contains(&speculation.quantile) {
+        return invalid("speculation.quantile", "quantile must lie from 0 to 1".to_owned());
+    }
+    if !(speculation.multiplier >= 1.0 && speculation.multiplier.is_finite()) {
+        return invalid("speculation.multiplier", "multiplier must be at least 1".to_owned());
+    }
+    if !(0.0..=1.0).contains(&speculation.share) {
+        return invalid("speculation.share", "share must lie from 0 to 1".to_owned());
+    }
+    Ok(())
+}
+
+/// The driver is gone.
+fn ending() -> Problem {
+    Problem::new(ProblemKind::Unavailable, "the server is stopping")
+        .remedy("try again once it has been started again")
+}

@@ -1,0 +1,206 @@
+//! What a result looks like, gathered while it is written.
+
+use protocol::result::{FIRST_NUMBERS, IMAGE_PIXELS, Image, PLOT_POINTS, PlotPoint, ResultSummary};
+use summation::output;
+
+use super::Total;
+
+/// A result's summary under way; takes the numbers in the order of the columns.
+pub(super) struct Summary {
+    summary: ResultSummary,
+    /// How many numbers have been taken.
+    column: u64,
+    least: f64,
+    greatest: f64,
+    plot: Vec<PlotPoint>,
+    picture: Option<Picture>,
+}
+
+/// A result of two dimensions, made smaller: pixels are the averages of the
+/// numbers that fall on them.
+struct Picture {
+    /// Rows and columns of the result.
+    size: (u64, u64),
+    /// Rows and columns of the picture.
+    pixels: (u64, u64),
+    fortran_order: bool,
+    sums: Vec<(f64, u64)>,
+}
+
+impl Summary {
+    pub(super) fn new(total: &Total) -> Summary {
+        let points = usize::try_from(total.columns).map_or(PLOT_POINTS, |c| c.min(PLOT_POINTS));
+        let nothing_yet = PlotPoint { min: f64::INFINITY, max: f64::NEG_INFINITY };
+        Summary {
+            summary: ResultSummary {
+                columns: total.columns,
+                objects: total.plan.objects,
+                shape: total.shape.clone(),
+                statistics: total.statistics.clone(),
+                ..ResultSummary::default()
+            },
+            column: 0,
+            least: f64::INFINITY,
+            greatest: f64::NEG_INFINITY,
+            plot: vec![nothing_yet; points],
+            picture: Picture::new(total),
+        }
+    }
+
+    /// Takes the next numbers.
+    pub(super) fn add(&mut self, numbers: &[f64]) {
+        let wanted = FIRST_NUMBERS - self.summary.first.len();
+        let first = numbers.iter().take(wanted).map(|number| output::number_text(*number));
+        self.summary.first.extend(first);
+        for &number in numbers {
+            if number.is_nan() {
+                self.summary.nan_columns += 1;
+            } else if number.is_infinite() {
+                self.summary.infinite_columns += 1;
+            }
+            self.least = self.least.min(number);
+            self.greatest = self.greatest.max(number);
+            if number.is_finite() {
+                let point = scaled(self.column, self.summary.columns, self.plot.len());
+                self.plot[point].min = self.plot[point].min.min(number);
+                self.plot[point].max = self.plot[point].max.max(number);
+                if let Some(picture) = &mut self.picture {
+                    picture.add(self.column, number);
+                }
+            }
+            self.column += 1;
+        }
+    }
+
+    pub(super) fn finish(self) -> ResultSummary {
+        let mut summary = self.summary;
+        if self.least <= self.greatest {
+            summary.min = Some(output::number_text(self.least));
+            summary.max = Some(output::number_text(self.greatest));
+        }
+        // Points whose numbers are all NaN or infinite have nothing to show.
+        summary.plot = self.plot.into_iter().filter(|point| point.min <= point.max).collect();
+        summary.image = self.picture.map(Picture::finish);
+        summary
+    }
+}
+
+impl Picture {
+    fn new(total: &Total) -> Option<Picture> {
+        let size = match total.shape.as_deref()? {
+            &[rows, columns] if rows > 1 && columns > 1 => (rows, columns),
+            _ => return None,
+        };
+        let longest = size.0.max(size.1);
+        let side = |length: u64| match longest > IMAGE_PIXELS as u64 {
+            true => (length * IMAGE_PIXELS as u64 / longest).max(1),
+            false => length,
+        };
+        let pixels = (side(size.0), side(size.1));
+        let count = usize::try_from(pixels.0 * pixels.1).ok()?;
+        Some(Picture {
+            size,
+            pixels,
+            fortran_order: total.fortran_order,
+            sums: vec![(0.0, 0); count],
+        })
+    }
+
+    fn add(&mut self, column: u64, number: f64) {
+        let (row, place) = if self.fortran_order {
+            (column % self.size.0, column / self.size.0)
+        } else {
+            (column / self.size.1, column % self.size.1)
+        };
+        let y = row * self.pixels.0 / self.size.0;
+        let x = place * self.pixels.1 / self.size.1;
+        if let Ok(pixel) = usize::try_from(y * self.pixels.1 + x)
+            && let Some((sum, count)) = self.sums.get_mut(pixel)
+        {
+            *sum += number;
+            *count += 1;
+        }
+    }
+
+    fn finish(self) -> Image {
+        let shades: Vec<f64> =
+            self.sums.iter().map(|&(sum, count)| sum / (count.max(1) as f64)).collect();
+        let least = shades.iter().copied().fold(f64::INFINITY, f64::min);
+        let greatest = shades.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let span = if greatest > least { greatest - least } else { 1.0 };
+        Image {
+            width: u32::try_from(self.pixels.1).unwrap_or(u32::MAX),
+            height: u32::try_from(self.pixels.0).unwrap_or(u32::MAX),
+            pixels: shades.iter().map(|shade| ((shade - least) / span * 255.0) as u8).collect(),
+        }
+    }
+}
+
+/// Where the `index`th of `count` falls on a scale of `points`.
+fn scaled(index: u64, count: u64, points: usize) -> usize {
+    let point = u128::from(index) * points as u128 / u128::from(count.max(1));
+    usize::try_from(point).unwrap_or(0).min(points.saturating_sub(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{JobId, Plan, Timestamp};
+
+    use super::*;
+
+    fn summary_of(numbers: &[f64], shape: Option<Vec<u64>>) -> ResultSummary {
+        let total = Total {
+            job: JobId::from_parts(Timestamp::default(), 0),
+            plan: Plan {
+                objects: 3,
+                columns: None,
+                fan_in: 2,
+                segment_columns: 1024,
+                levels: Vec::new(),
+                estimate: Default::default(),
+            },
+            columns: numbers.len() as u64,
+            shape,
+            fortran_order: false,
+            statistics: Vec::new(),
+        };
+        let mut summary = Summary::new(&total);
+        for piece in numbers.chunks(7) {
+            summary.add(piece);
+        }
+        summary.finish()
+    }
+
+    #[test]
+    fn nan_and_infinities_are_counted_and_left_out_of_the_plot() {
+        let summary = summary_of(&[1.0, f64::NAN, f64::INFINITY, -0.0], None);
+        assert_eq!((summary.nan_columns, summary.infinite_columns), (1, 1));
+        assert_eq!(summary.first, ["1.0", "nan", "inf", "-0.0"]);
+        assert_eq!(summary.plot.len(), 2);
+        assert_eq!(summary.max.as_deref(), Some("inf"));
+    }
+
+    #[test]
+    fn a_long_result_has_a_plot_of_its_extremes() {
+        let numbers: Vec<f64> = (0..100_000).map(f64::from).collect();
+        let summary = summary_of(&numbers, None);
+        assert_eq!(summary.plot.len(), PLOT_POINTS);
+        assert_eq!(summary.plot[0].min, 0.0);
+        assert_eq!(summary.plot[PLOT_POINTS - 1].max, 99_999.0);
+    }
+
+    #[test]
+    fn a_small_table_is_a_picture_pixel_by_pixel() {
+        let summary = summary_of(&[0.0, 1.0, 2.0, 4.0], Some(vec![2, 2]));
+        let image = summary.image.unwrap();
+        assert_eq!((image.width, image.height), (2, 2));
+        assert_eq!(image.pixels, [0, 63, 127, 255]);
+    }
+
+    #[test]
+    fn a_large_table_is_made_smaller_in_proportion() {
+        let numbers = vec![1.0; 400 * 1000];
+        let image = summary_of(&numbers, Some(vec![400, 1000])).image.unwrap();
+        assert_eq!((image.width, image.height), (192, 76));
+    }
+}

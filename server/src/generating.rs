@@ -1,0 +1,70 @@
+//! Makes test data in the store.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use platform::{ObjectStore, StoreError};
+use protocol::Problem;
+use protocol::job::{Counted, Generate};
+use summation::generate::Generator;
+use tokio::task::spawn_blocking;
+
+/// How many bytes are made at a time.
+const PIECE_BYTES: usize = 1 << 20;
+/// How many objects are made at the same time.
+const AT_ONCE: usize = 4;
+
+/// Makes the objects below `prefix`; tells how many there are after each.
+pub async fn generate(
+    store: &Arc<dyn ObjectStore>,
+    prefix: &str,
+    data: Generate,
+    progress: impl Fn(Counted),
+) -> Result<(), Problem> {
+    progress(Counted { done: 0, total: data.files });
+    let made = stream::iter(0..data.files).map(|index| {
+        let key = format!("{prefix}{}", file_name(data, index));
+        make(store.clone(), key, data, index)
+    });
+    let mut made = made.buffer_unordered(AT_ONCE);
+    let mut done = 0;
+    while let Some(()) =
+        made.try_next().await.map_err(|error| error.problem("generating test data"))?
+    {
+        done += 1;
+        progress(Counted { done, total: data.files });
+    }
+    Ok(())
+}
+
+/// The name of a generated file, as many digits as the last one needs.
+#[must_use]
+pub fn file_name(data: Generate, index: u64) -> String {
+    let digits = data.files.saturating_sub(1).to_string().len();
+    format!("{index:0digits$}.{}", data.format.extension())
+}
+
+async fn make(
+    store: Arc<dyn ObjectStore>,
+    key: String,
+    data: Generate,
+    index: u64,
+) -> Result<(), StoreError> {
+    let mut upload = store.upload(&key).await?;
+    let mut generator = Generator::new(&data, index);
+    let mut has_more = true;
+    while has_more {
+        let made = spawn_blocking(move || {
+            let mut piece = Vec::new();
+            let has_more = generator.fill(PIECE_BYTES, &mut piece);
+            (generator, piece, has_more)
+        });
+        let piece;
+        (generator, piece, has_more) = made
+            .await
+            .map_err(|error| StoreError::Unavailable { key: key.clone(), source: error.into() })?;
+        upload.write(Bytes::from(piece)).await?;
+    }
+    upload.finish().await
+}

@@ -1,0 +1,110 @@
+//! What changes, as server-sent events.
+//!
+//! Every event is the whole state of what it names. A client that comes back
+//! with `Last-Event-ID` is sent what has changed since; the id stands on the
+//! last event of what belongs together, so nothing between two ids is missed.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures::stream::{self, Stream, StreamExt};
+use protocol::live::LiveEvent;
+use tokio::sync::watch;
+
+use super::Shared;
+use super::answer::Answer;
+use super::body::JobInPath;
+use crate::board::{Board, Position};
+
+/// How often a stream without news shows that it is alive: more often than
+/// proxies give up on a connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How long a client waits before it connects again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// `GET /api/events`
+pub(super) async fn of_all(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    stream(&shared, last_position(&headers), |board, position| board.since(position))
+}
+
+/// `GET /api/jobs/{id}/events`
+pub(super) async fn of_job(
+    State(shared): State<Shared>,
+    JobInPath(job): JobInPath,
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Answer> {
+    shared.engine.job(job)?;
+    let changes = move |board: &Board, position| {
+        let (here, event) = board.job_since(job, position);
+        (here, event.into_iter().collect())
+    };
+    Ok(stream(&shared, last_position(&headers), changes))
+}
+
+/// Where the stream of one client is.
+struct Reader<F> {
+    board: Board,
+    versions: watch::Receiver<u64>,
+    position: Option<Position>,
+    changes: F,
+}
+
+/// A stream of what `changes` says has changed since a position, until the
+/// server stops.
+fn stream<F>(
+    shared: &Shared,
+    position: Option<Position>,
+    changes: F,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<F>>
+where
+    F: Fn(&Board, Option<Position>) -> (Position, Vec<LiveEvent>) + Send + 'static,
+{
+    let board = shared.engine.board().clone();
+    let mut versions = board.watch();
+    // What is there already is news to this client.
+    versions.mark_changed();
+    let reader = Reader { board, versions, position, changes };
+    let news = stream::unfold(reader, |mut reader| async move {
+        loop {
+            reader.versions.changed().await.ok()?;
+            let (here, events) = (reader.changes)(&reader.board, reader.position);
+            reader.position = Some(here);
+            if !events.is_empty() {
+                return Some((stream::iter(with_id(events, here)), reader));
+            }
+        }
+    });
+    let until_stopped = shared.stop.clone().cancelled_owned();
+    let events = news.flatten().map(Ok).take_until(until_stopped);
+    Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+}
+
+/// The events as they are sent; the last one carries the position.
+fn with_id(events: Vec<LiveEvent>, position: Position) -> Vec<Event> {
+    let mut sent: Vec<Event> = events.iter().map(sent).collect();
+    if let Some(last) = sent.pop() {
+        sent.push(last.id(position.to_string()).retry(RETRY));
+    }
+    sent
+}
+
+fn sent(event: &LiveEvent) -> Event {
+    let data = match event {
+        LiveEvent::Snapshot(overview) => serde_json::to_string(overview),
+        LiveEvent::Job(job) => serde_json::to_string(job),
+        LiveEvent::JobDeleted(id) => serde_json::to_string(id),
+        LiveEvent::Workers(pool) => serde_json::to_string(pool),
+    };
+    // Snapshots are made of texts and numbers, which always can be JSON.
+    Event::default().event(event.name()).data(data.unwrap_or_default())
+}
+
+fn last_position(headers: &HeaderMap) -> Option<Position> {
+    Position::parse(headers.get("last-event-id")?.to_str().ok()?)
+}

@@ -1,0 +1,128 @@
+//! Input objects: upload, list, read.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+use platform::StoreError;
+use protocol::problem::{Problem, ProblemKind};
+use serde::{Deserialize, Serialize};
+
+use super::Shared;
+use super::answer::Answer;
+use super::body::Parameters;
+use crate::keys;
+
+/// How many objects a page of the list has unless another number is asked for.
+const PAGE_FILES: usize = 1000;
+/// How many bytes are read from the store at a time.
+const PIECE_BYTES: usize = 1 << 20;
+
+/// What `GET /api/files` can be asked.
+#[derive(Deserialize)]
+pub(super) struct ListParameters {
+    #[serde(default)]
+    prefix: String,
+    /// The last key of the page before.
+    cursor: Option<String>,
+    limit: Option<usize>,
+}
+
+/// A page of the list of objects.
+#[derive(Serialize)]
+pub(super) struct FilePage {
+    files: Vec<File>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+}
+
+#[derive(Serialize)]
+struct File {
+    key: String,
+    bytes: u64,
+}
+
+/// `GET /api/files`: what the program keeps for itself is shown only to who
+/// asks for it by prefix.
+pub(super) async fn list(
+    State(shared): State<Shared>,
+    Parameters(ListParameters { prefix, cursor, limit }): Parameters<ListParameters>,
+) -> Result<Json<FilePage>, Answer> {
+    let limit = limit.unwrap_or(PAGE_FILES).clamp(1, PAGE_FILES);
+    let wants_own = is_own(&prefix);
+    let listing = shared.engine.store().list(&prefix).try_filter(|object| {
+        let is_shown = wants_own || !is_own(&object.key);
+        let is_later = cursor.as_ref().is_none_or(|cursor| object.key > *cursor);
+        futures::future::ready(is_shown && is_later)
+    });
+    let found: Vec<_> = listing
+        .take(limit + 1)
+        .map_ok(|object| File { key: object.key, bytes: object.bytes })
+        .try_collect()
+        .await
+        .map_err(|error| error.problem("listing the objects").field("prefix"))?;
+    let mut files: Vec<File> = found;
+    let has_more = files.len() > limit;
+    files.truncate(limit);
+    let cursor = files.last().filter(|_| has_more).map(|file| file.key.clone());
+    Ok(Json(FilePage { files, cursor }))
+}
+
+/// `PUT /api/files/{key}`: the body, however long, as an object.
+pub(super) async fn upload(
+    State(shared): State<Shared>,
+    Path(key): Path<String>,
+    request: Request,
+) -> Result<impl IntoResponse, Answer> {
+    if is_own(&key) {
+        let detail = format!("{key:?} lies where the program keeps its own objects");
+        return Err(Problem::new(ProblemKind::Forbidden, detail)
+            .remedy("choose a key that does not begin with \"jobs/\" or \"index/\"")
+            .into());
+    }
+    let storing = |error: StoreError| Answer::from(error.problem("storing the object"));
+    let mut object = shared.engine.store().upload(&key).await.map_err(storing)?;
+    let mut body = request.into_body().into_data_stream();
+    let mut bytes = 0_u64;
+    while let Some(piece) = body.next().await {
+        let piece = piece.map_err(|error| {
+            Problem::new(ProblemKind::InvalidRequest, format!("the upload broke off: {error}"))
+                .remedy("upload it again; nothing was stored")
+        })?;
+        bytes += piece.len() as u64;
+        object.write(piece).await.map_err(storing)?;
+    }
+    object.finish().await.map_err(storing)?;
+    Ok((StatusCode::CREATED, Json(File { key, bytes })))
+}
+
+/// `GET /api/files/{key}`
+pub(super) async fn read(
+    State(shared): State<Shared>,
+    Path(key): Path<String>,
+) -> Result<impl IntoResponse, Answer> {
+    let reading = |error: StoreError| Answer::from(error.problem("reading the object"));
+    let store = shared.engine.store().clone();
+    let bytes = store.head(&key).await.map_err(reading)?.bytes;
+    let pieces = stream::try_unfold(0_u64, move |offset| {
+        let (store, key) = (store.clone(), key.clone());
+        async move {
+            let piece = store.read(&key, offset, PIECE_BYTES, Vec::new()).await?;
+            let next = offset + piece.len() as u64;
+            Ok::<_, StoreError>((!piece.is_empty()).then(|| (Bytes::from(piece), next)))
+        }
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (header::CONTENT_LENGTH, bytes.to_string()),
+    ];
+    Ok((headers, Body::from_stream(pieces)))
+}
+
+/// Whether a key or prefix lies where the program keeps its own objects.
+fn is_own(key: &str) -> bool {
+    key.starts_with(keys::JOBS) || key.starts_with(keys::INDEX)
+}

@@ -1,0 +1,102 @@
+//! The dashboard: its pages, and what its browser part is made of.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use app::backend::Backend;
+use app::{App, shell};
+use async_trait::async_trait;
+use axum::Router;
+use axum::http::{HeaderValue, header};
+use leptos::config::LeptosOptions;
+use leptos::prelude::provide_context;
+use leptos_axum::{LeptosRoutes, generate_route_list};
+use protocol::live::{JobPage, Overview};
+use protocol::{JobId, JobRequest, JobSnapshot, Problem};
+use tower_http::services::ServeDir;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::engine::Engine;
+
+/// How long a browser may keep a file: its name changes with its content.
+const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// What the files of the bundle are called, before their hashes.
+const OUTPUT_NAME: &str = "distributed-average";
+
+/// The pages, their server functions, and what the browser downloads for them.
+pub(super) fn routes(engine: &Arc<Engine>, site: Option<&Path>) -> Router {
+    let options = options(site);
+    let backend = engine.clone() as Arc<dyn Backend>;
+    let context = move || provide_context(backend.clone());
+    let shell = {
+        let options = options.clone();
+        move || shell(options.clone())
+    };
+    let pages = Router::new()
+        .leptos_routes_with_context(
+            &options,
+            generate_route_list(App),
+            context.clone(),
+            shell.clone(),
+        )
+        .fallback(leptos_axum::file_and_error_handler_with_context::<LeptosOptions, _>(
+            context,
+            move |_| shell(),
+        ))
+        .with_state(options);
+    match site {
+        None => pages,
+        Some(site) => {
+            let files = ServeDir::new(site.join("pkg")).precompressed_br().precompressed_gzip();
+            let forever = SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, FOR_EVER);
+            pages.nest_service("/pkg", tower::ServiceBuilder::new().layer(forever).service(files))
+        }
+    }
+}
+
+fn options(site: Option<&Path>) -> LeptosOptions {
+    let options = LeptosOptions::builder().output_name(OUTPUT_NAME).site_pkg_dir("pkg");
+    match site {
+        Some(site) => options
+            .hash_files(true)
+            .hash_file(Arc::<str>::from(site.join("hash.txt").display().to_string()))
+            .site_root(Arc::<str>::from(site.display().to_string()))
+            .build(),
+        None => options.build(),
+    }
+}
+
+#[async_trait]
+impl Backend for Engine {
+    async fn overview(&self) -> Overview {
+        self.board().overview()
+    }
+
+    async fn jobs(&self, cursor: Option<JobId>, limit: usize) -> JobPage {
+        self.board().jobs(cursor, limit)
+    }
+
+    async fn job(&self, id: JobId) -> Result<JobSnapshot, Problem> {
+        Engine::job(self, id).map(|job| JobSnapshot::clone(&job))
+    }
+
+    async fn submit(&self, request: JobRequest) -> Result<JobId, Problem> {
+        Engine::submit(self, request).await
+    }
+
+    async fn cancel(&self, id: JobId) -> Result<(), Problem> {
+        Engine::cancel(self, id).await
+    }
+
+    async fn delete(&self, id: JobId) -> Result<(), Problem> {
+        Engine::delete(self, id).await
+    }
+
+    async fn rerun(&self, id: JobId) -> Result<JobId, Problem> {
+        Engine::rerun(self, id).await
+    }
+
+    async fn set_desired_workers(&self, by_hand: Option<u32>) -> Result<(), Problem> {
+        Engine::set_desired_workers(self, by_hand).await
+    }
+}

@@ -1,0 +1,70 @@
+//! Where a job's objects lie in the store. All follow from the job and its plan.
+
+use protocol::JobId;
+use protocol::job::Statistic;
+
+/// All jobs lie below this prefix.
+pub const JOBS: &str = "jobs/";
+/// An empty object for each job lies below this prefix, so that the jobs can
+/// be listed without listing all that belongs to them.
+pub const INDEX: &str = "index/";
+
+/// The job's entry in the index.
+#[must_use]
+pub fn index(id: JobId) -> String {
+    format!("{INDEX}{id}")
+}
+
+/// The prefix of everything that belongs to a job.
+#[must_use]
+pub fn job(job: JobId) -> String {
+    format!("{JOBS}{job}/")
+}
+
+/// What was asked for.
+#[must_use]
+pub fn request(id: JobId) -> String {
+    format!("{}request.json", job(id))
+}
+
+/// The plan and the list of input objects.
+#[must_use]
+pub fn plan(id: JobId) -> String {
+    format!("{}plan.json", job(id))
+}
+
+/// How the job ended; present only once it has.
+#[must_use]
+pub fn report(id: JobId) -> String {
+    format!("{}report.json", job(id))
+}
+
+/// Generated inputs.
+#[must_use]
+pub fn inputs(id: JobId) -> String {
+    format!("{}inputs/", job(id))
+}
+
+/// The prefix of all partial sums of a job.
+#[must_use]
+pub fn sums(id: JobId) -> String {
+    format!("{}sums/", job(id))
+}
+
+/// The prefix of the segments of a node of the sum tree.
+#[must_use]
+pub fn node(id: JobId, level: u8, node: u32) -> String {
+    format!("{}{level}/{node}/", sums(id))
+}
+
+/// The mean.
+#[must_use]
+pub fn mean(id: JobId) -> String {
+    format!("{}result/mean.npy", job(id))
+}
+
+/// What was computed beside the mean.
+#[must_use]
+pub fn statistic(id: JobId, statistic: Statistic) -> String {
+    format!("{}result/{}.npy", job(id), statistic.word())
+}

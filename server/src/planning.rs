@@ -1,0 +1,267 @@
+//! Finds a job's objects, looks into some of them, and lays out its sum tree.
+
+use std::sync::Arc;
+
+use futures::future::try_join_all;
+use futures::{StreamExt, TryStreamExt, stream};
+use platform::{InputStores, ObjectStore, StoreError};
+use protocol::job::{Counted, InputSummary, RawNumbers};
+use protocol::problem::ProblemKind;
+use protocol::task::InputObject;
+use protocol::{Inputs, JobId, JobRequest, Problem};
+use scheduler::plan::{Costs, PlanInputs, PlanLimits};
+use summation::{Block, Format, InputError, PartialSum};
+
+use crate::records::PlanRecord;
+use crate::{generating, keys};
+
+/// How many objects are looked into before a job starts, spread over the list,
+/// so that the commonest mistakes are told within a moment.
+const PROBED_OBJECTS: usize = 16;
+/// How much of an object is looked into: enough to tell how long its numbers are.
+const PROBED_BYTES: usize = 64 << 10;
+/// How many objects' sizes are asked for at the same time.
+const HEADS_AT_ONCE: usize = 16;
+
+/// Where a job's objects are found.
+#[derive(Clone)]
+pub struct Planner {
+    /// The program's own store.
+    pub store: Arc<dyn ObjectStore>,
+    /// Where inputs may lie.
+    pub inputs: InputStores,
+    /// What bounds a plan.
+    pub limits: PlanLimits,
+    /// What reading and writing costs.
+    pub costs: Costs,
+}
+
+impl Planner {
+    /// Generates the job's objects if that was asked for, finds them, and lays
+    /// out the tree.
+    pub async fn plan(
+        &self,
+        job: JobId,
+        request: &JobRequest,
+        workers: u32,
+        generated: impl Fn(Counted),
+    ) -> Result<PlanRecord, Problem> {
+        let objects = match &request.inputs {
+            Inputs::Generate(data) => {
+                let prefix = keys::inputs(job);
+                generating::generate(&self.store, &prefix, *data, generated).await?;
+                self.below(&prefix).await?
+            }
+            Inputs::Prefix(prefix) => self.prefix(prefix).await?,
+            Inputs::Objects(locations) => self.named(locations).await?,
+        };
+        if objects.is_empty() {
+            return Err(no_inputs(&request.inputs));
+        }
+        self.lay_out(objects, request, workers).await
+    }
+
+    /// Looks into some of the objects and lays out the tree.
+    async fn lay_out(
+        &self,
+        objects: Vec<InputObject>,
+        request: &JobRequest,
+        workers: u32,
+    ) -> Result<PlanRecord, Problem> {
+        let probes = spread(objects.len(), PROBED_OBJECTS);
+        let probed =
+            try_join_all(probes.iter().map(|&index| self.probe(&objects[index], request.raw)))
+                .await?;
+        for (&index, probe) in probes.iter().zip(&probed) {
+            let (first, other) = (probed[0].columns, probe.columns);
+            if let (Some(first), Some(other)) = (first, other)
+                && first != other
+            {
+                return Err(Problem::lengths_differ(
+                    (&objects[0].location, first),
+                    (&objects[index].location, other),
+                ));
+            }
+        }
+        let bytes = objects.iter().map(|object| object.bytes).sum();
+        let first = &probed[0];
+        let inputs = PlanInputs {
+            objects: objects.len() as u64,
+            bytes,
+            columns: probed
+                .iter()
+                .all(|probe| probe.is_seekable)
+                .then_some(first.columns)
+                .flatten(),
+            columns_estimate: first.columns_estimate,
+            seekable: probed.iter().all(|probe| probe.is_seekable),
+            compressed: probed.iter().any(|probe| probe.is_compressed),
+            partial_column_bytes: PartialSum::column_bytes(&request.statistics).0 as u64,
+        };
+        let plan =
+            scheduler::plan::plan(&inputs, request.fan_in, workers, &self.limits, &self.costs);
+        let inputs = InputSummary {
+            objects: Some(objects.len() as u64),
+            bytes: Some(bytes),
+            columns: first.columns,
+            shape: first.shape.clone(),
+            fortran_order: first.fortran_order,
+            format: Some(first.format.clone()),
+        };
+        Ok(PlanRecord { plan, inputs, objects })
+    }
+
+    /// The objects of a folder, or the one object of that name.
+    async fn prefix(&self, prefix: &str) -> Result<Vec<InputObject>, Problem> {
+        let folder = match prefix.trim_end_matches('/') {
+            "" => String::new(),
+            name if name.ends_with(':') => prefix.to_owned(),
+            name => format!("{name}/"),
+        };
+        let objects = self.below(&folder).await?;
+        if !objects.is_empty() || folder.is_empty() {
+            return Ok(objects);
+        }
+        match self.sized(prefix).await {
+            Ok(object) => Ok(vec![object]),
+            Err(StoreError::NotFound { .. } | StoreError::InvalidKey { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error.problem("looking for the inputs")),
+        }
+    }
+
+    /// The objects whose locations begin with `prefix`, but for hidden ones.
+    async fn below(&self, prefix: &str) -> Result<Vec<InputObject>, Problem> {
+        let (store, name, key) =
+            self.inputs.resolve(prefix).map_err(|error| error.problem("looking for the inputs"))?;
+        let mut objects = Vec::new();
+        let mut listing = store.list(key);
+        while let Some(object) = listing.next().await {
+            let object = object.map_err(|error| error.problem("listing the inputs"))?;
+            if !is_hidden(&object.key[key.len()..]) {
+                let location = format!("{name}{}", object.key);
+                objects.push(InputObject { location, bytes: object.bytes });
+            }
+        }
+        Ok(objects)
+    }
+
+    /// The objects that somebody has named one by one.
+    async fn named(&self, locations: &[String]) -> Result<Vec<InputObject>, Problem> {
+        let sized: Vec<_> = locations.iter().map(|location| self.named_one(location)).collect();
+        stream::iter(sized).buffered(HEADS_AT_ONCE).try_collect().await
+    }
+
+    async fn named_one(&self, location: &str) -> Result<InputObject, Problem> {
+        let doing = "looking for the inputs";
+        self.sized(location).await.map_err(|error| error.problem(doing).object(location))
+    }
+
+    async fn sized(&self, location: &str) -> Result<InputObject, StoreError> {
+        let (store, _, key) = self.inputs.resolve(location)?;
+        let bytes = store.head(key).await?.bytes;
+        Ok(InputObject { location: location.to_owned(), bytes })
+    }
+
+    /// Looks into one object.
+    async fn probe(&self, object: &InputObject, raw: Option<RawNumbers>) -> Result<Probe, Problem> {
+        let reading = |error: StoreError| {
+            let doing = format!("reading {}", object.location);
+            error.problem(&doing).object(object.location.clone())
+        };
+        let (store, _, key) = self.inputs.resolve(&object.location).map_err(reading)?;
+        let head = store.read(key, 0, PROBED_BYTES, Vec::new()).await.map_err(reading)?;
+        let invalid = |error: InputError| error.problem(&object.location);
+        let format = Format::detect(&head, object.bytes, raw).map_err(invalid)?;
+        let columns = format.columns(object.bytes);
+        let columns_estimate = match columns {
+            Some(columns) => columns,
+            None => estimate(&format, &head, object.bytes).map_err(invalid)?,
+        };
+        if columns_estimate == 0 {
+            return Err(Problem::no_numbers(&object.location));
+        }
+        Ok(Probe {
+            columns,
+            columns_estimate,
+            shape: format.shape().map(<[u64]>::to_vec),
+            fortran_order: format.fortran_order(),
+            format: format.describe(),
+            is_seekable: format.is_seekable(),
+            is_compressed: matches!(format, Format::Compressed(..)),
+        })
+    }
+}
+
+/// What looking into an object has found out.
+struct Probe {
+    columns: Option<u64>,
+    columns_estimate: u64,
+    shape: Option<Vec<u64>>,
+    fortran_order: bool,
+    format: String,
+    is_seekable: bool,
+    is_compressed: bool,
+}
+
+/// About how many numbers an object has, by its beginning; also finds a header
+/// line or anything else there that is not a number.
+fn estimate(format: &Format, head: &[u8], object_bytes: u64) -> Result<u64, InputError> {
+    let mut decoder = format.decoder(object_bytes);
+    let mut block = Block::default();
+    let is_whole = head.len() as u64 == object_bytes;
+    let mut used = 0;
+    let mut numbers = 0_u64;
+    loop {
+        block.clear();
+        used += decoder.decode(&head[used..], is_whole, 4096, &mut block)?;
+        if block.is_empty() {
+            break;
+        }
+        numbers += block.len() as u64;
+    }
+    let share = object_bytes as f64 / (head.len() as f64).max(1.0);
+    // A number that is cut by the end of the sample is one that is there.
+    Ok(((numbers as f64 * share) as u64).max(u64::from(!is_whole)))
+}
+
+/// At most `most` of `count` indices, the first among them, evenly spread.
+fn spread(count: usize, most: usize) -> Vec<usize> {
+    let taken = count.min(most);
+    (0..taken).map(|turn| turn * count / taken).collect()
+}
+
+/// Whether a key below the prefix names something that is not meant as data.
+fn is_hidden(key: &str) -> bool {
+    key.split('/').any(|part| part.starts_with(['.', '_']))
+}
+
+fn no_inputs(inputs: &Inputs) -> Problem {
+    let (detail, field) = match inputs {
+        Inputs::Prefix(prefix) => {
+            (format!("there are no objects below {prefix:?}"), "inputs.prefix")
+        }
+        Inputs::Objects(_) => ("the list of objects is empty".to_owned(), "inputs.objects"),
+        Inputs::Generate(_) => ("no files were to be generated".to_owned(), "inputs.generate"),
+    };
+    Problem::new(ProblemKind::NoInputs, detail)
+        .field(field)
+        .remedy("GET /api/files lists what is there; names that begin with . or _ do not count")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probes_are_spread_evenly_from_the_first() {
+        assert_eq!(spread(3, 16), [0, 1, 2]);
+        assert_eq!(spread(100, 4), [0, 25, 50, 75]);
+    }
+
+    #[test]
+    fn names_that_begin_with_a_dot_or_an_underscore_are_hidden() {
+        assert!(is_hidden("_SUCCESS"));
+        assert!(is_hidden("a/.DS_Store"));
+        assert!(!is_hidden("a/b_c.csv"));
+    }
+}

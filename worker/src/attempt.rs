@@ -1,0 +1,180 @@
+//! One execution of a task: which segments are missing, and what is done when
+//! they are all there.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use platform::store::read_all;
+use platform::{InputStores, ObjectStore};
+use protocol::task::{Assignment, Direction, Failure, InputObject, Outcome, StopReason, Work};
+use summation::{PartialSum, Trailer};
+use tokio_util::sync::CancellationToken;
+
+use crate::failure;
+use crate::meter::Meter;
+use crate::segments::Segments;
+use crate::settings::Settings;
+use crate::source::Source;
+use crate::{leaf, merge};
+
+/// All that an attempt works with.
+pub(crate) struct Context {
+    pub(crate) assignment: Assignment,
+    pub(crate) redelivered: bool,
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) inputs: InputStores,
+    pub(crate) settings: Settings,
+    pub(crate) meter: Arc<Meter>,
+    /// Set when the worker is going: the segment under way is finished, and no
+    /// other begun.
+    pub(crate) leaving: CancellationToken,
+}
+
+/// How an attempt ended without completing its task.
+pub(crate) enum Ended {
+    Failed(Failure),
+    Stopped(StopReason),
+}
+
+/// Computes the segments of the task that are missing.
+pub(crate) async fn run(context: Context) -> Result<Outcome, Ended> {
+    let assignment = &context.assignment;
+    let mut segments =
+        Segments::new(context.store.clone(), assignment.output.clone(), context.meter.clone());
+    let found = if assignment.resume || context.redelivered {
+        segments.find(&assignment.columns).await.map_err(Ended::Failed)?
+    } else {
+        BTreeSet::new()
+    };
+    let done = match &assignment.work {
+        Work::Sum { objects, raw, fortran_order } => {
+            let inputs = leaf::Inputs { objects, raw: *raw, fortran_order: *fortran_order };
+            leaf::run(&context, inputs, &mut segments, &found).await
+        }
+        Work::Merge { partial_sums } => {
+            merge::run(&context, partial_sums, &mut segments, &found).await
+        }
+    };
+    match done {
+        Ok(mut outcome) => {
+            segments.finish().await.map_err(Ended::Failed)?;
+            context.meter.update(|progress| progress.fraction = 1.0);
+            outcome.progress = context.meter.progress();
+            Ok(outcome)
+        }
+        Err(Interruption::Failed(failure)) => Err(Ended::Failed(failure)),
+        Err(Interruption::Leaving) => Err(Ended::Stopped(StopReason::WorkerLeaves)),
+    }
+}
+
+/// Why the segments were not all computed.
+pub(crate) enum Interruption {
+    Failed(Failure),
+    /// The worker is going, and what is written is whole.
+    Leaving,
+}
+
+impl From<Failure> for Interruption {
+    fn from(failure: Failure) -> Self {
+        Interruption::Failed(failure)
+    }
+}
+
+impl Context {
+    /// Whether the attempt begins at the first segment.
+    pub(crate) fn goes_forward(&self) -> bool {
+        self.assignment.direction == Direction::Forward
+    }
+
+    /// The task's segments, of `total` columns in all, in the order they are
+    /// to be computed in.
+    pub(crate) fn segment_order(&self, total: u64) -> Vec<u64> {
+        let mut order: Vec<u64> = self.assignment.columns.segments(total).collect();
+        if !self.goes_forward() {
+            order.reverse();
+        }
+        order
+    }
+
+    /// Whether another attempt has written this segment meanwhile. Not asked
+    /// before this attempt's first one: that would cost small tasks more than
+    /// it saves.
+    pub(crate) async fn is_met(&self, segments: &Segments, segment: u64) -> Result<bool, Failure> {
+        if self.meter.progress().segments_written == 0 && !self.assignment.speculative {
+            return Ok(false);
+        }
+        segments.exists(segment).await
+    }
+
+    /// What a finished segment says about going on behind it.
+    pub(crate) async fn read_trailer(
+        &self,
+        segments: &Segments,
+        segment: u64,
+    ) -> Result<Trailer, Failure> {
+        let key = segments.key(segment);
+        let bytes = read_all(&*self.store, &key)
+            .await
+            .map_err(|error| failure::store("reading a checkpoint", &error))?;
+        self.meter.update(|progress| progress.partial_read_bytes += bytes.len() as u64);
+        PartialSum::decode(&bytes)
+            .map(|(_, trailer)| trailer)
+            .map_err(|error| failure::corrupt(&key, &error))
+    }
+
+    /// Waits for a source's next range and counts its bytes.
+    pub(crate) async fn fetch(
+        &self,
+        source: &mut Source,
+        objects: &[InputObject],
+    ) -> Result<(), Failure> {
+        let bytes = source.fetch().await.map_err(|error| {
+            failure::store(&format!("reading {}", objects[source.index].location), &error)
+        })?;
+        self.count_read(bytes);
+        Ok(())
+    }
+
+    /// Finds out whether a source has another number, reading on if need be.
+    pub(crate) async fn settle(
+        &self,
+        source: &mut Source,
+        objects: &[InputObject],
+    ) -> Result<(), Failure> {
+        loop {
+            source
+                .look_ahead()
+                .map_err(|error| failure::invalid_input(&objects[source.index].location, &error))?;
+            if !source.needs_range() {
+                return Ok(());
+            }
+            self.fetch(source, objects).await?;
+        }
+    }
+
+    /// Counts bytes read from an input object.
+    pub(crate) fn count_read(&self, bytes: usize) {
+        self.meter.update(|progress| progress.input_read_bytes += bytes as u64);
+    }
+
+    /// Ends the attempt if the worker is going and everything so far is written.
+    pub(crate) async fn pause_if_leaving(
+        &self,
+        segments: &mut Segments,
+    ) -> Result<(), Interruption> {
+        if self.leaving.is_cancelled() {
+            segments.finish().await?;
+            return Err(Interruption::Leaving);
+        }
+        Ok(())
+    }
+
+    /// Takes as much longer as the worker was told to.
+    pub(crate) async fn be_slow(&self, worked: Duration) {
+        let slowness = self.settings.faults.slowness;
+        if slowness > 1.0 {
+            tokio::time::sleep(worked.mul_f64(slowness - 1.0)).await;
+        }
+    }
+}

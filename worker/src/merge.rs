@@ -1,0 +1,136 @@
+//! Adds partial sums, segment by segment, a few children at a time.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use futures::future::try_join_all;
+use protocol::Problem;
+use protocol::problem::ProblemKind;
+use protocol::task::{Failure, Outcome, segment_key};
+use summation::{PartialSum, PartialSumReader, Trailer};
+use tokio::task::spawn_blocking;
+
+use crate::attempt::{Context, Interruption};
+use crate::failure;
+use crate::segments::Segments;
+
+/// Computes the segments that are missing.
+pub(crate) async fn run(
+    context: &Context,
+    children: &[String],
+    segments: &mut Segments,
+    found: &BTreeSet<u64>,
+) -> Result<Outcome, Interruption> {
+    let Some(total) = context.assignment.columns.total else {
+        return Err(columns_unknown().into());
+    };
+    let order = context.segment_order(total);
+    for (done, &segment) in order.iter().enumerate() {
+        if found.contains(&segment) || context.is_met(segments, segment).await? {
+            segments.reuse();
+        } else {
+            let bytes = merge_segment(context, children, segment, total).await?;
+            segments.write(segment, bytes).await?;
+            context.pause_if_leaving(segments).await?;
+        }
+        context.meter.update(|progress| {
+            progress.fraction = (done + 1) as f64 / order.len() as f64;
+        });
+    }
+    Ok(Outcome { columns: total, ..Outcome::default() })
+}
+
+/// Adds one segment of all children.
+async fn merge_segment(
+    context: &Context,
+    children: &[String],
+    segment: u64,
+    total: u64,
+) -> Result<Vec<u8>, Failure> {
+    let width = context.assignment.columns.segment_columns;
+    let start = segment * width;
+    let columns = usize::try_from(total.min(start + width) - start).unwrap_or(usize::MAX);
+    let mut sum = PartialSum::new(columns, &context.assignment.statistics);
+    for group in children.chunks(context.settings.max_open_objects) {
+        let began = Instant::now();
+        let mut parts: Vec<Part> =
+            group.iter().map(|child| Part::new(segment_key(child, segment))).collect();
+        while parts.iter().any(|part| !part.is_over) {
+            try_join_all(parts.iter_mut().map(|part| part.fetch(context))).await?;
+            let pushed = spawn_blocking(move || {
+                let outcome = parts.iter_mut().try_for_each(|part| part.add(&mut sum));
+                (sum, parts, outcome)
+            })
+            .await
+            .map_err(|stopped| failure::internal("adding partial sums", &stopped))?;
+            let outcome;
+            (sum, parts, outcome) = pushed;
+            outcome?;
+        }
+        context.be_slow(began.elapsed()).await;
+    }
+    spawn_blocking(move || sum.encode(&Trailer::default()))
+        .await
+        .map_err(|stopped| failure::internal("encoding a partial sum", &stopped))
+}
+
+/// One child's segment, somewhere in the middle.
+struct Part {
+    key: String,
+    offset: u64,
+    range: Vec<u8>,
+    reader: PartialSumReader,
+    /// Whether its last range has been read.
+    is_over: bool,
+    /// Whether its last range has been added.
+    is_added: bool,
+}
+
+impl Part {
+    fn new(key: String) -> Part {
+        Part {
+            key,
+            offset: 0,
+            range: Vec::new(),
+            reader: PartialSumReader::new(),
+            is_over: false,
+            is_added: false,
+        }
+    }
+
+    /// Reads the next range.
+    async fn fetch(&mut self, context: &Context) -> Result<(), Failure> {
+        if self.is_over {
+            return Ok(());
+        }
+        let length = context.settings.range_bytes;
+        let buffer = std::mem::take(&mut self.range);
+        self.range = context
+            .store
+            .read(&self.key, self.offset, length, buffer)
+            .await
+            .map_err(|error| failure::store("reading a partial sum", &error))?;
+        let bytes = self.range.len() as u64;
+        self.offset += bytes;
+        self.is_over = self.range.len() < length;
+        context.meter.update(|progress| progress.partial_read_bytes += bytes);
+        Ok(())
+    }
+
+    /// Adds what the range holds.
+    fn add(&mut self, sum: &mut PartialSum) -> Result<(), Failure> {
+        if self.is_added {
+            return Ok(());
+        }
+        self.is_added = self.is_over;
+        let outcome = self.reader.push(&self.range, self.is_over, sum);
+        self.range.clear();
+        outcome.map_err(|error| failure::corrupt(&self.key, &error))
+    }
+}
+
+fn columns_unknown() -> Failure {
+    let problem =
+        Problem::new(ProblemKind::Internal, "a merge task came without the count of columns");
+    Failure { problem, retryable: false }
+}

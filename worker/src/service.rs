@@ -1,0 +1,201 @@
+//! The life of a worker.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use platform::queue::Delivery;
+use platform::{InputStores, ObjectStore, QueueError, WorkerEnd};
+use protocol::task::{Control, Joined, Report, ReportBody, StopReason};
+use protocol::{AttemptId, Timestamp, WorkerId};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::attempt::{self, Context, Ended};
+use crate::meter::{self, Meter};
+use crate::settings::Settings;
+
+/// How long to wait before a report is tried again that the queue did not take.
+const REPORT_AGAIN: Duration = Duration::from_millis(500);
+
+/// A worker: executes one attempt at a time.
+pub struct Worker {
+    /// Who it is; no other worker may have the name while this one lives.
+    pub id: WorkerId,
+    /// The machine it runs on, if known.
+    pub node: Option<String>,
+    /// Its end of the queue.
+    pub queue: Box<dyn WorkerEnd>,
+    /// Where segments are written.
+    pub store: Arc<dyn ObjectStore>,
+    /// Where input objects are read.
+    pub inputs: InputStores,
+    /// How it works.
+    pub settings: Settings,
+}
+
+/// Works until `leave` is cancelled or the server drains the worker: then it
+/// finishes the segment it is at, hands the task back and goes. An error says
+/// that the queue is gone for good.
+pub async fn run(worker: Worker, leave: CancellationToken) -> Result<(), QueueError> {
+    let reason = worker.work(&leave).await?;
+    worker.report(ReportBody::Left { reason: reason.to_owned() }).await
+}
+
+/// What became of an attempt, and whether the worker was drained meanwhile.
+struct Settled {
+    body: ReportBody,
+    drained: bool,
+}
+
+impl Worker {
+    /// Takes deliveries until told to go; says why it goes.
+    async fn work(&self, leave: &CancellationToken) -> Result<&'static str, QueueError> {
+        self.report(self.joined()).await?;
+        let mut alive = interval(Duration::from_millis(self.settings.alive_ms));
+        alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        alive.reset();
+        loop {
+            tokio::select! {
+                () = leave.cancelled() => return Ok("told to stop"),
+                control = self.queue.next_control() => match control? {
+                    Control::Drain { worker } if worker == self.id => return Ok("drained"),
+                    Control::RollCall => self.report(self.joined()).await?,
+                    _ => {}
+                },
+                delivery = self.queue.next_delivery() => {
+                    if self.settle(delivery?, leave).await? {
+                        return Ok("drained");
+                    }
+                }
+                _ = alive.tick() => {
+                    let resident_bytes = meter::resident_bytes();
+                    self.report(ReportBody::Alive { resident_bytes }).await?;
+                }
+            }
+        }
+    }
+
+    /// Executes a delivery, reports what became of it, and only then
+    /// acknowledges it; says whether the worker was drained meanwhile.
+    async fn settle(
+        &self,
+        delivery: Delivery,
+        leave: &CancellationToken,
+    ) -> Result<bool, QueueError> {
+        let Settled { body, drained } = self.execute(&delivery, leave).await?;
+        self.report(body).await?;
+        delivery.ack().await?;
+        Ok(drained)
+    }
+
+    async fn execute(
+        &self,
+        delivery: &Delivery,
+        leave: &CancellationToken,
+    ) -> Result<Settled, QueueError> {
+        let assignment = &delivery.assignment;
+        let id = assignment.attempt;
+        let meter = Arc::new(Meter::default());
+        let stopped = |reason, drained| Settled {
+            body: ReportBody::Stopped { attempt: id, reason, progress: meter.progress() },
+            drained,
+        };
+        let wrong_node = assignment.not_on_node.is_some() && assignment.not_on_node == self.node;
+        if wrong_node || assignment.not_on.as_ref() == Some(&self.id) {
+            return Ok(stopped(StopReason::NotHere, false));
+        }
+        self.report(ReportBody::Started { attempt: id }).await?;
+        let leaving = leave.child_token();
+        // A task of its own, so that it goes on while a report waits for the queue.
+        let mut attempt = AbortOnDropHandle::new(tokio::spawn(attempt::run(Context {
+            assignment: assignment.clone(),
+            redelivered: delivery.redelivered,
+            store: self.store.clone(),
+            inputs: self.inputs.clone(),
+            settings: self.settings.clone(),
+            meter: meter.clone(),
+            leaving: leaving.clone(),
+        })));
+        let mut heartbeat = interval(Duration::from_millis(assignment.heartbeat_ms.max(1)));
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        heartbeat.reset();
+        let mut drained = false;
+        loop {
+            tokio::select! {
+                ended = &mut attempt => {
+                    let body = settle_report(id, ended, &meter);
+                    return Ok(Settled { body, drained });
+                }
+                _ = heartbeat.tick() => {
+                    let progress = meter.progress();
+                    self.report(ReportBody::Progressed { attempt: id, progress }).await?;
+                }
+                control = self.queue.next_control() => match control? {
+                    Control::StopAttempt { attempt, reason } if attempt == id => {
+                        return Ok(stopped(reason, drained));
+                    }
+                    Control::StopJob { job } if job == id.job => {
+                        return Ok(stopped(StopReason::JobOver, drained));
+                    }
+                    Control::Drain { worker } if worker == self.id => drained = true,
+                    Control::RollCall => {
+                        self.report(self.joined()).await?;
+                        self.report(ReportBody::Started { attempt: id }).await?;
+                    }
+                    _ => {}
+                },
+            }
+        }
+    }
+
+    fn joined(&self) -> ReportBody {
+        ReportBody::Joined(Joined {
+            node: self.node.clone(),
+            process_id: std::process::id(),
+            resident_bytes: meter::resident_bytes(),
+            faults: self.settings.faults.describe(),
+        })
+    }
+
+    /// Tells the server something, as often as it takes the queue to take it.
+    async fn report(&self, body: ReportBody) -> Result<(), QueueError> {
+        let report =
+            Report { version: protocol::VERSION, worker: self.id.clone(), at: now(), body };
+        loop {
+            match self.queue.report(&report).await {
+                Err(QueueError::Unavailable { source }) => {
+                    tracing::warn!(worker_id = %self.id, error = %source, "report not taken yet");
+                    sleep(REPORT_AGAIN).await;
+                }
+                settled => return settled,
+            }
+        }
+    }
+}
+
+/// What to report of an attempt that has ended by itself.
+fn settle_report(
+    attempt: AttemptId,
+    ended: Result<Result<protocol::task::Outcome, Ended>, tokio::task::JoinError>,
+    meter: &Meter,
+) -> ReportBody {
+    let progress = meter.progress();
+    match ended {
+        Ok(Ok(outcome)) => ReportBody::Completed { attempt, outcome },
+        Ok(Err(Ended::Failed(failure))) => ReportBody::Failed { attempt, failure, progress },
+        Ok(Err(Ended::Stopped(reason))) => ReportBody::Stopped { attempt, reason, progress },
+        Err(panicked) => ReportBody::Failed {
+            attempt,
+            failure: crate::failure::internal("executing the attempt", &panicked),
+            progress,
+        },
+    }
+}
+
+/// The time by this machine's clock.
+fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let millis = since_epoch.map_or(0, |elapsed| elapsed.as_millis());
+    Timestamp::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+}

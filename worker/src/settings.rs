@@ -1,0 +1,69 @@
+//! How much a worker reads at a time, and what it is told to do wrong.
+
+use std::fmt;
+
+/// How a worker works. The defaults need no thought.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// How many objects are read at the same time, at most.
+    pub max_open_objects: usize,
+    /// How many bytes are asked of the store at a time, for one object.
+    pub range_bytes: usize,
+    /// How often a worker without an attempt says that it is there.
+    pub alive_ms: u64,
+    /// What it does wrong on purpose.
+    pub faults: Faults,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            max_open_objects: 5,
+            range_bytes: 8 << 20,
+            alive_ms: 5_000,
+            faults: Faults::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// The most memory that one attempt holds, in bytes, whatever the data: two
+    /// ranges for each open object (one being added, one on its way), the sum
+    /// of one segment, and that segment encoded twice (one being made, one
+    /// being written).
+    ///
+    /// `column_bytes` is what the accumulators and the encoding each take for a
+    /// column.
+    #[must_use]
+    pub const fn memory_bytes(&self, segment_columns: u64, column_bytes: u64) -> u64 {
+        let ranges = 2 * self.max_open_objects as u64 * self.range_bytes as u64;
+        ranges + 3 * segment_columns * column_bytes
+    }
+}
+
+/// What a worker does wrong on purpose, for tests and demonstrations.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Faults {
+    /// How many times slower than it could it works; 1 is as fast as it can.
+    pub slowness: f64,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Faults { slowness: 1.0 }
+    }
+}
+
+impl Faults {
+    /// The faults in words, if there are any; shown wherever the worker is.
+    #[must_use]
+    pub fn describe(&self) -> Option<String> {
+        (*self != Faults::default()).then(|| self.to_string())
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}× slower on purpose", self.slowness)
+    }
+}
