@@ -30,12 +30,16 @@
 //! # The algorithm
 //!
 //! The cost of a plan is the time that it takes: for every level the duration
-//! of one task, times how often W workers have to take one; and half a leaf
-//! task more, for the workers do not end at the same moment. Durations come
-//! from bytes and requests by the [`Costs`] of the store. Given P, every
-//! level's ranges are chosen to cost least, from the leaves upwards. P is
-//! given, or the one of some thirty candidates, from 2 to F, with the least
-//! cost; of equals the smaller.
+//! of one task, times how often W workers have to take one; and a part of a
+//! leaf task more, for the workers do not end at the same moment: all of it, or
+//! hardly more than half if it has many segments, as those who are done help
+//! the others. Durations come from bytes and requests by the [`Costs`] of
+//! the store. Given P and the columns of a segment, every level's ranges are
+//! chosen to cost least, from the leaves upwards. P is given, or one of some
+//! thirty candidates from 2 to F, and then merge tasks may have a smaller one,
+//! which makes the top of the tree deeper and its tasks more; segments are as large as the rules above
+//! want them, or up to sixteen times smaller. The combination with the least
+//! cost is taken; of equals the one with larger segments and smaller P.
 //!
 //! Where C is only estimated, as for text, the last range goes on to the end
 //! and those beyond it turn out to be empty; a wrong guess costs time, never
@@ -115,6 +119,8 @@ const TASKS_PER_WORKER_MAX: u64 = 64;
 const CUT_TASKS_MAX: u64 = 1 << 20;
 /// Several segments a task: so many where the columns allow it.
 const SEGMENTS_WANTED: u64 = 8;
+/// So many sizes of segments are tried, each half the one before.
+const SEGMENT_SIZES: u32 = 5;
 
 /// Lays out the sum tree of a job for W workers.
 #[must_use]
@@ -126,12 +132,24 @@ pub fn plan(
     costs: &Costs,
 ) -> Plan {
     let workers = workers.max(1);
-    match fan_in {
-        FanIn::Fixed(fan_in) => lay_out(inputs, fan_in.max(2), workers, limits, costs).0,
+    let fan_ins: Vec<(u32, u32)> = match fan_in {
+        FanIn::Fixed(fan_in) => vec![(fan_in.max(2), fan_in.max(2))],
         FanIn::Auto => candidates(inputs.objects)
-            .map(|fan_in| lay_out(inputs, fan_in, workers, limits, costs))
-            .min_by(|(_, a), (_, b)| a.total_cmp(b))
-            .map_or_else(|| lay_out(inputs, 2, workers, limits, costs).0, |(plan, _)| plan),
+            .flat_map(|leaf| merge_candidates(leaf).map(move |merge| (leaf, merge)))
+            .collect(),
+    };
+    let mut best: Option<(Plan, f64)> = None;
+    for segment_columns in segment_sizes(inputs, workers, limits, costs) {
+        for &fan_ins in &fan_ins {
+            let (plan, seconds) = lay_out(inputs, fan_ins, workers, segment_columns, limits, costs);
+            if best.as_ref().is_none_or(|(_, least)| seconds < *least) {
+                best = Some((plan, seconds));
+            }
+        }
+    }
+    match best {
+        Some((plan, _)) => plan,
+        None => lay_out(inputs, (2, 2), workers, limits.segment_columns, limits, costs).0,
     }
 }
 
@@ -170,15 +188,23 @@ fn candidates(objects: u64) -> impl Iterator<Item = u32> {
     steps.take_while(move |fan_in| *fan_in < all).chain(std::iter::once(all))
 }
 
-/// The best plan with this fan-in, and its cost in seconds.
+/// The fan-ins that merge tasks may have where leaf tasks have this one: the
+/// same, or less, so that the top of the tree has more tasks.
+fn merge_candidates(leaf: u32) -> impl Iterator<Item = u32> {
+    let less = (1_u32..).map(move |halvings| leaf >> halvings);
+    std::iter::once(leaf).chain(less.take_while(|fan_in| *fan_in >= 4))
+}
+
+/// The best plan with these fan-ins of leaf and merge tasks, and its cost in
+/// seconds.
 fn lay_out(
     inputs: &PlanInputs,
-    fan_in: u32,
+    (leaf_fan_in, merge_fan_in): (u32, u32),
     workers: u32,
+    segment_columns: u64,
     limits: &PlanLimits,
     costs: &Costs,
 ) -> (Plan, f64) {
-    let segment_columns = segment_columns(inputs, workers, limits, costs);
     let segments = inputs.columns().div_ceil(segment_columns).max(1);
     let shape = Shape {
         inputs,
@@ -195,9 +221,11 @@ fn lay_out(
         // A stream that can only be read from its beginning has to stay open
         // from one segment to the next.
         let fan_in = if is_leaf && inputs.compressed && segments > 1 {
-            fan_in.min(limits.open_objects.max(2))
+            leaf_fan_in.min(limits.open_objects.max(2))
+        } else if is_leaf {
+            leaf_fan_in
         } else {
-            fan_in
+            merge_fan_in
         };
         let nodes = below.div_ceil(u64::from(fan_in));
         let coarsest =
@@ -209,7 +237,9 @@ fn lay_out(
         let ranges = segments.div_ceil(range_segments);
         seconds += level_seconds;
         if is_leaf {
-            seconds += shape.task_seconds(true, inputs_of_node, range_segments) / 2.0;
+            let task_seconds = shape.task_seconds(true, inputs_of_node, range_segments);
+            let task_segments = range_segments.min(segments) as f64;
+            seconds += task_seconds * (1.0 + 1.0 / task_segments) / 2.0;
         }
         levels.push(PlanLevel {
             nodes: u32::try_from(nodes).unwrap_or(u32::MAX),
@@ -225,7 +255,7 @@ fn lay_out(
     let plan = Plan {
         objects: inputs.objects,
         columns: inputs.columns,
-        fan_in,
+        fan_in: leaf_fan_in,
         segment_columns,
         estimate: estimate(inputs, &levels, segment_columns, limits, seconds),
         levels,
@@ -233,11 +263,16 @@ fn lay_out(
     (plan, seconds)
 }
 
-/// How many columns a segment has.
-fn segment_columns(inputs: &PlanInputs, workers: u32, limits: &PlanLimits, costs: &Costs) -> u64 {
+/// How many columns a segment may have, the largest first.
+fn segment_sizes(
+    inputs: &PlanInputs,
+    workers: u32,
+    limits: &PlanLimits,
+    costs: &Costs,
+) -> impl Iterator<Item = u64> {
     let columns = inputs.columns();
     let most = limits.segment_columns.max(1);
-    let least = costs
+    let worthwhile = costs
         .worthwhile_bytes()
         .div_ceil(inputs.partial_column_bytes.max(1))
         .next_power_of_two()
@@ -245,8 +280,9 @@ fn segment_columns(inputs: &PlanInputs, workers: u32, limits: &PlanLimits, costs
     let parts = SEGMENTS_WANTED.max(u64::from(workers));
     // The power of two below, so that there are at least so many parts.
     let wanted = (columns / parts).max(1);
-    let wanted = 1 << wanted.ilog2();
-    wanted.clamp(least, most)
+    let wanted: u64 = 1 << wanted.ilog2();
+    let largest = wanted.clamp(worthwhile, most);
+    (0..SEGMENT_SIZES).map(move |halvings| (largest >> halvings).max(1))
 }
 
 /// How many segments a level's ranges should have, and how long the level takes then.

@@ -82,7 +82,7 @@ pub fn grid() -> Vec<Scenario> {
         for workers in [1, 10, 100, 1_000, 10_000] {
             // Some two minutes of work for every worker, 1.6 GB a minute.
             let numbers = u64::from(workers) * 3_000_000_000;
-            let columns = (numbers / objects).clamp(1_000, 50_000_000_000);
+            let columns = (numbers / objects).max(1_000);
             grid.push(Scenario {
                 name: "",
                 objects,
