@@ -32,6 +32,8 @@ mod partial_sum;
 pub use block::Block;
 pub use format::{Checkpoint, Compression, Decoder, Format, HEAD_BYTES, NpyHeader, NumberType};
 pub use input_error::InputError;
+#[cfg(feature = "fuzzing")]
+pub use partial_sum::reseal;
 pub use partial_sum::{
     CorruptError, EncodedHeader, HEADER_BYTES, ObjectEnd, PartialSum, PartialSumReader, Trailer,
 };

@@ -22,6 +22,8 @@ use special::Specials;
 use squares::Squares;
 use sums::Sums;
 
+#[cfg(feature = "fuzzing")]
+pub use encoding::reseal;
 pub use encoding::{EncodedHeader, HEADER_BYTES};
 pub use reader::{CorruptError, PartialSumReader};
 pub use trailer::{ObjectEnd, Trailer};

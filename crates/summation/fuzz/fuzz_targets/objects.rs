@@ -1,0 +1,34 @@
+//! Whatever an object holds, telling its format and reading it ends with
+//! numbers or an error, in bounded memory.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use protocol::job::RawNumbers;
+use summation::{Block, Format, HEAD_BYTES};
+
+fuzz_target!(|data: (u8, u16, &[u8])| {
+    let (kind, range, bytes) = data;
+    let raw = [None, Some(RawNumbers::F32), Some(RawNumbers::F64)][usize::from(kind % 3)];
+    let total = bytes.len() as u64;
+    let Ok(format) = Format::detect(&bytes[..bytes.len().min(HEAD_BYTES)], total, raw) else {
+        return;
+    };
+    let _ = format.describe();
+    let mut decoder = format.decoder(total);
+    let mut block = Block::default();
+    let mut rest = bytes;
+    while !decoder.has_ended() {
+        let now = rest.len().min(usize::from(range) + 1);
+        block.clear();
+        match decoder.decode(&rest[..now], now == rest.len(), 1000, &mut block) {
+            Ok(consumed) => rest = &rest[consumed..],
+            Err(error) => {
+                let _ = error.to_string();
+                return;
+            }
+        }
+        assert!(block.len() <= 1000);
+    }
+    assert!(decoder.checkpoint().column > 0);
+});
