@@ -1,6 +1,7 @@
 //! The exact sum of a set of objects over a range of columns.
 
 mod encoding;
+mod expansion;
 mod extremes;
 mod kernel;
 mod mean;
@@ -148,7 +149,7 @@ impl PartialSum {
     fn add_sums(&mut self, start: usize, hi: &[f64], lo: Option<&[f64]>) {
         let mut done = 0;
         if !self.specials.has_any(start) {
-            done = self.sums.add(start, hi, lo);
+            done = self.add_finite(start, hi, lo);
             if done == hi.len() {
                 return;
             }
@@ -156,7 +157,15 @@ impl PartialSum {
         let mut finite = [0.0; BLOCK_COLUMNS];
         let finite = &mut finite[..hi.len()];
         self.specials.take(start, hi, finite);
-        self.sums.add(start + done, &finite[done..], lo.map(|lo| &lo[done..]));
+        self.add_finite(start + done, &finite[done..], lo.map(|lo| &lo[done..]));
+    }
+
+    /// Adds up to the first number that is not finite; returns how many those are.
+    fn add_finite(&mut self, start: usize, hi: &[f64], lo: Option<&[f64]>) -> usize {
+        match lo {
+            None => self.sums.add(start, hi),
+            Some(lo) => self.sums.add_pairs(start, hi, lo),
+        }
     }
 
     /// Adds to columns that all lie in one block.
@@ -243,9 +252,10 @@ impl Kept {
     /// See [`PartialSum::column_bytes`].
     fn column_bytes(self) -> (usize, usize) {
         let mut usual = 16;
-        // Remainders of 34 limbs, their places, and numbers that are not finite;
-        // a growing list of remainders may take twice what it holds.
-        let mut most = 16 + 2 * 8 * 34 + 2 + 8;
+        // Two more components, remainders of 34 limbs, their places, and numbers
+        // that are not finite; a growing list of remainders may take twice what
+        // it holds.
+        let mut most = 16 + 16 + 2 * 8 * 34 + 2 + 8;
         for is_kept in [self.least, self.greatest] {
             let bytes = if is_kept { 8 } else { 0 };
             (usual, most) = (usual + bytes, most + bytes);

@@ -15,18 +15,19 @@
 //!          8  checksum of the header up to here
 //! trailer
 //! blocks   4  bytes of the payload
-//!          4  which parts are there: 1 lo, 2 b, 4 c, 8 exceptions, 16 exceptions of squares
+//!          4  what is there: 1, 2, 4 the second, third and fourth part of the sums,
+//!             8 exceptions; 16, 32 the second and third part of the squares, 64 exceptions
 //!          8  checksum of those eight bytes and the payload, seeded with the block's number
 //!             the payload
 //! ```
 //!
-//! A payload holds for its columns, one after the other: `hi`; `lo` unless all
-//! are nought; the exceptions, if any; the minima and the maxima if kept, as
-//! keys; and if squares are kept `a`, then `b` and `c` unless all are nought,
-//! then their exceptions, if any. Exceptions are a count of four bytes, then
-//! for each its column in the block (2), sign (1), first limb (1), number of
-//! limbs (1), and limbs of 8 bytes. See [`super::sums::CanonicalSums`] for why
-//! there is but one way to write a sum.
+//! A payload holds for its columns, one after the other: the four parts of the
+//! sums, those after the first unless they are nought for all columns; the
+//! exceptions, if any; the minima and the maxima if kept, as keys; and if squares
+//! are kept their three parts and exceptions likewise. Exceptions are a count of
+//! four bytes, then for each its column in the block (2), sign (1), first limb
+//! (1), number of limbs (1), and limbs of 8 bytes. See
+//! [`super::expansion::Canonical`] for why there is but one way to write a sum.
 //!
 //! Checksums are XXH3 of 64 bits: they find what disks and networks do to
 //! bytes, and run at the speed of memory.
@@ -50,11 +51,11 @@ pub(super) const PREFIX_BYTES: usize = 16;
 
 /// The parts of a payload that may be left out.
 pub(super) mod part {
-    pub(crate) const LO: u32 = 1;
-    pub(crate) const B: u32 = 2;
-    pub(crate) const C: u32 = 4;
+    /// The parts of the sums after the first, and of the squares after the first.
+    pub(crate) const SUMS: [u32; 3] = [1, 2, 4];
+    pub(crate) const SQUARES: [u32; 2] = [16, 32];
     pub(crate) const EXCEPTIONS: u32 = 8;
-    pub(crate) const SQUARE_EXCEPTIONS: u32 = 16;
+    pub(crate) const SQUARE_EXCEPTIONS: u32 = 64;
 }
 
 /// What the header of an encoded partial sum says.
@@ -152,10 +153,7 @@ impl PartialSum {
             let length = columns.len();
             self.canonical_sums(columns.clone(), &mut sums);
             let mut parts = 0;
-            put_numbers(&mut bytes, &sums.hi[..length]);
-            if put_unless_nought(&mut bytes, &sums.lo[..length]) {
-                parts |= part::LO;
-            }
+            parts |= put_parts(&mut bytes, &sums.parts, length, &part::SUMS);
             if put_exceptions(&mut bytes, &sums.exceptions) {
                 parts |= part::EXCEPTIONS;
             }
@@ -166,12 +164,7 @@ impl PartialSum {
             }
             if let (Some(kept), Some(squares)) = (&self.squares, &mut squares) {
                 kept.canonical(columns, squares);
-                put_numbers(&mut bytes, &squares.parts[0][..length]);
-                for (k, part) in [(1, part::B), (2, part::C)] {
-                    if put_unless_nought(&mut bytes, &squares.parts[k][..length]) {
-                        parts |= part;
-                    }
-                }
+                parts |= put_parts(&mut bytes, &squares.parts, length, &part::SQUARES);
                 if put_exceptions(&mut bytes, &squares.exceptions) {
                     parts |= part::SQUARE_EXCEPTIONS;
                 }
@@ -237,6 +230,28 @@ pub(super) fn checksum(prefix: &[u8], payload: &[u8], number: u64) -> u64 {
     xxh3_64_with_seed(payload, xxh3_64_with_seed(prefix, number))
 }
 
+/// Puts the first part, and of the others those that are not all nought; tells
+/// which these are.
+fn put_parts(
+    bytes: &mut Vec<u8>,
+    parts: &[[f64; BLOCK_COLUMNS]],
+    length: usize,
+    names: &[u32],
+) -> u32 {
+    let mut put = 0;
+    for (index, part) in parts.iter().enumerate() {
+        let part = &part[..length];
+        let any = part.iter().fold(0, |any, number| any | number.to_bits()) != 0;
+        match index.checked_sub(1) {
+            Some(index) if any => put |= names[index],
+            Some(_) => continue,
+            None => {}
+        }
+        put_numbers(bytes, part);
+    }
+    put
+}
+
 fn put_numbers(bytes: &mut Vec<u8>, numbers: &[f64]) {
     let start = bytes.len();
     bytes.resize(start + 8 * numbers.len(), 0);
@@ -244,15 +259,6 @@ fn put_numbers(bytes: &mut Vec<u8>, numbers: &[f64]) {
     for (chunk, number) in chunks.iter_mut().zip(numbers) {
         *chunk = number.to_le_bytes();
     }
-}
-
-/// Tells whether it put them.
-fn put_unless_nought(bytes: &mut Vec<u8>, numbers: &[f64]) -> bool {
-    let any = numbers.iter().fold(0, |any, number| any | number.to_bits()) != 0;
-    if any {
-        put_numbers(bytes, numbers);
-    }
-    any
 }
 
 /// Tells whether there were any.

@@ -5,7 +5,7 @@
 //! nought, `hi + lo` is the exact sum. Whatever overflows, or is not finite to
 //! begin with, makes the second error NaN, so that one comparison a number sees
 //! everything that needs a closer look. Sums of squares work the same with
-//! three components.
+//! three components, and sums of numbers that range widely with four.
 //!
 //! The loops go through groups of [`GROUP`] columns and stop, with the group
 //! untouched, where a number needs a closer look; the caller takes it from
@@ -64,6 +64,11 @@ for_every_machine! {
 for_every_machine! {
     /// Adds `x_hi + x_lo` to `hi + lo` likewise.
     add_pairs = add_pairs_body(hi: &mut [f64], lo: &mut [f64], x_hi: &[f64], x_lo: &[f64])
+}
+
+for_every_machine! {
+    /// Adds `x` to a sum of four components likewise.
+    add_to_four = add_to_four_body(sums: [&mut [f64]; 4], x: &[f64])
 }
 
 for_every_machine! {
@@ -128,6 +133,35 @@ fn add_pairs_body(hi: &mut [f64], lo: &mut [f64], x_hi: &[f64], x_lo: &[f64]) ->
             break;
         }
         (*hi, *lo) = (sum, rest);
+        done += GROUP;
+    }
+    done
+}
+
+#[inline(always)]
+fn add_to_four_body(sums: [&mut [f64]; 4], x: &[f64]) -> usize {
+    let [a, b, c, d] = sums;
+    let (a, _) = a.as_chunks_mut::<GROUP>();
+    let (b, _) = b.as_chunks_mut::<GROUP>();
+    let (c, _) = c.as_chunks_mut::<GROUP>();
+    let (d, _) = d.as_chunks_mut::<GROUP>();
+    let (x, _) = x.as_chunks::<GROUP>();
+    let mut done = 0;
+    for ((((a, b), c), d), x) in a.iter_mut().zip(b).zip(c).zip(d).zip(x) {
+        let mut sum = [[0.0; GROUP]; 4];
+        let mut fits = true;
+        for k in 0..GROUP {
+            let (first, e) = two_sum(a[k], x[k]);
+            let (second, e) = two_sum(b[k], e);
+            let (third, e) = two_sum(c[k], e);
+            let (fourth, e) = two_sum(d[k], e);
+            (sum[0][k], sum[1][k], sum[2][k], sum[3][k]) = (first, second, third, fourth);
+            fits &= e == 0.0;
+        }
+        if !fits {
+            break;
+        }
+        [*a, *b, *c, *d] = sum;
         done += GROUP;
     }
     done

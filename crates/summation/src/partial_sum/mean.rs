@@ -19,9 +19,12 @@ impl PartialSum {
         let divisor = Divisor::new(self.objects());
         let mut means = Vec::with_capacity(self.columns());
         self.for_each_block(|sums, length| {
+            let [hi, lo, third, _] = &sums.parts;
             let start = means.len();
-            let pairs = sums.hi[..length].iter().zip(&sums.lo[..length]);
-            means.extend(pairs.map(|(&hi, &lo)| divisor.divide(hi, lo)));
+            for index in 0..length {
+                let mean = divisor.divide([hi[index], lo[index], third[index]]);
+                means.push(mean.unwrap_or_else(|| divisor.divide_exact(&sums.exact(index))));
+            }
             for (index, sum) in &sums.exceptions {
                 means[start + index] = divisor.divide_exact(sum);
             }
@@ -34,7 +37,7 @@ impl PartialSum {
         let mut result = Vec::with_capacity(self.columns());
         self.for_each_block(|sums, length| {
             let start = result.len();
-            result.extend_from_slice(&sums.hi[..length]);
+            result.extend_from_slice(&sums.parts[0][..length]);
             for (index, sum) in &sums.exceptions {
                 result[start + index] = sum.round();
             }
@@ -59,12 +62,12 @@ impl PartialSum {
     }
 
     /// The canonical form of a block's columns, with the sums of those that are
-    /// not finite in `hi`.
+    /// not finite in the first part.
     pub(super) fn canonical_sums(&self, columns: Range<usize>, to: &mut CanonicalSums) {
         debug_assert!(columns.start.is_multiple_of(BLOCK_COLUMNS));
         self.sums.canonical(columns.clone(), to);
         for (index, special) in self.specials.of_block(columns) {
-            (to.hi[index], to.lo[index]) = (special, 0.0);
+            to.set(index, [special, 0.0, 0.0, 0.0]);
             to.exceptions.retain(|(exception, _)| *exception != index);
         }
     }
@@ -94,30 +97,23 @@ impl Divisor {
         }
     }
 
-    /// `(hi + lo) / count` rounded once, where `hi` is `hi + lo` rounded.
+    /// The sum of parts, each the rounded sum of itself and those after it and
+    /// after them, divided by `count` and rounded once. `None` if the result is
+    /// so near the middle of two numbers that it takes more to tell.
     #[inline]
-    fn divide(&self, hi: f64, lo: f64) -> f64 {
+    fn divide(&self, [hi, lo, third]: [f64; 3]) -> Option<f64> {
         if let Some(inverse) = self.inverse {
             let mean = hi * inverse;
             // Nothing was rounded, unless up to the least normal number.
             if mean.abs() > f64::MIN_POSITIVE {
-                return mean;
+                return Some(mean);
             }
         }
-        if self.is_fast
-            && let Some(mean) = self.divide_fast(hi, lo)
-        {
-            return mean;
+        if hi == 0.0 || !hi.is_finite() {
+            return Some(if self.count == 0 { f64::NAN } else { hi });
         }
-        self.divide_slow(hi, lo)
-    }
-
-    /// The same by a quotient and its correction, unless the result is so near
-    /// the middle of two numbers that it takes more to tell.
-    #[inline]
-    fn divide_fast(&self, hi: f64, lo: f64) -> Option<f64> {
         let quotient = hi / self.rounded;
-        if quotient.abs() < QUOTIENT_MIN || !quotient.is_finite() {
+        if quotient.abs() < QUOTIENT_MIN || !quotient.is_finite() || !self.is_fast {
             return None;
         }
         // The remainder of a division is an `f64`.
@@ -125,25 +121,16 @@ impl Divisor {
         let (remainder, left) = two_sum(remainder, lo);
         let correction = remainder / self.rounded;
         let mean = quotient + correction;
-        let is_exact = left == 0.0 && correction.mul_add(-self.rounded, remainder) == 0.0;
-        // Four roundings, none of more than 2^-53 of the correction or of `lo`.
-        let error = correction.abs() * (8.0 * f64::EPSILON) + left.abs();
+        if left == 0.0 && third == 0.0 && correction.mul_add(-self.rounded, remainder) == 0.0 {
+            // The correction is exact, and so its sum with the quotient was
+            // rounded but once, ties as they should be.
+            return Some(mean);
+        }
+        // Four roundings, none of more than 2^-53 of the correction; and what
+        // comes after `lo` is less than twice the third part.
+        let error = correction.abs() * (8.0 * f64::EPSILON) + left.abs() + 2.0 * third.abs();
         let is_certain = quotient + (correction - error) == quotient + (correction + error);
-        (is_exact || is_certain).then_some(mean)
-    }
-
-    #[cold]
-    fn divide_slow(&self, hi: f64, lo: f64) -> f64 {
-        if self.count == 0 {
-            return f64::NAN;
-        }
-        if !hi.is_finite() || hi == 0.0 {
-            return hi;
-        }
-        let mut sum = ExactSum::ZERO;
-        sum.add(hi);
-        sum.add(lo);
-        self.divide_exact(&sum)
+        is_certain.then_some(mean)
     }
 
     #[cold]

@@ -12,7 +12,7 @@ const TRAILER_BYTES_MAX: u64 = 16 << 20;
 
 /// The longest payload: every column with every part and two exceptions of
 /// full length.
-const PAYLOAD_BYTES_MAX: usize = BLOCK_COLUMNS * (8 * 7 + 2 * 5 + 8 * (34 + 67)) + 8;
+const PAYLOAD_BYTES_MAX: usize = BLOCK_COLUMNS * (8 * 9 + 2 * 5 + 8 * (34 + 67)) + 8;
 
 /// An encoded partial sum that is not what it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -249,14 +249,18 @@ fn add_block(
     let (a, rest) = scratch.split_at_mut(length);
     let (b, c) = rest.split_at_mut(length);
     payload.numbers(a)?;
-    if parts & part::LO == 0 {
+    let [second, others @ ..] = part::SUMS;
+    if parts & second == 0 {
         sum.add_sums(start, a, None);
     } else {
-        payload.numbers(b)?;
-        if !b.iter().all(|b| b.is_finite()) {
-            return None;
-        }
+        payload.finite_numbers(b)?;
         sum.add_sums(start, a, Some(b));
+    }
+    for part in others {
+        if parts & part != 0 {
+            payload.finite_numbers(b)?;
+            sum.sums.add_parts(start, b);
+        }
     }
     if parts & part::EXCEPTIONS != 0 {
         payload.exceptions(length, |column, number| sum.sums.add_exact(start + column, number))?;
@@ -268,16 +272,12 @@ fn add_block(
         extremes.add_keys(start, keys.iter().map(|&key| i64::from_le_bytes(key)));
     }
     if let Some(squares) = &mut sum.squares {
-        payload.numbers(a)?;
-        for (numbers, part) in [(&mut *b, part::B), (&mut *c, part::C)] {
-            if parts & part == 0 {
-                numbers.fill(0.0);
-            } else {
-                payload.numbers(numbers)?;
+        payload.finite_numbers(a)?;
+        for (numbers, part) in [&mut *b, c].into_iter().zip(part::SQUARES) {
+            numbers.fill(0.0);
+            if parts & part != 0 {
+                payload.finite_numbers(numbers)?;
             }
-        }
-        if ![&*a, b, c].into_iter().flatten().all(|x| x.is_finite()) {
-            return None;
         }
         squares.add_sums(start, [a, b, c]);
         if parts & part::SQUARE_EXCEPTIONS != 0 {
@@ -302,6 +302,11 @@ impl Payload<'_> {
             *to = f64::from_le_bytes(number);
         }
         Some(())
+    }
+
+    fn finite_numbers(&mut self, to: &mut [f64]) -> Option<()> {
+        self.numbers(to)?;
+        to.iter().all(|number| number.is_finite()).then_some(())
     }
 
     fn exceptions<const LIMBS: usize, const UNIT: i32>(

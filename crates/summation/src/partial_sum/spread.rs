@@ -3,6 +3,8 @@
 //! With S the exact sum, Q the exact sum of squares and F the number of
 //! objects, the population variance is `(F * Q - S * S) / (F * F)`.
 
+mod quick;
+
 use std::cmp::Ordering;
 
 use protocol::job::Statistic;
@@ -24,8 +26,8 @@ impl PartialSum {
     pub fn statistic(&self, statistic: Statistic) -> Vec<f64> {
         let extremes = match statistic {
             Statistic::Sum => return self.sum(),
-            Statistic::Variance => return self.spread(variance),
-            Statistic::Std => return self.spread(deviation),
+            Statistic::Variance => return self.spread(quick::variance, variance),
+            Statistic::Std => return self.spread(quick::deviation, deviation),
             Statistic::Min => &self.least,
             Statistic::Max => &self.greatest,
         };
@@ -33,7 +35,11 @@ impl PartialSum {
         extremes.values(0..self.columns()).collect()
     }
 
-    fn spread(&self, round: fn(&Magnitude, u64) -> f64) -> Vec<f64> {
+    fn spread(
+        &self,
+        round_fast: fn([f64; 2], [f64; 3], u64) -> Option<f64>,
+        round: fn(&Magnitude, u64) -> f64,
+    ) -> Vec<f64> {
         let squares = self.squares.as_ref().expect("a partial sum made for this statistic");
         let mut result = Vec::with_capacity(self.columns());
         let mut sums = Box::new(CanonicalSums::new());
@@ -42,38 +48,26 @@ impl PartialSum {
             self.canonical_sums(columns.clone(), &mut sums);
             squares.canonical(columns.clone(), &mut canonical);
             for index in 0..columns.len() {
-                result.push(if !sums.hi[index].is_finite() || self.objects() == 0 {
-                    f64::NAN
+                let [hi, lo, ..] = sums.parts.each_ref().map(|part| part[index]);
+                let squares = canonical.parts.each_ref().map(|part| part[index]);
+                // An exception has no parts to go by.
+                let certain = if sums.exceptions.is_empty() {
+                    round_fast([hi, lo], squares, self.objects())
                 } else {
-                    let sum = exact_sum(&sums, index);
-                    let squares = exact_squares(&canonical, index);
+                    None
+                };
+                result.push(if !hi.is_finite() || self.objects() == 0 {
+                    f64::NAN
+                } else if let Some(certain) = certain {
+                    certain
+                } else {
+                    let (sum, squares) = (sums.exact(index), canonical.exact(index));
                     round(&numerator(&sum, &squares, self.objects()), self.objects())
                 });
             }
         }
         result
     }
-}
-
-fn exact_sum(sums: &CanonicalSums, index: usize) -> ExactSum {
-    if let Ok(found) = sums.exceptions.binary_search_by_key(&index, |(index, _)| *index) {
-        return sums.exceptions[found].1.clone();
-    }
-    let mut sum = ExactSum::ZERO;
-    sum.add(sums.hi[index]);
-    sum.add(sums.lo[index]);
-    sum
-}
-
-fn exact_squares(squares: &CanonicalSquares, index: usize) -> ExactSquares {
-    if let Ok(found) = squares.exceptions.binary_search_by_key(&index, |(index, _)| *index) {
-        return squares.exceptions[found].1.clone();
-    }
-    let mut sum = ExactSquares::ZERO;
-    for part in &squares.parts {
-        sum.add(part[index]);
-    }
-    sum
 }
 
 /// `F * Q - S * S`, which is never below nought.

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use crate::exact::{ExactSquares, two_sum};
 
+use super::expansion::{self, Canonical};
 use super::kernel::{self, GROUP, SPLITTABLE_MIN};
 use super::{BLOCK_COLUMNS, spill};
 
@@ -19,22 +20,8 @@ pub(crate) struct Squares {
     spills: Vec<Option<Box<Spill>>>,
 }
 
-/// The sums of squares of one block of columns in their only form: each part
-/// is the rounded sum of itself and those after it. Where three parts do not
-/// hold the sum they are nought and the sum is an exception.
-#[derive(Clone, Debug)]
-pub(crate) struct CanonicalSquares {
-    pub(crate) parts: [[f64; BLOCK_COLUMNS]; 3],
-    /// In the order of columns.
-    pub(crate) exceptions: Vec<(usize, ExactSquares)>,
-}
-
-impl CanonicalSquares {
-    /// All nought, to be filled by [`Squares::canonical`].
-    pub(crate) fn new() -> CanonicalSquares {
-        CanonicalSquares { parts: [[0.0; BLOCK_COLUMNS]; 3], exceptions: Vec::new() }
-    }
-}
+/// The sums of squares of one block of columns in their only form.
+pub(crate) type CanonicalSquares = Canonical<3, 67, -2148>;
 
 impl Squares {
     /// Sums of nothing.
@@ -187,55 +174,12 @@ impl Squares {
         to.exceptions.clear();
         let spill = self.spills[columns.start / BLOCK_COLUMNS].as_ref();
         for (index, column) in columns.enumerate() {
-            let spilled = spill.is_some_and(|spill| spill.get(index).is_some());
+            let is_spilled = spill.is_some_and(|spill| spill.get(index).is_some());
             let parts = [0, 1, 2].map(|k| self.parts[k][column]);
-            let normal = if spilled { None } else { normalize(parts) };
-            let parts = match normal {
-                Some(parts) => parts,
-                None => {
-                    let sum = self.exact(column);
-                    split(&sum).unwrap_or_else(|| {
-                        to.exceptions.push((index, sum));
-                        [0.0; 3]
-                    })
-                }
-            };
-            for (to, part) in to.parts.iter_mut().zip(parts) {
-                to[index] = part;
+            match if is_spilled { None } else { expansion::normalize(parts) } {
+                Some(parts) => to.set(index, parts),
+                None => to.set_exact(index, self.exact(column)),
             }
         }
     }
-}
-
-/// Three parts in their canonical form, unless it takes more to tell.
-fn normalize([a, b, c]: [f64; 3]) -> Option<[f64; 3]> {
-    let (middle, low) = two_sum(b, c);
-    let (high, middle) = two_sum(a, middle);
-    let (middle, low) = two_sum(middle, low);
-    let (high, middle) = two_sum(high, middle);
-    let (middle, low) = two_sum(middle, low);
-    // `high` is the rounded sum if it does not change by adding what follows,
-    // nor by adding a little more than what follows: no tie to be broken by `low`.
-    let more = middle * (1.0 + 2.0 * f64::EPSILON);
-    let is_rounded = low == 0.0 || high + more == high;
-    (is_rounded && low.is_finite() && high + middle == high).then_some([
-        high + 0.0,
-        middle + 0.0,
-        low + 0.0,
-    ])
-}
-
-/// A sum as three parts, if they hold it.
-fn split(sum: &ExactSquares) -> Option<[f64; 3]> {
-    let mut rest = sum.clone();
-    let mut parts = [0.0; 3];
-    for part in &mut parts {
-        let rounded = rest.round();
-        if !rounded.is_finite() {
-            return None;
-        }
-        rest.add(-rounded);
-        *part = rounded + 0.0;
-    }
-    rest.is_zero().then_some(parts)
 }

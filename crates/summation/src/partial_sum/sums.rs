@@ -1,85 +1,98 @@
-//! The sums of the numbers themselves: two components a column, and what
-//! spills over.
+//! The sums of the numbers themselves: two components a column, two more in
+//! blocks whose numbers range widely, and what spills over.
 
 use std::ops::Range;
 
 use crate::exact::{ExactSum, two_sum};
 
+use super::expansion::{self, Canonical};
 use super::kernel::{self, GROUP};
 use super::{BLOCK_COLUMNS, spill};
 
 type Spill = spill::Spill<34, -1074>;
 
-/// For each column `hi + lo`, and in rare columns a remainder: together the
-/// exact sum of the finite numbers added.
+/// For each column the sum of some components, and in rare columns a remainder:
+/// together the exact sum of the finite numbers added.
+///
+/// Two components hold the sum of numbers whose bits lie within 106 of each
+/// other, so of nearly all data. A block in which a sum needs more gets two more
+/// components, 212 bits in all. What even they cannot hold, or what overflows on
+/// the way, is kept in fixed point.
 #[derive(Clone, Debug)]
 pub(crate) struct Sums {
     hi: Vec<f64>,
     lo: Vec<f64>,
     /// One for each block of columns.
+    more: Vec<Option<Box<More>>>,
+    /// One for each block of columns.
     spills: Vec<Option<Box<Spill>>>,
 }
 
-/// The sums of one block of columns in their only form: `hi` is the sum
-/// rounded, `lo` the rest. Where the rest is no `f64`, or the rounded sum is
-/// beyond the range, both are nought and the sum is an exception.
-#[derive(Clone, Debug)]
-pub(crate) struct CanonicalSums {
-    pub(crate) hi: [f64; BLOCK_COLUMNS],
-    pub(crate) lo: [f64; BLOCK_COLUMNS],
-    /// In the order of columns.
-    pub(crate) exceptions: Vec<(usize, ExactSum)>,
-}
+/// The third and the fourth component of a block's columns.
+type More = [[f64; BLOCK_COLUMNS]; 2];
 
-impl CanonicalSums {
-    /// All nought, to be filled by [`Sums::canonical`].
-    pub(crate) fn new() -> CanonicalSums {
-        CanonicalSums { hi: [0.0; BLOCK_COLUMNS], lo: [0.0; BLOCK_COLUMNS], exceptions: Vec::new() }
-    }
-}
+/// The sums of one block of columns in their only form.
+pub(crate) type CanonicalSums = Canonical<4, 34, -1074>;
 
 impl Sums {
     /// Sums of nothing. Nothing is -0, for IEEE 754 addition changes no number
     /// by adding -0.
     pub(crate) fn new(columns: usize) -> Sums {
+        let blocks = columns.div_ceil(BLOCK_COLUMNS);
         Sums {
             hi: vec![-0.0; columns],
             lo: vec![0.0; columns],
-            spills: vec![None; columns.div_ceil(BLOCK_COLUMNS)],
+            more: vec![None; blocks],
+            spills: vec![None; blocks],
         }
     }
 
     /// Begins anew with so many columns, in the same memory.
     pub(crate) fn reset(&mut self, columns: usize) {
         self.truncate(0);
+        let blocks = columns.div_ceil(BLOCK_COLUMNS);
         self.hi.resize(columns, -0.0);
         self.lo.resize(columns, 0.0);
-        self.spills.resize(columns.div_ceil(BLOCK_COLUMNS), None);
+        self.more.resize(blocks, None);
+        self.spills.resize(blocks, None);
     }
 
     /// Forgets the columns from `columns` on.
     pub(crate) fn truncate(&mut self, columns: usize) {
+        let blocks = columns.div_ceil(BLOCK_COLUMNS);
         self.hi.truncate(columns);
         self.lo.truncate(columns);
-        self.spills.truncate(columns.div_ceil(BLOCK_COLUMNS));
-        if !columns.is_multiple_of(BLOCK_COLUMNS)
-            && let Some(Some(spill)) = self.spills.last_mut()
-        {
-            spill.truncate(columns % BLOCK_COLUMNS);
+        self.more.truncate(blocks);
+        self.spills.truncate(blocks);
+        let kept = columns % BLOCK_COLUMNS;
+        if kept > 0 {
+            if let Some(Some(more)) = self.more.last_mut() {
+                for part in more.iter_mut() {
+                    part[kept..].fill(0.0);
+                }
+            }
+            if let Some(Some(spill)) = self.spills.last_mut() {
+                spill.truncate(kept);
+            }
         }
     }
 
-    /// Adds `x`, plus `x_lo` if there is one, to the columns from `start` on,
-    /// all of one block. Returns how many columns are done: all, or those
-    /// before one whose `x` is not finite.
-    pub(crate) fn add(&mut self, start: usize, x: &[f64], x_lo: Option<&[f64]>) -> usize {
+    /// Adds `x` to the columns from `start` on, all of one block. Returns how
+    /// many columns are done: all, or those before one whose `x` is not finite.
+    pub(crate) fn add(&mut self, start: usize, x: &[f64]) -> usize {
+        let (block, first) = (start / BLOCK_COLUMNS, start % BLOCK_COLUMNS);
         let mut done = 0;
         while done < x.len() {
             let columns = start + done..start + x.len();
             let (hi, lo) = (&mut self.hi[columns.clone()], &mut self.lo[columns]);
-            done += match x_lo {
+            done += match &mut self.more[block] {
                 None => kernel::add(hi, lo, &x[done..]),
-                Some(x_lo) => kernel::add_pairs(hi, lo, &x[done..], &x_lo[done..]),
+                Some(more) => {
+                    let [c, d] = more.each_mut();
+                    let places = first + done..first + x.len();
+                    let sums = [hi, lo, &mut c[places.clone()], &mut d[places]];
+                    kernel::add_to_four(sums, &x[done..])
+                }
             };
             // A group that needs a closer look, or the few columns after the last group.
             let group = done..x.len().min(done + GROUP);
@@ -89,147 +102,161 @@ impl Sums {
                     return index;
                 }
                 self.add_one(start + index, x[index]);
-                // Adding +0 would make +0 of -0.
-                if let Some(x_lo) = x_lo
-                    && x_lo[index] != 0.0
-                {
-                    self.add_one(start + index, x_lo[index]);
-                }
             }
         }
         done
     }
 
+    /// Adds `x + x_lo` likewise.
+    pub(crate) fn add_pairs(&mut self, start: usize, x: &[f64], x_lo: &[f64]) -> usize {
+        let block = start / BLOCK_COLUMNS;
+        let mut done = 0;
+        while done < x.len() && self.more[block].is_none() {
+            let columns = start + done..start + x.len();
+            let (hi, lo) = (&mut self.hi[columns.clone()], &mut self.lo[columns]);
+            done += kernel::add_pairs(hi, lo, &x[done..], &x_lo[done..]);
+            let group = done..x.len().min(done + GROUP);
+            done = group.end;
+            for index in group {
+                if !x[index].is_finite() {
+                    return index;
+                }
+                self.add_one(start + index, x[index]);
+                self.add_one(start + index, neutral(x_lo[index]));
+            }
+        }
+        if done < x.len() {
+            let finite = self.add(start + done, &x[done..]);
+            self.add_parts(start + done, &x_lo[done..done + finite]);
+            done += finite;
+        }
+        done
+    }
+
+    /// Adds parts of numbers, all finite, in which nought stands for nothing.
+    pub(crate) fn add_parts(&mut self, start: usize, parts: &[f64]) {
+        let mut neutral_parts = [0.0; BLOCK_COLUMNS];
+        let neutral_parts = &mut neutral_parts[..parts.len()];
+        for (to, &part) in neutral_parts.iter_mut().zip(parts) {
+            *to = neutral(part);
+        }
+        self.add(start, neutral_parts);
+    }
+
     /// Adds all of another's sums for a block.
     pub(crate) fn merge_block(&mut self, columns: Range<usize>, other: &Sums) {
-        let (hi, lo) = (&other.hi[columns.clone()], &other.lo[columns.clone()]);
-        self.add(columns.start, hi, Some(lo));
-        let block = columns.start / BLOCK_COLUMNS;
+        let (start, length) = (columns.start, columns.len());
+        self.add_pairs(start, &other.hi[columns.clone()], &other.lo[columns]);
+        let block = start / BLOCK_COLUMNS;
+        for part in other.more[block].iter().flat_map(|more| more.iter()) {
+            self.add_parts(start, &part[..length]);
+        }
         if let Some(theirs) = &other.spills[block] {
             for (column, remainder) in theirs.columns() {
-                self.spill(block).entry(column).add_all(remainder);
+                self.add_exact(start + column, remainder);
             }
         }
     }
 
     /// Adds an exact number to a column.
     pub(crate) fn add_exact(&mut self, column: usize, number: &ExactSum) {
-        self.spill(column / BLOCK_COLUMNS).entry(column % BLOCK_COLUMNS).add_all(number);
+        self.spill(column).add_all(number);
     }
 
     /// Adds a finite number to a column, whatever it takes.
     fn add_one(&mut self, column: usize, x: f64) {
-        let (hi, lo) = (self.hi[column], self.lo[column]);
-        let Some((hi, lo, left)) = sum_three(hi, lo, x) else {
+        let (hi, error) = two_sum(self.hi[column], x);
+        let (lo, error) = two_sum(self.lo[column], error);
+        if !error.is_finite() {
             // It overflows on the way: the number goes aside as it is.
-            self.spill_one(column, x);
+            self.spill(column).add(x);
             return;
-        };
+        }
         (self.hi[column], self.lo[column]) = (hi, lo);
-        if left != 0.0 {
-            self.spill_one(column, left);
+        if error == 0.0 {
+            return;
+        }
+        let more = self.more[column / BLOCK_COLUMNS]
+            .get_or_insert_with(|| Box::new([[0.0; BLOCK_COLUMNS]; 2]));
+        let [c, d] = more.each_mut().map(|part| &mut part[column % BLOCK_COLUMNS]);
+        let (third, error) = two_sum(*c, error);
+        let (fourth, error) = two_sum(*d, error);
+        (*c, *d) = (third, fourth);
+        if error != 0.0 {
+            self.spill(column).add(error);
         }
     }
 
-    fn spill_one(&mut self, column: usize, x: f64) {
-        self.spill(column / BLOCK_COLUMNS).entry(column % BLOCK_COLUMNS).add(x);
+    /// A column's remainder, to add to.
+    fn spill(&mut self, column: usize) -> &mut ExactSum {
+        self.spills[column / BLOCK_COLUMNS]
+            .get_or_insert_with(|| Box::new(Spill::new()))
+            .entry(column % BLOCK_COLUMNS)
     }
 
-    fn spill(&mut self, block: usize) -> &mut Spill {
-        self.spills[block].get_or_insert_with(|| Box::new(Spill::new()))
-    }
-
-    /// The exact sum of a column.
-    fn exact(&self, column: usize) -> ExactSum {
-        let spill = self.spills[column / BLOCK_COLUMNS].as_ref();
-        let mut sum = spill
-            .and_then(|spill| spill.get(column % BLOCK_COLUMNS))
-            .map_or(ExactSum::ZERO, Clone::clone);
-        sum.add(self.hi[column]);
-        sum.add(self.lo[column]);
-        sum
+    /// The components of a column.
+    fn parts(&self, column: usize) -> [f64; 4] {
+        let more = self.more[column / BLOCK_COLUMNS].as_ref();
+        let [c, d] = more.map_or([0.0; 2], |more| more.map(|part| part[column % BLOCK_COLUMNS]));
+        [self.hi[column], self.lo[column], c, d]
     }
 
     /// Writes the canonical form of a block's columns into the beginning of `to`.
     pub(crate) fn canonical(&self, columns: Range<usize>, to: &mut CanonicalSums) {
-        let length = columns.len();
-        let (hi, lo) = (&mut to.hi[..length], &mut to.lo[..length]);
-        hi.copy_from_slice(&self.hi[columns.clone()]);
-        lo.copy_from_slice(&self.lo[columns.clone()]);
+        let (start, length) = (columns.start, columns.len());
+        let block = start / BLOCK_COLUMNS;
         to.exceptions.clear();
-        let mut difficult = Vec::new();
+        for part in &mut to.parts[2..] {
+            part[..length].fill(0.0);
+        }
+        if self.more[block].is_some() || self.spills[block].is_some() {
+            for index in 0..length {
+                self.canonical_column(start + index, index, to);
+            }
+            return;
+        }
+        let [hi, lo, ..] = &mut to.parts;
+        let (hi, lo) = (&mut hi[..length], &mut lo[..length]);
+        hi.copy_from_slice(&self.hi[columns.clone()]);
+        lo.copy_from_slice(&self.lo[columns]);
         let mut done = 0;
         while done < length {
-            done += kernel::normalize(&mut hi[done..], &mut lo[done..]);
+            let [hi, lo, ..] = &mut to.parts;
+            done += kernel::normalize(&mut hi[done..length], &mut lo[done..length]);
             let group = done..length.min(done + GROUP);
             done = group.end;
             for index in group {
-                if !normalize_one(&mut hi[index], &mut lo[index]) {
-                    difficult.push(index);
-                }
-            }
-        }
-        if let Some(spill) = &self.spills[columns.start / BLOCK_COLUMNS] {
-            difficult.extend(spill.columns().map(|(column, _)| column));
-            difficult.sort_unstable();
-            difficult.dedup();
-        }
-        for index in difficult {
-            let sum = self.exact(columns.start + index);
-            match split(&sum) {
-                Some(pair) => {
-                    let nought = self.hi[columns.start + index];
-                    // Only an untouched column, or one of -0 alone, is -0.
-                    let negative = sum.is_zero() && nought == 0.0 && nought.is_sign_negative();
-                    (hi[index], lo[index]) = if negative { (-0.0, 0.0) } else { pair };
-                }
-                None => {
-                    (hi[index], lo[index]) = (0.0, 0.0);
-                    to.exceptions.push((index, sum));
-                }
+                self.canonical_column(start + index, index, to);
             }
         }
     }
+
+    /// The same for one column, which is to be `index` there.
+    fn canonical_column(&self, column: usize, index: usize, to: &mut CanonicalSums) {
+        let spill = self.spills[column / BLOCK_COLUMNS].as_ref();
+        let remainder = spill.and_then(|spill| spill.get(column % BLOCK_COLUMNS));
+        let parts = self.parts(column);
+        if remainder.is_none() && parts[1..] == [0.0; 3] {
+            // Nothing but `hi`, which may be -0: then so is every number added.
+            to.set(index, [parts[0], 0.0, 0.0, 0.0]);
+            return;
+        }
+        if remainder.is_none()
+            && let Some(parts) = expansion::normalize(parts)
+        {
+            to.set(index, parts);
+            return;
+        }
+        let mut sum = remainder.map_or(ExactSum::ZERO, Clone::clone);
+        for part in parts {
+            sum.add(part);
+        }
+        to.set_exact(index, sum);
+    }
 }
 
-/// `hi + lo + x` as three components, the last of them nought if two hold it;
-/// `None` if it overflows on the way.
-fn sum_three(hi: f64, lo: f64, x: f64) -> Option<(f64, f64, f64)> {
-    let (sum, error) = two_sum(hi, x);
-    let (rest, left) = two_sum(lo, error);
-    if left == 0.0 {
-        return Some((sum, rest, 0.0));
-    }
-    // `lo` may have grown at the cost of its last bits: take stock and retry.
-    let (hi, lo) = two_sum(hi, lo);
-    let (sum, error) = two_sum(hi, x);
-    let (rest, left) = two_sum(lo, error);
-    left.is_finite().then_some((sum, rest, left))
-}
-
-/// Does for one column what [`kernel::normalize`] does for groups; false if it
-/// overflows.
-fn normalize_one(hi: &mut f64, lo: &mut f64) -> bool {
-    let (sum, error) = two_sum(*hi, *lo);
-    if !error.is_finite() {
-        return false;
-    }
-    if *lo != 0.0 {
-        *hi = sum;
-    }
-    *lo = error + 0.0;
-    true
-}
-
-/// A sum as its rounded value and the rest, if that is an `f64`.
-fn split(sum: &ExactSum) -> Option<(f64, f64)> {
-    let hi = sum.round();
-    if !hi.is_finite() {
-        return None;
-    }
-    let mut rest = sum.clone();
-    rest.add(-hi);
-    let lo = rest.round();
-    rest.add(-lo);
-    rest.is_zero().then_some((hi + 0.0, lo + 0.0))
+/// -0, which changes no sum, for nought.
+#[inline(always)]
+fn neutral(part: f64) -> f64 {
+    if part == 0.0 { -0.0 } else { part }
 }

@@ -7,13 +7,13 @@ use summation::{
     Trailer,
 };
 
-use crate::numbers::Random;
+use crate::numbers::{KINDS, Random};
 
 fn some_sum(columns: usize) -> PartialSum {
     let mut random = Random(7);
     let mut sum = PartialSum::new(columns, &[Statistic::Min, Statistic::Std]);
     for object in 0..4 {
-        let numbers = (0..columns).map(|column| random.number((object + column) % 7));
+        let numbers = (0..columns).map(|column| random.number((object + column) % KINDS));
         sum.add(0, &numbers.collect());
         sum.count_objects(1);
     }

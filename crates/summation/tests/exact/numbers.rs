@@ -52,6 +52,7 @@ pub(crate) fn finite() -> BoxedStrategy<f64> {
             f64::from_bits(bits | (sign as u64) << 63)
         }),
         1 => (-1000i32..1000).prop_map(f64::from),
+        2 => (-1.0f64..1.0, -65i32..65).prop_map(|(x, exponent)| x * 2f64.powi(exponent)),
         1 => (-1060i32..1023).prop_map(|exponent| 2f64.powi(exponent)),
     ]
     .boxed()
@@ -83,6 +84,9 @@ pub(crate) fn column(number: BoxedStrategy<f64>, most: usize) -> BoxedStrategy<V
         .boxed()
 }
 
+/// How many kinds of numbers [`Random::number`] knows.
+pub(crate) const KINDS: usize = 8;
+
 /// A generator of random numbers, enough for tests (`SplitMix64`).
 pub(crate) struct Random(pub(crate) u64);
 
@@ -103,7 +107,7 @@ impl Random {
         (self.bits() >> 11) as f64 * (f64::EPSILON / 2.0)
     }
 
-    /// A number of one of several kinds, 0 to 6.
+    /// A number of one of [`KINDS`] kinds.
     pub(crate) fn number(&mut self, kind: usize) -> f64 {
         match kind {
             // Measurements.
@@ -118,7 +122,12 @@ impl Random {
                 }
             },
             4 => f64::from_bits(self.bits() & (1 << 63 | ((1 << 53) - 1))),
-            5 => EDGES[self.below(EDGES.len())],
+            // Over 40 decades.
+            5 => {
+                let exponent = i32::try_from(self.below(130)).unwrap_or(0) - 65;
+                (self.unit() - 0.5) * 2f64.powi(exponent)
+            }
+            6 => EDGES[self.below(EDGES.len())],
             // Now and then not finite.
             _ => match self.below(20) {
                 0 => f64::NAN,

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use protocol::job::Statistic;
 use summation::{Block, ObjectEnd, PartialSum, PartialSumReader, Trailer};
 
-use crate::numbers::{Random, cases};
+use crate::numbers::{KINDS, Random, cases};
 use crate::oracle::{self, assert_same};
 
 const ALL: [Statistic; 5] =
@@ -14,9 +14,10 @@ const ALL: [Statistic; 5] =
 /// Objects whose columns are each of a kind, as in a data set.
 fn objects(random: &mut Random, count: usize, columns: usize) -> Vec<Vec<f64>> {
     // Mostly one kind of column, and some of others.
-    let usual = random.below(7);
-    let kinds: Vec<usize> =
-        (0..columns).map(|_| if random.below(8) == 0 { random.below(7) } else { usual }).collect();
+    let usual = random.below(KINDS);
+    let kinds: Vec<usize> = (0..columns)
+        .map(|_| if random.below(8) == 0 { random.below(KINDS) } else { usual })
+        .collect();
     let mut objects = Vec::new();
     for index in 0..count {
         let mut object: Vec<f64> = kinds.iter().map(|&kind| random.number(kind)).collect();
