@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use protocol::FanIn;
 use protocol::job::GeneratedFormat;
+use worker::arguments::SharedArguments;
 
 /// The exact mean of every index across many files, on many workers, shown live.
 #[derive(Debug, Parser)]
@@ -67,14 +68,13 @@ pub struct ServeArguments {
     /// Keep partial sums after their job is done, instead of deleting them at once.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_KEEP_PARTIAL_SUMS")]
     pub keep_partial_sums: bool,
-    /// Make embedded workers so many times slower than they are, for demonstrations.
-    #[arg(long, env = "DISTRIBUTED_AVERAGE_SLOWNESS", default_value_t = 1.0,
-        value_parser = slowness, hide = true)]
-    pub slowness: f64,
     /// The folder of what browsers download [default: `site` beside the
     /// program, or in the folder above it].
     #[arg(long, env = "DISTRIBUTED_AVERAGE_SITE")]
     pub site: Option<PathBuf>,
+    /// What the workers have to know too.
+    #[command(flatten)]
+    pub shared: SharedArguments,
 }
 
 /// What can keep workers.
@@ -148,11 +148,4 @@ fn generated_format(text: &str) -> Result<GeneratedFormat, String> {
         .into_iter()
         .find(|format| format.extension() == text)
         .ok_or_else(|| "the format is csv or npy".to_owned())
-}
-
-fn slowness(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(slowness) if (1.0..=1000.0).contains(&slowness) => Ok(slowness),
-        _ => Err("slowness is a number from 1 to 1000".to_owned()),
-    }
 }

@@ -1,19 +1,23 @@
 //! Which implementations the program is made of: the only place that names them.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use platform::queue::amqp::AmqpServerEnd;
 use platform::queue::embedded::EmbeddedQueue;
-use platform::store::local::LocalStore;
-use platform::{InputStores, ObjectStore};
+use platform::{InputStores, ObjectStore, ServerEnd};
 use scheduler::Settings;
 use scheduler::plan::{Costs, PlanLimits};
 
 use crate::arguments::{PoolKind, ServeArguments};
 use crate::driver::Parts;
 use crate::planning::Planner;
+use crate::pool::WorkerPool;
 use crate::pool::embedded::EmbeddedPool;
+use crate::pool::external::ExternalPool;
+use crate::pool::process::{ProcessPool, WorkerProgram};
 
 /// How often an attempt tells how far it is: often enough to see it move.
 const HEARTBEAT_MS: u64 = 500;
@@ -21,32 +25,72 @@ const HEARTBEAT_MS: u64 = 500;
 pub const FILES: &str = "file:///";
 
 /// The parts that `serve` was told to take.
-pub fn for_serving(arguments: &ServeArguments) -> anyhow::Result<Parts> {
-    if arguments.queue != "embedded" {
-        bail!("the queue {:?} is not known: it is \"embedded\"", arguments.queue);
-    }
-    if arguments.store.contains("://") {
-        bail!("the store {:?} is not known: it is a directory", arguments.store);
-    }
-    if arguments.pool != PoolKind::Embedded {
-        bail!("this pool needs a queue that other processes can reach");
-    }
-    let store = local_store(Path::new(&arguments.store))?;
-    let inputs = InputStores::new(store.clone());
-    let worker = worker::Settings {
-        faults: worker::Faults { slowness: arguments.slowness },
-        ..worker::Settings::default()
+pub async fn for_serving(arguments: &ServeArguments) -> anyhow::Result<Parts> {
+    let shared = &arguments.shared;
+    let store = worker::parts::store(&arguments.store).await?;
+    let inputs = worker::parts::inputs(store.clone(), &shared.allow_inputs).await?;
+    let is_local = !arguments.store.contains("://");
+    let ground = Ground {
+        store,
+        inputs,
+        worker: shared.settings(),
+        costs: if is_local { Costs::EMBEDDED } else { Costs::REAL },
+        keep_partial_sums: arguments.keep_partial_sums,
     };
-    Ok(embedded(store, inputs, worker, arguments.keep_partial_sums))
+    if arguments.queue == "embedded" {
+        if arguments.pool != PoolKind::Embedded {
+            bail!(
+                "workers outside of the server need a queue that they can reach: --queue amqp://..."
+            );
+        }
+        return Ok(ground.embedded());
+    }
+    let settings = worker::parts::amqp(&arguments.queue, &shared.queue_prefix, "server")?;
+    let address = settings.address();
+    let queue = AmqpServerEnd::connect(settings)
+        .await
+        .with_context(|| format!("connecting to the queue at {address}"))?;
+    let pool: Arc<dyn WorkerPool> = match arguments.pool {
+        PoolKind::Process => Arc::new(ProcessPool::new(worker_program(arguments)?)),
+        PoolKind::External => Arc::new(ExternalPool),
+        PoolKind::Embedded => bail!("--queue amqp://... goes with --pool process or external"),
+        PoolKind::Kubernetes => bail!("--pool kubernetes is not there yet"),
+    };
+    Ok(ground.with(Arc::new(queue), pool))
 }
 
 /// The parts that compute a mean of files on this machine, with `scratch` for
 /// what lies in between.
-pub fn for_files(scratch: &Path) -> anyhow::Result<Parts> {
-    let store = local_store(scratch)?;
-    let files = Arc::new(LocalStore::read_only("/"));
-    let inputs = InputStores::new(store.clone()).with(FILES, files);
-    Ok(embedded(store, inputs, worker::Settings::default(), false))
+pub async fn for_files(scratch: &Path) -> anyhow::Result<Parts> {
+    let scratch = scratch.to_str().context("the scratch folder's name must be UTF-8")?;
+    let store = worker::parts::store(scratch).await?;
+    let inputs = worker::parts::inputs(store.clone(), &[FILES.to_owned()]).await?;
+    let worker = worker::Settings::default();
+    let costs = Costs::EMBEDDED;
+    Ok(Ground { store, inputs, worker, costs, keep_partial_sums: false }.embedded())
+}
+
+/// How a worker process of this server is started.
+fn worker_program(arguments: &ServeArguments) -> anyhow::Result<WorkerProgram> {
+    let own = std::env::current_exe().context("finding the program's own folder")?;
+    let shared = &arguments.shared;
+    let mut flags = vec![
+        format!("--queue-prefix={}", shared.queue_prefix),
+        format!("--max-open-objects={}", shared.max_open_objects),
+        format!("--range-bytes={}", shared.range_bytes),
+        format!("--slowness={}", shared.slowness),
+    ];
+    if !shared.allow_inputs.is_empty() {
+        flags.push(format!("--allow-inputs={}", shared.allow_inputs.join(",")));
+    }
+    Ok(WorkerProgram {
+        path: own.with_file_name("distributed-average-worker"),
+        arguments: flags.into_iter().map(OsString::from).collect(),
+        environment: vec![
+            ("DISTRIBUTED_AVERAGE_QUEUE".to_owned(), arguments.queue.clone()),
+            ("DISTRIBUTED_AVERAGE_STORE".to_owned(), arguments.store.clone()),
+        ],
+    })
 }
 
 /// Where `serve` finds what browsers download, if it is there.
@@ -72,37 +116,44 @@ pub fn settings(arguments: &ServeArguments, workers: u32) -> Settings {
     }
 }
 
-fn embedded(
+/// What all combinations of parts have in common.
+struct Ground {
     store: Arc<dyn ObjectStore>,
     inputs: InputStores,
     worker: worker::Settings,
+    costs: Costs,
     keep_partial_sums: bool,
-) -> Parts {
-    let queue = EmbeddedQueue::new();
-    let limits = PlanLimits {
-        open_objects: u32::try_from(worker.max_open_objects).unwrap_or(u32::MAX),
-        block_bytes: worker.range_bytes as u64,
-        ..PlanLimits::default()
-    };
-    let pool = EmbeddedPool::new(queue.clone(), store.clone(), inputs.clone(), worker);
-    Parts {
-        queue: Arc::new(queue),
-        planner: Planner {
-            store: store.clone(),
-            inputs: inputs.clone(),
-            limits,
-            costs: Costs::EMBEDDED,
-        },
-        store,
-        inputs,
-        pool: Arc::new(pool),
-        heartbeat_ms: HEARTBEAT_MS,
-        keep_partial_sums,
-    }
 }
 
-fn local_store(folder: &Path) -> anyhow::Result<Arc<dyn ObjectStore>> {
-    let store = LocalStore::open(folder)
-        .with_context(|| format!("opening the store in {}", folder.display()))?;
-    Ok(Arc::new(store))
+impl Ground {
+    /// With workers and their queue inside the process.
+    fn embedded(self) -> Parts {
+        let queue = EmbeddedQueue::new();
+        let (store, inputs) = (self.store.clone(), self.inputs.clone());
+        let pool = EmbeddedPool::new(queue.clone(), store, inputs, self.worker.clone());
+        self.with(Arc::new(queue), Arc::new(pool))
+    }
+
+    fn with(self, queue: Arc<dyn ServerEnd>, pool: Arc<dyn WorkerPool>) -> Parts {
+        let open_objects = u32::try_from(self.worker.max_open_objects).unwrap_or(u32::MAX);
+        let planner = Planner {
+            store: self.store.clone(),
+            inputs: self.inputs.clone(),
+            limits: PlanLimits {
+                open_objects,
+                block_bytes: self.worker.range_bytes as u64,
+                ..PlanLimits::default()
+            },
+            costs: self.costs,
+        };
+        Parts {
+            queue,
+            store: self.store,
+            inputs: self.inputs,
+            pool,
+            planner,
+            heartbeat_ms: HEARTBEAT_MS,
+            keep_partial_sums: self.keep_partial_sums,
+        }
+    }
 }

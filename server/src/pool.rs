@@ -1,6 +1,8 @@
 //! What keeps workers.
 
 pub mod embedded;
+pub mod external;
+pub mod process;
 
 use async_trait::async_trait;
 use protocol::WorkerId;

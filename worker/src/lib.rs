@@ -2,6 +2,8 @@
 //!
 //! In reading order:
 //!
+//! - [`arguments`]: the command line and its environment variables.
+//! - [`parts`]: which queue and stores they name.
 //! - [`settings`]: how much a worker reads at a time, and what it is told to do wrong.
 //! - [`service`]: the life of a worker: it takes deliveries one after another,
 //!   sends heartbeats and heeds what the server tells all workers.
@@ -23,11 +25,13 @@
 //!   takes it for its own: both would have written the same bytes.
 //! - **A delivery is acknowledged only once what became of it is reported.**
 
+pub mod arguments;
 mod attempt;
 mod failure;
 mod leaf;
 mod merge;
 mod meter;
+pub mod parts;
 mod ranges;
 mod segments;
 pub mod service;

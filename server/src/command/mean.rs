@@ -32,7 +32,7 @@ pub async fn run(arguments: MeanArguments) -> anyhow::Result<()> {
         None => folder.tempdir(),
     };
     let scratch = scratch.context("making a folder for partial sums; --scratch names another")?;
-    let parts = parts::for_files(scratch.path())?;
+    let parts = parts::for_files(scratch.path()).await?;
     let mut request = JobRequest::new(Inputs::Objects(locations));
     request.fan_in = arguments.fan_in;
     request.workers = Some(workers);

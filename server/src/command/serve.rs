@@ -16,7 +16,8 @@ pub async fn run(arguments: ServeArguments) -> anyhow::Result<()> {
     super::log_from("info");
     let workers = arguments.workers.unwrap_or_else(super::default_workers);
     let settings = parts::settings(&arguments, workers);
-    let engine = Engine::start(parts::for_serving(&arguments)?, settings, workers.max(1)).await?;
+    let engine =
+        Engine::start(parts::for_serving(&arguments).await?, settings, workers.max(1)).await?;
     let engine = Arc::new(engine);
     let listener = TcpListener::bind(arguments.listen)
         .await

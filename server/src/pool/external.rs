@@ -1,0 +1,28 @@
+//! Workers that somebody else starts and stops.
+
+use async_trait::async_trait;
+use protocol::WorkerId;
+
+use super::WorkerPool;
+
+/// Workers that somebody else starts and stops: compose, a batch system, a
+/// person. The scheduler asks for none and lets none go.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ExternalPool;
+
+#[async_trait]
+impl WorkerPool for ExternalPool {
+    fn kind(&self) -> &'static str {
+        "external"
+    }
+
+    async fn drained(&self, _: &WorkerId) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    async fn ensure(&self, _: u32) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    async fn stop(&self) {}
+}

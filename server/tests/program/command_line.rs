@@ -1,0 +1,91 @@
+//! `distributed-average mean` and `generate`.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use super::exact;
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_distributed-average"))
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .expect("the program runs")
+}
+
+fn run_well(folder: &Path, arguments: &[&str]) -> String {
+    let output = run(folder, arguments);
+    let error = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(output.status.success(), "{error}");
+    assert_eq!(error, "", "quiet when standard error is no terminal");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+fn run_badly(folder: &Path, arguments: &[&str]) -> String {
+    let output = run(folder, arguments);
+    assert!(!output.status.success());
+    String::from_utf8(output.stderr).expect("UTF-8")
+}
+
+#[test]
+fn generated_files_have_the_same_bytes_for_the_same_seed() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, seed) in [("a", "1"), ("b", "1"), ("c", "2")] {
+        let arguments = ["generate", name, "--files", "3", "--count", "1000", "--seed", seed];
+        run_well(folder.path(), &arguments);
+    }
+    let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    assert_eq!(read("a/2.csv"), read("b/2.csv"));
+    assert_ne!(read("a/2.csv"), read("c/2.csv"));
+    assert_ne!(read("a/1.csv"), read("a/2.csv"));
+}
+
+#[test]
+fn the_mean_of_generated_files_is_exact_in_every_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    for format in ["csv", "npy"] {
+        let name = format!("in-{format}");
+        let generate = ["generate", &name, "--files", "17", "--count", "3000", "--format", format];
+        run_well(path, &generate);
+        let files: Vec<_> =
+            (0..17).map(|n| path.join(&name).join(format!("{n:02}.{format}"))).collect();
+        let arrays: Vec<Vec<f64>> = files
+            .iter()
+            .map(|file| match format {
+                "npy" => exact::parse_npy(&std::fs::read(file).unwrap()),
+                _ => exact::parse(&std::fs::read_to_string(file).unwrap()),
+            })
+            .collect();
+        let expected = exact::mean(&arrays);
+        run_well(path, &["mean", &name, "--output", "mean.npy", "--workers", "3"]);
+        let result = exact::parse_npy(&std::fs::read(path.join("mean.npy")).unwrap());
+        assert_eq!(exact::bits(&result), exact::bits(&expected));
+        let printed = run_well(path, &["mean", &format!("{name}/*"), "-o", "-", "--fan-in", "2"]);
+        assert_eq!(exact::bits(&exact::parse(&printed)), exact::bits(&expected));
+    }
+}
+
+#[test]
+fn a_plan_is_printed_and_nothing_is_computed() {
+    let folder = tempfile::tempdir().unwrap();
+    run_well(folder.path(), &["generate", "in", "--files", "40", "--count", "100"]);
+    let plan = run_well(folder.path(), &["mean", "in", "--plan", "--fan-in", "5"]);
+    assert!(plan.contains("fan-in    5"), "{plan}");
+    assert!(plan.contains("8 nodes"), "{plan}");
+    assert!(plan.contains("memory"), "{plan}");
+}
+
+#[test]
+fn errors_name_the_file_as_the_user_knows_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().canonicalize().unwrap();
+    std::fs::write(path.join("a.csv"), "1,2,three").unwrap();
+    let error = run_badly(&path, &["mean", "a.csv", "-o", "-"]);
+    let file = path.join("a.csv");
+    assert!(error.starts_with(&format!("error: {}: line 1", file.display())), "{error}");
+    assert!(error.contains("three"), "{error}");
+    assert!(run_badly(&path, &["mean", "no.csv", "-o", "-"]).contains("no.csv"));
+    assert!(run_badly(&path, &["mean", "a.csv", "-o", "x.doc"]).contains(".npy"));
+    assert!(!path.join("x.doc").exists());
+}

@@ -1,0 +1,9 @@
+//! The whole program: a server on a free port through HTTP and server-sent
+//! events, and the command line, on the embedded parts.
+
+mod api;
+mod command_line;
+mod exact;
+mod inputs;
+mod restart;
+mod running;

@@ -1,0 +1,181 @@
+//! A server that runs as long as a test wants it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use futures::StreamExt;
+use reqwest::{Client, Response, StatusCode};
+use serde_json::Value;
+use server::arguments::{Arguments, Command};
+use server::engine::Engine;
+use server::{http, parts};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// How long to wait for what must come.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server with its own store, on a free port.
+pub struct Running {
+    pub url: String,
+    pub client: Client,
+    engine: Arc<Engine>,
+    stop: CancellationToken,
+    serving: JoinHandle<()>,
+}
+
+impl Running {
+    pub async fn start(store: &Path) -> Running {
+        Running::start_with(store, &[]).await
+    }
+
+    /// Starts a server with further arguments.
+    pub async fn start_with(store: &Path, further: &[&str]) -> Running {
+        let store = store.to_str().expect("a path of UTF-8");
+        let fixed = ["distributed-average", "serve", "--store", store, "--workers", "2"];
+        let arguments = Arguments::parse_from(fixed.iter().chain(further));
+        let Command::Serve(arguments) = arguments.command else {
+            panic!("serve is serve");
+        };
+        let settings = parts::settings(&arguments, 2);
+        let parts = parts::for_serving(&arguments).await.expect("parts");
+        let engine = Arc::new(Engine::start(parts, settings, 2).await.expect("an engine"));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let stop = CancellationToken::new();
+        let served = http::serve(listener, engine.clone(), None, stop.clone());
+        let serving = tokio::spawn(async move { served.await.expect("serving") });
+        Running { url, client: Client::new(), engine, stop, serving }
+    }
+
+    /// Stops everything, as SIGTERM does.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        timeout(PATIENCE, self.serving).await.expect("stopping").expect("serving");
+        timeout(PATIENCE, self.engine.stop()).await.expect("stopping the engine");
+    }
+
+    pub async fn get(&self, path: &str) -> Response {
+        self.client.get(format!("{}{path}", self.url)).send().await.expect("an answer")
+    }
+
+    pub async fn get_json(&self, path: &str) -> Value {
+        let response = self.get(path).await;
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        response.json().await.expect("JSON")
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Response {
+        let request = self.client.post(format!("{}{path}", self.url));
+        request.body(body.to_string()).send().await.expect("an answer")
+    }
+
+    pub async fn upload(&self, key: &str, bytes: impl Into<reqwest::Body>) {
+        let request = self.client.put(format!("{}/api/files/{key}", self.url));
+        let response = request.body(bytes).send().await.expect("an answer");
+        assert_eq!(response.status(), StatusCode::CREATED);
+    }
+
+    /// Submits a job; gives its id.
+    pub async fn submit(&self, request: &Value) -> String {
+        let response = self.post("/api/jobs", request).await;
+        let status = response.status();
+        let location = response.headers().get("location").cloned();
+        let job: Value = response.json().await.expect("JSON");
+        assert_eq!(status, StatusCode::CREATED, "{job}");
+        let id = job["id"].as_str().expect("an id").to_owned();
+        assert_eq!(location.expect("a location"), format!("/api/jobs/{id}").as_str());
+        id
+    }
+
+    /// Follows a job's events to its end; gives its last snapshot.
+    pub async fn follow(&self, job: &str) -> Value {
+        let mut events = Events::open(self, &format!("/api/jobs/{job}/events"), None).await;
+        loop {
+            let event = events.next().await;
+            assert_eq!(event.name, "job");
+            if ["done", "failed", "cancelled"]
+                .contains(&event.data["phase"].as_str().expect("a phase"))
+            {
+                return event.data;
+            }
+        }
+    }
+
+    /// Submits a job and follows it to its result.
+    pub async fn mean(&self, request: &Value) -> Vec<f64> {
+        let job = self.submit(request).await;
+        let ended = self.follow(&job).await;
+        assert_eq!(ended["phase"], "done", "{}", ended["error"]);
+        self.result(&job).await
+    }
+
+    /// The mean of a job that is done.
+    pub async fn result(&self, job: &str) -> Vec<f64> {
+        let response = self.get(&format!("/api/jobs/{job}/result?format=npy")).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        super::exact::parse_npy(&response.bytes().await.expect("bytes"))
+    }
+
+    /// Submits a job that must fail; gives its error.
+    pub async fn failure(&self, request: &Value) -> Value {
+        let job = self.submit(request).await;
+        let ended = self.follow(&job).await;
+        assert_eq!(ended["phase"], "failed");
+        ended["error"].clone()
+    }
+}
+
+/// A server-sent event.
+pub struct Event {
+    pub name: String,
+    pub id: Option<String>,
+    pub data: Value,
+}
+
+/// A stream of server-sent events.
+pub struct Events {
+    bytes: futures::stream::BoxStream<'static, reqwest::Result<bytes::Bytes>>,
+    text: String,
+}
+
+impl Events {
+    pub async fn open(running: &Running, path: &str, last_id: Option<&str>) -> Events {
+        let mut request = running.client.get(format!("{}{path}", running.url));
+        if let Some(id) = last_id {
+            request = request.header("Last-Event-ID", id);
+        }
+        let response = request.send().await.expect("an answer");
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Events { bytes: response.bytes_stream().boxed(), text: String::new() }
+    }
+
+    pub async fn next(&mut self) -> Event {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let field = |name: &str| {
+                    let mut lines = event.lines().filter_map(|line| line.strip_prefix(name));
+                    lines.next().map(|value| value.trim_start().to_owned())
+                };
+                let parsed = field("data:").map(|data| Event {
+                    name: field("event:").expect("a name"),
+                    id: field("id:"),
+                    data: serde_json::from_str(&data).expect("JSON"),
+                });
+                self.text = rest.to_owned();
+                match parsed {
+                    Some(event) => return event,
+                    None => continue,
+                }
+            }
+            let more = timeout(PATIENCE, self.bytes.next()).await.expect("an event in time");
+            let more = more.expect("the stream goes on").expect("bytes");
+            self.text.push_str(std::str::from_utf8(&more).expect("UTF-8"));
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The program `distributed-average-worker`.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+use protocol::WorkerId;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+use worker::arguments::Arguments;
+use worker::{Worker, parts};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Works in as many slots as told, until told to stop or drained.
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let name = arguments.name.clone().unwrap_or_else(default_name);
+    let store = parts::store(&arguments.store).await?;
+    let inputs = parts::inputs(store.clone(), &arguments.shared.allow_inputs).await?;
+    let leave = CancellationToken::new();
+    let mut slots = JoinSet::new();
+    for slot in 1..=arguments.slots {
+        let name = match arguments.slots {
+            1 => name.clone(),
+            _ => format!("{name}-{slot}"),
+        };
+        let settings = parts::amqp(&arguments.queue, &arguments.shared.queue_prefix, &name)?;
+        let worker = Worker {
+            id: WorkerId::from(name),
+            node: arguments.node.clone().or_else(host_name),
+            queue: parts::worker_end(settings).await?,
+            store: store.clone(),
+            inputs: inputs.clone(),
+            settings: arguments.shared.settings(),
+        };
+        slots.spawn(worker::run(worker, leave.clone()));
+    }
+    if arguments.until_input_ends {
+        stop_with_input(leave.clone());
+    }
+    let told = stop_when_told(leave, Duration::from_secs(arguments.grace_secs))?;
+    let ended = async {
+        while let Some(slot) = slots.join_next().await {
+            slot.context("a slot ended")?.context("using the queue")?;
+        }
+        anyhow::Ok(())
+    };
+    tokio::select! {
+        ended = ended => ended,
+        out_of_time = told => out_of_time,
+    }
+}
+
+/// Tells the worker to leave when its standard input ends.
+fn stop_with_input(leave: CancellationToken) {
+    // A thread of its own, which may wait for ever and does not hold up the end.
+    std::thread::spawn(move || {
+        // An error means as much as the end.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        leave.cancel();
+    });
+}
+
+/// Tells the worker to leave on SIGINT or SIGTERM; an error says that it had
+/// not come to the end of its segment within the grace time. The queue then
+/// gives the task to somebody else.
+fn stop_when_told(
+    leave: CancellationToken,
+    grace: Duration,
+) -> anyhow::Result<impl Future<Output = anyhow::Result<()>>> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            () = leave.cancelled() => {}
+        }
+        tracing::info!("stopping");
+        leave.cancel();
+        tokio::time::sleep(grace).await;
+        anyhow::bail!("not done within {} s of being told to stop", grace.as_secs())
+    })
+}
+
+/// The host's name and the process's number.
+fn default_name() -> String {
+    let host = host_name().unwrap_or_else(|| "worker".to_owned());
+    format!("{host}-{}", std::process::id())
+}
+
+fn host_name() -> Option<String> {
+    let name = std::env::var("HOSTNAME")
+        .or_else(|_| std::fs::read_to_string("/proc/sys/kernel/hostname"))
+        .ok()?;
+    let name = name.trim();
+    (!name.is_empty()).then(|| name.to_owned())
+}
