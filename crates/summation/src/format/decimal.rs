@@ -23,7 +23,14 @@ pub(crate) fn parse_prefix(bytes: &[u8]) -> Option<Prefix> {
     let negative = sign == b'-';
     let mut at = usize::from(negative || sign == b'+');
     let mut digits = Digits::default();
-    at = digits.read(bytes, at);
+    match bytes.get(at..at + 2) {
+        // One digit before the point, as numbers below ten have it.
+        Some(&[digit @ b'0'..=b'9', b'.']) => {
+            digits = Digits { value: u64::from(digit - b'0'), count: 1 };
+            at += 1;
+        }
+        _ => at = digits.read(bytes, at),
+    }
     let whole = digits.count;
     let mut exponent = 0;
     // Leading noughts are no digits to speak of.

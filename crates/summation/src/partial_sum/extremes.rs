@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::kernel;
+
 /// Which extreme is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extreme {
@@ -38,10 +40,9 @@ impl Extremes {
     /// Looks at numbers for the columns from `start` on.
     pub(crate) fn add(&mut self, start: usize, x: &[f64]) {
         let keys = &mut self.keys[start..start + x.len()];
-        // Told apart outside of the loops, so that each is one comparison.
         match self.extreme {
-            Extreme::Least => look(Extreme::Least, keys, x),
-            Extreme::Greatest => look(Extreme::Greatest, keys, x),
+            Extreme::Least => kernel::keep_least(keys, x),
+            Extreme::Greatest => kernel::keep_greatest(keys, x),
         }
     }
 
@@ -97,8 +98,9 @@ impl Extreme {
         }
     }
 
+    /// A number's key.
     #[inline(always)]
-    fn key(self, x: f64) -> i64 {
+    pub(crate) fn key(self, x: f64) -> i64 {
         let bits = x.to_bits().cast_signed();
         let key = bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed();
         if x.is_nan() { self.of_nan() } else { key }
@@ -109,12 +111,5 @@ impl Extreme {
             return f64::NAN;
         }
         f64::from_bits((key ^ ((key >> 63).cast_unsigned() >> 1).cast_signed()).cast_unsigned())
-    }
-}
-
-#[inline(always)]
-fn look(extreme: Extreme, keys: &mut [i64], x: &[f64]) {
-    for (key, &x) in keys.iter_mut().zip(x) {
-        *key = extreme.of_two(*key, extreme.key(x));
     }
 }

@@ -15,6 +15,8 @@
 
 use crate::exact::two_sum;
 
+use super::extremes::Extreme;
+
 /// How many columns are looked at together; whole vectors of any width.
 pub(crate) const GROUP: usize = 16;
 
@@ -24,17 +26,17 @@ pub(crate) const SPLITTABLE_MIN: f64 = f64::from_bits((1023 - 960) << 52);
 
 /// Compiles a loop for what the machine can do, and chooses when called.
 macro_rules! for_every_machine {
-    ($(#[$doc:meta])* $name:ident = $body:ident ($($argument:ident: $kind:ty),*)) => {
+    ($(#[$doc:meta])* $name:ident = $body:ident ($($argument:ident: $kind:ty),*) -> $result:ty) => {
         $(#[$doc])*
-        pub(crate) fn $name($($argument: $kind),*) -> usize {
+        pub(crate) fn $name($($argument: $kind),*) -> $result {
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2,fma")]
-                fn avx512($($argument: $kind),*) -> usize {
+                fn avx512($($argument: $kind),*) -> $result {
                     $body($($argument),*)
                 }
                 #[target_feature(enable = "avx2,fma")]
-                fn avx2($($argument: $kind),*) -> usize {
+                fn avx2($($argument: $kind),*) -> $result {
                     $body($($argument),*)
                 }
                 if is_x86_feature_detected!("avx512f")
@@ -58,34 +60,58 @@ macro_rules! for_every_machine {
 for_every_machine! {
     /// Adds `x` to `hi + lo`, all of one length, column by column. Returns how
     /// many columns, whole groups, were done before one that needs a closer look.
-    add = add_body(hi: &mut [f64], lo: &mut [f64], x: &[f64])
+    add = add_body(hi: &mut [f64], lo: &mut [f64], x: &[f64]) -> usize
 }
 
 for_every_machine! {
     /// Adds `x_hi + x_lo` to `hi + lo` likewise.
-    add_pairs = add_pairs_body(hi: &mut [f64], lo: &mut [f64], x_hi: &[f64], x_lo: &[f64])
+    add_pairs = add_pairs_body(hi: &mut [f64], lo: &mut [f64], x_hi: &[f64], x_lo: &[f64]) -> usize
 }
 
 for_every_machine! {
     /// Adds `x` to a sum of four components likewise.
-    add_to_four = add_to_four_body(sums: [&mut [f64]; 4], x: &[f64])
+    add_to_four = add_to_four_body(sums: [&mut [f64]; 4], x: &[f64]) -> usize
 }
 
 for_every_machine! {
     /// Adds the squares of `x` to `a + b + c` likewise.
-    add_squares = add_squares_body(sums: [&mut [f64]; 3], x: &[f64])
+    add_squares = add_squares_body(sums: [&mut [f64]; 3], x: &[f64]) -> usize
 }
 
 for_every_machine! {
     /// Adds `x[0] + x[1] + x[2]` to `a + b + c` likewise.
-    add_triples = add_triples_body(sums: [&mut [f64]; 3], x: [&[f64]; 3])
+    add_triples = add_triples_body(sums: [&mut [f64]; 3], x: [&[f64]; 3]) -> usize
 }
 
 for_every_machine! {
     /// Rewrites `hi + lo` so that `hi` is the sum rounded to nearest and `lo`
     /// the rest; nought keeps the sign that `hi` has if `lo` is nought. Stops
     /// where that overflows.
-    normalize = normalize_body(hi: &mut [f64], lo: &mut [f64])
+    normalize = normalize_body(hi: &mut [f64], lo: &mut [f64]) -> usize
+}
+
+for_every_machine! {
+    /// Keeps of each key and its number's key the lesser.
+    keep_least = keep_least_body(keys: &mut [i64], x: &[f64]) -> ()
+}
+
+for_every_machine! {
+    /// Keeps of each key and its number's key the greater.
+    keep_greatest = keep_greatest_body(keys: &mut [i64], x: &[f64]) -> ()
+}
+
+#[inline(always)]
+fn keep_least_body(keys: &mut [i64], x: &[f64]) {
+    for (key, &x) in keys.iter_mut().zip(x) {
+        *key = (*key).min(Extreme::Least.key(x));
+    }
+}
+
+#[inline(always)]
+fn keep_greatest_body(keys: &mut [i64], x: &[f64]) {
+    for (key, &x) in keys.iter_mut().zip(x) {
+        *key = (*key).max(Extreme::Greatest.key(x));
+    }
 }
 
 #[inline(always)]
