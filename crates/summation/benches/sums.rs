@@ -83,7 +83,7 @@ fn adding(c: &mut Criterion) {
 }
 
 /// 100 arrays of 1,000,000 numbers in memory, on two threads: bytes a second of
-/// both together.
+/// both together. A worker adds segment by segment, whose sums stay in the cache.
 fn two_cores(c: &mut Criterion) {
     const ARRAYS: u64 = 100;
     const NUMBERS: usize = 1_000_000;
@@ -92,41 +92,54 @@ fn two_cores(c: &mut Criterion) {
     group.throughput(Throughput::Bytes(8 * ARRAYS * NUMBERS as u64));
     let arrays: Vec<Vec<Block>> =
         (0..ARRAYS).map(|seed| blocks(&measurements(seed, NUMBERS))).collect();
-    group.bench_function("exact", |b| {
-        b.iter(|| {
-            std::thread::scope(|scope| {
-                for half in arrays.chunks(arrays.len() / 2) {
-                    scope.spawn(move || {
-                        let mut sum = PartialSum::new(NUMBERS, &[]);
-                        for array in half {
-                            add_all(&mut sum, array);
-                        }
-                        black_box(sum.objects());
-                    });
-                }
-            });
+    for (name, segment) in [("in segments of 65,536", COLUMNS), ("in one segment", NUMBERS)] {
+        group.bench_function(format!("exact, {name}"), |b| {
+            b.iter(|| on_two_threads(&arrays, |half| add_exactly(half, segment)));
         });
-    });
-    group.bench_function("not exact", |b| {
-        b.iter(|| {
-            std::thread::scope(|scope| {
-                for half in arrays.chunks(arrays.len() / 2) {
-                    scope.spawn(move || {
-                        let mut sums = vec![0.0; NUMBERS];
-                        for array in half {
-                            for (sum, x) in sums.chunks_mut(BLOCK).zip(array) {
-                                for (sum, x) in sum.iter_mut().zip(x.values()) {
-                                    *sum += x;
-                                }
-                            }
-                        }
-                        black_box(&sums);
-                    });
-                }
-            });
+        group.bench_function(format!("not exact, {name}"), |b| {
+            b.iter(|| on_two_threads(&arrays, |half| add_plainly(half, segment)));
         });
-    });
+    }
     group.finish();
+}
+
+fn on_two_threads(arrays: &[Vec<Block>], add: impl Fn(&[Vec<Block>]) + Sync) {
+    std::thread::scope(|scope| {
+        for half in arrays.chunks(arrays.len() / 2) {
+            scope.spawn(|| add(half));
+        }
+    });
+}
+
+fn add_exactly(arrays: &[Vec<Block>], segment: usize) {
+    let mut sum = PartialSum::new(segment, &[]);
+    let count = arrays[0].len();
+    let step = segment.div_ceil(BLOCK);
+    for start in (0..count).step_by(step) {
+        sum.reset(segment);
+        for array in arrays {
+            add_all(&mut sum, &array[start..count.min(start + step)]);
+        }
+        black_box(&sum);
+    }
+}
+
+fn add_plainly(arrays: &[Vec<Block>], segment: usize) {
+    let mut sums = vec![0.0; segment.next_multiple_of(BLOCK)];
+    let count = arrays[0].len();
+    let step = segment.div_ceil(BLOCK);
+    for start in (0..count).step_by(step) {
+        sums.fill(0.0);
+        for array in arrays {
+            let blocks = &array[start..count.min(start + step)];
+            for (sums, block) in sums.chunks_mut(BLOCK).zip(blocks) {
+                for (sum, x) in sums.iter_mut().zip(block.values()) {
+                    *sum += x;
+                }
+            }
+        }
+        black_box(&sums);
+    }
 }
 
 /// The same additions with what each statistic needs.
