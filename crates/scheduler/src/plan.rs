@@ -191,8 +191,10 @@ fn candidates(objects: u64) -> impl Iterator<Item = u32> {
 /// The fan-ins that merge tasks may have where leaf tasks have this one: the
 /// same, or less, so that the top of the tree has more tasks.
 fn merge_candidates(leaf: u32) -> impl Iterator<Item = u32> {
-    let less = (1_u32..).map(move |halvings| leaf >> halvings);
-    std::iter::once(leaf).chain(less.take_while(|fan_in| *fan_in >= 4))
+    /// Less than this reads back more than it can gain.
+    const LEAST: u32 = 4;
+    let less = candidates(u64::from(leaf)).filter(move |merge| (LEAST..leaf).contains(merge));
+    std::iter::once(leaf).chain(less)
 }
 
 /// The best plan with these fan-ins of leaf and merge tasks, and its cost in

@@ -29,19 +29,24 @@ pub struct Settings {
     pub running_jobs_max: u32,
 }
 
+impl Settings {
+    /// What holds where nothing else is said.
+    pub const DEFAULT: Settings = Settings {
+        min_workers: 0,
+        max_workers: 32,
+        idle_ms: 60_000,
+        lease_ms: 15_000,
+        attempts_max: 4,
+        worker_failures_max: 3,
+        retry_delay_ms: 250,
+        look_ahead_ms: 10,
+        external_pool: false,
+        running_jobs_max: 16,
+    };
+}
+
 impl Default for Settings {
     fn default() -> Self {
-        Settings {
-            min_workers: 0,
-            max_workers: 32,
-            idle_ms: 60_000,
-            lease_ms: 15_000,
-            attempts_max: 4,
-            worker_failures_max: 3,
-            retry_delay_ms: 250,
-            look_ahead_ms: 10,
-            external_pool: false,
-            running_jobs_max: 16,
-        }
+        Settings::DEFAULT
     }
 }

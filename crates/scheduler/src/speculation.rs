@@ -233,3 +233,90 @@ impl Going {
         Some((expected_ms - self.ran_ms).max(self.ran_ms / 2.0).max(1.0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn going(ran_ms: f64, fraction: f64) -> Going {
+        let left_ms = (fraction > 0.0).then(|| ran_ms * (1.0 - fraction) / fraction);
+        Going { ran_ms, fraction, left_ms, slowness: 1.0 }
+    }
+
+    fn runner(first: Going) -> Runner {
+        Runner {
+            first,
+            second: None,
+            level_tasks: 100,
+            level_completed: 90,
+            mean_ms: Some(1_000.0),
+            median_ms: Some(1_000.0),
+            segments: 8,
+            seekable: true,
+        }
+    }
+
+    fn is_helped(runner: Runner) -> bool {
+        !stragglers(Rule::Resume, &Speculation::default(), &[runner]).is_empty()
+    }
+
+    #[test]
+    fn a_slow_rate_is_seen_before_the_time_is_up() {
+        assert!(is_helped(runner(going(500.0, 0.05))));
+    }
+
+    #[test]
+    fn who_is_nearly_done_is_left_alone() {
+        assert!(!is_helped(runner(going(7_000.0, 0.98))));
+        assert!(!is_helped(runner(going(900.0, 0.9))));
+    }
+
+    #[test]
+    fn a_worker_known_to_be_slow_is_helped_before_its_first_heartbeat() {
+        let unheard = Going { slowness: 8.0, ..going(10.0, 0.0) };
+        assert!(is_helped(runner(unheard)));
+        assert!(!is_helped(Runner { segments: 1, ..runner(going(10.0, 0.0)) }));
+    }
+
+    #[test]
+    fn a_task_of_one_segment_is_started_over_only_if_that_is_sooner() {
+        let single = |first| Runner { segments: 1, ..runner(first) };
+        assert!(is_helped(single(going(1_000.0, 0.125))));
+        assert!(!is_helped(single(going(1_000.0, 0.5))));
+    }
+
+    #[test]
+    fn a_healthy_attempt_is_shared_if_much_is_left_and_it_can_be() {
+        let first = || going(100.0, 0.1);
+        assert!(is_helped(runner(first())));
+        assert!(!is_helped(Runner { seekable: false, ..runner(first()) }));
+    }
+
+    #[test]
+    fn of_two_slow_attempts_the_slower_is_replaced_but_not_of_two_healthy_ones() {
+        let pair = |first, second| Runner { second: Some(second), ..runner(first) };
+        let slow = pair(going(2_000.0, 0.1), going(1_000.0, 0.02));
+        assert!(is_helped(slow));
+        assert!(slow.second_is_slower());
+        let healthy = pair(going(200.0, 0.2), going(100.0, 0.2));
+        assert!(!is_helped(healthy));
+        assert!(!healthy.second_is_slower());
+    }
+
+    #[test]
+    fn who_ends_last_comes_first() {
+        let runners = [0.3, 0.1, 0.2].map(|fraction| runner(going(3_000.0, fraction)));
+        assert_eq!(stragglers(Rule::Resume, &Speculation::default(), &runners), [1, 2, 0]);
+    }
+
+    #[test]
+    fn the_original_rule_asks_for_the_quantile_and_the_multiple_of_the_average() {
+        let original = |completed, ran_ms| {
+            let runner = Runner { level_completed: completed, ..runner(going(ran_ms, 0.5)) };
+            !stragglers(Rule::Original, &Speculation::default(), &[runner]).is_empty()
+        };
+        assert!(original(76, 1_201.0));
+        assert!(!original(75, 1_201.0));
+        assert!(!original(76, 1_200.0));
+    }
+}

@@ -201,6 +201,11 @@ mod tests {
     }
 
     #[test]
+    fn a_task_with_one_attempt_takes_less_than_300_bytes() {
+        assert!(size_of::<Task>() + size_of::<Attempt>() < 300);
+    }
+
+    #[test]
     fn a_task_remembers_few_attempts_but_every_live_one() {
         let mut task = Task::new(0);
         for number in 1..=100 {

@@ -296,13 +296,11 @@ impl Scheduler {
     ) {
         self.hear(worker, commands);
         self.release(id, worker);
-        if failure.retryable {
-            self.count_against(worker, &failure.problem, commands);
-        }
         let Some(key) = self.last_word(id, worker, progress) else {
             return;
         };
         if failure.retryable {
+            self.count_against(worker, &failure.problem, commands);
             self.end_attempt(id, key, End::Failed(failure.problem), commands);
         } else {
             let reason = failure.problem.to_string();

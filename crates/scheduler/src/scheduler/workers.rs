@@ -152,7 +152,8 @@ impl Scheduler {
                 forgotten.push(id.clone());
             } else {
                 silent.push(id.clone());
-                earliest(worker.heard_at.plus_millis(lease_ms * LOST_SHOWN_LEASES));
+                let until = worker.heard_at.plus_millis(lease_ms * LOST_SHOWN_LEASES);
+                earliest(until.max(self.now.plus_millis(lease_ms)));
             }
         }
 

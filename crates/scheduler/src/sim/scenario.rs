@@ -116,8 +116,8 @@ pub struct Score {
     /// The part of the workers' time in which they did nothing.
     pub idle: f64,
     /// The part of the workers' time, until the last task was first given out,
-    /// in which they did something.
-    pub busy: f64,
+    /// in which they did something; absent where there is one task.
+    pub busy: Option<f64>,
     /// Events handled.
     pub events: f64,
     /// Microseconds that handling one took.
@@ -129,7 +129,7 @@ impl Score {
         self.time += other.time * part;
         self.twice += other.twice * part;
         self.idle += other.idle * part;
-        self.busy += other.busy * part;
+        self.busy = other.busy.map(|busy| self.busy.unwrap_or(0.0) + busy * part);
         self.events += other.events * part;
         self.handle_us += other.handle_us * part;
     }
@@ -193,7 +193,8 @@ impl Scenario {
             time: end_us as f64 / bound_us,
             twice: double_work / useful_work,
             idle: 1.0 - busy_us / (workers * end_us as f64),
-            busy: busy_until_last_us / (workers * last_start_us as f64),
+            busy: (busy_until_last_us > 0.0)
+                .then(|| busy_until_last_us / (workers * last_start_us as f64)),
             events: events as f64,
             handle_us: world.handle_time.as_secs_f64() * 1e6 / events as f64,
         }

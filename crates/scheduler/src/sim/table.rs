@@ -60,14 +60,14 @@ pub fn sizes() -> Result<String, String> {
         let score = scenario.score_of(&world, bound_us);
         let (fan_in, tasks) =
             world.plans().map(|plan| (plan.fan_in, plan.tasks())).next().unwrap_or_default();
+        let busy = score.busy.map_or_else(|| "–".to_owned(), |b| format!("{:.1} %", b * 100.0));
         let _ = writeln!(
             table,
-            "| {} | {} | {} | {fan_in} | {tasks} | {:.3} | {:.1} % | {:.2} % |",
+            "| {} | {} | {} | {fan_in} | {tasks} | {:.3} | {busy} | {:.2} % |",
             scenario.objects,
             scenario.columns,
             scenario.workers,
             score.time,
-            score.busy * 100.0,
             score.twice * 100.0,
         );
     }

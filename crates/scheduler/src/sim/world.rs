@@ -134,7 +134,7 @@ impl Ord for Scheduled {
 }
 
 /// What was measured. Work is in microseconds at the usual speed.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Measures {
     /// Events that the scheduler has handled.
     pub events: u64,

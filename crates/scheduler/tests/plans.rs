@@ -1,0 +1,153 @@
+//! What every plan promises, and what some of them look like.
+
+use proptest::prelude::*;
+use protocol::{FanIn, Plan};
+use scheduler::plan::{Costs, PlanInputs, PlanLimits, plan};
+
+fn npy(objects: u64, columns: u64) -> PlanInputs {
+    PlanInputs {
+        objects,
+        bytes: objects * columns * 8,
+        columns: Some(columns),
+        columns_estimate: columns,
+        seekable: true,
+        ..PlanInputs::default()
+    }
+}
+
+fn text(objects: u64, columns: u64) -> PlanInputs {
+    PlanInputs {
+        objects,
+        bytes: objects * columns * 18,
+        columns_estimate: columns,
+        ..PlanInputs::default()
+    }
+}
+
+fn embedded(inputs: &PlanInputs, fan_in: FanIn, workers: u32) -> Plan {
+    plan(inputs, fan_in, workers, &PlanLimits::default(), &Costs::EMBEDDED)
+}
+
+/// Nodes, ranges and fan-in of every level.
+fn shape(plan: &Plan) -> Vec<(u32, u32, u32)> {
+    plan.levels.iter().map(|level| (level.nodes, level.ranges, level.fan_in)).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_plan_is_a_tree_of_nested_ranges(
+        objects in prop_oneof![1..200_u64, 1..1_000_000_u64],
+        columns in prop_oneof![1..1_000_u64, 1..100_000_000_u64],
+        workers in prop_oneof![1..10_u32, 1..10_000_u32],
+        fan_in in prop_oneof![Just(FanIn::Auto), (2..100_u32).prop_map(FanIn::Fixed)],
+        kind in 0..3_u8,
+        real in any::<bool>(),
+    ) {
+        let mut inputs = if kind == 0 { npy(objects, columns) } else { text(objects, columns) };
+        inputs.compressed = kind == 2;
+        let limits = PlanLimits::default();
+        let costs = if real { Costs::REAL } else { Costs::EMBEDDED };
+        let plan = plan(&inputs, fan_in, workers, &limits, &costs);
+
+        // Every input belongs to exactly one node, level by level up to one root.
+        let mut below = objects;
+        for (number, level) in (0_u8..).zip(&plan.levels) {
+            let mut next = 0;
+            for node in 0..level.nodes {
+                let inputs = plan.node_inputs(number, node);
+                prop_assert_eq!(inputs.start, next);
+                prop_assert!(inputs.end > inputs.start);
+                next = inputs.end;
+            }
+            prop_assert_eq!(next, below);
+            below = u64::from(level.nodes);
+        }
+        prop_assert_eq!(below, 1);
+
+        // Ranges nest, and together are all segments.
+        let segments = columns.div_ceil(plan.segment_columns);
+        prop_assert!(plan.segment_columns.is_power_of_two());
+        prop_assert!(plan.segment_columns <= limits.segment_columns);
+        for level in &plan.levels {
+            prop_assert_eq!(u64::from(level.ranges), segments.div_ceil(level.range_segments));
+        }
+        for pair in plan.levels.windows(2) {
+            prop_assert_eq!(pair[0].range_segments % pair[1].range_segments, 0);
+        }
+
+        // A fan-in that was asked for is kept; text is read from its beginning.
+        if let (FanIn::Fixed(fan_in), false) = (fan_in, inputs.compressed) {
+            prop_assert!(plan.levels.iter().all(|level| level.fan_in == fan_in));
+        }
+        if kind > 0 {
+            prop_assert_eq!(plan.levels[0].ranges, 1);
+        }
+        if inputs.compressed && segments > 1 {
+            prop_assert!(plan.levels[0].fan_in <= limits.open_objects);
+        }
+
+        // Memory follows from the limits alone.
+        let most = u64::from(limits.open_objects) * limits.block_bytes
+            + 2 * 16 * limits.segment_columns;
+        prop_assert!(plan.estimate.worker_memory_bytes <= most);
+    }
+}
+
+#[test]
+fn forty_small_objects_by_fives() {
+    let plan = embedded(&text(40, 10_000), FanIn::Fixed(5), 2);
+    assert_eq!(shape(&plan), [(8, 1, 5), (2, 1, 5), (1, 1, 5)]);
+}
+
+#[test]
+fn one_object_is_one_task_if_it_is_small() {
+    for inputs in [npy(1, 1), text(1, 1), npy(1, 1_000)] {
+        assert_eq!(embedded(&inputs, FanIn::Auto, 8).tasks(), 1);
+    }
+}
+
+#[test]
+fn few_large_objects_are_cut_by_columns() {
+    let plan = embedded(&npy(8, 40_000_000), FanIn::Auto, 4);
+    assert_eq!(plan.levels.len(), 1, "nothing is read back");
+    assert!(plan.tasks() >= 4 * 4, "{} tasks for 4 workers", plan.tasks());
+    assert_eq!(plan.estimate.partial_read_bytes, 0);
+    // 160 MiB is what a worker may hold for these.
+    assert!(plan.estimate.worker_memory_bytes < 160 << 20);
+}
+
+#[test]
+fn the_top_of_the_tree_is_cut_so_that_all_workers_have_work() {
+    let workers = 16;
+    let plan = embedded(&npy(1_000, 10_000_000), FanIn::Fixed(10), workers);
+    for level in &plan.levels {
+        assert!(level.tasks() >= u64::from(workers), "{level:?}");
+    }
+}
+
+#[test]
+fn text_of_few_objects_has_a_task_for_every_worker() {
+    let plan = embedded(&text(4, 1_000_000), FanIn::Auto, 2);
+    assert!(plan.levels[0].nodes >= 2, "{:?}", shape(&plan));
+}
+
+#[test]
+fn more_objects_of_the_same_size_do_not_make_longer_tasks_without_end() {
+    for objects in [1_000, 10_000, 100_000, 1_000_000] {
+        let plan = embedded(&npy(objects, 10_000), FanIn::Auto, 8);
+        let per_worker = plan.levels[0].tasks() / 8;
+        assert!(per_worker >= 4, "{objects} objects: {per_worker} leaf tasks a worker");
+    }
+}
+
+#[test]
+fn an_estimate_counts_what_is_read_back_and_written() {
+    let plan = embedded(&npy(40, 10_000), FanIn::Fixed(5), 2);
+    let sum_bytes = 10_000 * 16;
+    assert_eq!(plan.estimate.input_bytes, 40 * 10_000 * 8);
+    assert_eq!(plan.estimate.partial_read_bytes, (8 + 2) * sum_bytes);
+    assert_eq!(plan.estimate.written_bytes, (8 + 2 + 1) * sum_bytes);
+    assert!(plan.estimate.duration_ms.is_some_and(|ms| ms > 0));
+}

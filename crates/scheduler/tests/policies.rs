@@ -1,0 +1,55 @@
+//! What speculation and planning promise, measured in simulated worlds.
+
+use scheduler::sim::scenario::{SCENARIOS, Score};
+use scheduler::sim::table::{POLICIES, grid};
+use scheduler::speculation::Rule;
+
+/// Differences of less than this are those of the order in which workers
+/// happened to wait.
+const EQUAL: f64 = 0.003;
+
+#[test]
+fn ours_is_best_or_equal_in_every_scenario() {
+    for scenario in SCENARIOS {
+        let ours = scenario.score(Rule::Resume, 2).unwrap();
+        for (name, rule) in POLICIES {
+            let other = scenario.score(rule, 2).unwrap();
+            assert!(
+                ours.time <= other.time + EQUAL,
+                "{}: ours {:.3}, {name} {:.3}",
+                scenario.name,
+                ours.time,
+                other.time
+            );
+        }
+    }
+}
+
+#[test]
+fn one_worker_in_ten_eight_times_slower_costs_little() {
+    let is_meant = |name: &str| name == "1 in 10 8x slower";
+    let scenario = SCENARIOS.iter().find(|scenario| is_meant(scenario.name)).unwrap();
+    assert_eq!((scenario.objects, scenario.workers), (10_000, 100));
+    let Score { time, twice, .. } = scenario.score(Rule::Resume, 5).unwrap();
+    assert!(time <= 1.10, "{time:.3} of the lower bound");
+    assert!(twice <= 0.02, "{:.2} % of the work done twice", twice * 100.0);
+}
+
+#[test]
+fn without_stragglers_workers_are_busy_until_the_last_task_is_given_out() {
+    for scenario in grid().into_iter().filter(|scenario| scenario.workers <= 1_000) {
+        let (world, bound_us) = scenario.run(Rule::Resume, 0).unwrap();
+        let score = scenario.score_of(&world, bound_us);
+        let size = format!("F {} W {}", scenario.objects, scenario.workers);
+        assert!(score.time <= 1.05, "{size}: {:.3} of the lower bound", score.time);
+        if let Some(busy) = score.busy {
+            assert!(busy >= 0.98, "{size}: busy {:.2} %", busy * 100.0);
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_world() {
+    let run = || SCENARIOS[4].run(Rule::Resume, 7).unwrap().0.measures;
+    assert_eq!(run(), run());
+}

@@ -1,0 +1,531 @@
+//! The rules of scheduling as tables: an event, and the commands it gives.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "rules/scene.rs"]
+mod scene;
+
+use protocol::job::Speculation;
+use protocol::task::StopReason;
+use protocol::{Phase, worker::WorkerState};
+use scene::{Scene, terms};
+use scheduler::{JobTerms, Settings};
+
+/// A scheduler that publishes nothing ahead, and a pool of somebody else.
+fn scene() -> Scene {
+    Scene::new(SETTINGS)
+}
+
+const SETTINGS: Settings = Settings { external_pool: true, look_ahead_ms: 0, ..Settings::DEFAULT };
+
+fn patient(workers: u32) -> JobTerms {
+    let speculation = Speculation { enabled: false, ..Speculation::default() };
+    JobTerms { workers, speculation }
+}
+
+#[test]
+fn a_job_is_planned_computed_divided_and_ended() {
+    let mut scene = scene();
+    scene.submit(1, terms(2)).gives(["plan 1"]);
+    scene.planned(1, &[(2, 1), (1, 1)]).gives([]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.joins("b").gives(["publish 1/0.1.0/1"]);
+    scene.started("1/0.0.0/1", "a").gives([]);
+    scene.started("1/0.1.0/1", "b").gives([]);
+    scene.completed("1/0.0.0/1", "a").gives([]);
+    scene.completed("1/0.1.0/1", "b").gives(["publish 1/1.0.0/1"]);
+    scene.started("1/1.0.0/1", "a").gives([]);
+    scene.completed("1/1.0.0/1", "a").gives(["write 1 columns 1000"]);
+    scene.written(1).gives(["end 1 done"]);
+}
+
+#[test]
+fn a_merge_task_is_ready_when_its_inputs_are_and_goes_before_leaf_tasks() {
+    let mut scene = scene();
+    scene.runs(1, terms(1), &[(4, 1), (2, 1), (1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.does("1/0.0.0/1", "a").gives(["publish 1/0.1.0/1"]);
+    scene.does("1/0.1.0/1", "a").gives(["publish 1/1.0.0/1"]);
+    scene.does("1/1.0.0/1", "a").gives(["publish 1/0.2.0/1"]);
+}
+
+#[test]
+fn a_range_of_a_node_waits_only_for_the_ranges_that_it_adds() {
+    let mut scene = scene();
+    // Two nodes in two ranges, and a root in four: each leaf range feeds two.
+    scene.runs(1, terms(1), &[(2, 2), (1, 4)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.does("1/0.0.0/1", "a").gives(["publish 1/0.0.1/1"]);
+    scene.does("1/0.0.1/1", "a").gives(["publish 1/0.1.0/1"]);
+    scene.does("1/0.1.0/1", "a").gives(["publish 1/1.0.0/1"]);
+    scene.does("1/1.0.0/1", "a").gives(["publish 1/1.0.1/1"]);
+    scene.does("1/1.0.1/1", "a").gives(["publish 1/0.1.1/1"]);
+    scene.does("1/0.1.1/1", "a").gives(["publish 1/1.0.2/1"]);
+}
+
+#[test]
+fn a_job_has_at_most_w_attempts_in_flight() {
+    let mut scene = scene();
+    scene.runs(1, terms(2), &[(9, 1), (1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.joins("b").gives(["publish 1/0.1.0/1"]);
+    scene.joins("c").gives([]);
+    scene.does("1/0.0.0/1", "c").gives(["publish 1/0.2.0/1"]);
+}
+
+#[test]
+fn no_more_is_published_than_idle_workers_take() {
+    let mut scene = scene();
+    scene.runs(1, terms(9), &[(9, 1), (1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.started("1/0.0.0/1", "a").gives([]);
+    scene.seen("a").gives([]);
+}
+
+#[test]
+fn a_pool_is_shared_in_proportion_to_w() {
+    let mut scene = scene();
+    scene.runs(1, terms(6), &[(99, 1), (1, 1)]);
+    scene.runs(2, terms(3), &[(99, 1), (1, 1)]);
+    let workers = ["a", "b", "c", "d", "e", "f"];
+    let published: Vec<String> = workers.iter().flat_map(|w| scene.joins(w).commands).collect();
+    let of = |job: &str| published.iter().filter(|line| line.starts_with(job)).count();
+    assert_eq!((of("publish 1/"), of("publish 2/")), (4, 2), "{published:?}");
+}
+
+#[test]
+fn a_small_job_does_not_wait_for_a_large_one() {
+    let mut scene = scene();
+    scene.runs(1, terms(100), &[(99, 1), (1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.joins("b").gives(["publish 1/0.1.0/1"]);
+    scene.runs(2, terms(1), &[(1, 1)]);
+    scene.does("1/0.0.0/1", "a").gives(["publish 2/0.0.0/1"]);
+}
+
+#[test]
+fn of_equal_jobs_the_older_goes_first() {
+    let mut scene = scene();
+    scene.runs(1, terms(2), &[(9, 1), (1, 1)]);
+    scene.runs(2, terms(2), &[(9, 1), (1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.joins("b").gives(["publish 2/0.0.0/1"]);
+    scene.joins("c").gives(["publish 1/0.1.0/1"]);
+}
+
+#[test]
+fn only_so_many_jobs_run_and_the_next_begins_when_one_ends() {
+    let mut scene = Scene::new(Settings { running_jobs_max: 1, ..SETTINGS });
+    scene.joins("a").gives([]);
+    scene.runs(1, terms(1), &[(1, 1)]);
+    scene.runs(2, terms(1), &[(1, 1)]);
+    assert_eq!(scene.phase(2), Phase::Planning);
+    scene.does("1/0.0.0/1", "a").gives(["write 1 columns 1000", "publish 2/0.0.0/1"]);
+}
+
+#[test]
+fn short_tasks_are_published_ahead_and_withdrawn_when_the_pool_grows() {
+    let mut scene = Scene::new(Settings { look_ahead_ms: 10, ..SETTINGS });
+    scene.runs(1, terms(1), &[(9, 1), (1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    // Tasks of a few milliseconds: the next lie ready in the queue.
+    scene.does("1/0.0.0/1", "a").gives([
+        "publish 1/0.1.0/1",
+        "publish 1/0.2.0/1",
+        "publish 1/0.3.0/1",
+        "publish 1/0.4.0/1",
+        "publish 1/0.5.0/1",
+    ]);
+    // Another worker might take one, and W is 1.
+    scene.joins("b").gives([
+        "stop 1/0.5.0/1 LeaseLost",
+        "stop 1/0.4.0/1 LeaseLost",
+        "stop 1/0.3.0/1 LeaseLost",
+        "stop 1/0.2.0/1 LeaseLost",
+    ]);
+}
+
+#[test]
+fn a_lease_that_runs_out_gives_a_new_attempt_that_resumes() {
+    let mut scene = scene();
+    scene.runs(1, patient(2), &[(1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.started("1/0.0.0/1", "a").gives([]);
+    scene.joins("b").gives([]);
+    scene.after_ms(10_000).progressed("1/0.0.0/1", "a", 0.5);
+    scene.seen("b").gives([]);
+    scene.after_ms(14_900).seen("b").gives([]);
+    scene
+        .after_ms(200)
+        .time_passes()
+        .gives(["stop 1/0.0.0/1 LeaseLost", "publish 1/0.0.0/2 resume"]);
+    // What it says from now on is answered, unless it is that it is done.
+    scene.progressed("1/0.0.0/1", "a", 0.6).gives(["stop 1/0.0.0/1 LeaseLost"]);
+    scene.completed("1/0.0.0/1", "a").gives(["stop 1/0.0.0/2 Superseded", "write 1 columns 1000"]);
+}
+
+#[test]
+fn a_worker_that_falls_silent_is_shown_as_lost_and_then_forgotten() {
+    let mut scene = scene();
+    scene.joins("a").gives([]);
+    // So long after that both would have been due.
+    scene.after_ms(1_000_000).time_passes().gives([]);
+    assert_eq!(scene.worker("a").state, WorkerState::Lost);
+    assert!(scene.next_is_to_come());
+    scene.after_ms(15_000).time_passes().gives([]);
+    assert_eq!(scene.scheduler.pool().workers, []);
+    scene.joins("a").gives([]);
+    assert_eq!(scene.worker("a").state, WorkerState::Idle);
+}
+
+#[test]
+fn a_failed_task_is_left_alone_for_a_while_and_fails_the_job_the_fourth_time() {
+    let mut scene = scene();
+    scene.runs(1, terms(1), &[(1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    for (number, wait_ms) in [(1, 250), (2, 1_000), (3, 4_000)] {
+        let attempt = format!("1/0.0.0/{number}");
+        scene.started(&attempt, "a").gives([]);
+        scene.fails(&attempt, "a", true).gives([]);
+        scene.after_ms(wait_ms - 1).time_passes().gives([]);
+        let next = format!("publish 1/0.0.0/{} resume", number + 1);
+        scene.after_ms(1).time_passes().gives([next.as_str()]);
+    }
+    scene.started("1/0.0.0/4", "a").gives([]);
+    scene
+        .fails("1/0.0.0/4", "a", true)
+        .gives(["end 1 failed: task 0.0.0 failed 4 times, at last with: disk full"]);
+}
+
+#[test]
+fn an_error_that_every_attempt_would_meet_fails_the_job_at_once_and_keeps_its_progress() {
+    let mut scene = scene();
+    scene.runs(1, terms(1), &[(2, 1), (1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.does("1/0.0.0/1", "a");
+    scene.started("1/0.1.0/1", "a").gives([]);
+    scene.fails("1/0.1.0/1", "a", false).gives(["end 1 failed: disk full"]);
+    let view = scene.view(1);
+    assert_eq!((view.progress[0].completed, view.attempts.failed), (1, 1));
+    assert_eq!(view.attempts.running, 0);
+}
+
+#[test]
+fn objects_of_different_lengths_fail_the_job_and_both_are_named() {
+    let mut scene = scene();
+    scene.runs(1, terms(1), &[(2, 1), (1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.does("1/0.0.0/1", "a");
+    scene.started("1/0.1.0/1", "a").gives([]);
+    let ended = scene.completed_with("1/0.1.0/1", "a", 999).commands;
+    let [end] = ended.as_slice() else { panic!("{ended:?}") };
+    for named in ["object of 0.0.0", "1000 numbers", "object of 0.1.0", "999"] {
+        assert!(end.contains(named), "{end} names {named}");
+    }
+}
+
+#[test]
+fn a_worker_that_only_fails_is_set_aside_while_others_succeed() {
+    let mut scene = scene();
+    scene.runs(1, terms(2), &[(9, 1), (1, 1)]);
+    scene.joins("bad").gives(["publish 1/0.0.0/1"]);
+    scene.joins("good").gives(["publish 1/0.1.0/1"]);
+    scene.started("1/0.1.0/1", "good").gives([]);
+    scene.started("1/0.0.0/1", "bad").gives([]);
+    scene.fails("1/0.0.0/1", "bad", true).gives(["publish 1/0.2.0/1"]);
+    scene.started("1/0.2.0/1", "bad").gives([]);
+    scene.fails("1/0.2.0/1", "bad", true).gives(["publish 1/0.3.0/1"]);
+    scene.started("1/0.3.0/1", "bad").gives([]);
+    scene.fails("1/0.3.0/1", "bad", true).gives(["drain bad"]);
+    assert_eq!(scene.worker("bad").state, WorkerState::Aside);
+    assert!(scene.worker("bad").reason.unwrap().contains("disk full"));
+}
+
+#[test]
+fn a_failure_that_is_told_twice_counts_once() {
+    let mut scene = scene();
+    scene.runs(1, terms(1), &[(9, 1), (1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.joins("b").gives([]);
+    scene.started("1/0.0.0/1", "a").gives([]);
+    scene.fails("1/0.0.0/1", "a", true).gives(["publish 1/0.1.0/1"]);
+    for _ in 0..9 {
+        scene.fails("1/0.0.0/1", "a", true).gives([]);
+    }
+    assert_eq!(scene.view(1).attempts.failed, 1);
+    assert_eq!(scene.worker("a").state, WorkerState::Idle);
+}
+
+#[test]
+fn where_all_workers_fail_none_is_set_aside() {
+    let mut scene = scene();
+    scene.runs(1, terms(1), &[(9, 1), (1, 1)]);
+    scene.joins("only").gives(["publish 1/0.0.0/1"]);
+    for node in 0..5 {
+        let attempt = format!("1/0.{node}.0/1");
+        scene.started(&attempt, "only").gives([]);
+        let next = format!("publish 1/0.{}.0/1", node + 1);
+        scene.fails(&attempt, "only", true).gives([next.as_str()]);
+    }
+}
+
+#[test]
+fn a_cancelled_job_ends_at_any_phase_and_what_comes_late_is_stopped() {
+    let mut scene = scene();
+    scene.submit(1, terms(1)).gives(["plan 1"]);
+    scene.cancel(1).gives(["end 1 cancelled"]);
+    scene.planned(1, &[(1, 1)]).gives([]);
+    scene.runs(2, terms(1), &[(1, 1)]);
+    scene.joins("a").gives(["publish 2/0.0.0/1"]);
+    scene.cancel(2).gives(["end 2 cancelled"]);
+    scene.cancel(2).gives([]);
+    scene.started("2/0.0.0/1", "a").gives(["stop 2/0.0.0/1 JobOver"]);
+    scene.completed("2/0.0.0/1", "a").gives([]);
+}
+
+#[test]
+fn what_a_leaving_worker_hands_back_is_no_failure() {
+    let mut scene = scene();
+    scene.runs(1, patient(1), &[(1, 1)]);
+    scene.joins("1").gives(["publish 1/0.0.0/1"]);
+    for number in 1..20 {
+        let (worker, next) = (number.to_string(), (number + 1).to_string());
+        let attempt = format!("1/0.0.0/{number}");
+        scene.started(&attempt, &worker).gives([]);
+        scene.joins(&next).gives([]);
+        let again = format!("publish 1/0.0.0/{next} resume");
+        scene.stopped(&attempt, &worker, StopReason::WorkerLeaves).gives([again.as_str()]);
+        scene.leaves(&worker).gives([]);
+    }
+    assert_eq!(scene.view(1).attempts.failed + scene.view(1).attempts.lost, 0);
+}
+
+#[test]
+fn a_worker_that_dies_without_a_word_loses_its_attempt() {
+    let mut scene = scene();
+    scene.runs(1, terms(1), &[(1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.started("1/0.0.0/1", "a").gives([]);
+    scene.leaves("a").gives([]);
+    scene.joins("b").gives(["publish 1/0.0.0/2 resume"]);
+    assert_eq!(scene.view(1).attempts.lost, 1);
+    // The queue delivers again what the dead worker had.
+    scene.started("1/0.0.0/1", "b").gives(["stop 1/0.0.0/1 LeaseLost"]);
+}
+
+#[test]
+fn words_that_overtake_each_other_or_come_twice_change_nothing() {
+    let mut scene = scene();
+    scene.runs(1, terms(1), &[(2, 1), (1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.completed("1/0.0.0/1", "a").gives(["publish 1/0.1.0/1"]);
+    scene.started("1/0.1.0/1", "a").gives([]);
+    scene.started("1/0.1.0/1", "a").gives([]);
+    // Overtaken by its own completion; should it be true, it is stopped.
+    scene.started("1/0.0.0/1", "a").gives(["stop 1/0.0.0/1 Superseded"]);
+    scene.completed("1/0.0.0/1", "a").gives([]);
+    scene.completed("1/0.1.0/1", "a").gives(["publish 1/1.0.0/1"]);
+    assert_eq!(scene.view(1).attempts.completed, 2);
+}
+
+#[test]
+fn an_attempt_delivered_again_belongs_to_the_later_worker() {
+    let mut scene = scene();
+    scene.runs(1, terms(1), &[(1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.started("1/0.0.0/1", "a").gives([]);
+    scene.started("1/0.0.0/1", "b").gives([]);
+    scene.fails("1/0.0.0/1", "a", true).gives([]);
+    scene.completed("1/0.0.0/1", "b").gives(["write 1 columns 1000"]);
+}
+
+#[test]
+fn a_straggler_gets_company_from_the_far_end_and_the_loser_is_stopped() {
+    let mut scene = scene();
+    scene.runs(1, terms(4), &[(2, 8), (1, 8)]);
+    scene.joins_on("slow", "n1").gives(["publish 1/0.0.0/1"]);
+    scene.started("1/0.0.0/1", "slow").gives([]);
+    scene.joins_on("fast", "n2").gives(["publish 1/0.0.1/1"]);
+    for range in 1..8 {
+        scene.started(&format!("1/0.0.{range}/1"), "fast").gives([]);
+        let done = scene.after_ms(1_000).completed(&format!("1/0.0.{range}/1"), "fast");
+        assert_eq!(done.commands.len(), 1, "{:?}", done.commands);
+        scene.progressed("1/0.0.0/1", "slow", 0.01 * f64::from(range));
+    }
+    for range in 0..8 {
+        scene.started(&format!("1/0.1.{range}/1"), "fast").gives([]);
+        let done = scene.after_ms(1_000).completed(&format!("1/0.1.{range}/1"), "fast").commands;
+        scene.progressed("1/0.0.0/1", "slow", 0.07 + 0.01 * f64::from(range));
+        if range > 0 {
+            scene.does(&format!("1/1.0.{range}/1"), "fast");
+            continue;
+        }
+        assert_eq!(done, ["publish 1/0.1.1/1"]);
+    }
+    scene.after_ms(1_000).time_passes();
+    let second = scene.published("1/0.0.0/2");
+    assert_eq!(second, "publish 1/0.0.0/2 speculative Backward resume not_on slow not_on_node n1");
+    scene.started("1/0.0.0/2", "fast").gives([]);
+    scene
+        .after_ms(900)
+        .completed("1/0.0.0/2", "fast")
+        .gives(["stop 1/0.0.0/1 Superseded", "publish 1/1.0.0/1"]);
+    let attempts = scene.view(1).attempts;
+    assert_eq!((attempts.speculative, attempts.speculative_won, attempts.superseded), (1, 1, 1));
+    assert!(attempts.saved_ms > 1_000, "{attempts:?}");
+}
+
+#[test]
+fn the_original_rule_waits_for_the_quantile_and_starts_over() {
+    let mut scene = scene();
+    let speculation = Speculation {
+        policy: protocol::job::SpeculationPolicy::Original,
+        ..Speculation::default()
+    };
+    scene.runs(1, JobTerms { workers: 4, speculation }, &[(5, 1), (1, 1)]);
+    scene.joins("slow").gives(["publish 1/0.0.0/1"]);
+    scene.started("1/0.0.0/1", "slow").gives([]);
+    scene.joins("fast").gives(["publish 1/0.1.0/1"]);
+    for node in 1..4 {
+        scene.started(&format!("1/0.{node}.0/1"), "fast").gives([]);
+        scene.after_ms(1_000).completed(&format!("1/0.{node}.0/1"), "fast");
+    }
+    scene.joins("idle").gives([]);
+    // Three of five are complete: 60 %, and the straggler has run three times
+    // the average.
+    scene.after_ms(500).time_passes().gives([]);
+    scene.started("1/0.4.0/1", "fast").gives([]);
+    scene
+        .after_ms(400)
+        .completed("1/0.4.0/1", "fast")
+        .gives(["publish 1/0.0.0/2 speculative not_on slow"]);
+}
+
+#[test]
+fn without_speculation_a_straggler_is_waited_for() {
+    let mut scene = scene();
+    scene.runs(1, patient(4), &[(2, 1), (1, 1)]);
+    scene.joins("slow").gives(["publish 1/0.0.0/1"]);
+    scene.started("1/0.0.0/1", "slow").gives([]);
+    scene.joins("fast").gives(["publish 1/0.1.0/1"]);
+    scene.does("1/0.1.0/1", "fast").gives([]);
+    for _ in 0..1_000 {
+        scene.after_ms(1_000).progressed("1/0.0.0/1", "slow", 0.0).gives([]);
+        scene.seen("fast").gives([]);
+    }
+}
+
+#[test]
+fn text_that_is_shorter_than_it_seemed_leaves_empty_ranges_that_nobody_computes() {
+    let mut scene = scene();
+    // A root of eight ranges of one segment of 125 columns, C unknown.
+    scene.runs_text(1, terms(1), &[(2, 1), (1, 8)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.started("1/0.0.0/1", "a").gives([]);
+    scene.completed_with("1/0.0.0/1", "a", 300).first("publish 1/0.1.0/1");
+    scene.completed_with("1/0.1.0/1", "a", 300);
+    let ranges = scene.view(1).progress[1];
+    assert_eq!((ranges.tasks, ranges.completed), (8, 5));
+}
+
+#[test]
+fn a_restored_job_goes_on_from_what_the_store_holds() {
+    let mut scene = scene();
+    scene.restored(1, terms(1), &[(4, 1), (2, 1), (1, 1)], &["0.0.0", "0.1.0", "0.2.0"]).gives([]);
+    scene.joins("a").gives(["publish 1/1.0.0/1 resume"]);
+    scene.does("1/1.0.0/1", "a").first("publish 1/0.3.0/1 resume");
+}
+
+#[test]
+fn a_restored_job_that_lacks_only_its_result_writes_it() {
+    let mut scene = scene();
+    scene
+        .restored(1, terms(1), &[(2, 1), (1, 1)], &["0.0.0", "0.1.0", "1.0.0"])
+        .gives(["write 1 columns 1000"]);
+}
+
+#[test]
+fn an_attempt_of_an_earlier_life_of_the_server_goes_on() {
+    let mut scene = scene();
+    scene.restored(1, terms(2), &[(2, 1), (1, 1)], &[]).gives([]);
+    scene.progressed("1/0.1.0/3", "a", 0.5).gives([]);
+    scene.joins("b").gives(["publish 1/0.0.0/1 resume"]);
+    scene.completed("1/0.1.0/3", "a").gives([]);
+    assert_eq!(scene.view(1).progress[0].completed, 1);
+}
+
+#[test]
+fn workers_are_asked_for_at_once_and_let_go_when_nothing_has_needed_them_for_a_while() {
+    let mut scene = Scene::new(Settings {
+        min_workers: 1,
+        max_workers: 3,
+        idle_ms: 1_000,
+        look_ahead_ms: 0,
+        ..Settings::DEFAULT
+    });
+    scene.time_passes().gives(["scale 1"]);
+    scene.joins("a").gives([]);
+    scene.submit(1, terms(8)).gives(["plan 1", "scale 3"]);
+    scene.planned(1, &[(3, 1), (1, 1)]).gives(["publish 1/0.0.0/1"]);
+    scene.joins("b").gives(["publish 1/0.1.0/1"]);
+    scene.joins("c").gives(["publish 1/0.2.0/1"]);
+    scene.started("1/0.2.0/1", "c").gives([]);
+    scene.cancel(1).gives(["end 1 cancelled"]);
+    scene.after_ms(999).time_passes().gives([]);
+    // The busy one stays until it is done.
+    scene.after_ms(1).time_passes().gives(["drain b", "drain a", "scale 1"]);
+    scene.leaves("b").gives([]);
+    scene.leaves("a").gives([]);
+    scene.stopped("1/0.2.0/1", "c", StopReason::JobOver).gives([]);
+}
+
+#[test]
+fn a_number_of_workers_set_by_hand_holds_at_once_but_never_stops_a_busy_one() {
+    let mut scene = Scene::new(Settings { max_workers: 8, look_ahead_ms: 0, ..Settings::DEFAULT });
+    scene.by_hand(Some(2)).gives(["scale 2"]);
+    scene.joins("a").gives([]);
+    scene.joins("b").gives([]);
+    scene.runs(1, terms(2), &[(4, 1), (1, 1)]);
+    scene.started("1/0.0.0/1", "a").gives([]);
+    scene.started("1/0.1.0/1", "b").gives([]);
+    scene.by_hand(Some(1)).gives([]);
+    scene.completed("1/0.0.0/1", "a").gives(["drain a", "scale 1"]);
+    scene.by_hand(None).gives(["scale 2"]);
+}
+
+#[test]
+fn a_pool_of_somebody_else_is_left_alone() {
+    let mut scene = scene();
+    scene.submit(1, terms(50)).gives(["plan 1"]);
+    scene.joins("a").gives([]);
+    scene.cancel(1).gives(["end 1 cancelled"]);
+    scene.after_ms(1_000_000).seen("a").gives([]);
+    assert!(scene.scheduler.next_deadline().is_some());
+}
+
+#[test]
+fn a_job_is_forgotten_only_when_it_is_over() {
+    let mut scene = scene();
+    scene.runs(1, terms(1), &[(1, 1)]);
+    scene.forgotten(1);
+    assert_eq!(scene.phase(1), Phase::Running);
+    scene.cancel(1).gives(["end 1 cancelled"]);
+    scene.forgotten(1);
+    assert!(scene.scheduler.job(scene::job(1)).is_none());
+    let changes = scene.scheduler.take_changes();
+    assert!(changes.jobs.contains(&scene::job(1)));
+    assert!(scene.scheduler.take_changes().jobs.is_empty());
+}
+
+#[test]
+fn tasks_are_paged() {
+    let mut scene = scene();
+    scene.runs(1, terms(1), &[(5, 2), (1, 2)]);
+    scene.joins("a");
+    let page = scene.scheduler.tasks(scene::job(1), 0, 4, 3).unwrap();
+    let ids: Vec<String> = page.tasks.iter().map(|task| task.id.to_string()).collect();
+    assert_eq!(ids, ["0.2.0", "0.2.1", "0.3.0"]);
+    assert_eq!((page.total, page.cursor), (10, Some(7)));
+    assert_eq!(scene.scheduler.tasks(scene::job(1), 0, 8, 9).unwrap().cursor, None);
+    assert!(scene.scheduler.tasks(scene::job(1), 2, 0, 9).is_none());
+}

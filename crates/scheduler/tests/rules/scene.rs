@@ -1,0 +1,306 @@
+//! A scheduler, spoken to in short sentences.
+
+use protocol::problem::ProblemKind;
+use protocol::task::{Direction, Failure, Joined, Outcome, Progress, StopReason};
+use protocol::worker::WorkerSnapshot;
+use protocol::{AttemptId, JobId, Phase, Plan, PlanLevel, Problem, TaskId, Timestamp, WorkerId};
+use scheduler::{Command, Event, JobTerms, JobView, Scheduler, Settings};
+
+/// How many columns the objects of a scene hold.
+const COLUMNS: u64 = 1_000;
+
+/// A scheduler whose clock goes on by a millisecond with every event.
+pub(crate) struct Scene {
+    pub(crate) scheduler: Scheduler,
+    now: u64,
+    /// Every command so far.
+    all: Vec<String>,
+}
+
+/// What one event gave.
+pub(crate) struct Given {
+    pub(crate) commands: Vec<String>,
+}
+
+impl Given {
+    #[track_caller]
+    pub(crate) fn gives<const N: usize>(&self, expected: [&str; N]) {
+        assert_eq!(self.commands, expected);
+    }
+
+    #[track_caller]
+    pub(crate) fn first(&self, expected: &str) {
+        assert_eq!(self.commands.first().map(String::as_str), Some(expected));
+    }
+}
+
+/// W, and the usual speculation.
+pub(crate) fn terms(workers: u32) -> JobTerms {
+    JobTerms { workers, speculation: protocol::job::Speculation::default() }
+}
+
+/// The job of a number.
+pub(crate) fn job(number: u128) -> JobId {
+    JobId::from_parts(Timestamp::default(), number)
+}
+
+/// An attempt as these tests write it: `job/level.node.range/number`.
+fn attempt(text: &str) -> AttemptId {
+    let (number, rest) = text.split_once('/').unwrap();
+    format!("{}/{rest}", job(number.parse().unwrap())).parse().unwrap()
+}
+
+/// A plan of 1000 columns in 8 segments: of each level its nodes and ranges.
+fn plan(levels: &[(u32, u32)], columns: Option<u64>) -> Plan {
+    let mut below = u64::from(levels[0].0) * 2;
+    let levels = levels
+        .iter()
+        .map(|(nodes, ranges)| {
+            let fan_in = u32::try_from(below.div_ceil(u64::from(*nodes))).unwrap();
+            below = u64::from(*nodes);
+            PlanLevel {
+                nodes: *nodes,
+                ranges: *ranges,
+                range_segments: u64::from(8 / ranges),
+                fan_in,
+            }
+        })
+        .collect();
+    let mut plan = Plan {
+        objects: 0,
+        columns,
+        fan_in: 2,
+        segment_columns: COLUMNS / 8,
+        levels,
+        estimate: protocol::plan::Estimate::default(),
+    };
+    plan.objects = u64::from(plan.levels[0].nodes) * 2;
+    plan
+}
+
+impl Scene {
+    pub(crate) fn new(settings: Settings) -> Scene {
+        Scene { scheduler: Scheduler::new(settings), now: 1_000_000, all: Vec::new() }
+    }
+
+    fn handle(&mut self, event: Event) -> Given {
+        self.now += 1;
+        let commands = self.scheduler.handle(Timestamp::from_millis(self.now), event);
+        let commands: Vec<String> = commands.iter().map(words).collect();
+        self.all.extend(commands.iter().cloned());
+        Given { commands }
+    }
+
+    /// Lets so much time pass before the next event, that event's included.
+    pub(crate) fn after_ms(&mut self, ms: u64) -> &mut Scene {
+        self.now += ms - 1;
+        self
+    }
+
+    /// Whether the next deadline lies in the future, if there is one.
+    pub(crate) fn next_is_to_come(&self) -> bool {
+        let now = Timestamp::from_millis(self.now);
+        self.scheduler.next_deadline().is_none_or(|next| next > now)
+    }
+
+    pub(crate) fn time_passes(&mut self) -> Given {
+        self.handle(Event::TimePassed)
+    }
+
+    pub(crate) fn submit(&mut self, number: u128, terms: JobTerms) -> Given {
+        self.handle(Event::JobSubmitted { job: job(number), terms })
+    }
+
+    pub(crate) fn planned(&mut self, number: u128, levels: &[(u32, u32)]) -> Given {
+        self.handle(Event::JobPlanned { job: job(number), plan: plan(levels, Some(COLUMNS)) })
+    }
+
+    /// Submits a job and plans it.
+    pub(crate) fn runs(&mut self, number: u128, terms: JobTerms, levels: &[(u32, u32)]) {
+        self.submit(number, terms);
+        self.planned(number, levels);
+    }
+
+    /// The same with C unknown.
+    pub(crate) fn runs_text(&mut self, number: u128, terms: JobTerms, levels: &[(u32, u32)]) {
+        self.submit(number, terms);
+        self.handle(Event::JobPlanned { job: job(number), plan: plan(levels, None) });
+    }
+
+    pub(crate) fn restored(
+        &mut self,
+        number: u128,
+        terms: JobTerms,
+        levels: &[(u32, u32)],
+        completed: &[&str],
+    ) -> Given {
+        let completed: Vec<TaskId> = completed.iter().map(|task| task.parse().unwrap()).collect();
+        self.handle(Event::JobRestored {
+            job: job(number),
+            terms,
+            plan: plan(levels, Some(COLUMNS)),
+            columns: None,
+            completed,
+        })
+    }
+
+    pub(crate) fn written(&mut self, number: u128) -> Given {
+        self.handle(Event::ResultWritten { job: job(number) })
+    }
+
+    pub(crate) fn cancel(&mut self, number: u128) -> Given {
+        self.handle(Event::CancelRequested { job: job(number) })
+    }
+
+    pub(crate) fn forgotten(&mut self, number: u128) -> Given {
+        self.handle(Event::JobForgotten { job: job(number) })
+    }
+
+    pub(crate) fn by_hand(&mut self, by_hand: Option<u32>) -> Given {
+        self.handle(Event::DesiredWorkersSet { by_hand })
+    }
+
+    pub(crate) fn joins(&mut self, worker: &str) -> Given {
+        self.handle(Event::WorkerJoined { worker: worker.into(), joined: Joined::default() })
+    }
+
+    pub(crate) fn joins_on(&mut self, worker: &str, node: &str) -> Given {
+        let joined = Joined { node: Some(node.to_owned()), ..Joined::default() };
+        self.handle(Event::WorkerJoined { worker: worker.into(), joined })
+    }
+
+    pub(crate) fn seen(&mut self, worker: &str) -> Given {
+        self.handle(Event::WorkerSeen { worker: worker.into(), resident_bytes: 0 })
+    }
+
+    pub(crate) fn leaves(&mut self, worker: &str) -> Given {
+        let reason = "gone".to_owned();
+        self.handle(Event::WorkerLeft { worker: worker.into(), reason })
+    }
+
+    pub(crate) fn started(&mut self, id: &str, worker: &str) -> Given {
+        self.handle(Event::AttemptStarted { attempt: attempt(id), worker: worker.into() })
+    }
+
+    pub(crate) fn progressed(&mut self, id: &str, worker: &str, fraction: f64) -> Given {
+        self.handle(Event::AttemptProgressed {
+            attempt: attempt(id),
+            worker: worker.into(),
+            progress: Progress { fraction, ..Progress::default() },
+        })
+    }
+
+    pub(crate) fn completed(&mut self, id: &str, worker: &str) -> Given {
+        self.completed_with(id, worker, COLUMNS)
+    }
+
+    pub(crate) fn completed_with(&mut self, id: &str, worker: &str, columns: u64) -> Given {
+        let attempt = attempt(id);
+        let outcome = Outcome {
+            columns,
+            columns_of: Some(format!("object of {}", attempt.task)),
+            progress: Progress { fraction: 1.0, ..Progress::default() },
+            ..Outcome::default()
+        };
+        self.handle(Event::AttemptCompleted { attempt, worker: worker.into(), outcome })
+    }
+
+    /// Starts and completes an attempt.
+    pub(crate) fn does(&mut self, id: &str, worker: &str) -> Given {
+        let mut commands = self.started(id, worker).commands;
+        commands.extend(self.completed(id, worker).commands);
+        Given { commands }
+    }
+
+    pub(crate) fn fails(&mut self, id: &str, worker: &str, retryable: bool) -> Given {
+        self.handle(Event::AttemptFailed {
+            attempt: attempt(id),
+            worker: worker.into(),
+            failure: Failure {
+                problem: Problem::new(ProblemKind::Internal, "disk full"),
+                retryable,
+            },
+            progress: Progress::default(),
+        })
+    }
+
+    pub(crate) fn stopped(&mut self, id: &str, worker: &str, reason: StopReason) -> Given {
+        self.handle(Event::AttemptStopped {
+            attempt: attempt(id),
+            worker: worker.into(),
+            reason,
+            progress: Progress::default(),
+        })
+    }
+
+    pub(crate) fn view(&self, number: u128) -> JobView {
+        self.scheduler.job(job(number)).unwrap()
+    }
+
+    pub(crate) fn phase(&self, number: u128) -> Phase {
+        self.view(number).phase
+    }
+
+    pub(crate) fn worker(&self, name: &str) -> WorkerSnapshot {
+        let id = WorkerId::from(name);
+        self.scheduler.pool().workers.into_iter().find(|worker| worker.id == id).unwrap()
+    }
+
+    /// The command that published an attempt.
+    #[track_caller]
+    pub(crate) fn published(&self, id: &str) -> String {
+        let begin = format!("publish {id}");
+        self.all
+            .iter()
+            .find(|line| line.starts_with(&begin))
+            .cloned()
+            .unwrap_or_else(|| panic!("{id} was not published: {:#?}", self.all))
+    }
+}
+
+/// A command in short words.
+fn words(command: &Command) -> String {
+    let short = |attempt: &AttemptId| {
+        let number = u128::from_str_radix(&attempt.job.to_string()[20..], 32).unwrap_or(0);
+        format!("{number}/{}/{}", attempt.task, attempt.number)
+    };
+    let of = |job: &JobId| u128::from_str_radix(&job.to_string()[20..], 32).unwrap_or(0);
+    match command {
+        Command::PlanJob { job } => format!("plan {}", of(job)),
+        Command::PublishAttempt {
+            attempt,
+            speculative,
+            direction,
+            resume,
+            not_on,
+            not_on_node,
+            ..
+        } => {
+            let mut words = format!("publish {}", short(attempt));
+            if *speculative {
+                words += " speculative";
+            }
+            if *direction == Direction::Backward {
+                words += " Backward";
+            }
+            if *resume {
+                words += " resume";
+            }
+            if let Some(worker) = not_on {
+                words += &format!(" not_on {worker}");
+            }
+            if let Some(node) = not_on_node {
+                words += &format!(" not_on_node {node}");
+            }
+            words
+        }
+        Command::StopAttempt { attempt, reason } => format!("stop {} {reason:?}", short(attempt)),
+        Command::WriteResult { job, columns } => format!("write {} columns {columns}", of(job)),
+        Command::EndJob { job, phase, problem } => match problem {
+            Some(problem) => format!("end {} {}: {}", of(job), phase.word(), problem.detail),
+            None => format!("end {} {}", of(job), phase.word()),
+        },
+        Command::ScaleWorkers { desired } => format!("scale {desired}"),
+        Command::DrainWorker { worker } => format!("drain {worker}"),
+    }
+}
