@@ -18,7 +18,7 @@ use protocol::worker::PoolSnapshot;
 use protocol::{JobId, JobSnapshot, Phase, Problem, Timestamp};
 use scheduler::{Command, Event, JobTerms, Scheduler};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -36,8 +36,12 @@ pub use self::reports::pump as pump_reports;
 pub const FACTS_CAPACITY: usize = 4096;
 /// How many facts are taken in before anything else gets a turn.
 const FACTS_AT_ONCE: usize = 256;
-/// How often what has changed is published: about as often as an eye notices.
+/// How often what has changed is published: as often as an eye notices …
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
+/// … but while a job is young, often enough that also a short one is seen to move.
+const PUBLISH_YOUNG_EVERY: Duration = Duration::from_millis(15);
+/// How long a job is young, in milliseconds.
+const YOUNG_MS: u64 = 1000;
 /// The details of so many jobs that are over are kept in memory.
 const DETAILED_JOBS: usize = 32;
 
@@ -163,10 +167,10 @@ impl Driver {
 
     /// Takes in facts until told to stop.
     pub async fn run(mut self, mut facts: mpsc::Receiver<Fact>, stop: CancellationToken) {
-        let mut publish = interval(PUBLISH_EVERY);
-        publish.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut published = Instant::now();
         loop {
             let deadline = self.scheduler.next_deadline();
+            let publish_at = published + self.publish_every();
             tokio::select! {
                 () = stop.cancelled() => break,
                 fact = facts.recv() => {
@@ -178,7 +182,10 @@ impl Driver {
                     }
                 }
                 () = until(deadline) => self.event(Event::TimePassed),
-                _ = publish.tick() => self.publish(),
+                () = sleep_until(publish_at) => {
+                    self.publish();
+                    published = Instant::now();
+                }
             }
         }
         self.effects.tasks.close();
@@ -300,6 +307,18 @@ impl Driver {
             && let Some(job) = self.over.pop_front()
         {
             self.event(Event::JobForgotten { job });
+        }
+    }
+
+    /// How long to wait from one publication to the next.
+    fn publish_every(&self) -> Duration {
+        let youngest = self.jobs.last_key_value();
+        let now = clock::now();
+        match youngest {
+            Some((_, job)) if now.millis_since(job.record.submitted_at) < YOUNG_MS => {
+                PUBLISH_YOUNG_EVERY
+            }
+            _ => PUBLISH_EVERY,
         }
     }
 

@@ -26,7 +26,10 @@ pub async fn store(location: &str) -> anyhow::Result<Arc<dyn ObjectStore>> {
 pub async fn inputs(own: Arc<dyn ObjectStore>, allowed: &[String]) -> anyhow::Result<InputStores> {
     let mut inputs = InputStores::new(own);
     for location in allowed {
-        let name = format!("{}/", location.trim_end_matches('/'));
+        let mut name = location.clone();
+        if !name.ends_with('/') {
+            name.push('/');
+        }
         inputs = if let Some(folder) = name.strip_prefix("file://") {
             let folder = folder.to_owned();
             inputs.with(name, Arc::new(LocalStore::read_only(folder)))

@@ -18,8 +18,9 @@ pub async fn run(arguments: GenerateArguments) -> anyhow::Result<()> {
         .with_context(|| format!("creating the folder {}", folder.display()))?;
     let bar = super::progress_bar(files, "{bar:40} {pos}/{len} files · {eta} left");
     let data = Generate { files, count, format, seed };
-    let store: Arc<dyn ObjectStore> = Arc::new(store);
-    generating::generate(&store, "", data, |counted| bar.set_position(counted.done)).await?;
+    let objects: Arc<dyn ObjectStore> = Arc::new(store.clone());
+    generating::generate(&objects, "", data, |counted| bar.set_position(counted.done)).await?;
+    store.leave_only_objects().context("tidying up")?;
     bar.finish_and_clear();
     Ok(())
 }

@@ -47,6 +47,11 @@ impl LocalStore {
         LocalStore { root: root.into(), read_only: true }
     }
 
+    /// Leaves nothing behind but the objects; for a store that is used once.
+    pub fn leave_only_objects(self) -> io::Result<()> {
+        fs::remove_dir(self.root.join(UNFINISHED))
+    }
+
     /// Where the store's files lie.
     #[must_use]
     pub fn root(&self) -> &Path {
