@@ -33,7 +33,7 @@ pub(crate) struct Job {
     pub(crate) live: BTreeSet<(TaskKey, u32)>,
     /// How many of the live attempts no worker has taken yet.
     pub(crate) published: u32,
-    /// How many of the live attempts are speculative.
+    /// How many of the live attempts are beside another.
     pub(crate) speculative: u32,
     /// Tasks that failed, by when they may be attempted again.
     pub(crate) delayed: BTreeSet<(Timestamp, TaskKey)>,
@@ -258,6 +258,7 @@ impl Job {
         }
         let attempt = self.task(key).attempt(number)?;
         let was_published = attempt.started_at.is_none();
+        let was_beside = attempt.beside;
         attempt.ended_at = Some(now);
         change(attempt);
         debug_assert!(!attempt.state.is_live());
@@ -269,8 +270,14 @@ impl Job {
             self.attempts.running -= 1;
         }
         if closed.speculative {
-            self.speculative -= 1;
             self.attempts.speculative_ms += closed.ran_ms;
+        }
+        if was_beside {
+            self.speculative -= 1;
+        } else if let Some(other) = self.task(key).attempts.iter_mut().find(|a| a.state.is_live()) {
+            // The second goes on alone, as if it had been the first.
+            other.beside = false;
+            self.speculative -= 1;
         }
         Some(closed)
     }

@@ -14,7 +14,8 @@
 //! - [`speculation`]: the rules that find stragglers.
 //! - `job`, `task`, `pool`: what is known of each of these.
 //! - `pace`, `durations`: how fast an attempt goes, how long others took.
-//! - `sim` (feature `sim`): the very scheduler among simulated workers.
+//! - `sim` (feature `sim`): the very scheduler among simulated workers; what it
+//!   measures stands in `POLICIES.md`.
 //!
 //! # Invariants
 //!

@@ -3,7 +3,9 @@
 mod attempts;
 #[cfg(any(test, feature = "sim"))]
 mod check;
+mod completions;
 mod dispatch;
+mod endings;
 mod jobs;
 mod scaling;
 mod stragglers;
@@ -35,6 +37,8 @@ pub struct Scheduler {
     now: Timestamp,
     /// Every job that is not forgotten; their ids sort from old to new.
     jobs: BTreeMap<JobId, Job>,
+    /// The jobs that are not over.
+    open: BTreeSet<JobId>,
     /// The jobs whose tasks may be given out.
     running: BTreeSet<JobId>,
     pool: Pool,
@@ -69,6 +73,7 @@ impl Scheduler {
             rule: None,
             now: Timestamp::default(),
             jobs: BTreeMap::new(),
+            open: BTreeSet::new(),
             running: BTreeSet::new(),
             pool: Pool::default(),
             published: 0,

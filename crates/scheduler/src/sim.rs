@@ -6,8 +6,9 @@
 //! Everything follows from a seed. What can go wrong does go wrong, if that is
 //! asked for, and is counted; after every event the invariants are checked.
 //!
-//! - [`world`]: the loop, the queue and what commands do.
-//! - `machine`, `store`: simulated workers and segments.
+//! - [`world`]: the loop, the queue and what commands do; `terms`, what it is
+//!   made of; `happening`, what happens next.
+//! - `machine`, `work`, `store`: simulated workers, what they do, and segments.
 //! - [`faults`]: what goes wrong.
 //! - [`chaos`]: a world full of faults from a seed.
 //! - [`scenario`]: worlds without faults to compare policies in.
@@ -16,13 +17,16 @@
 pub mod chance;
 pub mod chaos;
 pub mod faults;
+mod happening;
 mod machine;
 pub mod scenario;
 mod store;
 pub mod table;
+mod terms;
 mod work;
 pub mod world;
 
 pub use chance::Chance;
 pub use machine::Speed;
-pub use world::{Load, Terms, World};
+pub use terms::{Load, Measures, Terms};
+pub use world::World;

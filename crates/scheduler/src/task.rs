@@ -90,6 +90,7 @@ impl Task {
         self.attempts.push(Attempt {
             number,
             speculative,
+            beside: speculative,
             state: AttemptState::Published,
             worker: None,
             published_at: now,
@@ -111,6 +112,8 @@ pub(crate) struct Attempt {
     pub(crate) number: u32,
     /// Whether it began beside a live one.
     pub(crate) speculative: bool,
+    /// Whether it is beside a live one now, which may have ended since.
+    pub(crate) beside: bool,
     /// Where it is.
     pub(crate) state: AttemptState,
     /// Who has it, or had it last.

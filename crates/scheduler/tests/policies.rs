@@ -1,7 +1,12 @@
 //! What speculation and planning promise, measured in simulated worlds.
 
+use protocol::FanIn;
+use protocol::job::Speculation;
+use scheduler::JobTerms;
+use scheduler::plan::{Costs, PlanInputs, PlanLimits};
 use scheduler::sim::scenario::{SCENARIOS, Score};
 use scheduler::sim::table::{POLICIES, grid};
+use scheduler::sim::{Load, Speed, Terms, World};
 use scheduler::speculation::Rule;
 
 /// Differences of less than this are those of the order in which workers
@@ -52,4 +57,30 @@ fn without_stragglers_workers_are_busy_until_the_last_task_is_given_out() {
 fn the_same_seed_gives_the_same_world() {
     let run = || SCENARIOS[4].run(Rule::Resume, 7).unwrap().0.measures;
     assert_eq!(run(), run());
+}
+
+#[test]
+fn five_hundred_empty_tasks_a_second_pass_through_messages_of_two_milliseconds() {
+    let nothing = Costs {
+        request_secs: 0.0,
+        task_secs: 0.0,
+        read_bytes_per_sec: 1e12,
+        write_bytes_per_sec: 1e12,
+    };
+    let load = Load {
+        inputs: PlanInputs { objects: 4_000, bytes: 4_000, ..PlanInputs::default() },
+        columns: 1,
+        fan_in: FanIn::Fixed(2),
+        terms: JobTerms { workers: 2, speculation: Speculation::default() },
+        limits: PlanLimits::default(),
+        costs: nothing,
+        at_us: 0,
+    };
+    let terms = Terms { message_us: 2_000, ..Terms::default() };
+    let speeds = [(Speed::steady(1.0), "a"); 2];
+    let mut world = World::new(terms, 0, &speeds, vec![load]);
+    let tasks: u64 = world.plans().map(protocol::Plan::tasks).sum();
+    world.run().unwrap();
+    let per_sec = tasks as f64 * 1e6 / world.measures.end_us as f64;
+    assert!(per_sec >= 500.0, "{per_sec:.0} tasks a second");
 }

@@ -146,6 +146,38 @@ fn short_tasks_are_published_ahead_and_withdrawn_when_the_pool_grows() {
 }
 
 #[test]
+fn what_an_unknown_worker_takes_of_that_is_stopped() {
+    let mut scene = Scene::new(Settings { look_ahead_ms: 10, ..SETTINGS });
+    scene.runs(1, terms(1), &[(9, 1), (1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.does("1/0.0.0/1", "a");
+    scene.started("1/0.1.0/1", "a").gives([]);
+    // Its word that it has joined is still on its way.
+    scene.started("1/0.2.0/1", "b").gives([
+        "stop 1/0.5.0/1 LeaseLost",
+        "stop 1/0.4.0/1 LeaseLost",
+        "stop 1/0.3.0/1 LeaseLost",
+        "stop 1/0.2.0/1 LeaseLost",
+        "stop 1/0.2.0/1 LeaseLost",
+    ]);
+    assert_eq!(scene.view(1).attempts.running, 1);
+}
+
+#[test]
+fn a_worker_that_has_been_told_to_go_may_still_take_one() {
+    let mut scene = Scene::new(Settings { look_ahead_ms: 10, ..Settings::DEFAULT });
+    scene.by_hand(Some(2)).gives(["scale 2"]);
+    scene.runs(1, terms(1), &[(9, 1), (1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.started("1/0.0.0/1", "a").gives([]);
+    scene.joins("b").gives([]);
+    scene.by_hand(Some(1)).gives(["drain b", "scale 1"]);
+    // So nothing is published ahead before it has gone.
+    scene.completed("1/0.0.0/1", "a").gives(["publish 1/0.1.0/1"]);
+    scene.leaves("b").first("publish 1/0.2.0/1");
+}
+
+#[test]
 fn a_lease_that_runs_out_gives_a_new_attempt_that_resumes() {
     let mut scene = scene();
     scene.runs(1, patient(2), &[(1, 1)]);
@@ -399,6 +431,28 @@ fn the_original_rule_waits_for_the_quantile_and_starts_over() {
         .after_ms(400)
         .completed("1/0.4.0/1", "fast")
         .gives(["publish 1/0.0.0/2 speculative not_on slow"]);
+}
+
+#[test]
+fn a_second_attempt_goes_on_alone_when_the_first_fails() {
+    let mut scene = scene();
+    scene.runs(1, terms(2), &[(1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.started("1/0.0.0/1", "a").gives([]);
+    scene.joins("b").gives([]);
+    scene.after_ms(1_000).progressed("1/0.0.0/1", "a", 0.01);
+    scene.after_ms(1_000).time_passes();
+    assert!(scene.published("1/0.0.0/2").contains("speculative"));
+    scene.started("1/0.0.0/2", "b").gives([]);
+    scene.fails("1/0.0.0/1", "a", true).gives([]);
+    let progress = scene.view(1).progress[0];
+    assert_eq!((progress.running, progress.speculative), (1, 1));
+    // Slow in its turn, it is helped in its turn.
+    scene.after_ms(1_000).progressed("1/0.0.0/2", "b", 0.01);
+    scene.after_ms(1_000).time_passes();
+    assert!(scene.published("1/0.0.0/3").contains("speculative"));
+    scene.started("1/0.0.0/3", "a").gives([]);
+    scene.completed("1/0.0.0/3", "a").gives(["stop 1/0.0.0/2 Superseded", "write 1 columns 1000"]);
 }
 
 #[test]

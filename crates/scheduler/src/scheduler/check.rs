@@ -24,6 +24,10 @@ impl Scheduler {
         ensure(published == self.published, || {
             format!("{published} attempts are published, {} counted", self.published)
         })?;
+        let open = self.jobs.values().filter(|job| !job.phase.is_over());
+        ensure(open.map(|job| &job.id).eq(&self.open), || {
+            format!("the jobs that are not over are not {:?}", self.open)
+        })?;
         self.check_pool()?;
         let next = self.next_deadline();
         let has_live = self.running.iter().any(|id| {
@@ -57,10 +61,10 @@ impl Scheduler {
                         AttemptState::Published => of_published += 1,
                         _ => of_running += 1,
                     }
-                    of_speculative += u32::from(attempt.speculative);
+                    of_speculative += u32::from(attempt.beside);
                 }
-                // A second attempt may go on alone, and be helped in its turn.
-                ensure(alive.len() <= 1 || alive.len() == 2 && alive[1].speculative, || {
+                let beside = alive.iter().filter(|attempt| attempt.beside).count();
+                ensure(alive.len() <= 2 && beside == alive.len().saturating_sub(1), || {
                     format!("task {} has {} live attempts", job.task_id(key), alive.len())
                 })?;
                 completed += u64::from(task.state == TaskState::Complete);

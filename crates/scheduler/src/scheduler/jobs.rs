@@ -25,6 +25,7 @@ impl Scheduler {
             return;
         }
         self.jobs.insert(id, Job::new(id, terms, self.now));
+        self.open.insert(id);
         self.job_changed(id);
         commands.push(Command::PlanJob { job: id });
     }
@@ -59,6 +60,7 @@ impl Scheduler {
         job.timings.planning_at = Some(self.now);
         job.restored = true;
         self.jobs.insert(id, job);
+        self.open.insert(id);
         if !self.lay_out(id, plan, commands) {
             return;
         }
@@ -126,8 +128,9 @@ impl Scheduler {
             return;
         }
         let waiting: Vec<JobId> = self
-            .jobs
-            .values()
+            .open
+            .iter()
+            .filter_map(|id| self.jobs.get(id))
             .filter(|job| job.phase == Phase::Planning && !job.levels.is_empty())
             .map(|job| job.id)
             .take(places - self.running.len())
@@ -201,6 +204,7 @@ impl Scheduler {
         job.problem.clone_from(&problem);
         job.look_at = None;
         job.delayed.clear();
+        self.open.remove(&id);
         self.running.remove(&id);
         self.job_changed(id);
         self.changes.pool = true;

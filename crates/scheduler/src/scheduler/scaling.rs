@@ -18,7 +18,7 @@ impl Scheduler {
         if let Some(by_hand) = self.by_hand {
             return by_hand.min(settings.max_workers);
         }
-        let jobs = self.jobs.values().filter(|job| !job.phase.is_over());
+        let jobs = self.open.iter().filter_map(|id| self.jobs.get(id));
         let needed = jobs
             .take(settings.running_jobs_max.max(1) as usize)
             .fold(0_u32, |sum, job| sum.saturating_add(job.terms.workers));

@@ -4,7 +4,7 @@ use protocol::task::{Joined, StopReason};
 use protocol::{AttemptId, JobId, Problem, Timestamp, WorkerId};
 
 use super::Scheduler;
-use super::attempts::End;
+use super::endings::End;
 use crate::command::Command;
 use crate::pool::Worker;
 use crate::task::TaskKey;
@@ -68,18 +68,14 @@ impl Scheduler {
         self.changes.pool = true;
     }
 
-    pub(super) fn worker_left(
-        &mut self,
-        id: &WorkerId,
-        _reason: &str,
-        commands: &mut Vec<Command>,
-    ) {
+    pub(super) fn worker_left(&mut self, id: &WorkerId, reason: &str, commands: &mut Vec<Command>) {
         let Some(worker) = self.pool.remove(id) else {
             return;
         };
         self.changes.pool = true;
         if let Some(attempt) = worker.attempt {
-            self.lose_if_held(attempt, id, "its worker went without handing it back", commands);
+            let why = format!("its worker went without handing it back: {reason}");
+            self.lose_if_held(attempt, id, why, commands);
         }
     }
 
@@ -88,7 +84,7 @@ impl Scheduler {
         &mut self,
         id: AttemptId,
         worker: &WorkerId,
-        why: &'static str,
+        why: String,
         commands: &mut Vec<Command>,
     ) {
         let Some(key) = self.live_key(id) else {
@@ -194,7 +190,7 @@ impl Scheduler {
         for id in expired {
             if let Some(key) = self.live_key(id) {
                 commands.push(Command::StopAttempt { attempt: id, reason: StopReason::LeaseLost });
-                self.end_attempt(id, key, End::Lost("its lease ran out"), commands);
+                self.end_attempt(id, key, End::Lost("its lease ran out".to_owned()), commands);
             }
         }
     }

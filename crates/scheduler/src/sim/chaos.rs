@@ -5,8 +5,10 @@ use protocol::job::{FanIn, Speculation, SpeculationPolicy};
 
 use super::chance::Chance;
 use super::faults::{Faults, Fired};
+use super::happening::Happening;
 use super::machine::Speed;
-use super::world::{Happening, Load, Terms, World};
+use super::terms::{Load, Terms};
+use super::world::World;
 use crate::Settings;
 use crate::event::JobTerms;
 use crate::plan::{Costs, PlanInputs, PlanLimits};

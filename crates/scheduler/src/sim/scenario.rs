@@ -4,7 +4,8 @@ use protocol::job::{FanIn, Speculation};
 
 use super::chance::Chance;
 use super::machine::Speed;
-use super::world::{Load, Measures, Terms, World};
+use super::terms::{Load, Measures, Terms};
+use super::world::World;
 use crate::Settings;
 use crate::event::JobTerms;
 use crate::plan::{Costs, PlanInputs, PlanLimits};

@@ -4,8 +4,9 @@ use protocol::problem::ProblemKind;
 use protocol::task::{Direction, Failure, Outcome, Progress, StopReason};
 use protocol::{AttemptId, Problem, WorkerId};
 
+use super::happening::Happening;
 use super::machine::{Message, Run};
-use super::world::{Happening, World};
+use super::world::World;
 use crate::Event;
 
 impl World {

@@ -1,0 +1,165 @@
+//! Attempts that complete their task.
+
+use protocol::detail::AttemptState;
+use protocol::task::{Outcome, StopReason};
+use protocol::{AttemptId, JobId, Problem, WorkerId};
+
+use super::Scheduler;
+use crate::command::Command;
+use crate::durations::whole;
+use crate::job::Job;
+use crate::task::{Attempt, TaskKey};
+
+impl Scheduler {
+    pub(super) fn attempt_completed(
+        &mut self,
+        id: AttemptId,
+        worker: &WorkerId,
+        outcome: Outcome,
+        commands: &mut Vec<Command>,
+    ) {
+        self.hear(worker, commands);
+        self.release(id, worker);
+        self.pool.update(worker, self.now, |worker| {
+            worker.failures = 0;
+            worker.joined.resident_bytes = outcome.progress.resident_bytes;
+        });
+        let Some((job, key)) = self.running_task(id) else {
+            return;
+        };
+        let progress = outcome.progress;
+        let done = job.task(key).attempt(id.number).map(|attempt| {
+            attempt.released = true;
+            attempt.advance(&progress)
+        });
+        let now = self.now;
+        let Some(job) = self.jobs.get_mut(&id.job) else {
+            return;
+        };
+        if let Some(done) = done {
+            job.count(now, &done);
+        }
+        self.job_changed(id.job);
+        self.changes.pool = true;
+        if self.task_is_complete(id.job, key) {
+            return;
+        }
+        if key.level == 0
+            && let Err(problem) = self.learn(id.job, outcome)
+        {
+            self.fail_job(id.job, *problem, commands);
+            return;
+        }
+        self.count_completion(id, key, worker);
+        self.supersede_others(id, key, commands);
+        if let Some(job) = self.jobs.get_mut(&id.job) {
+            job.complete(key);
+        }
+        self.finish_if_summed(id.job, commands);
+    }
+
+    /// Ends the attempt that completed its task, and takes in how long it took.
+    fn count_completion(&mut self, id: AttemptId, key: TaskKey, worker: &WorkerId) {
+        let now = self.now;
+        let Some(job) = self.jobs.get_mut(&id.job) else {
+            return;
+        };
+        let mut duration_ms = None;
+        let mut saved_ms = 0.0;
+        let mut complete = |attempt: &mut Attempt| {
+            attempt.state = AttemptState::Completed;
+            attempt.worker = Some(worker.clone());
+            attempt.ended_at = Some(now);
+            let progress = &attempt.progress;
+            if progress.segments_reused == 0 {
+                duration_ms = attempt.started_at.map(|at| now.millis_since(at));
+            } else if !attempt.speculative && progress.segments_written > 0 {
+                saved_ms = attempt.ran_ms(now) as f64 * progress.segments_reused as f64
+                    / progress.segments_written as f64;
+            }
+        };
+        if let Some(closed) = job.close(key, id.number, now, &mut complete) {
+            job.attempts.speculative_won += u64::from(closed.speculative);
+            if closed.was_published {
+                self.published -= 1;
+                job.attempts.started += 1;
+            }
+        } else if let Some(attempt) = job.task(key).attempt(id.number) {
+            // It had been given up, and yet it was done first.
+            complete(attempt);
+        }
+        job.attempts.completed += 1;
+        let had_company = job.task(key).attempts.iter().any(|a| a.speculative);
+        if had_company {
+            job.attempts.saved_ms += whole(saved_ms);
+        }
+        let level = &mut job.levels[usize::from(key.level)];
+        let usual_ms = level.durations.median_ms();
+        if let Some(duration_ms) = duration_ms {
+            level.durations.add(duration_ms);
+        }
+        self.pool.update(worker, now, |worker| {
+            worker.completed += 1;
+            if let (Some(duration_ms), Some(usual_ms)) = (duration_ms, usual_ms) {
+                worker.took(duration_ms as f64 / usual_ms);
+            }
+        });
+    }
+
+    /// Stops the other live attempts at a task that is complete.
+    fn supersede_others(&mut self, winner: AttemptId, key: TaskKey, commands: &mut Vec<Command>) {
+        let now = self.now;
+        let Some(job) = self.jobs.get_mut(&winner.job) else {
+            return;
+        };
+        let others: Vec<u32> = job.peek(key).live().map(|attempt| attempt.number).collect();
+        for number in others {
+            let left_ms = job.task(key).attempt(number).and_then(|attempt| {
+                let is_first = !attempt.speculative;
+                attempt.pace.left_ms(now).filter(|_| is_first)
+            });
+            let closed = job.close(key, number, now, |attempt| {
+                attempt.state = AttemptState::Superseded;
+            });
+            if closed.is_some_and(|closed| closed.was_published) {
+                self.published -= 1;
+            }
+            job.attempts.superseded += 1;
+            job.attempts.saved_ms += whole(left_ms.unwrap_or(0.0));
+            commands.push(Command::StopAttempt {
+                attempt: AttemptId { number, ..winner },
+                reason: StopReason::Superseded,
+            });
+        }
+    }
+
+    /// Takes in what a leaf attempt found out about its objects.
+    fn learn(&mut self, id: JobId, outcome: Outcome) -> Result<(), Box<Problem>> {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return Ok(());
+        };
+        match job.columns {
+            Some(columns) if columns != outcome.columns => {
+                return Err(Box::new(lengths_differ(job, columns, &outcome)));
+            }
+            Some(_) => {}
+            None => job.set_columns(outcome.columns),
+        }
+        if job.columns_of.is_none() {
+            job.columns_of = outcome.columns_of;
+        }
+        if job.shape.is_none() {
+            job.shape = outcome.shape;
+        }
+        if job.format.is_none() {
+            job.format = outcome.format;
+        }
+        Ok(())
+    }
+}
+
+fn lengths_differ(job: &Job, columns: u64, outcome: &Outcome) -> Problem {
+    let known = job.columns_of.as_deref().unwrap_or("the first object");
+    let found = outcome.columns_of.as_deref().unwrap_or("another object");
+    Problem::lengths_differ((known, columns), (found, outcome.columns))
+}

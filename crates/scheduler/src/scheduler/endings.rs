@@ -1,0 +1,202 @@
+//! Attempts that come to an end without completing their task.
+
+use protocol::detail::AttemptState;
+use protocol::problem::ProblemKind;
+use protocol::task::{Failure, Progress, StopReason};
+use protocol::{AttemptId, Problem, WorkerId};
+
+use super::Scheduler;
+use crate::command::Command;
+use crate::task::TaskKey;
+
+/// How many times longer a task is left alone after every further failure.
+const RETRY_DELAY_FACTOR: u64 = 4;
+/// No task is left alone for longer than this.
+const RETRY_DELAY_MS_MAX: u64 = 60_000;
+
+/// How an attempt came to an end without completing its task.
+pub(super) enum End {
+    /// With an error that may not come again.
+    Failed(Problem),
+    /// Nobody knows.
+    Lost(String),
+    /// It was handed back, through no fault of the task.
+    HandedBack(StopReason),
+}
+
+impl Scheduler {
+    pub(super) fn attempt_failed(
+        &mut self,
+        id: AttemptId,
+        worker: &WorkerId,
+        failure: Failure,
+        progress: &Progress,
+        commands: &mut Vec<Command>,
+    ) {
+        self.hear(worker, commands);
+        self.release(id, worker);
+        let Some(key) = self.last_word(id, worker, progress) else {
+            return;
+        };
+        if failure.retryable {
+            self.count_against(worker, &failure.problem, commands);
+            self.end_attempt(id, key, End::Failed(failure.problem), commands);
+        } else {
+            let reason = failure.problem.to_string();
+            self.close_attempt(id, key, AttemptState::Failed, Some(reason));
+            if let Some(job) = self.jobs.get_mut(&id.job) {
+                job.attempts.failed += 1;
+            }
+            self.fail_job(id.job, failure.problem, commands);
+        }
+    }
+
+    pub(super) fn attempt_stopped(
+        &mut self,
+        id: AttemptId,
+        worker: &WorkerId,
+        reason: StopReason,
+        progress: &Progress,
+        commands: &mut Vec<Command>,
+    ) {
+        self.hear(worker, commands);
+        self.release(id, worker);
+        if let Some(key) = self.last_word(id, worker, progress) {
+            self.end_attempt(id, key, End::HandedBack(reason), commands);
+        }
+    }
+
+    /// Takes in the last report of an attempt. Its task, if the attempt was
+    /// live until now and this worker's.
+    fn last_word(
+        &mut self,
+        id: AttemptId,
+        worker: &WorkerId,
+        progress: &Progress,
+    ) -> Option<TaskKey> {
+        self.changes.pool = true;
+        let now = self.now;
+        let job = self.jobs.get_mut(&id.job)?;
+        let key = job.key(id.task)?;
+        let attempt = job.task(key).attempt(id.number)?;
+        if attempt.worker.as_ref().is_some_and(|holder| holder != worker) {
+            return None;
+        }
+        attempt.worker = Some(worker.clone());
+        attempt.released = true;
+        let is_live = attempt.state.is_live();
+        let done = attempt.advance(progress);
+        job.count(now, &done);
+        self.job_changed(id.job);
+        is_live.then_some(key)
+    }
+
+    /// Ends a live attempt that did not complete its task, and sees to the
+    /// task's next one if no other is live.
+    pub(super) fn end_attempt(
+        &mut self,
+        id: AttemptId,
+        key: TaskKey,
+        end: End,
+        commands: &mut Vec<Command>,
+    ) {
+        let (state, reason) = match &end {
+            End::Failed(problem) => (AttemptState::Failed, problem.to_string()),
+            End::Lost(why) => (AttemptState::Lost, why.clone()),
+            End::HandedBack(reason) => (AttemptState::Stopped, stopped_because(*reason).to_owned()),
+        };
+        self.close_attempt(id, key, state, Some(reason));
+        let now = self.now;
+        let settings = self.settings;
+        let Some(job) = self.jobs.get_mut(&id.job) else {
+            return;
+        };
+        let task = job.task(key);
+        let mut delay_ms = 0;
+        match &end {
+            End::Failed(_) | End::Lost(_) => {
+                task.failures += 1;
+                let exponent = task.failures.saturating_sub(1);
+                if matches!(end, End::Failed(_)) {
+                    delay_ms = settings
+                        .retry_delay_ms
+                        .saturating_mul(RETRY_DELAY_FACTOR.saturating_pow(exponent))
+                        .min(RETRY_DELAY_MS_MAX);
+                }
+            }
+            End::HandedBack(StopReason::NotHere) => task.refusals += 1,
+            End::HandedBack(_) => {}
+        }
+        let failures = task.failures;
+        let is_alone = task.live().next().is_none();
+        match &end {
+            End::Failed(_) => job.attempts.failed += 1,
+            End::Lost(_) => job.attempts.lost += 1,
+            End::HandedBack(_) => {}
+        }
+        if failures >= settings.attempts_max.max(1) && is_alone {
+            let problem = failed_too_often(id, failures, &end);
+            self.fail_job(id.job, problem, commands);
+        } else if is_alone && delay_ms > 0 {
+            job.delay(key, now.plus_millis(delay_ms));
+        } else if is_alone {
+            job.make_ready(key);
+        }
+        self.job_changed(id.job);
+    }
+
+    /// Counts a live attempt out.
+    pub(super) fn close_attempt(
+        &mut self,
+        id: AttemptId,
+        key: TaskKey,
+        state: AttemptState,
+        reason: Option<String>,
+    ) {
+        let now = self.now;
+        let Some(job) = self.jobs.get_mut(&id.job) else {
+            return;
+        };
+        let closed = job.close(key, id.number, now, |attempt| {
+            attempt.state = state;
+            attempt.reason = reason.map(String::into_boxed_str);
+        });
+        if closed.is_some_and(|closed| closed.was_published) {
+            self.published -= 1;
+        }
+    }
+}
+
+fn stopped_because(reason: StopReason) -> &'static str {
+    match reason {
+        StopReason::Superseded => "another attempt completed the task",
+        StopReason::JobOver => "the job was over",
+        StopReason::WorkerLeaves => "the worker was going, and handed it back",
+        StopReason::LeaseLost => "its lease had run out",
+        StopReason::NotHere => "it came to where the other attempt runs",
+    }
+}
+
+fn failed_too_often(id: AttemptId, failures: u32, end: &End) -> Problem {
+    let task = id.task;
+    match end {
+        End::Failed(last) => {
+            let mut problem = Problem::new(
+                ProblemKind::TaskFailed,
+                format!("task {task} failed {failures} times, at last with: {}", last.detail),
+            );
+            problem.remedy = if last.remedy.is_empty() {
+                "see to the cause and run the job again".to_owned()
+            } else {
+                last.remedy.clone()
+            };
+            problem.object.clone_from(&last.object);
+            problem
+        }
+        End::Lost(_) | End::HandedBack(_) => Problem::new(
+            ProblemKind::TaskFailed,
+            format!("task {task} failed {failures} times; at last its worker went silent"),
+        )
+        .remedy("see why workers die, such as for want of memory, and run the job again"),
+    }
+}
