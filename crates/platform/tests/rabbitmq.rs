@@ -1,14 +1,26 @@
 //! The queue in RabbitMQ keeps its traits' guarantees, and loses nothing when
 //! the broker goes away and comes back.
 
+use std::collections::BTreeSet;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use lapin::options::{
+    BasicGetOptions, BasicPublishOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
+use lapin::types::FieldTable;
+use platform::queue::Depths;
 use platform::queue::amqp::{AmqpServerEnd, AmqpSettings, AmqpWorkerEnd};
-use platform::queue::conformance::Subject;
-use platform::{ServerEnd, WorkerEnd};
-use testbed::RabbitMq;
+use platform::queue::conformance::{Subject, assignment, report};
+use platform::{QueueError, ServerEnd, WorkerEnd};
+use protocol::task::{Control, ReportBody};
+use testbed::{Disturbance, Proxy, RabbitMq};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
 /// One installation on a broker.
 struct Installation {
@@ -19,7 +31,8 @@ impl Installation {
     fn new(broker: &RabbitMq, prefix: &str) -> Installation {
         let mut settings = AmqpSettings::new(&broker.url()).expect("a url");
         settings.prefix = prefix.to_owned();
-        settings.patience = Duration::from_secs(60);
+        // On a busy machine a test may stand still for longer than a worker should.
+        settings.hold = Duration::from_secs(5);
         Installation { settings }
     }
 
@@ -43,8 +56,301 @@ impl Subject for Installation {
     }
 }
 
+/// All but one of the tests share a broker, in installations of their own;
+/// starting one takes longer than most of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_queue_in_rabbitmq_conforms() {
-    let broker = RabbitMq::start().await;
+async fn the_queue_in_rabbitmq() {
+    let mut broker = RabbitMq::start().await;
     platform::queue::conformance::run(&Installation::new(&broker, "conformance")).await;
+    what_cannot_be_decoded_is_put_aside(&broker).await;
+    what_was_delivered_too_often_is_put_aside(&broker).await;
+    a_deleted_queue_is_declared_again(&broker).await;
+    a_silent_connection_is_given_up(&broker).await;
+    installations_do_not_mix(&broker).await;
+    a_wrong_password_is_told_and_not_printed(&broker).await;
+    nothing_is_lost_when_the_broker(&mut broker, Ending::Stopped).await;
+    nothing_is_lost_when_the_broker(&mut broker, Ending::Killed).await;
+    a_broker_that_is_not_there_is_told(&mut broker).await;
+}
+
+async fn what_cannot_be_decoded_is_put_aside(broker: &RabbitMq) {
+    let installation = Installation::new(broker, "poison");
+    let (server, worker) = (installation.server().await, installation.worker().await);
+    let raw = raw_channel(broker).await;
+    let mut from_the_future = assignment(1);
+    from_the_future.version += 1;
+    let from_the_future = serde_json::to_vec(&from_the_future).expect("JSON");
+    for body in [b"no JSON".as_slice(), b"{}", &from_the_future] {
+        raw_publish(&raw, "poison.assignments", body).await;
+    }
+    raw_publish(&raw, "poison.reports", b"no report").await;
+    server.publish(&assignment(2)).await.expect("publish");
+    worker.report(&report(3)).await.expect("report");
+    let delivery = soon(worker.next_delivery()).await.expect("delivery");
+    assert_eq!(delivery.assignment, assignment(2));
+    delivery.ack().await.expect("ack");
+    let delivery = soon(server.next_report()).await.expect("report");
+    assert_eq!(delivery.report, report(3));
+    delivery.ack().await.expect("ack");
+    until_depths(&server, Depths { dead_letters: 4, ..Depths::default() }).await;
+    let letter = raw
+        .basic_get("poison.dead-letters".into(), BasicGetOptions { no_ack: true })
+        .await
+        .expect("get")
+        .expect("a dead letter");
+    assert_eq!(letter.delivery.data, b"no JSON");
+}
+
+async fn what_was_delivered_too_often_is_put_aside(broker: &RabbitMq) {
+    let mut installation = Installation::new(broker, "often");
+    installation.settings.deliveries_max = 3;
+    let (server, worker) = (installation.server().await, installation.worker().await);
+    server.publish(&assignment(1)).await.expect("publish");
+    // Once, and three times more.
+    for _ in 0..4 {
+        let delivery = soon(worker.next_delivery()).await.expect("delivery");
+        delivery.hand_back().await.expect("hand back");
+    }
+    until_depths(&server, Depths { dead_letters: 1, ..Depths::default() }).await;
+}
+
+async fn a_deleted_queue_is_declared_again(broker: &RabbitMq) {
+    let mut installation = Installation::new(broker, "deleted");
+    installation.settings.renew = Duration::from_secs(1);
+    let (server, worker) = (installation.server().await, installation.worker().await);
+    let raw = raw_channel(broker).await;
+    let deleted = async {
+        let options = QueueDeclareOptions::durable().passive();
+        let queue =
+            || raw.queue_declare("deleted.assignments".into(), options, FieldTable::default());
+        while queue().await.expect("the queue").consumer_count() == 0 {
+            sleep(Duration::from_millis(10)).await;
+        }
+        raw.queue_delete("deleted.assignments".into(), QueueDeleteOptions::default())
+            .await
+            .expect("deleting");
+        // The broker returns what the server publishes, and may say nothing to the worker.
+        server.publish(&assignment(1)).await.expect("publish");
+    };
+    let (delivery, ()) = futures::join!(soon(worker.next_delivery()), deleted);
+    let delivery = delivery.expect("delivery");
+    assert_eq!(delivery.assignment, assignment(1));
+    delivery.ack().await.expect("ack");
+}
+
+async fn a_silent_connection_is_given_up(broker: &RabbitMq) {
+    let proxy = Proxy::start(broker.port()).await;
+    let direct = Installation::new(broker, "silent");
+    let url = format!("{}?heartbeat=1", RabbitMq::url_at(proxy.port()));
+    let mut settings = AmqpSettings::new(&url).expect("a url");
+    settings.prefix = direct.settings.prefix.clone();
+    let (server, worker) =
+        (direct.server().await, AmqpWorkerEnd::connect(settings).await.expect("a worker's end"));
+    let before = proxy.connections();
+    proxy.disturb(Disturbance::Silence);
+    server.publish(&assignment(1)).await.expect("publish");
+    let heard_again = async {
+        // Another connection comes while this one is not even closed.
+        while proxy.connections() == before {
+            sleep(Duration::from_millis(10)).await;
+        }
+        proxy.disturb(Disturbance::None);
+    };
+    let (delivery, ()) = futures::join!(soon(worker.next_delivery()), soon(heard_again));
+    delivery.expect("delivery").ack().await.expect("ack");
+    // What the server says to all is heard again as well, from some moment on.
+    let heard = async {
+        loop {
+            server.control(&Control::RollCall).await.expect("control");
+            let word = timeout(Duration::from_millis(200), worker.next_control()).await;
+            if let Ok(word) = word {
+                return word;
+            }
+        }
+    };
+    assert_eq!(soon(heard).await.expect("control"), Control::RollCall);
+    assert!(proxy.disturbed() > 0);
+}
+
+async fn installations_do_not_mix(broker: &RabbitMq) {
+    let (one, other) = (Installation::new(broker, "one"), Installation::new(broker, "other"));
+    let (server, worker) = (one.server().await, other.worker().await);
+    server.publish(&assignment(1)).await.expect("publish");
+    server.control(&Control::RollCall).await.expect("control");
+    until_depths(&server, Depths { assignments: 1, ..Depths::default() }).await;
+    let their_server = other.server().await;
+    their_server.publish(&assignment(2)).await.expect("publish");
+    let delivery = soon(worker.next_delivery()).await.expect("delivery");
+    assert_eq!(delivery.assignment, assignment(2));
+    delivery.ack().await.expect("ack");
+    server.purge().await.expect("purge");
+    until_depths(&server, Depths::default()).await;
+}
+
+async fn a_wrong_password_is_told_and_not_printed(broker: &RabbitMq) {
+    let url = format!("amqp://guest:hunter2@127.0.0.1:{}", broker.port());
+    let refused = AmqpServerEnd::connect(AmqpSettings::new(&url).expect("a url")).await;
+    let error = refused.err().expect("a wrong password");
+    assert!(matches!(error, QueueError::Refused { .. }), "{error:?}");
+    let printed = format!("{error} {error:?}");
+    assert!(!printed.contains("hunter2"), "{printed}");
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Ending {
+    Stopped,
+    Killed,
+}
+
+/// A server publishes, workers report and acknowledge, and in the middle of it
+/// the broker goes away for a while. Everything is done at least once, and
+/// nothing is left.
+///
+/// To be killed only after it was stopped: RabbitMQ 3.10 writes down which
+/// quorum queues there are three minutes after they were declared or when it
+/// stops, whichever is first. One that is killed before that has all messages
+/// and never elects the queue's leader.
+async fn nothing_is_lost_when_the_broker(broker: &mut RabbitMq, ending: Ending) {
+    const TASKS: u32 = 600;
+    let installation = Installation::new(broker, "restarts");
+    let server = Arc::new(installation.server().await);
+    let done = Arc::new(watch::Sender::new(BTreeSet::new()));
+    let publishing = {
+        let server = server.clone();
+        tokio::spawn(async move {
+            stream::iter(0..TASKS)
+                .map(|node| {
+                    let server = server.clone();
+                    async move { server.publish(&assignment(node)).await }
+                })
+                .buffer_unordered(8)
+                .try_collect::<Vec<()>>()
+                .await
+        })
+    };
+    let mut workers = JoinSet::new();
+    for _ in 0..2 {
+        let worker = installation.worker().await;
+        workers.spawn(async move {
+            loop {
+                let delivery = worker.next_delivery().await.expect("delivery");
+                let node = delivery.assignment.attempt.task.node;
+                worker.report(&report(u64::from(node))).await.expect("report");
+                // If this fails, the broker delivers it again.
+                let _ = delivery.ack().await;
+            }
+        });
+    }
+    let taking = {
+        let (server, done) = (server.clone(), done.clone());
+        tokio::spawn(async move {
+            while done.borrow().len() < TASKS as usize {
+                let delivery = server.next_report().await.expect("report");
+                let ReportBody::Alive { resident_bytes } = delivery.report.body else {
+                    panic!("nobody reports that");
+                };
+                if delivery.ack().await.is_ok() {
+                    done.send_if_modified(|done| done.insert(resident_bytes));
+                }
+            }
+        })
+    };
+    let mut progress = done.subscribe();
+    soon(progress.wait_for(|done| done.len() >= 100)).await.expect("progress");
+    match ending {
+        Ending::Stopped => broker.stop().await,
+        Ending::Killed => broker.kill(),
+    }
+    let done_before = done.borrow().len();
+    assert!(done_before < TASKS as usize, "the broker went too late to prove anything");
+    broker.start_again().await;
+    soon(taking).await.expect("all reports");
+    soon(publishing).await.expect("the publisher").expect("publish");
+    assert!(done.borrow().iter().copied().eq(0..u64::from(TASKS)));
+    // Redeliveries of what was done are done again, until nothing is left.
+    let rest = async {
+        loop {
+            let delivery = server.next_report().await.expect("report");
+            let _ = delivery.ack().await;
+        }
+    };
+    tokio::select! {
+        () = rest => {}
+        () = until_depths(&server, Depths::default()) => {}
+    }
+    workers.abort_all();
+}
+
+async fn a_broker_that_is_not_there_is_told(broker: &mut RabbitMq) {
+    let mut installation = Installation::new(broker, "absent");
+    installation.settings.patience = Duration::from_secs(1);
+    let server = installation.server().await;
+    broker.stop().await;
+    let published = server.publish(&assignment(1)).await;
+    assert!(matches!(published, Err(QueueError::Unavailable { .. })), "{published:?}");
+    let connected = AmqpWorkerEnd::connect(installation.settings.clone()).await;
+    let error = connected.err().expect("there is no broker");
+    assert!(matches!(error, QueueError::Unavailable { .. }), "{error:?}");
+    assert!(!format!("{error} {error:?}").contains("guest"), "{error:?}");
+}
+
+/// A broker may take a delivery back from a worker that has held it for longer
+/// than it allows. The worker's end must live on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_outlives_the_brokers_delivery_timeout() {
+    let broker = RabbitMq::start_with("consumer_timeout = 2000").await;
+    let installation = Installation::new(&broker, "timeout");
+    let (server, slow, other) =
+        (installation.server().await, installation.worker().await, installation.worker().await);
+    server.publish(&assignment(1)).await.expect("publish");
+    let held = soon(slow.next_delivery()).await.expect("delivery");
+    let again = soon(other.next_delivery()).await.expect("delivery");
+    assert!(again.redelivered);
+    assert_eq!(again.assignment, held.assignment);
+    again.ack().await.expect("ack");
+    let late = held.ack().await;
+    assert!(matches!(late, Err(QueueError::Unavailable { .. })), "{late:?}");
+    slow.report(&report(1)).await.expect("report");
+    server.publish(&assignment(2)).await.expect("publish");
+    soon(slow.next_delivery()).await.expect("delivery").ack().await.expect("ack");
+}
+
+#[track_caller]
+fn soon<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
+    let place = Location::caller();
+    async move {
+        let in_time = timeout(Duration::from_secs(60), future).await;
+        in_time.unwrap_or_else(|_| panic!("what should have come long ago: {place}"))
+    }
+}
+
+/// Waits until the broker counts so many messages; it counts with a delay.
+async fn until_depths(server: &AmqpServerEnd, expected: Depths) {
+    let reached = async {
+        while server.depths().await.expect("depths") != expected {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    if timeout(Duration::from_secs(60), reached).await.is_err() {
+        panic!("{:?} instead of {expected:?}", server.depths().await);
+    }
+}
+
+async fn raw_channel(broker: &RabbitMq) -> lapin::Channel {
+    let properties = lapin::ConnectionProperties::default();
+    let connection = lapin::Connection::connect(&broker.url(), properties).await.expect("connect");
+    connection.create_channel().await.expect("a channel")
+}
+
+async fn raw_publish(channel: &lapin::Channel, queue: &str, body: &[u8]) {
+    channel
+        .basic_publish(
+            "".into(),
+            queue.into(),
+            BasicPublishOptions::default(),
+            body,
+            lapin::BasicProperties::default(),
+        )
+        .await
+        .expect("publish");
 }

@@ -37,7 +37,7 @@ impl Process {
             .unwrap_or_else(|error| panic!("starting {name}: {error}"));
         // The pipe to it closes with the test process, and then it kills the group.
         let guardian = Command::new("sh")
-            .args(["-c", "read -r _; kill -KILL -- -\"$0\"", &child.id().to_string()])
+            .args(["-c", "read -r _; kill -s KILL -- \"-$0\"", &child.id().to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -60,6 +60,8 @@ impl RabbitMq {
         };
         let listener = format!("listeners.tcp.1 = 127.0.0.1:{}\n{settings}\n", broker.port);
         broker.write("rabbitmq.conf", &listener);
+        // Held deliveries are looked at once a minute otherwise.
+        broker.write("advanced.config", "[{rabbit, [{channel_tick_interval, 1000}]}].\n");
         broker.write("enabled_plugins", "[].\n");
         broker.write("environment.conf", "");
         broker.start_again().await;
@@ -85,6 +87,7 @@ impl RabbitMq {
                 .env("HOME", self.folder.path())
                 .env("ERL_EPMD_ADDRESS", "127.0.0.1")
                 .env("ERL_EPMD_PORT", self.names_port.to_string())
+                .env("RABBITMQ_ADVANCED_CONFIG_FILE", self.path("advanced.config"))
                 .env("RABBITMQ_CONF_ENV_FILE", self.path("environment.conf"))
                 .env("RABBITMQ_CONFIG_FILE", self.path("rabbitmq.conf"))
                 .env("RABBITMQ_DIST_PORT", self.distribution_port.to_string())

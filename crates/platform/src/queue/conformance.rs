@@ -1,6 +1,7 @@
 //! What every queue must do, whatever it is made of.
 
 use std::collections::BTreeSet;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ pub async fn run(subject: &dyn Subject) {
     control_reaches_every_worker(subject).await;
     purging_leaves_nothing_to_take(subject).await;
     a_dropped_wait_takes_nothing(subject).await;
+    who_stopped_waiting_holds_nothing_back(subject).await;
+    a_dropped_delivery_goes_back(subject).await;
 }
 
 async fn assignments_reach_one_worker_each(subject: &dyn Subject) {
@@ -148,15 +151,47 @@ async fn a_dropped_wait_takes_nothing(subject: &dyn Subject) {
     soon(server.next_report()).await.expect("report").ack().await.expect("ack");
 }
 
-async fn soon<T>(future: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, future).await.expect("this should have come long ago")
+async fn who_stopped_waiting_holds_nothing_back(subject: &dyn Subject) {
+    let (server, gone, other) =
+        (subject.server_end().await, subject.worker_end().await, subject.worker_end().await);
+    // Waited long enough to be known to wait.
+    assert!(timeout(Duration::from_millis(500), gone.next_delivery()).await.is_err());
+    for node in 0..2 {
+        server.publish(&assignment(node)).await.expect("publish");
+    }
+    for _ in 0..2 {
+        soon(other.next_delivery()).await.expect("delivery").ack().await.expect("ack");
+    }
+}
+
+async fn a_dropped_delivery_goes_back(subject: &dyn Subject) {
+    let (server, worker) = (subject.server_end().await, subject.worker_end().await);
+    server.publish(&assignment(1)).await.expect("publish");
+    drop(soon(worker.next_delivery()).await.expect("delivery"));
+    let again = soon(worker.next_delivery()).await.expect("delivery");
+    assert!(again.redelivered);
+    again.ack().await.expect("ack");
+    worker.report(&report(1)).await.expect("report");
+    drop(soon(server.next_report()).await.expect("report"));
+    soon(server.next_report()).await.expect("report").ack().await.expect("ack");
+}
+
+#[track_caller]
+fn soon<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
+    let place = Location::caller();
+    async move {
+        let in_time = timeout(PATIENCE, future).await;
+        in_time.unwrap_or_else(|_| panic!("what should have come long ago: {place}"))
+    }
 }
 
 fn job() -> JobId {
     JobId::from_parts(Timestamp::from_millis(1), 1)
 }
 
-fn assignment(node: u32) -> Assignment {
+/// An assignment that is told from others by its node.
+#[must_use]
+pub fn assignment(node: u32) -> Assignment {
     Assignment {
         version: protocol::VERSION,
         attempt: AttemptId { job: job(), task: TaskId { level: 1, node, range: 0 }, number: 1 },
@@ -178,7 +213,9 @@ fn assignment(node: u32) -> Assignment {
     }
 }
 
-fn report(resident_bytes: u64) -> Report {
+/// A report that is told from others by its number of bytes.
+#[must_use]
+pub fn report(resident_bytes: u64) -> Report {
     Report {
         version: protocol::VERSION,
         worker: WorkerId::from("worker-1"),

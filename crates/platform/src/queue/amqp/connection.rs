@@ -18,6 +18,10 @@ use crate::QueueError;
 
 /// How long a broker may take to accept a connection and answer the declarations.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(15);
+/// How long the broker may take to answer on a connection that is there. A
+/// quorum queue that has no leader for now answers nothing, and what was sent to
+/// it meanwhile may stay unanswered for ever.
+pub(super) const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long to wait after the first failure to connect; doubled after each.
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 /// The longest wait, so that work goes on soon after the broker is back.
@@ -36,6 +40,7 @@ const CLOSED_ON_PURPOSE: u16 = 200;
 pub(super) struct Link {
     sessions: watch::Receiver<Option<Arc<Session>>>,
     patience: Duration,
+    pub(super) renew: Duration,
     pub(super) topology: Arc<Topology>,
     closing: CancellationToken,
     _close_on_drop: DropGuard,
@@ -101,11 +106,12 @@ impl Link {
         };
         let (tx, sessions) = watch::channel(Some(first.clone()));
         let closing = CancellationToken::new();
-        let patience = settings.patience;
+        let (patience, renew) = (settings.patience, settings.renew);
         tokio::spawn(stay_connected(settings, topology.clone(), first, tx, closing.clone()));
         Ok(Link {
             sessions,
             patience,
+            renew,
             topology,
             _close_on_drop: closing.clone().drop_guard(),
             closing,
@@ -157,7 +163,7 @@ impl Link {
             };
             let session = session?;
             let outcome = tokio::select! {
-                outcome = timeout_at(deadline, action(session.clone())) => outcome,
+                outcome = timeout(ANSWER_TIME_MAX, action(session.clone())) => outcome,
                 () = session.lost.cancelled() => continue,
             };
             match outcome {
@@ -174,8 +180,8 @@ impl Link {
                     reason = Box::new(error);
                 }
                 Err(_) => {
-                    let source = "the broker did not answer in time".into();
-                    return Err(QueueError::Unavailable { source });
+                    session.lost.cancel();
+                    reason = "the broker did not answer in time".into();
                 }
             }
         }

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use lapin::Acker;
 use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, BasicRejectOptions,
 };
 use lapin::types::{FieldTable, ShortString};
+use lapin::{Acker, Channel, Consumer};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-use super::connection::{Link, Session, Sessions};
+use super::connection::{ANSWER_TIME_MAX, Link, Session, Sessions};
 use super::message::{Message, decode};
 use crate::QueueError;
 use crate::queue::Receipt;
@@ -38,6 +38,17 @@ pub(super) enum Taking {
     },
 }
 
+/// What whoever takes from an [`Intake`] is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Need {
+    /// Something else.
+    None,
+    /// Waiting for a message, or taking one after the other.
+    Waiting,
+    /// Working on the one message that may be had at a time.
+    Holding,
+}
+
 /// Takes messages of one queue from session after session.
 ///
 /// It begins with the first wait and not before, so that an end which never
@@ -46,8 +57,7 @@ pub(super) struct Intake<T> {
     arrived: Arc<Mutex<mpsc::Receiver<Arrived<T>>>>,
     /// Has a permit while a turn may begin.
     turns: Arc<Semaphore>,
-    /// Whether anybody waits, or has what must be settled first.
-    busy: watch::Sender<bool>,
+    need: watch::Sender<Need>,
     taking: Taking,
 }
 
@@ -66,8 +76,10 @@ impl<T: Message> Intake<T> {
         };
         let (tx, rx) = mpsc::channel(usize::from(prefetch));
         let arrived = Arc::new(Mutex::new(rx));
-        let (busy, is_busy) = watch::channel(false);
-        let pump = Pump { queue, taking, prefetch, tx, arrived: arrived.clone(), is_busy };
+        let (need, needs) = watch::channel(Need::None);
+        let renew = link.renew;
+        let pump =
+            Pump { queue, taking, prefetch, renew, tx, arrived: arrived.clone(), need: needs };
         let (closing, sessions) = (link.closing(), link.sessions());
         tokio::spawn(async move {
             tokio::select! {
@@ -79,20 +91,23 @@ impl<T: Message> Intake<T> {
             Taking::Many { .. } => Semaphore::MAX_PERMITS,
             Taking::One { .. } => 1,
         };
-        Intake { arrived, turns: Arc::new(Semaphore::new(turns)), busy, taking }
+        Intake { arrived, turns: Arc::new(Semaphore::new(turns)), need, taking }
     }
 
     /// Waits for the next message. Dropped before it returns it has taken nothing.
     pub(super) async fn next(&self) -> Result<(Arrived<T>, Turn), QueueError> {
         let permit = self.turns.clone().acquire_owned().await.map_err(|_| QueueError::Closed)?;
-        self.busy.send_replace(true);
-        let idle_after = matches!(self.taking, Taking::One { .. }).then(|| self.busy.clone());
-        let turn = Turn { idle_after, _permit: permit };
+        self.need.send_replace(Need::Waiting);
+        let need = matches!(self.taking, Taking::One { .. }).then(|| self.need.clone());
+        let turn = Turn { need, _permit: permit };
         loop {
             let next = self.arrived.lock().await.recv().await;
             let arrived = next.ok_or(QueueError::Closed)?;
             // What came by a connection that is lost will be delivered again.
             if arrived.acker.usable() {
+                if let Some(need) = &turn.need {
+                    need.send_replace(Need::Holding);
+                }
                 return Ok((arrived, turn));
             }
         }
@@ -101,15 +116,16 @@ impl<T: Message> Intake<T> {
 
 /// The right to have one message; over when dropped.
 pub(super) struct Turn {
-    idle_after: Option<watch::Sender<bool>>,
+    /// Where there is one turn at a time.
+    need: Option<watch::Sender<Need>>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        // Before the permit goes, so that the next turn's `true` comes after.
-        if let Some(busy) = &self.idle_after {
-            busy.send_replace(false);
+        // Before the permit goes, so that what the next turn needs comes after.
+        if let Some(need) = &self.need {
+            need.send_replace(Need::None);
         }
     }
 }
@@ -159,20 +175,34 @@ fn settled(outcome: lapin::Result<bool>) -> Result<(), QueueError> {
     Err(QueueError::Unavailable { source })
 }
 
+/// How a consumer ended.
+enum Ended {
+    /// It had brought nothing for so long that another takes its place.
+    Quiet,
+    /// Nobody has waited for a while.
+    Idle,
+    /// With its session.
+    Lost,
+}
+
 /// The task behind an [`Intake`].
 struct Pump<T> {
     queue: ShortString,
     taking: Taking,
     prefetch: u16,
+    /// After how long without a message a consumer is begun anew: RabbitMQ 3.10
+    /// says nothing to the consumers of a quorum queue that is deleted, and a
+    /// channel that has known it never hears of another of its name.
+    renew: Duration,
     tx: mpsc::Sender<Arrived<T>>,
     arrived: Arc<Mutex<mpsc::Receiver<Arrived<T>>>>,
-    is_busy: watch::Receiver<bool>,
+    need: watch::Receiver<Need>,
 }
 
 impl<T: Message> Pump<T> {
     async fn run(mut self, mut sessions: Sessions) {
         loop {
-            if self.is_busy.wait_for(|busy| *busy).await.is_err() {
+            if self.need.wait_for(|need| *need != Need::None).await.is_err() {
                 return;
             }
             let Ok(session) = sessions.next().await else {
@@ -186,11 +216,34 @@ impl<T: Message> Pump<T> {
         }
     }
 
-    /// Takes messages until the session is lost, or nobody has waited for a while.
+    /// Takes messages on one channel after the other until the session is lost,
+    /// or nobody has waited for a while.
     async fn consume(&mut self, session: &Session) -> lapin::Result<()> {
+        loop {
+            let begun = timeout(ANSWER_TIME_MAX, self.begin(session)).await;
+            let Ok(begun) = begun else {
+                tracing::warn!(queue = self.queue.as_str(), "the broker does not answer");
+                session.lost.cancel();
+                return Ok(());
+            };
+            let (channel, consumer) = begun?;
+            let ended = self.drain(session, consumer).await?;
+            if matches!(ended, Ended::Lost) {
+                session.lost.cancel();
+                return Ok(());
+            }
+            // What was sent ahead goes back into the queue with the channel.
+            channel.close(200, "done".into()).await?;
+            if matches!(ended, Ended::Idle) {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn begin(&self, session: &Session) -> lapin::Result<(Channel, Consumer)> {
         let channel = session.connection.create_channel().await?;
         channel.basic_qos(self.prefetch, BasicQosOptions::default()).await?;
-        let mut consumer = channel
+        let consumer = channel
             .basic_consume(
                 self.queue.clone(),
                 ShortString::default(),
@@ -198,29 +251,35 @@ impl<T: Message> Pump<T> {
                 FieldTable::default(),
             )
             .await?;
+        Ok((channel, consumer))
+    }
+
+    /// Takes what one consumer brings, until it ends.
+    async fn drain(&mut self, session: &Session, mut consumer: Consumer) -> lapin::Result<Ended> {
+        let mut idle = Box::pin(idle(self.taking, self.need.clone()));
         loop {
-            let (taking, mut is_busy) = (self.taking, self.is_busy.clone());
-            let delivery = tokio::select! {
-                delivery = consumer.next() => delivery,
-                () = session.lost.cancelled() => return Ok(()),
-                () = idle(taking, &mut is_busy) => {
-                    // Held, nobody can begin to wait and take what is about to go back.
-                    let mut arrived = self.arrived.lock().await;
-                    if *self.is_busy.borrow() {
-                        continue;
+            tokio::select! {
+                // What has come counts, however late it is looked at.
+                biased;
+                delivery = consumer.next() => match delivery {
+                    Some(delivery) => self.take(delivery?).await?,
+                    // The broker cancelled it: the queue is gone or has moved.
+                    None => return Ok(Ended::Lost),
+                },
+                () = session.lost.cancelled() => return Ok(Ended::Lost),
+                () = &mut idle => {
+                    // Held, nobody can begin to wait and take what is about to go
+                    // back; held by another, somebody has just begun to wait.
+                    if let Ok(mut arrived) = self.arrived.try_lock()
+                        && *self.need.borrow() == Need::None
+                    {
+                        while arrived.try_recv().is_ok() {}
+                        return Ok(Ended::Idle);
                     }
-                    while arrived.try_recv().is_ok() {}
-                    // All that the channel had sent ahead goes back into the queue.
-                    return channel.close(200, "idle".into()).await;
+                    idle.set(self::idle(self.taking, self.need.clone()));
                 }
-            };
-            match delivery {
-                Some(Ok(delivery)) => self.take(delivery).await?,
-                Some(Err(error)) => return Err(error),
-                None => {
-                    // The broker cancelled the consumer: the queue is gone or has moved.
-                    session.lost.cancel();
-                    return Ok(());
+                () = sleep(self.renew) => if *self.need.borrow() == Need::Waiting {
+                    return Ok(Ended::Quiet);
                 }
             }
         }
@@ -245,15 +304,15 @@ impl<T: Message> Pump<T> {
 }
 
 /// Waits until nobody has waited for as long as a message is held.
-async fn idle(taking: Taking, is_busy: &mut watch::Receiver<bool>) {
+async fn idle(taking: Taking, mut needs: watch::Receiver<Need>) {
     let Taking::One { hold } = taking else {
         return std::future::pending().await;
     };
     loop {
-        if is_busy.wait_for(|busy| !*busy).await.is_err() {
+        if needs.wait_for(|need| *need == Need::None).await.is_err() {
             return std::future::pending().await;
         }
-        if timeout(hold, is_busy.wait_for(|busy| *busy)).await.is_err() {
+        if timeout(hold, needs.wait_for(|need| *need != Need::None)).await.is_err() {
             return;
         }
     }

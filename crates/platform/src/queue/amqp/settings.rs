@@ -25,6 +25,8 @@ pub struct AmqpSettings {
     /// How long a worker end keeps a delivery that came while nobody waited
     /// for one, before it goes back to the queue for others.
     pub hold: Duration,
+    /// How long a consumer that gets nothing trusts that it would.
+    pub renew: Duration,
     /// The longest time an attempt may take before the broker gives it to
     /// somebody else. Brokers before RabbitMQ 3.12 do not let a client say
     /// this; there `consumer_timeout` in `rabbitmq.conf` has to (30 minutes
@@ -52,6 +54,7 @@ impl AmqpSettings {
             connection_name: "distributed-average".to_owned(),
             patience: Duration::from_secs(60),
             hold: Duration::from_secs(2),
+            renew: Duration::from_secs(30),
             attempt_time_max: Duration::from_hours(24),
             deliveries_max: 20,
         })
