@@ -44,8 +44,15 @@ export async function expectPhase(page: Page, phase: string): Promise<void> {
   await expect(shownJob(page)).toHaveAttribute("data-state", phase);
 }
 
+/** The first numbers of the result, once the page shows them. */
+export async function shownNumbers(page: Page): Promise<string[]> {
+  await expect(page.locator(".first-numbers")).toBeVisible();
+  return page.locator(".first-numbers code").allInnerTexts();
+}
+
 /** What two people who open the same link both see: all but the clock's part. */
 export async function shownResult(page: Page): Promise<string[]> {
+  await expect(page.locator("section.result")).toBeVisible();
   return [
     await page.getByRole("heading", { level: 1 }).innerText(),
     await page.locator(".sum-tree").innerText(),

@@ -1,6 +1,6 @@
 // What a person sees when something is wrong with what they asked for.
 
-import { expectPhase, submit } from "../pages.ts";
+import { expectPhase, shownNumbers, submit } from "../pages.ts";
 import { expect, test, withAndWithoutJavaScript } from "../test.ts";
 
 withAndWithoutJavaScript((javaScriptEnabled) => {
@@ -66,5 +66,5 @@ test("a failed job can be run again once its files are mended", async ({ page, s
   await page.getByRole("button", { name: "Run again" }).click();
   await page.waitForURL((url) => url.pathname.startsWith("/jobs/") && !url.pathname.endsWith(id));
   await expectPhase(page, "done");
-  expect(await page.locator(".first-numbers code").allInnerTexts()).toEqual(["2", "3"]);
+  expect(await shownNumbers(page)).toEqual(["2", "3"]);
 });

@@ -1,6 +1,6 @@
 // A job's page while the job runs, and the same page in somebody else's browser.
 
-import { expectPhase, shownResult, sights, submit, watch } from "../pages.ts";
+import { expectPhase, shownNumbers, shownResult, sights, submit, watch } from "../pages.ts";
 import { expect, listen, test } from "../test.ts";
 
 /** Enough tasks that the page has time to show many states of the job. */
@@ -73,7 +73,7 @@ test("two jobs at once end right and never mix", async ({ page, browser, server 
     [page, uploaded.a],
     [second, uploaded.b],
   ] as const) {
-    const first = await shown.locator(".first-numbers code").allInnerTexts();
+    const first = await shownNumbers(shown);
     expect(new Set(first.map(Number))).toEqual(new Set([value]));
   }
   await other.close();

@@ -1,7 +1,7 @@
 // Ten thousand files: the job ends, and its page stays smooth meanwhile.
 
 import { exactMeans, parseText } from "../exact.ts";
-import { expectPhase, sights, submit, watch } from "../pages.ts";
+import { expectPhase, shownNumbers, sights, submit, watch } from "../pages.ts";
 import { expect, test } from "../test.ts";
 
 /** A pause that a person notices as a jerk. */
@@ -44,7 +44,7 @@ test("a job of 10,000 small files ends, and its page stays smooth", async ({ pag
 
   const rows = (await server.generated(id, "csv")).map(parseText);
   expect(rows.length).toBe(10_000);
-  const first = await page.locator(".first-numbers code").allInnerTexts();
+  const first = await shownNumbers(page);
   expect(first.map(Number)).toEqual(Array.from(exactMeans(rows).subarray(0, first.length)));
   await expectPhase(page, "done");
 });
