@@ -4,10 +4,12 @@
 //! In reading order:
 //!
 //! - [`store`]: the trait [`ObjectStore`] and its guarantees; [`store::local`]
-//!   is a directory.
+//!   is a directory, [`store::s3`] a bucket.
 //! - [`inputs`]: which store an input's location lies in.
 //! - [`queue`]: the traits [`ServerEnd`] and [`WorkerEnd`] and their
-//!   guarantees; [`queue::embedded`] lives inside the process.
+//!   guarantees; [`queue::embedded`] lives inside the process,
+//!   [`queue::amqp`] in RabbitMQ.
+//! - [`faults`]: what goes wrong with either, on purpose.
 //! - [`problems`]: the errors of both in the words that a user gets.
 //!
 //! # Invariants
@@ -19,6 +21,7 @@
 //!   implementation it came from.
 //! - Nothing here knows what a partial sum is.
 
+pub mod faults;
 pub mod inputs;
 pub mod problems;
 pub mod queue;

@@ -1,0 +1,113 @@
+//! A store that does not always do what it should.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt};
+
+use super::{Faults, OnPurpose};
+use crate::store::{ObjectMeta, ObjectStore, StoreError, Upload};
+
+/// A store around another, with faults. An upload that fails is broken for good,
+/// as a real one is; listings fail or wait before their first object.
+pub struct FaultyStore {
+    inner: Arc<dyn ObjectStore>,
+    faults: Arc<Faults>,
+}
+
+impl FaultyStore {
+    /// Puts faults before a store.
+    #[must_use]
+    pub fn new(inner: Arc<dyn ObjectStore>, faults: Arc<Faults>) -> FaultyStore {
+        FaultyStore { inner, faults }
+    }
+}
+
+fn unavailable(key: &str) -> StoreError {
+    StoreError::Unavailable { key: key.to_owned(), source: Box::new(OnPurpose) }
+}
+
+#[async_trait]
+impl ObjectStore for FaultyStore {
+    async fn head(&self, key: &str) -> Result<ObjectMeta, StoreError> {
+        self.faults.perform(|| self.inner.head(key), || unavailable(key)).await
+    }
+
+    async fn read(
+        &self,
+        key: &str,
+        offset: u64,
+        length: usize,
+        buffer: Vec<u8>,
+    ) -> Result<Vec<u8>, StoreError> {
+        let read = || self.inner.read(key, offset, length, buffer);
+        self.faults.perform(read, || unavailable(key)).await
+    }
+
+    async fn put(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
+        self.faults.perform(|| self.inner.put(key, bytes), || unavailable(key)).await
+    }
+
+    async fn create(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
+        self.faults.perform(|| self.inner.create(key, bytes), || unavailable(key)).await
+    }
+
+    async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StoreError> {
+        let inner = self.faults.perform(|| self.inner.upload(key), || unavailable(key)).await?;
+        let (faults, key) = (self.faults.clone(), key.to_owned());
+        Ok(Box::new(FaultyUpload { inner: Some(inner), faults, key }))
+    }
+
+    fn list<'a>(&'a self, prefix: &str) -> BoxStream<'a, Result<ObjectMeta, StoreError>> {
+        let prefix = prefix.to_owned();
+        let listing = async move {
+            let begun = async || Ok(self.inner.list(&prefix));
+            match self.faults.perform(begun, || unavailable(&prefix)).await {
+                Ok(listing) => listing,
+                Err(error) => stream::iter([Err(error)]).boxed(),
+            }
+        };
+        stream::once(listing).flatten().boxed()
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        self.faults.perform(|| self.inner.delete(key), || unavailable(key)).await
+    }
+
+    async fn delete_prefix(&self, prefix: &str) -> Result<(), StoreError> {
+        self.faults.perform(|| self.inner.delete_prefix(prefix), || unavailable(prefix)).await
+    }
+
+    async fn remove_leftovers(&self, older_than: Duration) -> Result<u64, StoreError> {
+        self.faults.perform(|| self.inner.remove_leftovers(older_than), || unavailable("")).await
+    }
+}
+
+/// An upload with faults.
+struct FaultyUpload {
+    /// Absent once a write has failed.
+    inner: Option<Box<dyn Upload>>,
+    faults: Arc<Faults>,
+    key: String,
+}
+
+#[async_trait]
+impl Upload for FaultyUpload {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
+        let Some(mut inner) = self.inner.take() else {
+            return Err(unavailable(&self.key));
+        };
+        self.faults.perform(|| inner.write(bytes), || unavailable(&self.key)).await?;
+        self.inner = Some(inner);
+        Ok(())
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<(), StoreError> {
+        let Some(inner) = self.inner.take() else {
+            return Err(unavailable(&self.key));
+        };
+        self.faults.perform(|| inner.finish(), || unavailable(&self.key)).await
+    }
+}
