@@ -1,6 +1,7 @@
 //! All that a page asks the server, as server functions.
 //!
 //! They lie under `/app`, so that they never meet the JSON API under `/api`.
+//! Pages call them while they are rendered, and forms post to them.
 
 use std::fmt;
 
@@ -10,10 +11,13 @@ use leptos::server_fn::codec::JsonEncoding;
 use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 use protocol::live::{JobPage, Overview};
 use protocol::problem::ProblemKind;
-use protocol::{JobId, JobSnapshot, Problem, Timestamp};
+use protocol::{JobId, JobSnapshot, Problem};
 use serde::{Deserialize, Serialize};
 
+use crate::backend::{answer_with_status, backend, now, wants_page};
+use crate::clock::AsOf;
 use crate::form::JobForm;
+use crate::paths::job_path;
 
 /// A problem as a server function answers it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,24 +50,15 @@ impl FromServerFnError for Refusal {
     }
 }
 
-/// Something, and when the server looked at it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AsOf<T> {
-    /// By the server's clock.
-    pub at: Timestamp,
-    /// What it saw.
-    pub value: T,
-}
-
 /// How many jobs one page of the history shows.
 pub const HISTORY_JOBS: usize = 50;
 
 /// What the home page shows.
 #[server(name = ReadOverview, prefix = "/app", endpoint = "overview", input = GetUrl)]
 pub async fn overview() -> Result<AsOf<Overview>, Refusal> {
-    let mut value = crate::backend::backend().overview().await;
+    let mut value = backend().overview().await;
     value.jobs.iter_mut().for_each(strip_for_list);
-    Ok(AsOf { at: crate::backend::now(), value })
+    Ok(AsOf { at: now(), value })
 }
 
 /// A page of the history: the jobs older than `before`.
@@ -72,9 +67,9 @@ pub async fn jobs(
     /// The last job of the page before.
     before: Option<JobId>,
 ) -> Result<AsOf<JobPage>, Refusal> {
-    let mut value = crate::backend::backend().jobs(before, HISTORY_JOBS).await;
+    let mut value = backend().jobs(before, HISTORY_JOBS).await;
     value.jobs.iter_mut().for_each(strip_for_list);
-    Ok(AsOf { at: crate::backend::now(), value })
+    Ok(AsOf { at: now(), value })
 }
 
 /// One job, by the text that stands for it in a link.
@@ -84,13 +79,13 @@ pub async fn job(
     id: String,
 ) -> Result<AsOf<JobSnapshot>, Refusal> {
     let found = match id.parse() {
-        Ok(id) => crate::backend::backend().job(id).await,
+        Ok(id) => backend().job(id).await,
         Err(_) => Err(no_such_job(&id)),
     };
     match found {
-        Ok(value) => Ok(AsOf { at: crate::backend::now(), value }),
+        Ok(value) => Ok(AsOf { at: now(), value }),
         Err(problem) => {
-            crate::backend::answer_with_status(problem.status);
+            answer_with_status(problem.status);
             Err(problem.into())
         }
     }
@@ -105,7 +100,7 @@ pub async fn submit(
     form: JobForm,
 ) -> Result<(), Refusal> {
     let submitted = match form.request() {
-        Ok(request) => crate::backend::backend().submit(request).await,
+        Ok(request) => backend().submit(request).await,
         Err(problem) => Err(problem),
     };
     match submitted {
@@ -113,7 +108,7 @@ pub async fn submit(
             leptos_axum::redirect(&job_path(id));
             Ok(())
         }
-        Err(problem) if crate::backend::wants_page() => {
+        Err(problem) if wants_page() => {
             leptos_axum::redirect(&form.home_path_with(&problem));
             Ok(())
         }
@@ -127,7 +122,7 @@ pub async fn cancel(
     /// Which.
     id: JobId,
 ) -> Result<(), Refusal> {
-    crate::backend::backend().cancel(id).await?;
+    backend().cancel(id).await?;
     leptos_axum::redirect(&job_path(id));
     Ok(())
 }
@@ -138,7 +133,7 @@ pub async fn delete(
     /// Which.
     id: JobId,
 ) -> Result<(), Refusal> {
-    crate::backend::backend().delete(id).await?;
+    backend().delete(id).await?;
     leptos_axum::redirect("/");
     Ok(())
 }
@@ -149,7 +144,7 @@ pub async fn rerun(
     /// Which.
     id: JobId,
 ) -> Result<(), Refusal> {
-    let again = crate::backend::backend().rerun(id).await?;
+    let again = backend().rerun(id).await?;
     leptos_axum::redirect(&job_path(again));
     Ok(())
 }
@@ -171,14 +166,8 @@ pub async fn set_desired_workers(
             .field("desired")
         })?),
     };
-    crate::backend::backend().set_desired_workers(by_hand).await?;
+    backend().set_desired_workers(by_hand).await?;
     Ok(())
-}
-
-/// Where the page of a job is.
-#[must_use]
-pub fn job_path(id: JobId) -> String {
-    format!("/jobs/{id}")
 }
 
 /// What is said of a link that leads to no job.
@@ -190,7 +179,6 @@ pub fn no_such_job(id: &str) -> Problem {
 
 /// Takes from a snapshot what a list does not show and what would be most of
 /// its bytes.
-#[cfg(feature = "ssr")]
 fn strip_for_list(job: &mut JobSnapshot) {
     if let Some(result) = &mut job.result {
         result.plot = Vec::new();

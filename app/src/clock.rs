@@ -5,6 +5,16 @@ use std::time::Duration;
 use leptos::leptos_dom::helpers::{IntervalHandle, set_interval_with_handle};
 use leptos::prelude::*;
 use protocol::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Something, and when the server looked at it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AsOf<T> {
+    /// By the server's clock.
+    pub at: Timestamp,
+    /// What it saw.
+    pub value: T,
+}
 
 /// What time it is by the server's clock.
 ///

@@ -1,4 +1,6 @@
-//! The HTML document, the routes, and how a browser takes over.
+//! The HTML document and the routes.
+
+pub mod site_header;
 
 use leptos::prelude::*;
 use leptos_meta::{HashedStylesheet, MetaTags, Title, provide_meta_context};
@@ -6,7 +8,7 @@ use leptos_router::SsrMode;
 use leptos_router::components::{FlatRoutes, Route, Router};
 use leptos_router::path;
 
-use crate::components::site_header::SiteHeader;
+use self::site_header::SiteHeader;
 use crate::pages::history::HistoryPage;
 use crate::pages::home::HomePage;
 use crate::pages::job::JobPage;
@@ -45,17 +47,15 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <script inner_html=BEFORE_FIRST_PAINT></script>
                 <HashedStylesheet options=options.clone() id="style" />
                 <AutoReload options=options.clone() />
-                <HydrationScripts options />
+                <HydrationScripts options islands=true />
                 <MetaTags />
             </head>
-            <body>
-                <App />
-            </body>
+            <body>{App().into_any()}</body>
         </html>
     }
 }
 
-/// Everything inside the body, in the server and in the browser.
+/// Everything inside the body.
 #[component]
 pub fn App() -> impl IntoView {
     provide_meta_context();

@@ -1,16 +1,15 @@
 //! Lists whose rows change one by one.
 
-use std::collections::HashMap;
-use std::hash::Hash;
-
 use leptos::prelude::*;
 
 /// A list of rows, each with a signal of its own: when a row changes, only
 /// what shows that row is told, and the list itself only when rows come, go or
 /// change places.
+///
+/// Rows are found by looking through them: lists on a page are short.
 pub struct Keyed<K: 'static, V: 'static> {
     order: RwSignal<Vec<K>>,
-    rows: StoredValue<HashMap<K, ArcRwSignal<V>>>,
+    rows: StoredValue<Vec<(K, ArcRwSignal<V>)>>,
     key: fn(&V) -> K,
 }
 
@@ -24,14 +23,14 @@ impl<K, V> Copy for Keyed<K, V> {}
 
 impl<K, V> Keyed<K, V>
 where
-    K: Clone + Ord + Hash + Send + Sync + 'static,
+    K: Clone + Ord + Send + Sync + 'static,
     V: Clone + PartialEq + Send + Sync + 'static,
 {
     /// The list of `values`, in their order, told apart by `key`.
     #[must_use]
     pub fn new(values: Vec<V>, key: fn(&V) -> K) -> Self {
         let list =
-            Keyed { order: RwSignal::new(Vec::new()), rows: StoredValue::new(HashMap::new()), key };
+            Keyed { order: RwSignal::new(Vec::new()), rows: StoredValue::new(Vec::new()), key };
         list.replace(values);
         list
     }
@@ -45,7 +44,10 @@ where
     /// The signal of a row, if it is there.
     #[must_use]
     pub fn row(self, key: &K) -> Option<ArcRwSignal<V>> {
-        self.rows.with_value(|rows| rows.get(key).cloned())
+        self.rows.with_value(|rows| {
+            let (_, row) = rows.iter().find(|(other, _)| other == key)?;
+            Some(row.clone())
+        })
     }
 
     /// Makes the list these values, in their order.
@@ -54,7 +56,7 @@ where
         for value in values {
             self.change(value);
         }
-        self.rows.update_value(|rows| rows.retain(|key, _| order.contains(key)));
+        self.rows.update_value(|rows| rows.retain(|(key, _)| order.contains(key)));
         self.set_order(order);
     }
 
@@ -92,9 +94,7 @@ where
             }
             None => false,
         });
-        self.rows.update_value(|rows| {
-            rows.remove(key);
-        });
+        self.rows.update_value(|rows| rows.retain(|(other, _)| other != key));
     }
 
     /// Changes a row or makes it, out of order; says whether it is new.
@@ -109,7 +109,7 @@ where
             }
             None => {
                 self.rows.update_value(|rows| {
-                    rows.insert(key, ArcRwSignal::new(value));
+                    rows.push((key, ArcRwSignal::new(value)));
                 });
                 true
             }

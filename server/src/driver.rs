@@ -87,6 +87,11 @@ pub enum Fact {
         /// The tasks that are complete.
         completed: Vec<protocol::TaskId>,
     },
+    /// Somebody wants to know that all facts before this one are on the board.
+    Settle {
+        /// Told once they are.
+        seen: oneshot::Sender<()>,
+    },
     /// More test data is there.
     Generated {
         /// Whose.
@@ -211,6 +216,11 @@ impl Driver {
                 self.jobs.insert(job, known);
                 self.event(Event::JobRestored { job, terms, plan: tree, columns, completed });
             }
+            Fact::Settle { seen } => {
+                self.publish();
+                // Whoever waited may have given up.
+                let _ = seen.send(());
+            }
             Fact::Generated { job, counted } => {
                 if let Some(known) = self.jobs.get_mut(&job) {
                     known.generated = Some(counted);
@@ -254,8 +264,8 @@ impl Driver {
     fn perform(&mut self, command: Command) {
         match command {
             Command::PlanJob { job } => {
-                if let Some(known) = self.jobs.get(&job) {
-                    self.effects.plan(job, &known.record);
+                if let Some(known) = self.jobs.get_mut(&job) {
+                    known.planning = Some(self.effects.plan(job, &known.record));
                 }
             }
             Command::PublishAttempt { attempt, .. } => {
@@ -294,7 +304,8 @@ impl Driver {
         snapshot.timings.ended_at.get_or_insert_with(clock::now);
         snapshot.bytes_per_sec = 0.0;
         snapshot.remaining_ms = None;
-        self.effects.record(snapshot);
+        let planning = self.jobs.get_mut(&job).and_then(|known| known.planning.take());
+        self.effects.record(snapshot, planning);
     }
 
     /// A job's report is in the store: from now on the board speaks for it.

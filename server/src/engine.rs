@@ -69,6 +69,9 @@ impl Engine {
         for fact in restored {
             engine.tell(fact).await?;
         }
+        let (seen, are_seen) = oneshot::channel();
+        engine.tell(Fact::Settle { seen }).await?;
+        are_seen.await.map_err(|_| ending())?;
         engine
             .parts
             .queue

@@ -9,23 +9,26 @@ use protocol::Problem;
 use protocol::job::{Counted, Generate};
 use summation::generate::Generator;
 use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
 
 /// How many bytes are made at a time.
 const PIECE_BYTES: usize = 1 << 20;
 /// How many objects are made at the same time.
 const AT_ONCE: usize = 4;
 
-/// Makes the objects below `prefix`; tells how many there are after each.
+/// Makes the objects below `prefix`; tells how many there are after each. Told
+/// to stop, it leaves off and writes nothing more.
 pub async fn generate(
     store: &Arc<dyn ObjectStore>,
     prefix: &str,
     data: Generate,
     progress: impl Fn(Counted),
+    stop: &CancellationToken,
 ) -> Result<(), Problem> {
     progress(Counted { done: 0, total: data.files });
     let made = stream::iter(0..data.files).map(|index| {
         let key = format!("{prefix}{}", file_name(data, index));
-        make(store.clone(), key, data, index)
+        make(store.clone(), key, data, index, stop)
     });
     let mut made = made.buffer_unordered(AT_ONCE);
     let mut done = 0;
@@ -50,11 +53,18 @@ async fn make(
     key: String,
     data: Generate,
     index: u64,
+    stop: &CancellationToken,
 ) -> Result<(), StoreError> {
+    if stop.is_cancelled() {
+        return Ok(());
+    }
     let mut upload = store.upload(&key).await?;
     let mut generator = Generator::new(&data, index);
     let mut has_more = true;
     while has_more {
+        if stop.is_cancelled() {
+            return Ok(());
+        }
         let made = spawn_blocking(move || {
             let mut piece = Vec::new();
             let has_more = generator.fill(PIECE_BYTES, &mut piece);

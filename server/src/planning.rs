@@ -11,6 +11,7 @@ use protocol::task::InputObject;
 use protocol::{Inputs, JobId, JobRequest, Problem};
 use scheduler::plan::{Costs, PlanInputs, PlanLimits};
 use summation::{Block, Format, InputError, PartialSum};
+use tokio_util::sync::CancellationToken;
 
 use crate::records::PlanRecord;
 use crate::{generating, keys};
@@ -38,20 +39,32 @@ pub struct Planner {
 
 impl Planner {
     /// Generates the job's objects if that was asked for, finds them, and lays
-    /// out the tree.
+    /// out the tree. Told to stop, it ends soon and writes nothing more.
     pub async fn plan(
         &self,
         job: JobId,
         request: &JobRequest,
         workers: u32,
         generated: impl Fn(Counted),
+        stop: &CancellationToken,
+    ) -> Result<PlanRecord, Problem> {
+        if let Inputs::Generate(data) = &request.inputs {
+            let prefix = keys::inputs(job);
+            generating::generate(&self.store, &prefix, *data, generated, stop).await?;
+        }
+        let planned = stop.run_until_cancelled(self.plan_existing(job, request, workers)).await;
+        planned.unwrap_or_else(|| Err(Problem::new(ProblemKind::Conflict, "the job was cancelled")))
+    }
+
+    /// The same with generated objects there already.
+    async fn plan_existing(
+        &self,
+        job: JobId,
+        request: &JobRequest,
+        workers: u32,
     ) -> Result<PlanRecord, Problem> {
         let objects = match &request.inputs {
-            Inputs::Generate(data) => {
-                let prefix = keys::inputs(job);
-                generating::generate(&self.store, &prefix, *data, generated).await?;
-                self.below(&prefix).await?
-            }
+            Inputs::Generate(_) => self.below(&keys::inputs(job)).await?,
             Inputs::Prefix(prefix) => self.prefix(prefix).await?,
             Inputs::Objects(locations) => self.named(locations).await?,
         };

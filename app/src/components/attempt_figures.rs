@@ -13,9 +13,8 @@ pub fn AttemptFigures(
     /// The job.
     job: RwSignal<JobSnapshot>,
 ) -> impl IntoView {
-    let attempts = Memo::new(move |_| job.with(|job| job.attempts));
     let counted = move |figure: fn(&AttemptCounts) -> u64| {
-        Signal::derive(move || count(attempts.with(figure)))
+        Signal::derive(move || count(job.with(|job| figure(&job.attempts))))
     };
     view! {
         <section class="card" aria-labelledby="attempts-heading">

@@ -13,9 +13,9 @@ pub fn ByteFigures(
     /// The job.
     job: RwSignal<JobSnapshot>,
 ) -> impl IntoView {
-    let moved = Memo::new(move |_| job.with(|job| job.bytes));
-    let counted =
-        move |figure: fn(&ByteCounts) -> u64| Signal::derive(move || bytes(moved.with(figure)));
+    let counted = move |figure: fn(&ByteCounts) -> u64| {
+        Signal::derive(move || bytes(job.with(|job| figure(&job.bytes))))
+    };
     let inputs = Signal::derive(move || {
         job.with(|job| job.inputs.bytes.map_or_else(|| "not known yet".to_owned(), bytes))
     });

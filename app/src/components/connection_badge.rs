@@ -9,12 +9,13 @@ use crate::live::Connection;
 #[component]
 pub fn ConnectionBadge(
     /// How it is.
-    connection: Signal<Connection>,
+    connection: RwSignal<Connection>,
 ) -> impl IntoView {
+    let word = Signal::derive(move || connection.get().word().to_owned());
     view! {
-        <span class="connection" data-state=move || connection.get().word()>
+        <span class="connection" data-state=word>
             <span class="dot" aria-hidden="true"></span>
-            <span>{move || connection.get().word()}</span>
+            <span>{word}</span>
         </span>
     }
 }

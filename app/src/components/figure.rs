@@ -8,7 +8,6 @@ pub fn Figure(
     /// What it says.
     label: &'static str,
     /// The number, with its unit.
-    #[prop(into)]
     value: Signal<String>,
     /// What it means, where the label is not enough.
     #[prop(optional)]
@@ -17,7 +16,7 @@ pub fn Figure(
     view! {
         <div class="figure">
             <dt title=hint>{label}</dt>
-            <dd>{move || value.get()}</dd>
+            <dd>{value}</dd>
         </div>
     }
 }

@@ -68,12 +68,20 @@ impl Icon {
 #[component]
 pub fn Drawn(
     /// Which.
-    #[prop(into)]
-    icon: Signal<Icon>,
+    icon: Icon,
+) -> impl IntoView {
+    view! { <DrawnLive path=Signal::stored(icon.0.to_owned()) /> }
+}
+
+/// Draws an icon that changes; like the text beside it.
+#[component]
+pub fn DrawnLive(
+    /// [`Icon::0`] of the one to be drawn.
+    path: Signal<String>,
 ) -> impl IntoView {
     view! {
         <svg class="icon" viewBox="0 0 16 16" aria-hidden="true">
-            <path d=move || icon.get().0 />
+            <path d=path />
         </svg>
     }
 }

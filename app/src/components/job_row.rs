@@ -1,15 +1,15 @@
 //! A job in a list.
 
 use leptos::prelude::*;
-use leptos_router::components::A;
 use protocol::{JobId, JobSnapshot, Phase};
 
 use super::level_bar::LevelBars;
 use super::phase_badge::PhaseBadge;
-use crate::calls::job_path;
 use crate::clock::Clock;
 use crate::format::{age, count, duration, percent, rate, utc};
 use crate::keyed::Keyed;
+use crate::paths::job_path;
+use crate::picture::tree::thousandths;
 
 /// Jobs in a list.
 pub type JobList = Keyed<JobId, JobSnapshot>;
@@ -41,29 +41,35 @@ pub fn JobRow(
 ) -> impl IntoView {
     let clock = Clock::of_page();
     let id = job.with_untracked(|job| job.id);
-    let phase = Memo::new(move |_| job.with(|job| job.phase));
     let submitted_at = job.with_untracked(|job| job.timings.submitted_at);
-    let title = Memo::new(move |_| job.with(JobSnapshot::title));
+    let submitted = utc(submitted_at);
+    let text = move |text: fn(&JobSnapshot) -> String| Signal::derive(move || job.with(text));
     view! {
-        <li class="job-row" data-state=move || phase.get().word() data-job=id.to_string()>
+        <li
+            class="job-row"
+            data-state=text(|job| job.phase.word().to_owned())
+            data-job=id.to_string()
+        >
             <div class="job-row-title">
-                <A href=job_path(id)>{move || title.get()}</A>
-                <time title=utc(submitted_at) datetime=utc(submitted_at)>
-                    {move || age(submitted_at, clock.now())}
+                <a href=job_path(id)>{text(JobSnapshot::title)}</a>
+                <time title=submitted.clone() datetime=submitted.clone()>
+                    {Signal::derive(move || age(submitted_at, clock.now()))}
                 </time>
             </div>
-            <PhaseBadge phase />
+            <PhaseBadge job />
             <div class="job-row-progress">
                 <LevelBars job />
                 <progress
                     class="visually-hidden"
-                    max="1"
-                    value=move || format!("{:.3}", job.with(JobSnapshot::fraction))
+                    max="1000"
+                    value=text(|job| thousandths(job.fraction()).to_string())
                     aria-label="Part of the job that is done"
                 ></progress>
-                <span class="job-row-counts">{move || job.with(counts)}</span>
+                <span class="job-row-counts">{text(counts)}</span>
             </div>
-            <span class="job-row-pace">{move || job.with(|job| pace(job, clock))}</span>
+            <span class="job-row-pace">
+                {Signal::derive(move || job.with(|job| pace(job, clock)))}
+            </span>
         </li>
     }
 }

@@ -6,16 +6,18 @@ use protocol::job::LevelProgress;
 
 use crate::picture::tree::bar_parts;
 
-/// One level as a bar: complete, done in part, under way, waiting.
+/// One level of a job as a bar: complete, done in part, under way, waiting.
 #[component]
 pub fn LevelBar(
-    /// How far it is.
-    progress: Memo<LevelProgress>,
+    /// The job.
+    job: RwSignal<JobSnapshot>,
+    /// Which level of its sum tree.
+    level: usize,
 ) -> impl IntoView {
-    let parts = move || {
-        let [complete, partly, running] = progress.with(bar_parts);
-        format!("--complete:{complete:.4};--partly:{partly:.4};--running:{running:.4}")
-    };
+    let parts = Signal::derive(move || {
+        let [complete, partly, running] = job.with(|job| bar_parts(&progress_of(job, level)));
+        format!("--complete:{complete};--partly:{partly};--running:{running}")
+    });
     view! { <div class="level-bar" style=parts></div> }
 }
 
@@ -26,11 +28,12 @@ pub fn LevelBars(
     /// The job.
     job: RwSignal<JobSnapshot>,
 ) -> impl IntoView {
-    let levels = Memo::new(move |_| job.with(|job| job.progress.len()));
+    // A job has no levels or all of them.
+    let has_levels = Memo::new(move |_| job.with(|job| !job.progress.is_empty()));
     let bars = move || {
-        (0..levels.get())
-            .map(|level| view! { <LevelBar progress=level_progress(job, level) /> })
-            .collect_view()
+        let levels =
+            if has_levels.get() { job.with_untracked(|job| job.progress.len()) } else { 0 };
+        (0..levels).map(|level| view! { <LevelBar job level /> }).collect_view()
     };
     view! {
         <div class="level-bars" aria-hidden="true">
@@ -39,8 +42,8 @@ pub fn LevelBars(
     }
 }
 
-/// How far a level of a job is; what reads it is told only when it changes.
+/// How far a level of a job is.
 #[must_use]
-pub fn level_progress(job: RwSignal<JobSnapshot>, level: usize) -> Memo<LevelProgress> {
-    Memo::new(move |_| job.with(|job| job.progress.get(level).copied().unwrap_or_default()))
+pub fn progress_of(job: &JobSnapshot, level: usize) -> LevelProgress {
+    job.progress.get(level).copied().unwrap_or_default()
 }

@@ -1,20 +1,22 @@
 //! The phase of a job, as an icon and a word.
 
 use leptos::prelude::*;
-use protocol::Phase;
+use protocol::JobSnapshot;
 
-use super::icon::{Drawn, Icon};
+use super::icon::{DrawnLive, Icon};
 
 /// The phase of a job, as an icon and a word in its colour.
 #[component]
 pub fn PhaseBadge(
-    /// Which.
-    phase: Memo<Phase>,
+    /// The job.
+    job: RwSignal<JobSnapshot>,
 ) -> impl IntoView {
+    let word = Signal::derive(move || job.with(|job| job.phase.word().to_owned()));
+    let path = Signal::derive(move || job.with(|job| Icon::of_phase(job.phase).0.to_owned()));
     view! {
-        <span class="badge phase" data-state=move || phase.get().word()>
-            <Drawn icon=Signal::derive(move || Icon::of_phase(phase.get())) />
-            <span>{move || phase.get().word()}</span>
+        <span class="badge phase" data-state=word>
+            <DrawnLive path />
+            <span>{word}</span>
         </span>
     }
 }

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use protocol::{JobSnapshot, Phase};
 
-use super::icon::{Drawn, Icon};
+use super::icon::{DrawnLive, Icon};
 use crate::clock::Clock;
 use crate::format::duration;
 use crate::picture::timeline::{STEPS, StepState, step};
@@ -25,33 +25,28 @@ pub fn PhaseSteps(
 #[component]
 fn PhaseStep(job: RwSignal<JobSnapshot>, phase: Phase) -> impl IntoView {
     let clock = Clock::of_page();
-    let state =
-        Memo::new(move |_| job.with(|job| step(phase, job.phase, &job.timings, clock.now()).state));
-    let took = Memo::new(move |_| {
-        job.with(|job| step(phase, job.phase, &job.timings, clock.now()).took_ms)
-    });
+    let at_step = move || job.with(|job| step(phase, job.phase, &job.timings, clock.now()));
+    let state = Signal::derive(move || at_step().state.word().to_owned());
     // A step that the job ended in shows how it ended.
-    let shown = Signal::derive(move || match state.get() {
-        StepState::Ended(end) => end,
-        StepState::Past | StepState::Now | StepState::Ahead => phase,
+    let path = Signal::derive(move || {
+        let shown = match at_step().state {
+            StepState::Ended(end) => end,
+            StepState::Past | StepState::Now | StepState::Ahead => phase,
+        };
+        Icon::of_phase(shown).0.to_owned()
     });
+    let word = Signal::derive(move || match at_step().state {
+        StepState::Ended(end) => format!("{}, {}", phase.word(), end.word()),
+        StepState::Past | StepState::Now | StepState::Ahead => phase.word().to_owned(),
+    });
+    let took = Signal::derive(move || at_step().took_ms.map_or_else(String::new, duration));
     view! {
-        <li
-            class="phase-step"
-            data-state=move || state.get().word()
-            aria-current=move || (state.get() == StepState::Now).then_some("step")
-        >
+        <li class="phase-step" data-state=state>
             <span class="phase-step-sign">
-                <Drawn icon=Signal::derive(move || Icon::of_phase(shown.get())) />
+                <DrawnLive path />
             </span>
-            <span class="phase-step-word">
-                {phase.word()}
-                {move || match state.get() {
-                    StepState::Ended(end) => format!(", {}", end.word()),
-                    StepState::Past | StepState::Now | StepState::Ahead => String::new(),
-                }}
-            </span>
-            <span class="phase-step-time">{move || took.get().map(duration)}</span>
+            <span class="phase-step-word">{word}</span>
+            <span class="phase-step-time">{took}</span>
         </li>
     }
 }

@@ -13,10 +13,9 @@ pub fn PlanFigures(
     /// The job.
     job: RwSignal<JobSnapshot>,
 ) -> impl IntoView {
-    let plan = Memo::new(move |_| job.with(|job| job.plan.clone()));
     let of_job = move |figure: fn(&JobSnapshot) -> String| Signal::derive(move || job.with(figure));
     let of_plan = move |figure: fn(&Plan) -> String| {
-        Signal::derive(move || plan.with(|plan| plan.as_ref().map_or_else(unknown, figure)))
+        Signal::derive(move || job.with(|job| job.plan.as_ref().map_or_else(unknown, figure)))
     };
     view! {
         <section class="card" aria-labelledby="plan-heading">

@@ -5,29 +5,33 @@ use protocol::Problem;
 
 use super::icon::{Drawn, WARNING};
 
-/// A problem: its kind, what was wrong and where, and what to do.
+/// A problem, if there is one: its kind, what was wrong and where, and what to do.
 #[component]
 pub fn ProblemCard(
     /// Which.
-    problem: Problem,
+    #[prop(into)]
+    problem: Signal<Option<Problem>>,
 ) -> impl IntoView {
-    let object = problem.object.map(|object| {
-        view! {
-            <p class="problem-object">
-                "In " <code>{object}</code>
-            </p>
-        }
-    });
-    let remedy = (!problem.remedy.is_empty())
-        .then(|| view! { <p class="problem-remedy">{problem.remedy}</p> });
+    let text = move |text: fn(&Problem) -> &str| {
+        Signal::derive(move || problem.with(|problem| problem.as_ref().map_or("", text).to_owned()))
+    };
+    let object = |problem: &Problem| problem.object.is_some();
     view! {
-        <div class="problem" role="alert">
+        <div
+            class="problem"
+            role="alert"
+            hidden=Signal::derive(move || problem.with(Option::is_none))
+        >
             <Drawn icon=WARNING />
             <div>
-                <h2>{problem.title}</h2>
-                <p>{problem.detail}</p>
-                {object}
-                {remedy}
+                <h2>{text(|problem| &problem.title)}</h2>
+                <p>{text(|problem| &problem.detail)}</p>
+                <p hidden=Signal::derive(move || {
+                    !problem.with(|problem| problem.as_ref().is_some_and(object))
+                })>
+                    "In " <code>{text(|problem| problem.object.as_deref().unwrap_or_default())}</code>
+                </p>
+                <p class="problem-remedy">{text(|problem| &problem.remedy)}</p>
             </div>
         </div>
     }

@@ -5,6 +5,7 @@ use protocol::{JobSnapshot, Phase};
 
 use super::sum_tree::SumTree;
 use crate::format::{bytes, count, duration, percent, rate};
+use crate::picture::tree::thousandths;
 
 /// How far a job is: the whole as a bar, its rate and what remains, and the
 /// sum tree level by level.
@@ -12,32 +13,34 @@ use crate::format::{bytes, count, duration, percent, rate};
 pub fn ProgressCard(
     /// The job.
     job: RwSignal<JobSnapshot>,
-    /// Where it is.
-    phase: Memo<Phase>,
 ) -> impl IntoView {
-    let plan = Memo::new(move |_| job.with(|job| job.plan.clone()));
-    let tree = move || match plan.get() {
-        Some(plan) => view! { <SumTree job plan /> }.into_any(),
-        None => view! {
-            <p class="empty">{move || job.with(|job| before_plan(job, phase.get()))}</p>
-        }
-        .into_any(),
+    let text = move |text: fn(&JobSnapshot) -> String| Signal::derive(move || job.with(text));
+    // A plan does not change once it is there.
+    let has_plan = Memo::new(move |_| job.with(|job| job.plan.is_some()));
+    let tree = move || {
+        has_plan.get().then(|| {
+            let plan = job.with_untracked(|job| job.plan.clone());
+            plan.map(|plan| view! { <SumTree job plan /> })
+        })
     };
     view! {
         <section class="card progress-card" aria-labelledby="progress-heading">
             <header class="card-header">
                 <h2 id="progress-heading">"Progress"</h2>
-                <span class="progress-percent">{move || job.with(|job| percent(whole(job)))}</span>
-                <span class="progress-pace">{move || job.with(pace)}</span>
+                <span class="progress-percent">{text(|job| percent(whole(job)))}</span>
+                <span class="progress-pace">{text(pace)}</span>
             </header>
             <progress
                 class="whole"
-                max="1"
-                value=move || format!("{:.4}", job.with(whole))
+                max="1000"
+                value=text(|job| thousandths(whole(job)).to_string())
                 aria-label="Part of the job that is done"
-                data-state=move || phase.get().word()
+                data-state=text(|job| job.phase.word().to_owned())
             ></progress>
             {tree}
+            <p class="empty" hidden=has_plan>
+                {text(before_plan)}
+            </p>
         </section>
     }
 }
@@ -78,8 +81,8 @@ fn pace(job: &JobSnapshot) -> String {
 }
 
 /// What is said while there is no sum tree yet.
-fn before_plan(job: &JobSnapshot, phase: Phase) -> String {
-    match (phase, job.generated) {
+fn before_plan(job: &JobSnapshot) -> String {
+    match (job.phase, job.generated) {
         (Phase::Listing, Some(generated)) => format!(
             "Generating test data: {} of {} files.",
             count(generated.done),

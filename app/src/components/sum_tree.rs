@@ -4,9 +4,9 @@ use leptos::prelude::*;
 use protocol::job::LevelProgress;
 use protocol::{JobSnapshot, Plan};
 
-use super::level_bar::{LevelBar, level_progress};
+use super::level_bar::{LevelBar, progress_of};
 use crate::format::{count, duration, many};
-use crate::picture::tree::{cell_state, cell_widths, level_words};
+use crate::picture::tree::{CellState, cell_state, cell_widths, level_words};
 
 /// The sum tree from the files above to the mean below: a row for each level,
 /// a cell for each task. A level of many tasks is one bar.
@@ -33,18 +33,18 @@ pub fn SumTree(
                     name
                     words=level_words(level, planned)
                     widths=cell_widths(&plan, level)
-                    progress=level_progress(job, level)
+                    job
                 />
             }
         })
         .collect_view();
     let files = many(plan.objects, "file", "files");
-    let mean = move || {
+    let mean = Signal::derive(move || {
         job.with(|job| match job.inputs.columns {
             Some(columns) => format!("the mean of {}", many(columns, "column", "columns")),
             None => "the mean".to_owned(),
         })
-    };
+    });
     view! {
         <div class="sum-tree">
             <p class="sum-tree-end">{files}</p>
@@ -62,35 +62,39 @@ pub fn SumTree(
 
 #[component]
 fn LevelRow(
+    job: RwSignal<JobSnapshot>,
     level: usize,
     name: String,
     words: String,
-    widths: Option<Vec<f64>>,
-    progress: Memo<LevelProgress>,
+    widths: Option<Vec<u64>>,
 ) -> impl IntoView {
-    let picture = match widths {
-        Some(widths) => view! { <Cells widths progress /> }.into_any(),
-        None => view! { <LevelBar progress /> }.into_any(),
+    let text = move |text: fn(&LevelProgress) -> String| {
+        Signal::derive(move || job.with(|job| text(&progress_of(job, level))))
     };
+    let bar = widths.is_none().then(|| view! { <LevelBar job level /> });
+    let cells = widths.map(|widths| view! { <Cells job level widths /> });
     view! {
-        <li class="level" data-level=level data-state=move || progress.with(level_state)>
+        <li class="level" data-level=level.to_string() data-state=text(level_state)>
             <p class="level-label">
                 <strong>{name}</strong>
                 <span class="hint">{words}</span>
-                <span class="level-counts">{move || progress.with(counts)}</span>
+                <span class="level-counts">{text(counts)}</span>
             </p>
-            {picture}
+            {bar}
+            {cells}
         </li>
     }
 }
 
 #[component]
-fn Cells(widths: Vec<f64>, progress: Memo<LevelProgress>) -> impl IntoView {
+fn Cells(job: RwSignal<JobSnapshot>, level: usize, widths: Vec<u64>) -> impl IntoView {
     let cells = (0..)
         .zip(widths)
         .map(|(index, width)| {
-            let state = move || progress.with(|progress| cell_state(progress, index).word());
-            view! { <i data-state=state style:flex-grow=width.to_string()></i> }
+            let state = Signal::derive(move || {
+                job.with(|job| cell_state(&progress_of(job, level), index).word().to_owned())
+            });
+            view! { <i data-state=state style=format!("flex-grow:{width}")></i> }
         })
         .collect_view();
     view! {
@@ -116,12 +120,13 @@ fn counts(progress: &LevelProgress) -> String {
     text
 }
 
-fn level_state(progress: &LevelProgress) -> &'static str {
-    if progress.tasks > 0 && progress.completed >= progress.tasks {
-        "complete"
+fn level_state(progress: &LevelProgress) -> String {
+    let state = if progress.tasks > 0 && progress.completed >= progress.tasks {
+        CellState::Complete
     } else if progress.running > 0 || progress.completed > 0 {
-        "running"
+        CellState::Running
     } else {
-        "waiting"
-    }
+        CellState::Waiting
+    };
+    state.word().to_owned()
 }

@@ -1,12 +1,12 @@
 //! A worker and what it is doing.
 
 use leptos::prelude::*;
-use leptos_router::components::A;
-use protocol::worker::{RunningAttempt, WorkerSnapshot};
+use protocol::worker::{WorkerSnapshot, WorkerState};
 
-use super::icon::{Drawn, Icon, WARNING};
-use crate::calls::job_path;
-use crate::format::{bytes, count, rate};
+use super::icon::{Drawn, DrawnLive, Icon, WARNING};
+use crate::format::{bytes, many, rate};
+use crate::paths::job_path;
+use crate::picture::tree::thousandths;
 
 /// A worker: who it is, its state, the attempt it executes, how far and how
 /// fast, and the memory it holds.
@@ -15,77 +15,77 @@ pub fn WorkerTile(
     /// Which.
     worker: RwSignal<WorkerSnapshot>,
 ) -> impl IntoView {
-    let state = Memo::new(move |_| worker.with(|worker| worker.state));
+    let text = move |text: fn(&WorkerSnapshot) -> String| Signal::derive(move || worker.with(text));
+    let hidden_unless =
+        move |is_shown: fn(&WorkerSnapshot) -> bool| Signal::derive(move || !worker.with(is_shown));
+    let word = text(|worker| worker.state.word().to_owned());
+    let path = text(|worker| Icon::of_worker(worker.state).0.to_owned());
     let name = worker.with_untracked(|worker| worker.id.to_string());
-    let worker_id = name.clone();
-    let node = Memo::new(move |_| worker.with(|worker| worker.node.clone().unwrap_or_default()));
-    let faults = Memo::new(move |_| worker.with(|worker| worker.faults.clone()));
-    let reason = Memo::new(move |_| worker.with(|worker| worker.reason.clone()));
-    // Which attempt, without how far it is: the link changes seldom.
-    let attempt = Memo::new(move |_| {
-        worker.with(|worker| {
-            let RunningAttempt { id, speculative, .. } = worker.attempt?;
-            Some((id, speculative))
-        })
-    });
-    let fraction =
-        move || worker.with(|worker| worker.attempt.map_or(0.0, |attempt| attempt.fraction));
     view! {
         <li
             class="worker-tile"
-            data-state=move || state.get().word()
-            data-worker=worker_id
-            title=move || node.get()
+            data-state=word
+            data-worker=name.clone()
+            title=text(|worker| worker.node.clone().unwrap_or_default())
         >
             <div class="worker-head">
                 <span class="worker-state">
-                    <Drawn icon=Signal::derive(move || Icon::of_worker(state.get())) />
-                    <span>{move || state.get().word()}</span>
+                    <DrawnLive path />
+                    <span>{word}</span>
                 </span>
-                <span class="worker-name">{name}</span>
+                <span class="worker-name">{name.clone()}</span>
             </div>
             <p class="worker-does">
-                {move || attempt.get().map(|(id, speculative)| {
-                    let kind = if speculative { "speculative attempt" } else { "attempt" };
-                    view! {
-                        <A href=job_path(id.job)>{format!("task {}", id.task)}</A>
-                        <span class="hint">{format!(" {kind} {}", id.number)}</span>
-                    }
-                })}
-                {move || {
-                    attempt
-                        .get()
-                        .is_none()
-                        .then(|| view! { <span class="hint">{move || worker.with(completed)}</span> })
-                }}
+                <a href=text(job_link) hidden=hidden_unless(|worker| worker.attempt.is_some())>
+                    {text(task)}
+                </a>
+                " "
+                <span class="hint">{text(does)}</span>
             </p>
             <progress
-                max="1"
-                value=move || format!("{:.3}", fraction())
+                max="1000"
+                value=text(|worker| {
+                    thousandths(worker.attempt.map_or(0.0, |attempt| attempt.fraction)).to_string()
+                })
                 aria-label="Part of the task that is done"
             ></progress>
             <p class="worker-pace">
-                <span>{move || worker.with(|worker| rate(worker.bytes_per_sec))}</span>
+                <span>{text(|worker| rate(worker.bytes_per_sec))}</span>
                 <span title="Memory that its process holds">
-                    {move || worker.with(|worker| bytes(worker.resident_bytes))}
+                    {text(|worker| bytes(worker.resident_bytes))}
                 </span>
             </p>
-            {move || faults.get().map(|faults| {
-                view! {
-                    <p class="notice">
-                        <Drawn icon=WARNING />
-                        <span>{format!("On purpose: {faults}")}</span>
-                    </p>
-                }
-            })}
-            {move || reason.get().map(|reason| view! { <p class="hint">{reason}</p> })}
+            <p class="notice" hidden=hidden_unless(|worker| worker.faults.is_some())>
+                <Drawn icon=WARNING />
+                <span>
+                    {text(|worker| {
+                        format!("On purpose: {}", worker.faults.as_deref().unwrap_or_default())
+                    })}
+                </span>
+            </p>
+            <p class="hint" hidden=hidden_unless(|worker| worker.reason.is_some())>
+                {text(|worker| worker.reason.clone().unwrap_or_default())}
+            </p>
         </li>
     }
 }
 
-fn completed(worker: &WorkerSnapshot) -> String {
-    match worker.completed {
-        0 => String::new(),
-        completed => format!("{} attempts completed", count(completed)),
+fn job_link(worker: &WorkerSnapshot) -> String {
+    worker.attempt.map_or_else(String::new, |attempt| job_path(attempt.id.job))
+}
+
+fn task(worker: &WorkerSnapshot) -> String {
+    worker.attempt.map_or_else(String::new, |attempt| format!("task {}", attempt.id.task))
+}
+
+/// Which attempt it executes, or what it has done before.
+fn does(worker: &WorkerSnapshot) -> String {
+    match (worker.attempt, worker.state) {
+        (Some(attempt), _) if attempt.speculative => {
+            format!("speculative attempt {}", attempt.id.number)
+        }
+        (Some(attempt), _) => format!("attempt {}", attempt.id.number),
+        (None, WorkerState::Starting) => "not there yet".to_owned(),
+        (None, _) => format!("{} completed", many(worker.completed, "attempt", "attempts")),
     }
 }

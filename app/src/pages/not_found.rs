@@ -9,7 +9,6 @@ use protocol::problem::ProblemKind;
 /// The page for an address that is none of the program's.
 #[component]
 pub fn NotFoundPage() -> impl IntoView {
-    #[cfg(feature = "ssr")]
     crate::backend::answer_with_status(ProblemKind::NotFound.status());
     let problem = Problem::new(ProblemKind::NotFound, "There is no page at this address.");
     view! { <Missing problem /> }

@@ -8,17 +8,17 @@ use protocol::{Plan, PlanLevel};
 /// drawn as one bar.
 pub const CELLS_MAX: u64 = 120;
 
-/// The widths of a level's cells in leaves, node by node and within a node
-/// range by range; `None` if the level has too many tasks for cells.
+/// The widths of a level's cells in thousandths of an object, node by node and
+/// within a node range by range; `None` if the level has too many tasks for cells.
 #[must_use]
-pub fn cell_widths(plan: &Plan, level: usize) -> Option<Vec<f64>> {
+pub fn cell_widths(plan: &Plan, level: usize) -> Option<Vec<u64>> {
     let tasks = plan.levels.get(level)?.tasks();
     if tasks == 0 || tasks > CELLS_MAX {
         return None;
     }
-    let ranges = plan.levels[level].ranges;
+    let ranges = u64::from(plan.levels[level].ranges);
     let widths = (0..plan.levels[level].nodes).flat_map(|node| {
-        let width = leaves_below(plan, level, node) / f64::from(ranges);
+        let width = objects_below(plan, level, node).saturating_mul(1000) / ranges;
         (0..ranges).map(move |_| width)
     });
     Some(widths.collect())
@@ -26,12 +26,12 @@ pub fn cell_widths(plan: &Plan, level: usize) -> Option<Vec<f64>> {
 
 /// How many objects a node sums in the end. Every node below one has the most
 /// inputs, but for those at the right edge.
-fn leaves_below(plan: &Plan, level: usize, node: u32) -> f64 {
-    let objects_per_node: f64 =
-        plan.levels[..=level].iter().map(|level| f64::from(level.fan_in)).product();
-    let first = f64::from(node) * objects_per_node;
-    let objects = plan.objects as f64;
-    (objects - first).clamp(1.0, objects_per_node.max(1.0))
+fn objects_below(plan: &Plan, level: usize, node: u32) -> u64 {
+    let objects_per_node = plan.levels[..=level]
+        .iter()
+        .fold(1_u64, |product, level| product.saturating_mul(level.fan_in.into()));
+    let first = objects_per_node.saturating_mul(node.into());
+    plan.objects.saturating_sub(first).clamp(1, objects_per_node.max(1))
 }
 
 /// What a cell shows.
@@ -77,18 +77,27 @@ pub fn cell_state(progress: &LevelProgress, index: u64) -> CellState {
     }
 }
 
-/// The parts of a bar that are complete, done in part, and under way, each 0
-/// to 1 and together at most 1.
+/// The parts of a bar that are complete, done in part, and under way, each in
+/// thousandths and together at most the whole.
 #[must_use]
-pub fn bar_parts(progress: &LevelProgress) -> [f64; 3] {
-    if progress.tasks == 0 {
-        return [0.0; 3];
-    }
-    let tasks = progress.tasks as f64;
-    let complete = (progress.completed as f64 / tasks).min(1.0);
-    let running = (progress.running as f64 / tasks).min(1.0 - complete);
-    let partly = (progress.partly / tasks).clamp(0.0, running);
+pub fn bar_parts(progress: &LevelProgress) -> [u32; 3] {
+    let of_tasks = |part: f64| thousandths(part / progress.tasks.max(1) as f64);
+    let complete = of_tasks(progress.completed as f64);
+    let running = of_tasks(progress.running as f64).min(1000 - complete);
+    let partly = of_tasks(progress.partly).min(running);
     [complete, partly, running - partly]
+}
+
+/// A part of a whole, 0 to 1, in whole thousandths.
+#[must_use]
+pub fn thousandths(part: f64) -> u32 {
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped to 0..=1000 before"
+    )]
+    let whole = (part * 1000.0).clamp(0.0, 1000.0) as u32;
+    whole
 }
 
 /// What a task of a level does, in words.
@@ -128,15 +137,15 @@ mod tests {
     #[test]
     fn a_cell_lies_under_the_cells_that_it_adds_up() {
         let plan = plan(33, 5, &[(7, 1), (2, 1), (1, 1)]);
-        assert_eq!(cell_widths(&plan, 0).unwrap(), [5.0, 5.0, 5.0, 5.0, 5.0, 5.0, 3.0]);
-        assert_eq!(cell_widths(&plan, 1).unwrap(), [25.0, 8.0]);
-        assert_eq!(cell_widths(&plan, 2).unwrap(), [33.0]);
+        assert_eq!(cell_widths(&plan, 0).unwrap(), [5000, 5000, 5000, 5000, 5000, 5000, 3000]);
+        assert_eq!(cell_widths(&plan, 1).unwrap(), [25_000, 8000]);
+        assert_eq!(cell_widths(&plan, 2).unwrap(), [33_000]);
     }
 
     #[test]
     fn ranges_share_the_width_of_their_node() {
         let plan = plan(4, 4, &[(1, 4)]);
-        assert_eq!(cell_widths(&plan, 0).unwrap(), [1.0; 4]);
+        assert_eq!(cell_widths(&plan, 0).unwrap(), [1000; 4]);
     }
 
     #[test]
@@ -180,7 +189,7 @@ mod tests {
             partly: 9.0,
             mean_ms: 0,
         };
-        assert_eq!(bar_parts(&progress), [0.75, 0.25, 0.0]);
-        assert_eq!(bar_parts(&LevelProgress::default()), [0.0; 3]);
+        assert_eq!(bar_parts(&progress), [750, 250, 0]);
+        assert_eq!(bar_parts(&LevelProgress::default()), [0; 3]);
     }
 }

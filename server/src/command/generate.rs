@@ -5,7 +5,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use platform::ObjectStore;
 use platform::store::local::LocalStore;
-use protocol::job::Generate;
+use protocol::job::{Counted, Generate};
+use tokio_util::sync::CancellationToken;
 
 use crate::arguments::GenerateArguments;
 use crate::generating;
@@ -19,7 +20,8 @@ pub async fn run(arguments: GenerateArguments) -> anyhow::Result<()> {
     let bar = super::progress_bar(files, "{bar:40} {pos}/{len} files · {eta} left");
     let data = Generate { files, count, format, seed };
     let objects: Arc<dyn ObjectStore> = Arc::new(store.clone());
-    generating::generate(&objects, "", data, |counted| bar.set_position(counted.done)).await?;
+    let progress = |counted: Counted| bar.set_position(counted.done);
+    generating::generate(&objects, "", data, progress, &CancellationToken::new()).await?;
     store.leave_only_objects().context("tidying up")?;
     bar.finish_and_clear();
     Ok(())

@@ -9,7 +9,9 @@ use protocol::task::{Assignment, Control};
 use protocol::{JobId, JobSnapshot, Phase, Problem, WorkerId};
 use scheduler::Event;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Fact, Parts};
@@ -27,16 +29,37 @@ pub(super) struct Effects {
     pub(super) tasks: TaskTracker,
 }
 
+/// A job that is being planned.
+pub(super) struct Planning {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Planning {
+    /// Stops it, and waits until it writes nothing more.
+    async fn end(self) {
+        self.stop.cancel();
+        // If it panicked it has ended too.
+        let _ = self.task.await;
+    }
+}
+
 impl Effects {
     /// Finds the job's objects and lays out its tree.
-    pub(super) fn plan(&self, job: JobId, record: &RequestRecord) {
+    pub(super) fn plan(&self, job: JobId, record: &RequestRecord) -> Planning {
         let (parts, facts, record) = (self.parts.clone(), self.facts.clone(), record.clone());
-        self.tasks.spawn(async move {
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let task = self.tasks.spawn(async move {
             let generated = |counted| {
                 // A count that finds no room is made up for by the next one.
                 let _ = facts.try_send(Fact::Generated { job, counted });
             };
-            let planned = parts.planner.plan(job, &record.request, record.workers, generated).await;
+            let RequestRecord { request, workers, .. } = &record;
+            let planned = parts.planner.plan(job, request, *workers, generated, &stopped).await;
+            if stopped.is_cancelled() {
+                return;
+            }
             let remembered = match planned {
                 Ok(plan) => records::remember_plan(&*parts.store, job, &plan).await.map(|()| plan),
                 Err(problem) => Err(problem),
@@ -47,6 +70,7 @@ impl Effects {
             };
             tell(&facts, fact).await;
         });
+        Planning { stop, task }
     }
 
     /// Puts an attempt into the queue, as soon as the queue takes it.
@@ -86,9 +110,12 @@ impl Effects {
 
     /// Keeps the report of a job that is over, then cleans up. The report must
     /// get into the store: without it, a restarted server would begin anew.
-    pub(super) fn record(&self, snapshot: JobSnapshot) {
+    pub(super) fn record(&self, snapshot: JobSnapshot, planning: Option<Planning>) {
         let (parts, facts) = (self.parts.clone(), self.facts.clone());
         self.tasks.spawn(async move {
+            if let Some(planning) = planning {
+                planning.end().await;
+            }
             let job_id = snapshot.id;
             while let Err(problem) = records::remember_report(&*parts.store, &snapshot).await {
                 tracing::error!(%job_id, %problem, "report not stored yet");

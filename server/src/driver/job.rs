@@ -6,6 +6,7 @@ use protocol::task::{Assignment, Columns, Work};
 use protocol::{JobId, JobSnapshot};
 use scheduler::{Command, JobView};
 
+use super::effects::Planning;
 use crate::finishing::Total;
 use crate::keys;
 use crate::records::{PlanRecord, RequestRecord};
@@ -17,12 +18,14 @@ pub(super) struct Job {
     /// The last count of generated objects that was published.
     published: Option<Counted>,
     pub(super) result: Option<ResultSummary>,
+    /// Finds the objects and lays out the tree, or has done so.
+    pub(super) planning: Option<Planning>,
     plan: Option<PlanRecord>,
 }
 
 impl Job {
     pub(super) fn new(record: RequestRecord) -> Job {
-        Job { record, generated: None, published: None, result: None, plan: None }
+        Job { record, generated: None, published: None, result: None, planning: None, plan: None }
     }
 
     pub(super) fn set_plan(&mut self, plan: PlanRecord) {

@@ -37,7 +37,9 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
             let path = track.path().to_string();
             let problem = Problem::new(ProblemKind::InvalidRequest, error.to_string())
                 .remedy("see the JSON API in the README for the shape of a request");
-            return Err(if path == "." { problem } else { problem.field(path) });
+            // Where the JSON itself is broken there is no field to name.
+            let is_field = path != "." && !path.contains('?');
+            return Err(if is_field { problem.field(path) } else { problem });
         }
     };
     match unknown.into_iter().next() {

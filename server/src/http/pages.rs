@@ -4,13 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use app::backend::Backend;
-use app::{App, shell};
 use async_trait::async_trait;
 use axum::Router;
 use axum::http::{HeaderValue, header};
 use leptos::config::LeptosOptions;
-use leptos::prelude::provide_context;
-use leptos_axum::{LeptosRoutes, generate_route_list};
 use protocol::live::{JobPage, Overview};
 use protocol::{JobId, JobRequest, JobSnapshot, Problem};
 use tower_http::services::ServeDir;
@@ -25,25 +22,7 @@ const OUTPUT_NAME: &str = "distributed-average";
 
 /// The pages, their server functions, and what the browser downloads for them.
 pub(super) fn routes(engine: &Arc<Engine>, site: Option<&Path>) -> Router {
-    let options = options(site);
-    let backend = engine.clone() as Arc<dyn Backend>;
-    let context = move || provide_context(backend.clone());
-    let shell = {
-        let options = options.clone();
-        move || shell(options.clone())
-    };
-    let pages = Router::new()
-        .leptos_routes_with_context(
-            &options,
-            generate_route_list(App),
-            context.clone(),
-            shell.clone(),
-        )
-        .fallback(leptos_axum::file_and_error_handler_with_context::<LeptosOptions, _>(
-            context,
-            move |_| shell(),
-        ))
-        .with_state(options);
+    let pages = app::mount::routes(options(site), engine.clone() as Arc<dyn Backend>);
     match site {
         None => pages,
         Some(site) => {

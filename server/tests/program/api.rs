@@ -100,7 +100,7 @@ async fn a_result_can_be_had_in_every_format_and_in_ranges() {
     assert_eq!(ended["result"]["nan_columns"], 1);
     let path = |format: &str| format!("/api/jobs/{job}/result?format={format}");
     let csv = running.get(&path("csv")).await.text().await.unwrap();
-    assert_eq!(csv, "0.15000000000000002\n-0.0\nnan\n1e308\n");
+    assert_eq!(csv, "0.15000000000000002\n-0.0\nnan\n1e+308\n");
     let json = running.get_json(&path("json")).await;
     assert_eq!(json["mean"], json!([0.150_000_000_000_000_02, -0.0, "NaN", 1e308]));
     let whole = running.get(&path("npy")).await.bytes().await.unwrap();

@@ -40,7 +40,7 @@ pub fn parse_npy(bytes: &[u8]) -> Vec<f64> {
     assert_eq!(&bytes[..8], b"\x93NUMPY\x01\x00");
     let header = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
     let (numbers, rest) = bytes[10 + header..].as_chunks::<8>();
-    assert_eq!(rest, []);
+    assert!(rest.is_empty());
     numbers.iter().map(|number| f64::from_le_bytes(*number)).collect()
 }
 

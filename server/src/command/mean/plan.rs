@@ -3,6 +3,7 @@
 use indicatif::{HumanBytes, HumanCount, HumanDuration};
 use protocol::{JobId, JobRequest, Timestamp};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 use super::found::as_paths;
 use crate::planning::Planner;
@@ -15,7 +16,10 @@ pub(super) async fn print(
 ) -> anyhow::Result<()> {
     // No job: nothing is written below its prefix.
     let nobody = JobId::from_parts(Timestamp::default(), 0);
-    let record = planner.plan(nobody, request, workers, |_| {}).await.map_err(as_paths)?;
+    let record = planner
+        .plan(nobody, request, workers, |_| {}, &CancellationToken::new())
+        .await
+        .map_err(as_paths)?;
     let (plan, inputs) = (&record.plan, &record.inputs);
     let columns = match inputs.columns {
         Some(columns) => HumanCount(columns).to_string(),

@@ -5,7 +5,6 @@ use protocol::Problem;
 
 use super::field::{Choice, Field};
 use crate::form::JobForm;
-use crate::format::many;
 
 /// Where the numbers come from: generated data, or files of the store. Which
 /// fields are shown follows from the choice by CSS alone.
@@ -14,10 +13,8 @@ pub fn SourceFields(
     /// What the fields are filled in with.
     form: JobForm,
     /// Why the form was refused, if it was.
-    refusal: Signal<Option<Problem>>,
+    refusal: Option<Problem>,
 ) -> impl IntoView {
-    let files = RwSignal::new(form.files.clone());
-    let count = RwSignal::new(form.count.clone());
     let is_prefix = form.source == "prefix";
     view! {
         <fieldset class="source">
@@ -38,8 +35,7 @@ pub fn SourceFields(
                 symbol="F"
                 value=form.files
                 numeric=true
-                typed=files
-                refusal
+                refusal=refusal.clone()
             />
             <Field
                 name="count"
@@ -47,18 +43,16 @@ pub fn SourceFields(
                 symbol="C"
                 value=form.count
                 numeric=true
-                typed=count
-                refusal
+                refusal=refusal.clone()
             />
             <Choice
                 name="format"
                 label="Format"
                 value=form.format
                 options=&[("csv", "text (.csv)"), ("npy", "NumPy (.npy)")]
-                refusal
+                refusal=refusal.clone()
             />
-            <Field name="seed" label="Seed" value=form.seed numeric=true refusal />
-            <p class="hint fields-note">{move || size(&files.get(), &count.get())}</p>
+            <Field name="seed" label="Seed" value=form.seed numeric=true refusal=refusal.clone() />
         </div>
         <div class="fields source-prefix">
             <Field
@@ -66,7 +60,7 @@ pub fn SourceFields(
                 label="Prefix"
                 hint="A folder of the store, or s3://bucket/prefix; text, .npy, gzip or zstd"
                 value=form.prefix
-                refusal
+                refusal=refusal.clone()
             />
             <Choice
                 name="raw"
@@ -77,19 +71,8 @@ pub fn SourceFields(
                     ("f64", "bare 8-byte numbers"),
                     ("f32", "bare 4-byte numbers"),
                 ]
-                refusal
+                refusal=refusal.clone()
             />
         </div>
     }
-}
-
-/// How many numbers that makes, once both are numbers.
-fn size(files: &str, count: &str) -> String {
-    let numbers = || {
-        let files: u64 = files.trim().parse().ok()?;
-        files.checked_mul(count.trim().parse().ok()?)
-    };
-    numbers().map_or_else(String::new, |numbers| {
-        format!("{} to average", many(numbers, "number", "numbers"))
-    })
 }

@@ -11,26 +11,22 @@ use protocol::Problem;
 use self::advanced_fields::AdvancedFields;
 use self::field::Field;
 use self::source_fields::SourceFields;
-use super::problem_card::ProblemCard;
 use crate::calls::Submit;
+use crate::components::problem_card::ProblemCard;
 use crate::form::{JobForm, field_of};
 
-/// The form of a new job. Without JavaScript it posts, and a refusal comes back
-/// in the query of the page; with it, the refusal comes back alone.
+/// The form of a new job. It posts, and a refusal comes back in the query of
+/// the page together with all that was typed.
 #[component]
 pub fn JobFormCard() -> impl IntoView {
     let submit = ServerAction::<Submit>::new();
-    let (form, refused_before) = use_query_map().with_untracked(JobForm::from_query);
-    let refusal = Signal::derive(move || match submit.value().get() {
-        Some(Ok(())) => None,
-        Some(Err(refusal)) => Some(refusal.0),
-        None => refused_before.clone(),
-    });
-    let elsewhere = move || {
-        let problem = refusal.get().filter(|problem| !is_beside_a_field(problem))?;
-        Some(view! { <ProblemCard problem /> })
-    };
-    let pending = submit.pending();
+    let (form, refusal) = use_query_map().with_untracked(JobForm::from_query);
+    // What no field of the form can show, a failed server function included.
+    let elsewhere = refusal
+        .clone()
+        .filter(|problem| !is_beside_a_field(problem))
+        .or_else(|| Some(submit.value().get_untracked()?.err()?.0))
+        .map(|problem| view! { <ProblemCard problem=Some(problem) /> });
     view! {
         <section class="card new-job" id="new-job" aria-labelledby="new-job-heading">
             <header class="card-header">
@@ -38,7 +34,7 @@ pub fn JobFormCard() -> impl IntoView {
             </header>
             <ActionForm action=submit>
                 {elsewhere}
-                <SourceFields form=form.clone() refusal />
+                <SourceFields form=form.clone() refusal=refusal.clone() />
                 <div class="fields">
                     <Field
                         name="workers"
@@ -47,7 +43,7 @@ pub fn JobFormCard() -> impl IntoView {
                         hint="The most tasks at once"
                         value=form.workers.clone()
                         numeric=true
-                        refusal
+                        refusal=refusal.clone()
                     />
                     <Field
                         name="fan_in"
@@ -55,19 +51,19 @@ pub fn JobFormCard() -> impl IntoView {
                         symbol="P"
                         hint="Files a task sums; or auto"
                         value=form.fan_in.clone()
-                        refusal
+                        refusal=refusal.clone()
                     />
                     <Field
                         name="name"
                         label="Name"
                         hint="To recognise it by; optional"
                         value=form.name.clone()
-                        refusal
+                        refusal=refusal.clone()
                     />
                 </div>
                 <AdvancedFields form refusal />
-                <button type="submit" class="button primary" disabled=move || pending.get()>
-                    {move || if pending.get() { "Starting…" } else { "Start job" }}
+                <button type="submit" class="button primary">
+                    "Start job"
                 </button>
             </ActionForm>
         </section>

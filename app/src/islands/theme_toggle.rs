@@ -2,11 +2,11 @@
 
 use leptos::prelude::*;
 
-use super::icon::{Drawn, THEME};
+use crate::components::icon::{Drawn, THEME};
 
 /// Turns to the colours that are not shown now, and remembers them. Until it is
 /// used the system's choice holds; without JavaScript it is not there.
-#[component]
+#[island]
 pub fn ThemeToggle() -> impl IntoView {
     let toggle = move |_| {
         let theme = if is_dark() { "light" } else { "dark" };

@@ -24,13 +24,10 @@ pub fn Field(
     /// Whether a phone should show its keys for numbers.
     #[prop(optional)]
     numeric: bool,
-    /// Told what is typed.
-    #[prop(optional)]
-    typed: Option<RwSignal<String>>,
     /// Why the form was refused, if it was.
-    refusal: Signal<Option<Problem>>,
+    refusal: Option<Problem>,
 ) -> impl IntoView {
-    let problem = Memo::new(move |_| problem_of(name, refusal));
+    let problem = problem_of(name, refusal);
     let symbol = symbol.map(|symbol| view! { <span class="symbol">{symbol}</span> });
     let hint = hint.map(|hint| view! { <span class="hint">{hint}</span> });
     view! {
@@ -44,15 +41,10 @@ pub fn Field(
                 autocomplete="off"
                 spellcheck="false"
                 aria-describedby=format!("{name}-note")
-                aria-invalid=move || problem.get().map(|_| "true")
-                on:input=move |event| {
-                    if let Some(typed) = typed {
-                        typed.set(event_target_value(&event));
-                    }
-                }
+                aria-invalid=problem.is_some().then_some("true")
             />
             <div id=format!("{name}-note")>
-                <FieldProblem problem />
+                {problem}
                 {hint}
             </div>
         </div>
@@ -71,9 +63,9 @@ pub fn Choice(
     /// The values and what they are called.
     options: &'static [(&'static str, &'static str)],
     /// Why the form was refused, if it was.
-    refusal: Signal<Option<Problem>>,
+    refusal: Option<Problem>,
 ) -> impl IntoView {
-    let problem = Memo::new(move |_| problem_of(name, refusal));
+    let problem = problem_of(name, refusal);
     let options = options
         .iter()
         .map(|(option, words)| {
@@ -90,25 +82,17 @@ pub fn Choice(
             <select id=name name=format!("form[{name}]")>
                 {options}
             </select>
-            <FieldProblem problem />
+            {problem}
         </div>
     }
 }
 
-#[component]
-fn FieldProblem(problem: Memo<Option<Problem>>) -> impl IntoView {
-    move || {
-        problem.get().map(|problem| {
-            view! {
-                <p class="field-problem" role="alert">
-                    {problem.detail} " " {problem.remedy}
-                </p>
-            }
-        })
-    }
-}
-
-fn problem_of(name: &str, refusal: Signal<Option<Problem>>) -> Option<Problem> {
-    refusal
-        .with(|refusal| refusal.as_ref().filter(|problem| field_of(problem) == Some(name)).cloned())
+/// What is wrong with a field, beside it.
+fn problem_of(name: &str, refusal: Option<Problem>) -> Option<impl IntoView> {
+    let problem = refusal.filter(|problem| field_of(problem) == Some(name))?;
+    Some(view! {
+        <p class="field-problem" role="alert">
+            {problem.detail} " " {problem.remedy}
+        </p>
+    })
 }

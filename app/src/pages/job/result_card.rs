@@ -2,15 +2,17 @@
 
 use leptos::prelude::*;
 use protocol::JobId;
+use protocol::job::Statistic;
 use protocol::result::ResultSummary;
 
 use super::first_numbers::FirstNumbers;
-use super::icon::{DOWNLOAD, Drawn};
 use super::result_image::ResultImage;
 use super::result_plot::ResultPlot;
+use crate::components::icon::{DOWNLOAD, Drawn};
 use crate::format::{count, many};
 
-/// The result of a job: as a picture, in numbers, and to take away.
+/// The result of a job: as a picture, in numbers, and to take away. It never
+/// changes, so only the server renders it.
 #[component]
 pub fn ResultCard(
     /// Whose.
@@ -20,10 +22,8 @@ pub fn ResultCard(
 ) -> impl IntoView {
     let download = |format: &'static str, words: &'static str| {
         view! {
-            // Not a page of the app: the router must let the browser go there.
             <a
                 class="button"
-                rel="external"
                 download=""
                 href=format!("/api/jobs/{id}/result?format={format}")
             >
@@ -70,10 +70,16 @@ fn ResultFigures(result: ResultSummary) -> impl IntoView {
     };
     let some = |number: u64| (number > 0).then(|| count(number));
     let statistics = (!result.statistics.is_empty()).then(|| {
-        let words: Vec<String> = result
+        let words: Vec<&str> = result
             .statistics
             .iter()
-            .map(|statistic| format!("{statistic:?}").to_lowercase())
+            .map(|statistic| match statistic {
+                Statistic::Sum => "sum",
+                Statistic::Min => "minimum",
+                Statistic::Max => "maximum",
+                Statistic::Variance => "variance",
+                Statistic::Std => "standard deviation",
+            })
             .collect();
         words.join(", ")
     });

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos_router::components::A;
 
-use super::theme_toggle::ThemeToggle;
+use crate::islands::theme_toggle::ThemeToggle;
 
 /// The head of every page: the way home, and to the rest.
 #[component]
@@ -28,8 +28,7 @@ pub fn SiteHeader() -> impl IntoView {
                 <A href="/jobs" exact=true>
                     "History"
                 </A>
-                // Not a page of the app: the router must let the browser go there.
-                <a href="/api/openapi.json" rel="external">
+                <a href="/api/openapi.json">
                     "API"
                 </a>
             </nav>

@@ -6,14 +6,14 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen_futures::JsFuture;
 
-use super::icon::{Drawn, LINK, TICK};
+use crate::components::icon::{DrawnLive, LINK, TICK};
 
 /// How long it says that the link was copied.
 const SAY_COPIED: Duration = Duration::from_secs(2);
 
 /// Copies the address of the page, which is the link to share. Without
 /// JavaScript it is not there; the address is in the browser's own bar.
-#[component]
+#[island]
 pub fn CopyLink() -> impl IntoView {
     let is_copied = RwSignal::new(false);
     let copy = move |_| {
@@ -39,11 +39,13 @@ pub fn CopyLink() -> impl IntoView {
             }
         });
     };
+    let icon = move || if is_copied.get() { TICK } else { LINK };
+    let words = move || if is_copied.get() { "Link copied" } else { "Copy link" };
     view! {
         <button type="button" class="button needs-script copy-link" on:click=copy>
-            <Drawn icon=Signal::derive(move || if is_copied.get() { TICK } else { LINK }) />
+            <DrawnLive path=Signal::derive(move || icon().0.to_owned()) />
             <span aria-live="polite">
-                {move || if is_copied.get() { "Link copied" } else { "Copy link" }}
+                {Signal::derive(move || words().to_owned())}
             </span>
         </button>
     }

@@ -12,16 +12,12 @@ pub fn AdvancedFields(
     /// What the fields are filled in with.
     form: JobForm,
     /// Why the form was refused, if it was.
-    refusal: Signal<Option<Problem>>,
+    refusal: Option<Problem>,
 ) -> impl IntoView {
-    let is_open = move || {
-        refusal.with(|refusal| {
-            refusal
-                .as_ref()
-                .and_then(crate::form::field_of)
-                .is_some_and(|field| matches!(field, "quantile" | "multiplier"))
-        })
-    };
+    let is_open = refusal
+        .as_ref()
+        .and_then(crate::form::field_of)
+        .is_some_and(|field| matches!(field, "quantile" | "multiplier"));
     view! {
         <details class="advanced" open=is_open>
             <summary>"Advanced: stragglers and statistics"</summary>
@@ -35,21 +31,21 @@ pub fn AdvancedFields(
                         ("original", "is begun again (original rule)"),
                         ("off", "is waited for"),
                     ]
-                    refusal
+                    refusal=refusal.clone()
                 />
                 <Field
                     name="quantile"
                     label="Level complete"
                     hint="Part that must be, 0 to 1"
                     value=form.quantile
-                    refusal
+                    refusal=refusal.clone()
                 />
                 <Field
                     name="multiplier"
                     label="Times the average"
                     hint="A straggler has run for"
                     value=form.multiplier
-                    refusal
+                    refusal=refusal.clone()
                 />
             </div>
             <fieldset class="statistics">

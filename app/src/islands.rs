@@ -1,0 +1,41 @@
+//! The parts of pages that change once they are there: rendered by the server
+//! like all the rest, then brought to life by the browser.
+//!
+//! Their props cross from the server to the browser as JSON inside the page.
+
+#![allow(missing_docs, reason = "an island's macro makes a struct without documentation")]
+
+pub mod copy_link;
+pub mod history;
+pub mod job;
+pub mod overview;
+pub mod theme_toggle;
+
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::json;
+
+/// A prop of an island, as it crosses from the server to the browser: as the
+/// text of its JSON, which the server writes and the browser reads. The macro
+/// of islands would have both do both.
+#[derive(Clone, Debug)]
+pub struct Given<T>(pub T);
+
+impl<T: Serialize> Serialize for Given<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if cfg!(feature = "ssr") {
+            let text = serde_json::to_string(&self.0).map_err(serde::ser::Error::custom)?;
+            serializer.serialize_str(&text)
+        } else {
+            serializer.serialize_unit()
+        }
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Given<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        json::read(&text).map(Given).map_err(|unreadable| D::Error::custom(unreadable.0))
+    }
+}

@@ -1,0 +1,125 @@
+//! A job, live.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use protocol::live::LiveEvent;
+use protocol::problem::ProblemKind;
+use protocol::{JobSnapshot, Phase, Problem};
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Document, DomParser, Response, SupportedType};
+
+use super::Given;
+use crate::clock::AsOf;
+use crate::clock::Clock;
+use crate::components::attempt_figures::AttemptFigures;
+use crate::components::byte_figures::ByteFigures;
+use crate::components::connection_badge::ConnectionBadge;
+use crate::components::phase_badge::PhaseBadge;
+use crate::components::phase_steps::PhaseSteps;
+use crate::components::plan_figures::PlanFigures;
+use crate::components::problem_card::ProblemCard;
+use crate::components::progress_card::ProgressCard;
+use crate::format::{percent, utc};
+use crate::live;
+use crate::paths::job_events_path;
+
+/// A job: where it is, why there is no result, how far it is, and its figures.
+#[island]
+pub fn LiveJob(
+    /// How it stood when the page was rendered.
+    job: Given<AsOf<JobSnapshot>>,
+    /// Where its result is, or will be.
+    children: Children,
+) -> impl IntoView {
+    let Given(job) = job;
+    Clock::provide(job.at);
+    let submitted_at = utc(job.value.timings.submitted_at);
+    let id = job.value.id;
+    let job = RwSignal::new(job.value);
+    let is_deleted = RwSignal::new(false);
+    let is_over = Memo::new(move |_| job.with(|job| job.phase.is_over()) || is_deleted.get());
+    let connection = live::follow(job_events_path(id), Some(is_over), move |event| match event {
+        LiveEvent::Job(changed) if changed.id == id => {
+            document().set_title(&title(&changed));
+            if changed.phase == Phase::Done {
+                fetch_result();
+            }
+            job.set(*changed);
+        }
+        LiveEvent::JobDeleted(deleted) if deleted == id => is_deleted.set(true),
+        LiveEvent::Job(_)
+        | LiveEvent::JobDeleted(_)
+        | LiveEvent::Workers(_)
+        | LiveEvent::Snapshot(_) => {}
+    });
+    let problem = Signal::derive(move || {
+        if is_deleted.get() { Some(deleted()) } else { job.with(|job| job.error.clone()) }
+    });
+    let text = move |text: fn(&JobSnapshot) -> String| Signal::derive(move || job.with(text));
+    view! {
+        <article class="job" data-state=text(|job| job.phase.word().to_owned())>
+            <header class="job-header">
+                <div class="job-title">
+                    <h1>{text(JobSnapshot::title)}</h1>
+                    <div aria-live="polite">
+                        <PhaseBadge job />
+                    </div>
+                    <ConnectionBadge connection />
+                </div>
+                <p class="hint">
+                    "Submitted " <time datetime=submitted_at.clone()>{submitted_at.clone()}</time>
+                </p>
+            </header>
+            <PhaseSteps job />
+            <ProblemCard problem />
+            {children()}
+            <ProgressCard job />
+            <div class="job-figures">
+                <PlanFigures job />
+                <ByteFigures job />
+                <AttemptFigures job />
+            </div>
+        </article>
+    }
+}
+
+/// The element that holds the result, empty until there is one.
+pub const RESULT_SLOT: &str = "result-slot";
+
+/// Takes the result from this page as the server renders it now, or loads the
+/// page again where that does not work.
+fn fetch_result() {
+    spawn_local(async {
+        if take_result().await.is_err() {
+            let _ = window().location().reload();
+        }
+    });
+}
+
+async fn take_result() -> Result<(), JsValue> {
+    let href = window().location().href()?;
+    let response = JsFuture::from(window().fetch_with_str(&href)).await?;
+    let text = JsFuture::from(Response::from(response).text()?).await?;
+    let page = DomParser::new()?
+        .parse_from_string(&text.as_string().unwrap_or_default(), SupportedType::TextHtml)?;
+    let slot_of = |document: Document| document.get_element_by_id(RESULT_SLOT);
+    let (Some(ours), Some(theirs)) = (slot_of(document()), slot_of(page)) else {
+        return Err(JsValue::NULL);
+    };
+    ours.set_inner_html(&theirs.inner_html());
+    Ok(())
+}
+
+/// The title of a job's page: how far it is, or how it ended, and its own.
+#[must_use]
+pub fn title(job: &JobSnapshot) -> String {
+    let state =
+        if job.phase.is_over() { job.phase.word().to_owned() } else { percent(job.fraction()) };
+    format!("{state}, {} · distributed-average", job.title())
+}
+
+fn deleted() -> Problem {
+    Problem::new(ProblemKind::NotFound, "Somebody has deleted this job.")
+        .remedy("What you see is the last that this page heard of it.")
+}

@@ -1,0 +1,33 @@
+//! The pages as routes of an axum server.
+//!
+//! Here and not in the server, so that the views, which are large types, are
+//! compiled with this crate and not again with every change of the server.
+
+use std::sync::Arc;
+
+use axum::Router;
+use leptos::config::LeptosOptions;
+use leptos::prelude::{AnyView, IntoAny, provide_context};
+use leptos_axum::{LeptosRoutes, file_and_error_handler_with_context, generate_route_list};
+
+use crate::backend::Backend;
+use crate::document::{App, shell};
+
+/// Routes for all pages and server functions, and a page for whatever is not there.
+pub fn routes(options: LeptosOptions, backend: Arc<dyn Backend>) -> Router {
+    let context = move || provide_context(backend.clone());
+    let page = {
+        let options = options.clone();
+        move || whole_page(options.clone())
+    };
+    let routes = generate_route_list(|| App().into_any());
+    Router::new()
+        .leptos_routes_with_context(&options, routes, context.clone(), page)
+        .fallback(file_and_error_handler_with_context::<LeptosOptions, _>(context, whole_page))
+        .with_state(options)
+}
+
+/// One type for whatever a page is made of, so that answering is compiled once.
+fn whole_page(options: LeptosOptions) -> AnyView {
+    shell(options).into_any()
+}
