@@ -218,6 +218,7 @@ struct Probe {
 
 /// About how many numbers an object has, by its beginning; also finds a header
 /// line or anything else there that is not a number.
+#[expect(clippy::cast_possible_truncation, reason = "an estimate has no fraction to lose")]
 fn estimate(format: &Format, head: &[u8], object_bytes: u64) -> Result<u64, InputError> {
     let mut decoder = format.decoder(object_bytes);
     let mut block = Block::default();

@@ -64,6 +64,7 @@ async fn compute(engine: &Engine, request: JobRequest) -> anyhow::Result<JobSnap
 }
 
 /// Follows a job to its end with a progress bar.
+#[expect(clippy::cast_possible_truncation, reason = "a progress bar shows whole steps")]
 async fn watch(engine: &Engine, job: JobId) -> Result<JobSnapshot, Problem> {
     const STEPS: u64 = 1000;
     let bar = super::progress_bar(STEPS, "{bar:40} {percent:>3} % · {msg}");
@@ -82,6 +83,7 @@ async fn watch(engine: &Engine, job: JobId) -> Result<JobSnapshot, Problem> {
 }
 
 /// What a job is doing, in a few words.
+#[expect(clippy::cast_possible_truncation, reason = "a rate is shown in whole bytes")]
 fn describe(job: &JobSnapshot) -> String {
     let rate = indicatif::HumanBytes(job.bytes_per_sec as u64);
     match job.remaining_ms {

@@ -122,6 +122,7 @@ impl Picture {
         }
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "a shade lies from 0 to 255")]
     fn finish(self) -> Image {
         let shades: Vec<f64> =
             self.sums.iter().map(|&(sum, count)| sum / (count.max(1) as f64)).collect();

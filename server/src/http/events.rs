@@ -30,7 +30,7 @@ pub(super) async fn of_all(
     State(shared): State<Shared>,
     headers: HeaderMap,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    stream(&shared, last_position(&headers), |board, position| board.since(position))
+    stream(&shared, last_position(&headers), Board::since)
 }
 
 /// `GET /api/jobs/{id}/events`

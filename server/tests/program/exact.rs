@@ -5,7 +5,7 @@ const FRACTION_BITS: i32 = 100;
 
 /// The correctly rounded mean of every index. Numbers must be below 2^20 and
 /// multiples of 2^-100, of which there may be some dozens.
-pub fn mean(arrays: &[Vec<f64>]) -> Vec<f64> {
+pub(crate) fn mean(arrays: &[Vec<f64>]) -> Vec<f64> {
     let count = arrays.len() as i128;
     (0..arrays[0].len())
         .map(|index| {
@@ -20,6 +20,7 @@ pub fn mean(arrays: &[Vec<f64>]) -> Vec<f64> {
         .collect()
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "asserted to be a whole number of 120 bits")]
 fn to_integer(number: f64) -> i128 {
     let scaled = number * 2.0_f64.powi(FRACTION_BITS);
     assert!(scaled == scaled.trunc() && scaled.abs() < 2.0_f64.powi(120), "{number} is too fine");
@@ -27,7 +28,7 @@ fn to_integer(number: f64) -> i128 {
 }
 
 /// The numbers of a text.
-pub fn parse(text: &str) -> Vec<f64> {
+pub(crate) fn parse(text: &str) -> Vec<f64> {
     text.split([',', '\n', ';', ' '])
         .map(str::trim)
         .filter(|word| !word.is_empty())
@@ -36,7 +37,7 @@ pub fn parse(text: &str) -> Vec<f64> {
 }
 
 /// The numbers of a .npy file of f8, version 1.
-pub fn parse_npy(bytes: &[u8]) -> Vec<f64> {
+pub(crate) fn parse_npy(bytes: &[u8]) -> Vec<f64> {
     assert_eq!(&bytes[..8], b"\x93NUMPY\x01\x00");
     let header = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
     let (numbers, rest) = bytes[10 + header..].as_chunks::<8>();
@@ -45,7 +46,7 @@ pub fn parse_npy(bytes: &[u8]) -> Vec<f64> {
 }
 
 /// A .npy file of f8, version 1.
-pub fn to_npy(shape: &str, numbers: &[f64]) -> Vec<u8> {
+pub(crate) fn to_npy(shape: &str, numbers: &[f64]) -> Vec<u8> {
     let header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({shape}), }}\n");
     let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
     bytes.extend(u16::try_from(header.len()).expect("a short header").to_le_bytes());
@@ -55,6 +56,6 @@ pub fn to_npy(shape: &str, numbers: &[f64]) -> Vec<u8> {
 }
 
 /// Numbers' bits, so that a comparison tells 0 from -0.
-pub fn bits(numbers: &[f64]) -> Vec<u64> {
+pub(crate) fn bits(numbers: &[f64]) -> Vec<u64> {
     numbers.iter().map(|number| number.to_bits()).collect()
 }

@@ -17,24 +17,24 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// How long to wait for what must come.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server with its own store, on a free port.
-pub struct Running {
-    pub url: String,
-    pub client: Client,
+pub(crate) struct Running {
+    pub(crate) url: String,
+    pub(crate) client: Client,
     engine: Arc<Engine>,
     stop: CancellationToken,
     serving: JoinHandle<()>,
 }
 
 impl Running {
-    pub async fn start(store: &Path) -> Running {
+    pub(crate) async fn start(store: &Path) -> Running {
         Running::start_with(store, &[]).await
     }
 
     /// Starts a server with further arguments.
-    pub async fn start_with(store: &Path, further: &[&str]) -> Running {
+    pub(crate) async fn start_with(store: &Path, further: &[&str]) -> Running {
         let store = store.to_str().expect("a path of UTF-8");
         let fixed = ["distributed-average", "serve", "--store", store, "--workers", "2"];
         let arguments = Arguments::parse_from(fixed.iter().chain(further));
@@ -53,35 +53,35 @@ impl Running {
     }
 
     /// Stops everything, as SIGTERM does.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         timeout(PATIENCE, self.serving).await.expect("stopping").expect("serving");
         timeout(PATIENCE, self.engine.stop()).await.expect("stopping the engine");
     }
 
-    pub async fn get(&self, path: &str) -> Response {
+    pub(crate) async fn get(&self, path: &str) -> Response {
         self.client.get(format!("{}{path}", self.url)).send().await.expect("an answer")
     }
 
-    pub async fn get_json(&self, path: &str) -> Value {
+    pub(crate) async fn get_json(&self, path: &str) -> Value {
         let response = self.get(path).await;
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         response.json().await.expect("JSON")
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Response {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
         let request = self.client.post(format!("{}{path}", self.url));
         request.body(body.to_string()).send().await.expect("an answer")
     }
 
-    pub async fn upload(&self, key: &str, bytes: impl Into<reqwest::Body>) {
+    pub(crate) async fn upload(&self, key: &str, bytes: impl Into<reqwest::Body>) {
         let request = self.client.put(format!("{}/api/files/{key}", self.url));
         let response = request.body(bytes).send().await.expect("an answer");
         assert_eq!(response.status(), StatusCode::CREATED);
     }
 
     /// Submits a job; gives its id.
-    pub async fn submit(&self, request: &Value) -> String {
+    pub(crate) async fn submit(&self, request: &Value) -> String {
         let response = self.post("/api/jobs", request).await;
         let status = response.status();
         let location = response.headers().get("location").cloned();
@@ -93,7 +93,7 @@ impl Running {
     }
 
     /// Follows a job's events to its end; gives its last snapshot.
-    pub async fn follow(&self, job: &str) -> Value {
+    pub(crate) async fn follow(&self, job: &str) -> Value {
         let mut events = Events::open(self, &format!("/api/jobs/{job}/events"), None).await;
         loop {
             let event = events.next().await;
@@ -107,7 +107,7 @@ impl Running {
     }
 
     /// Submits a job and follows it to its result.
-    pub async fn mean(&self, request: &Value) -> Vec<f64> {
+    pub(crate) async fn mean(&self, request: &Value) -> Vec<f64> {
         let job = self.submit(request).await;
         let ended = self.follow(&job).await;
         assert_eq!(ended["phase"], "done", "{}", ended["error"]);
@@ -115,14 +115,14 @@ impl Running {
     }
 
     /// The mean of a job that is done.
-    pub async fn result(&self, job: &str) -> Vec<f64> {
+    pub(crate) async fn result(&self, job: &str) -> Vec<f64> {
         let response = self.get(&format!("/api/jobs/{job}/result?format=npy")).await;
         assert_eq!(response.status(), StatusCode::OK);
         super::exact::parse_npy(&response.bytes().await.expect("bytes"))
     }
 
     /// Submits a job that must fail; gives its error.
-    pub async fn failure(&self, request: &Value) -> Value {
+    pub(crate) async fn failure(&self, request: &Value) -> Value {
         let job = self.submit(request).await;
         let ended = self.follow(&job).await;
         assert_eq!(ended["phase"], "failed");
@@ -131,20 +131,20 @@ impl Running {
 }
 
 /// A server-sent event.
-pub struct Event {
-    pub name: String,
-    pub id: Option<String>,
-    pub data: Value,
+pub(crate) struct Event {
+    pub(crate) name: String,
+    pub(crate) id: Option<String>,
+    pub(crate) data: Value,
 }
 
 /// A stream of server-sent events.
-pub struct Events {
+pub(crate) struct Events {
     bytes: futures::stream::BoxStream<'static, reqwest::Result<bytes::Bytes>>,
     text: String,
 }
 
 impl Events {
-    pub async fn open(running: &Running, path: &str, last_id: Option<&str>) -> Events {
+    pub(crate) async fn open(running: &Running, path: &str, last_id: Option<&str>) -> Events {
         let mut request = running.client.get(format!("{}{path}", running.url));
         if let Some(id) = last_id {
             request = request.header("Last-Event-ID", id);
@@ -155,7 +155,7 @@ impl Events {
         Events { bytes: response.bytes_stream().boxed(), text: String::new() }
     }
 
-    pub async fn next(&mut self) -> Event {
+    pub(crate) async fn next(&mut self) -> Event {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let field = |name: &str| {
