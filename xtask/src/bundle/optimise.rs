@@ -9,6 +9,11 @@ use anyhow::{Context, Result, ensure};
 use super::asset::content_hash;
 use super::paths::Paths;
 
+/// What `wasm-opt` does. Stronger passes make a smaller module that compresses
+/// worse, because they make alike functions different, and what counts is what
+/// is downloaded: `-Oz` comes out 6 % larger by brotli, and no passes 2 %.
+const PASSES: [&str; 4] = ["-O1", "--dae-optimizing", "--strip-debug", "--strip-producers"];
+
 /// `wasm-opt`, if it can be had.
 pub(crate) struct Optimiser {
     wasm_opt: Option<PathBuf>,
@@ -46,7 +51,10 @@ impl Optimiser {
                 return Ok(Optimiser { wasm_opt: None, version: "none".to_owned() });
             }
         }
-        Ok(Optimiser { wasm_opt: Some(wasm_opt), version })
+        Ok(Optimiser {
+            wasm_opt: Some(wasm_opt),
+            version: format!("{version} {}", PASSES.join(" ")),
+        })
     }
 
     /// Changes when the same module would come out otherwise.
@@ -66,7 +74,7 @@ impl Optimiser {
         let output = paths.module().with_file_name("optimised.wasm");
         fs::write(&input, wasm).with_context(|| format!("writing {}", input.display()))?;
         let status = Command::new(wasm_opt)
-            .args(["-Oz", "--strip-debug", "--strip-producers"])
+            .args(PASSES)
             .arg(&input)
             .arg("--output")
             .arg(&output)

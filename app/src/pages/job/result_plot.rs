@@ -8,7 +8,7 @@ use crate::picture::axis::{Mark, Span, index_marks, value_marks};
 use crate::picture::curve::{Curve, SIDE, curve};
 
 /// About how many marks an axis has.
-const VALUE_MARKS: u32 = 5;
+const VALUE_MARKS: u32 = 7;
 const INDEX_MARKS: u64 = 6;
 
 /// The course of a result over its indices: a line, or where many indices
