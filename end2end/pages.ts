@@ -93,7 +93,7 @@ export async function watch(page: Page): Promise<void> {
       const levels = Array.from(job.querySelectorAll<HTMLElement>(".level-counts"), (counts) =>
         (counts.textContent ?? "").split(" · ")[0],
       );
-      const sight = { phase: job.dataset.state, part: bar.value, levels };
+      const sight = { phase: job.dataset.state, part: bar.position, levels };
       const text = JSON.stringify(sight);
       if (text !== last) {
         sights.push(sight);

@@ -47,9 +47,9 @@ export class Server {
   ) {}
 
   /** Starts a server and waits until it listens. */
-  static async start(): Promise<Server> {
+  static async start(slowness = 1): Promise<Server> {
     const store = await mkdtemp(join(tmpdir(), "distributed-average-"));
-    const process = spawn(program, ["serve", "--listen", "127.0.0.1:0", "--store", store], {
+    const process = spawn(program, ["serve", "--listen", "127.0.0.1:0", "--store", store, `--slowness=${slowness}`], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     const server = new Server(process, "", store);

@@ -21,15 +21,17 @@ export function listen(context: BrowserContext): string[] {
 
 interface Fixtures {
   server: Server;
+  /** How many times slower than they could its workers work, so that a job can be watched. */
+  slowness: number;
   /** The statuses of answers that a test expects although browsers print them as errors. */
   expectedStatuses: number[];
 }
 
 export const test = base.extend<Fixtures>({
   expectedStatuses: [[], { option: true }],
-  // Playwright wants the first argument taken apart even if nothing is needed of it.
-  server: async ({}, use) => {
-    const server = await Server.start();
+  slowness: [1, { option: true }],
+  server: async ({ slowness }, use) => {
+    const server = await Server.start(slowness);
     await use(server);
     await server.stop();
   },

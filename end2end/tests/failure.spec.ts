@@ -66,5 +66,5 @@ test("a failed job can be run again once its files are mended", async ({ page, s
   await page.getByRole("button", { name: "Run again" }).click();
   await page.waitForURL((url) => url.pathname.startsWith("/jobs/") && !url.pathname.endsWith(id));
   await expectPhase(page, "done");
-  expect(await shownNumbers(page)).toEqual(["2", "3"]);
+  expect(await shownNumbers(page)).toEqual(["2.0", "3.0"]);
 });

@@ -6,6 +6,9 @@ import { expect, listen, test } from "../test.ts";
 /** Enough tasks that the page has time to show many states of the job. */
 const LONG = { files: "3000", count: "2000", format: "npy", workers: "2", fan_in: "3" } as const;
 
+// However fast the machine is, the job lasts long enough to be watched.
+test.use({ slowness: 10 });
+
 test("the bars move before the job is done, and never go back", async ({ page }) => {
   await watch(page);
   await submit(page, LONG);
