@@ -5,7 +5,7 @@ use protocol::JobSnapshot;
 use protocol::job::AttemptCounts;
 
 use super::figure::Figure;
-use crate::format::count;
+use crate::format::{count, duration};
 
 /// What became of a job's attempts, in numbers.
 #[component]
@@ -46,7 +46,17 @@ pub fn AttemptFigures(
                     hint="Completed their task before the straggler did"
                     value=counted(|attempts| attempts.speculative_won)
                 />
+                <Figure
+                    label="Speculation worked, saved"
+                    hint="How long its attempts ran, and how much sooner tasks were complete"
+                    value=Signal::derive(move || job.with(worked_and_saved))
+                />
             </dl>
         </section>
     }
+}
+
+fn worked_and_saved(job: &JobSnapshot) -> String {
+    let AttemptCounts { speculative_ms, saved_ms, .. } = job.attempts;
+    format!("{}, {}", duration(speculative_ms), duration(saved_ms))
 }

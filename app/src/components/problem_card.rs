@@ -15,7 +15,10 @@ pub fn ProblemCard(
     let text = move |text: fn(&Problem) -> &str| {
         Signal::derive(move || problem.with(|problem| problem.as_ref().map_or("", text).to_owned()))
     };
-    let object = |problem: &Problem| problem.object.is_some();
+    // Most say in their detail which object it is.
+    let object = |problem: &Problem| {
+        problem.object.as_ref().is_some_and(|object| !problem.detail.contains(&**object))
+    };
     view! {
         <div
             class="problem"

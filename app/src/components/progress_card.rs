@@ -76,7 +76,10 @@ fn pace(job: &JobSnapshot) -> String {
         };
     }
     let rate = (job.bytes_per_sec > 0.0).then(|| rate(job.bytes_per_sec));
-    let remaining = job.remaining_ms.map(|ms| format!("about {} left", duration(ms)));
+    let remaining = job.remaining_ms.map(|ms| match ms.div_ceil(1000) {
+        seconds @ ..60 => format!("about {seconds}\u{a0}s left"),
+        seconds => format!("about {} left", duration(seconds * 1000)),
+    });
     [rate, remaining].into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 

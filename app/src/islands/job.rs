@@ -56,6 +56,8 @@ pub fn LiveJob(
     let problem = Signal::derive(move || {
         if is_deleted.get() { Some(deleted()) } else { job.with(|job| job.error.clone()) }
     });
+    // There is nothing to count before a plan.
+    let has_no_plan = Signal::derive(move || job.with(|job| job.plan.is_none()));
     let text = move |text: fn(&JobSnapshot) -> String| Signal::derive(move || job.with(text));
     view! {
         <article class="job" data-state=text(|job| job.phase.word().to_owned())>
@@ -75,7 +77,7 @@ pub fn LiveJob(
             <ProblemCard problem />
             {children()}
             <ProgressCard job />
-            <div class="job-figures">
+            <div class="job-figures" hidden=has_no_plan>
                 <PlanFigures job />
                 <ByteFigures job />
                 <AttemptFigures job />
