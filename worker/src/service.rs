@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use platform::problems::with_sources;
 use platform::queue::Delivery;
 use platform::{InputStores, ObjectStore, QueueError, WorkerEnd};
 use protocol::task::{Control, Joined, Report, ReportBody, StopReason};
@@ -15,8 +16,8 @@ use crate::attempt::{self, Context, Ended};
 use crate::meter::{self, Meter};
 use crate::settings::Settings;
 
-/// How long to wait before a report is tried again that the queue did not take.
-const REPORT_AGAIN: Duration = Duration::from_millis(500);
+/// How long to wait before a queue is asked again that did not answer.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// A worker: executes one attempt at a time.
 pub struct Worker {
@@ -63,11 +64,12 @@ impl Worker {
                     Control::RollCall => self.report(self.joined()).await?,
                     _ => {}
                 },
-                delivery = self.queue.next_delivery() => {
-                    if self.settle(delivery?, leave).await? {
+                delivery = self.queue.next_delivery() => match self.unless_away(delivery)? {
+                    Some(delivery) => if self.settle(delivery, leave).await? {
                         return Ok("drained");
-                    }
-                }
+                    },
+                    None => sleep(AGAIN).await,
+                },
                 _ = alive.tick() => {
                     let resident_bytes = meter::resident_bytes();
                     self.report(ReportBody::Alive { resident_bytes }).await?;
@@ -85,7 +87,8 @@ impl Worker {
     ) -> Result<bool, QueueError> {
         let Settled { body, drained } = self.execute(&delivery, leave).await?;
         self.report(body).await?;
-        delivery.ack().await?;
+        // Not acknowledged, it is delivered again, and its segments are found.
+        self.unless_away(delivery.ack().await)?;
         Ok(drained)
     }
 
@@ -162,14 +165,21 @@ impl Worker {
     async fn report(&self, body: ReportBody) -> Result<(), QueueError> {
         let report =
             Report { version: protocol::VERSION, worker: self.id.clone(), at: now(), body };
-        loop {
-            match self.queue.report(&report).await {
-                Err(QueueError::Unavailable { source }) => {
-                    tracing::warn!(worker_id = %self.id, error = %source, "report not taken yet");
-                    sleep(REPORT_AGAIN).await;
-                }
-                settled => return settled,
+        while self.unless_away(self.queue.report(&report).await)?.is_none() {
+            sleep(AGAIN).await;
+        }
+        Ok(())
+    }
+
+    /// What the queue has answered; `None` if it did not, but may later.
+    fn unless_away<T>(&self, answer: Result<T, QueueError>) -> Result<Option<T>, QueueError> {
+        match answer {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error @ QueueError::Unavailable { .. }) => {
+                tracing::warn!(worker_id = %self.id, error = with_sources(&error), "no answer");
+                Ok(None)
             }
+            Err(error) => Err(error),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! - [`RabbitMq`]: a broker.
 //! - [`SeaweedFs`]: an object store that speaks S3.
 //! - [`Proxy`]: stands before either and disturbs.
+//! - [`Process`]: any other program that must end with the test.
 //!
 //! `scripts/setup-real-parts` installs what is needed. A test that needs a
 //! server which is not there fails and says so; none is skipped.
@@ -14,6 +15,7 @@ mod proxy;
 mod rabbitmq;
 mod seaweedfs;
 
+pub use process::{Process, kill_9};
 pub use proxy::{Disturbance, Proxy};
 pub use rabbitmq::RabbitMq;
 pub use seaweedfs::SeaweedFs;

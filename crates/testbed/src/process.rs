@@ -3,10 +3,10 @@
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::time::sleep;
 
 /// How long a server may take to start or to stop. RabbitMQ takes ten seconds
@@ -17,8 +17,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// A child process and all that it starts, in a process group of their own.
 /// They are killed when this is dropped, and also when the test process dies
 /// in whatever way.
-pub(crate) struct Process {
-    name: &'static str,
+pub struct Process {
+    name: String,
     child: Child,
     guardian: Child,
     log: PathBuf,
@@ -26,7 +26,12 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts it, its output appended to a file.
-    pub(crate) fn start(name: &'static str, command: &mut Command, log: &Path) -> Process {
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
+    pub fn start(name: impl Into<String>, command: &mut Command, log: &Path) -> Process {
+        let name = name.into();
         let output = File::options().create(true).append(true).open(log).expect("a log file");
         let child = command
             .stdin(Stdio::null())
@@ -48,7 +53,11 @@ impl Process {
     }
 
     /// Waits until `ready` says so.
-    pub(crate) async fn wait_until(&mut self, ready: impl AsyncFn() -> bool) {
+    ///
+    /// # Panics
+    ///
+    /// If it ends before, or takes too long.
+    pub async fn wait_until(&mut self, ready: impl AsyncFn() -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !ready().await {
             let ended = self.child.try_wait().ok().flatten();
@@ -56,20 +65,45 @@ impl Process {
                 ended.is_none() && Instant::now() < deadline,
                 "{} did not start ({ended:?}); the end of its log:\n{}",
                 self.name,
-                last_lines(&self.log),
+                last_lines(&self.said()),
             );
             sleep(PAUSE).await;
         }
     }
 
     /// Asks it to stop and waits until it has.
-    pub(crate) async fn stop(mut self) {
+    pub async fn stop(mut self) {
         self.signal(Signal::TERM);
         let deadline = Instant::now() + PATIENCE;
         while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
             sleep(PAUSE).await;
         }
         // What is left of the group, if anything, is killed by dropping.
+    }
+
+    /// Kills it at once, but not what it has started.
+    pub fn kill(&mut self) {
+        // An error means that it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it has ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
+    /// All that it has said so far.
+    #[must_use]
+    pub fn said(&self) -> String {
+        let bytes = fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     fn signal(&self, signal: Signal) {
@@ -83,6 +117,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the end of what {} said:\n{}", self.name, last_lines(&self.said()));
+        }
         let _ = self.guardian.kill();
         let _ = self.guardian.wait();
         self.signal(Signal::KILL);
@@ -90,9 +127,17 @@ impl Drop for Process {
     }
 }
 
-fn last_lines(log: &Path) -> String {
-    let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    let text = text.unwrap_or_default();
+/// Kills a process by its number, as `kill -9` does.
+///
+/// # Panics
+///
+/// If there is none.
+pub fn kill_9(id: u32) {
+    let id = i32::try_from(id).ok().and_then(Pid::from_raw).expect("a process's number");
+    kill_process(id, Signal::KILL).unwrap_or_else(|error| panic!("killing {id:?}: {error}"));
+}
+
+fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(20)..].join("\n")
 }

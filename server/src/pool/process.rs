@@ -150,19 +150,20 @@ async fn live(
         .kill_on_drop(true)
         .spawn()
         .with_context(|| format!("starting {}", program.path.display()))?;
+    // Waiting for a child closes its input, which would tell it to stop.
+    let input = child.stdin.take();
     tokio::select! {
         status = child.wait() => Ok(status.context("waiting for the worker")?.to_string()),
         () = stop.cancelled() => {
+            drop(input);
             end(&mut child).await;
             Ok("told to stop".to_owned())
         }
     }
 }
 
-/// Lets a worker finish its segment, then makes an end of it.
+/// Lets a worker that was told to stop finish its segment, then makes an end of it.
 async fn end(child: &mut Child) {
-    // The end of its input tells it to stop.
-    drop(child.stdin.take());
     if timeout(GRACE, child.wait()).await.is_err() {
         tracing::warn!("a worker did not stop in time");
         // It may have ended just now.

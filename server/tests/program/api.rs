@@ -3,8 +3,9 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
+use super::client::Events;
 use super::exact;
-use super::running::{Events, Running};
+use super::running::Running;
 
 fn generated(files: u64, count: u64, format: &str) -> Value {
     json!({"generate": {"files": files, "count": count, "format": format, "seed": 7}})
@@ -105,13 +106,13 @@ async fn a_result_can_be_had_in_every_format_and_in_ranges() {
     assert_eq!(json["mean"], json!([0.150_000_000_000_000_02, -0.0, "NaN", 1e308]));
     let whole = running.get(&path("npy")).await.bytes().await.unwrap();
     let url = format!("{}{}", running.url, path("npy"));
-    let part = running.client.get(&url).header("range", "bytes=-16").send().await.unwrap();
+    let part = running.http.get(&url).header("range", "bytes=-16").send().await.unwrap();
     assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT);
     let length = whole.len();
     let range = format!("bytes {}-{}/{length}", length - 16, length - 1);
     assert_eq!(part.headers()["content-range"], range.as_str());
     assert_eq!(part.bytes().await.unwrap(), whole[length - 16..]);
-    let beyond = running.client.get(&url).header("range", "bytes=9999-").send().await.unwrap();
+    let beyond = running.http.get(&url).header("range", "bytes=9999-").send().await.unwrap();
     assert_eq!(beyond.status(), StatusCode::RANGE_NOT_SATISFIABLE);
     running.stop().await;
 }
@@ -152,18 +153,18 @@ async fn a_job_can_be_cancelled_run_again_and_deleted() {
     let early = running.get(&format!("{path}/result")).await;
     assert_eq!(early.status(), StatusCode::CONFLICT);
     let url = format!("{}{path}", running.url);
-    let purge = running.client.delete(format!("{url}?purge=true")).send().await.unwrap();
+    let purge = running.http.delete(format!("{url}?purge=true")).send().await.unwrap();
     assert_eq!(purge.status(), StatusCode::CONFLICT, "it is not over");
-    let cancel = running.client.delete(&url).send().await.unwrap();
+    let cancel = running.http.delete(&url).send().await.unwrap();
     assert_eq!(cancel.status(), StatusCode::ACCEPTED);
     assert_eq!(running.follow(&job).await["phase"], "cancelled");
-    let again = running.client.delete(&url).send().await.unwrap();
+    let again = running.http.delete(&url).send().await.unwrap();
     assert_eq!(again.status(), StatusCode::CONFLICT);
     let rerun = running.post(&format!("{path}/rerun"), &json!({})).await;
     assert_eq!(rerun.status(), StatusCode::CREATED);
     let rerun: Value = rerun.json().await.unwrap();
     assert_ne!(rerun["id"], job.as_str());
-    let purge = running.client.delete(format!("{url}?purge=true")).send().await.unwrap();
+    let purge = running.http.delete(format!("{url}?purge=true")).send().await.unwrap();
     assert_eq!(purge.status(), StatusCode::NO_CONTENT);
     assert_eq!(running.get(&path).await.status(), StatusCode::NOT_FOUND);
     let left = running.get_json(&format!("/api/files?prefix=jobs/{job}/")).await;
@@ -176,7 +177,7 @@ async fn workers_can_be_asked_for_by_hand() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start(folder.path()).await;
     let set = |desired: Value| {
-        let request = running.client.put(format!("{}/api/workers", running.url));
+        let request = running.http.put(format!("{}/api/workers", running.url));
         request.body(json!({ "desired": desired }).to_string()).send()
     };
     let mut events = Events::open(&running, "/api/events", None).await;
@@ -211,7 +212,7 @@ async fn problems_say_what_was_wrong_and_where() {
             Some("inputs.generate.files"),
         ),
     ] {
-        let request = running.client.post(format!("{}/api/jobs", running.url)).body(body);
+        let request = running.http.post(format!("{}/api/jobs", running.url)).body(body);
         let response = request.send().await.unwrap();
         assert_eq!(response.headers()["content-type"], "application/problem+json");
         assert_eq!(response.status(), status, "{body}");
@@ -241,9 +242,9 @@ async fn files_are_listed_page_by_page_and_the_programs_own_are_left_alone() {
     );
     let second = running.get_json("/api/files?limit=2&cursor=a/2").await;
     assert_eq!(second, json!({"files": [{"key": "b", "bytes": 1}]}));
-    let own = running.client.put(format!("{}/api/files/jobs/x", running.url)).body("1");
+    let own = running.http.put(format!("{}/api/files/jobs/x", running.url)).body("1");
     assert_eq!(own.send().await.unwrap().status(), StatusCode::FORBIDDEN);
-    let outside = running.client.put(format!("{}/api/files/a/%2e%2e/%2e%2e/x", running.url));
+    let outside = running.http.put(format!("{}/api/files/a/%2e%2e/%2e%2e/x", running.url));
     let refused = outside.body("1").send().await.unwrap().status();
     assert!(refused.is_client_error(), "{refused}");
     running.stop().await;

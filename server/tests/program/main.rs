@@ -2,8 +2,10 @@
 //! events, and the command line, on the embedded parts.
 
 mod api;
+mod client;
 mod command_line;
 mod exact;
 mod inputs;
+mod real;
 mod restart;
 mod running;

@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
+use super::client::Events;
 use super::exact;
-use super::running::{Events, Running};
+use super::running::Running;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jobs_go_on_and_those_that_are_done_keep_their_pages() {

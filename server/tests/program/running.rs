@@ -1,13 +1,10 @@
 //! A server that runs as long as a test wants it.
 
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Parser;
-use futures::StreamExt;
-use reqwest::{Client, Response, StatusCode};
-use serde_json::Value;
 use server::arguments::{Arguments, Command};
 use server::engine::Engine;
 use server::{http, parts};
@@ -16,13 +13,11 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// How long to wait for what must come.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+use super::client::{Client, PATIENCE};
 
-/// A server with its own store, on a free port.
+/// A server inside the test, with its own store, on a free port.
 pub(crate) struct Running {
-    pub(crate) url: String,
-    pub(crate) client: Client,
+    client: Client,
     engine: Arc<Engine>,
     stop: CancellationToken,
     serving: JoinHandle<()>,
@@ -49,7 +44,7 @@ impl Running {
         let stop = CancellationToken::new();
         let served = http::serve(listener, engine.clone(), None, stop.clone());
         let serving = tokio::spawn(async move { served.await.expect("serving") });
-        Running { url, client: Client::new(), engine, stop, serving }
+        Running { client: Client::new(url), engine, stop, serving }
     }
 
     /// Stops everything, as SIGTERM does.
@@ -58,124 +53,12 @@ impl Running {
         timeout(PATIENCE, self.serving).await.expect("stopping").expect("serving");
         timeout(PATIENCE, self.engine.stop()).await.expect("stopping the engine");
     }
-
-    pub(crate) async fn get(&self, path: &str) -> Response {
-        self.client.get(format!("{}{path}", self.url)).send().await.expect("an answer")
-    }
-
-    pub(crate) async fn get_json(&self, path: &str) -> Value {
-        let response = self.get(path).await;
-        assert_eq!(response.status(), StatusCode::OK, "{path}");
-        response.json().await.expect("JSON")
-    }
-
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
-        let request = self.client.post(format!("{}{path}", self.url));
-        request.body(body.to_string()).send().await.expect("an answer")
-    }
-
-    pub(crate) async fn upload(&self, key: &str, bytes: impl Into<reqwest::Body>) {
-        let request = self.client.put(format!("{}/api/files/{key}", self.url));
-        let response = request.body(bytes).send().await.expect("an answer");
-        assert_eq!(response.status(), StatusCode::CREATED);
-    }
-
-    /// Submits a job; gives its id.
-    pub(crate) async fn submit(&self, request: &Value) -> String {
-        let response = self.post("/api/jobs", request).await;
-        let status = response.status();
-        let location = response.headers().get("location").cloned();
-        let job: Value = response.json().await.expect("JSON");
-        assert_eq!(status, StatusCode::CREATED, "{job}");
-        let id = job["id"].as_str().expect("an id").to_owned();
-        assert_eq!(location.expect("a location"), format!("/api/jobs/{id}").as_str());
-        id
-    }
-
-    /// Follows a job's events to its end; gives its last snapshot.
-    pub(crate) async fn follow(&self, job: &str) -> Value {
-        let mut events = Events::open(self, &format!("/api/jobs/{job}/events"), None).await;
-        loop {
-            let event = events.next().await;
-            assert_eq!(event.name, "job");
-            if ["done", "failed", "cancelled"]
-                .contains(&event.data["phase"].as_str().expect("a phase"))
-            {
-                return event.data;
-            }
-        }
-    }
-
-    /// Submits a job and follows it to its result.
-    pub(crate) async fn mean(&self, request: &Value) -> Vec<f64> {
-        let job = self.submit(request).await;
-        let ended = self.follow(&job).await;
-        assert_eq!(ended["phase"], "done", "{}", ended["error"]);
-        self.result(&job).await
-    }
-
-    /// The mean of a job that is done.
-    pub(crate) async fn result(&self, job: &str) -> Vec<f64> {
-        let response = self.get(&format!("/api/jobs/{job}/result?format=npy")).await;
-        assert_eq!(response.status(), StatusCode::OK);
-        super::exact::parse_npy(&response.bytes().await.expect("bytes"))
-    }
-
-    /// Submits a job that must fail; gives its error.
-    pub(crate) async fn failure(&self, request: &Value) -> Value {
-        let job = self.submit(request).await;
-        let ended = self.follow(&job).await;
-        assert_eq!(ended["phase"], "failed");
-        ended["error"].clone()
-    }
 }
 
-/// A server-sent event.
-pub(crate) struct Event {
-    pub(crate) name: String,
-    pub(crate) id: Option<String>,
-    pub(crate) data: Value,
-}
+impl Deref for Running {
+    type Target = Client;
 
-/// A stream of server-sent events.
-pub(crate) struct Events {
-    bytes: futures::stream::BoxStream<'static, reqwest::Result<bytes::Bytes>>,
-    text: String,
-}
-
-impl Events {
-    pub(crate) async fn open(running: &Running, path: &str, last_id: Option<&str>) -> Events {
-        let mut request = running.client.get(format!("{}{path}", running.url));
-        if let Some(id) = last_id {
-            request = request.header("Last-Event-ID", id);
-        }
-        let response = request.send().await.expect("an answer");
-        assert_eq!(response.status(), StatusCode::OK);
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Events { bytes: response.bytes_stream().boxed(), text: String::new() }
-    }
-
-    pub(crate) async fn next(&mut self) -> Event {
-        loop {
-            if let Some((event, rest)) = self.text.split_once("\n\n") {
-                let field = |name: &str| {
-                    let mut lines = event.lines().filter_map(|line| line.strip_prefix(name));
-                    lines.next().map(|value| value.trim_start().to_owned())
-                };
-                let parsed = field("data:").map(|data| Event {
-                    name: field("event:").expect("a name"),
-                    id: field("id:"),
-                    data: serde_json::from_str(&data).expect("JSON"),
-                });
-                self.text = rest.to_owned();
-                match parsed {
-                    Some(event) => return event,
-                    None => continue,
-                }
-            }
-            let more = timeout(PATIENCE, self.bytes.next()).await.expect("an event in time");
-            let more = more.expect("the stream goes on").expect("bytes");
-            self.text.push_str(std::str::from_utf8(&more).expect("UTF-8"));
-        }
+    fn deref(&self) -> &Client {
+        &self.client
     }
 }

@@ -1,0 +1,190 @@
+//! A broker, an S3 server, and the programs that use them.
+
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use testbed::{Process, RabbitMq, SeaweedFs};
+use tokio::sync::OnceCell;
+use tokio::time::sleep;
+
+use crate::client::{Client, Events, PATIENCE};
+use crate::exact;
+use crate::running::Running;
+
+/// The servers of those tests that leave them running.
+static SHARED: OnceCell<(RabbitMq, SeaweedFs)> = OnceCell::const_new();
+/// Every installation has a name of its own, so that they can share servers.
+static INSTALLATIONS: AtomicU32 = AtomicU32::new(1);
+
+/// One installation: what its programs have to be told, and their logs.
+pub(crate) struct Installation {
+    queue: String,
+    name: String,
+    environment: Vec<(&'static str, String)>,
+    logs: TempDir,
+}
+
+impl Installation {
+    /// One of several on servers that stay.
+    pub(crate) async fn shared() -> Installation {
+        let start = async || (RabbitMq::start().await, SeaweedFs::start().await);
+        let (broker, store) = SHARED.get_or_init(start).await;
+        Installation::on(broker, store)
+    }
+
+    /// On servers of the test's own.
+    pub(crate) fn on(broker: &RabbitMq, store: &SeaweedFs) -> Installation {
+        Installation {
+            queue: broker.url(),
+            name: format!("installation-{}", INSTALLATIONS.fetch_add(1, Ordering::SeqCst)),
+            environment: store.environment().into(),
+            logs: tempfile::tempdir().expect("a temporary folder"),
+        }
+    }
+
+    /// The same, but that it finds S3 elsewhere.
+    pub(crate) fn with_s3_at(mut self, endpoint: String) -> Installation {
+        self.environment.retain(|(key, _)| *key != "AWS_ENDPOINT_URL");
+        self.environment.push(("AWS_ENDPOINT_URL", endpoint));
+        self
+    }
+
+    /// The queue's address, password included.
+    pub(crate) fn queue(&self) -> &str {
+        &self.queue
+    }
+
+    /// What its queues' names begin with.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Starts a server and waits until it listens.
+    pub(crate) async fn server(&self, further: &[&str]) -> Server {
+        let mut command = self.command("distributed-average");
+        command.args(["serve", "--listen", "127.0.0.1:0"]).args(further);
+        let number = INSTALLATIONS.fetch_add(1, Ordering::SeqCst);
+        let log = self.logs.path().join(format!("server-{number}.log"));
+        let mut process = Process::start("the server", &mut command, &log);
+        process.wait_until(async || address(&log).is_some()).await;
+        Server { client: Client::new(address(&log).expect("it listens")), process }
+    }
+
+    /// Starts a worker.
+    pub(crate) fn worker(&self, name: &str, further: &[&str]) -> Process {
+        let mut command = self.command("distributed-average-worker");
+        command.args(["--name", name]).args(further);
+        Process::start(name, &mut command, &self.logs.path().join(format!("{name}.log")))
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let own = PathBuf::from(env!("CARGO_BIN_EXE_distributed-average"));
+        let path = own.with_file_name(program);
+        assert!(path.exists(), "{} is built by `cargo build --bins`", path.display());
+        let mut command = Command::new(path);
+        command
+            .env("DISTRIBUTED_AVERAGE_QUEUE", &self.queue)
+            .env("DISTRIBUTED_AVERAGE_QUEUE_PREFIX", &self.name)
+            .env("DISTRIBUTED_AVERAGE_STORE", format!("s3://testbed/{}", self.name))
+            .envs(self.environment.iter().map(|(key, value)| (key, value)));
+        command
+    }
+}
+
+/// The address that a server has printed.
+fn address(log: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(log).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("listening on "))?;
+    Some(line.to_owned())
+}
+
+/// A server that is a process of its own; dropping it is `kill -9`.
+pub(crate) struct Server {
+    client: Client,
+    process: Process,
+}
+
+impl Server {
+    /// Stops it in good order.
+    pub(crate) async fn stop(self) {
+        self.process.stop().await;
+    }
+
+    /// Waits until so many workers are ready.
+    pub(crate) async fn ready(&self, workers: u64) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let pool = self.get_json("/api/workers").await;
+            if pool["ready"].as_u64() >= Some(workers) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{workers} workers do not get ready: {pool}");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Follows a job until something is so.
+    pub(crate) async fn until(&self, job: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let mut events = Events::open(self, &format!("/api/jobs/{job}/events"), None).await;
+        loop {
+            let snapshot = events.next().await.data;
+            if is_so(&snapshot) {
+                return snapshot;
+            }
+            let over =
+                ["done", "failed", "cancelled"].contains(&snapshot["phase"].as_str().unwrap());
+            assert!(!over, "the job ended too soon: {snapshot}");
+        }
+    }
+
+    /// The bits of the mean of a job that is done.
+    pub(crate) async fn bits(&self, job: &str) -> Vec<u64> {
+        exact::bits(&self.result(job).await)
+    }
+
+    /// Kills the server and nothing else.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// The processes that it has started and that live.
+    pub(crate) fn children(&self) -> Vec<u32> {
+        children(self.process.id())
+    }
+}
+
+/// The processes that a process has started and that live.
+fn children(id: u32) -> Vec<u32> {
+    let tasks = std::fs::read_dir(format!("/proc/{id}/task"));
+    let lists = tasks
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|task| std::fs::read_to_string(task.path().join("children")).unwrap_or_default());
+    lists
+        .flat_map(|list| list.split_whitespace().map(|id| id.parse().unwrap()).collect::<Vec<_>>())
+        .collect()
+}
+
+/// The bits of the mean of the same inputs by a server with nothing but
+/// embedded parts.
+pub(crate) async fn embedded_bits(inputs: &Value) -> Vec<u64> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let running = Running::start(folder.path()).await;
+    let mean = running.mean(&json!({"inputs": inputs})).await;
+    running.stop().await;
+    exact::bits(&mean)
+}
+
+impl Deref for Server {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
