@@ -42,6 +42,9 @@ pub struct ServeArguments {
         value_name = "embedded | amqp://..."
     )]
     pub queue: String,
+    /// Where people find the broker's own pages; the dashboard links to it.
+    #[arg(long, env = "DISTRIBUTED_AVERAGE_QUEUE_MANAGEMENT_URL", value_name = "https://...")]
+    pub queue_management_url: Option<String>,
     /// Where inputs, partial sums and results lie.
     #[arg(
         long,

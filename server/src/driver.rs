@@ -1,6 +1,7 @@
 //! The shell around the scheduler: owns it, gives it events, carries out its
 //! commands.
 
+mod depths;
 mod effects;
 mod job;
 mod reports;
@@ -15,6 +16,7 @@ use protocol::job::Counted;
 use protocol::result::ResultSummary;
 use protocol::task::Control;
 use protocol::worker::PoolSnapshot;
+use protocol::worker::QueueSnapshot;
 use protocol::{JobId, JobSnapshot, Phase, Problem, Timestamp};
 use scheduler::{Command, Event, JobTerms, Scheduler};
 use tokio::sync::{mpsc, oneshot};
@@ -30,6 +32,7 @@ use crate::planning::Planner;
 use crate::pool::WorkerPool;
 use crate::records::{PlanRecord, RequestRecord};
 
+pub use self::depths::pump as pump_depths;
 pub use self::reports::pump as pump_reports;
 
 /// How many facts may wait for the driver; whoever brings one more waits.
@@ -53,6 +56,8 @@ pub struct Parts {
     pub store: Arc<dyn ObjectStore>,
     /// Where inputs may lie.
     pub inputs: InputStores,
+    /// Where the broker's own pages are, if it has some.
+    pub queue_management_url: Option<String>,
     /// What keeps the workers.
     pub pool: Arc<dyn WorkerPool>,
     /// What lays out trees.
@@ -124,6 +129,11 @@ pub enum Fact {
         /// What is the matter, in words; `None` once it is over.
         notice: Option<String>,
     },
+    /// Another number of messages waits in the queue.
+    QueueSeen {
+        /// What waits.
+        queue: QueueSnapshot,
+    },
     /// Somebody wants to see tasks of a job.
     TasksAsked {
         /// Which.
@@ -149,6 +159,7 @@ pub struct Driver {
     over: std::collections::VecDeque<JobId>,
     notice: Option<String>,
     notice_changed: bool,
+    queue: Option<QueueSnapshot>,
 }
 
 impl Driver {
@@ -168,6 +179,7 @@ impl Driver {
             over: std::collections::VecDeque::new(),
             notice: None,
             notice_changed: true,
+            queue: None,
         }
     }
 
@@ -244,6 +256,10 @@ impl Driver {
             Fact::PoolTroubled { notice } => {
                 self.notice_changed |= self.notice != notice;
                 self.notice = notice;
+            }
+            Fact::QueueSeen { queue } => {
+                self.queue = Some(queue);
+                self.notice_changed = true;
             }
             Fact::TasksAsked { job, level, start, limit, answer } => {
                 // Whoever asked may have given up.
@@ -369,6 +385,7 @@ impl Driver {
             min_workers: view.min_workers,
             max_workers: view.max_workers,
             backlog: view.backlog,
+            queue: self.queue.clone(),
             workers: view.workers,
             notice: self.notice.clone(),
         }

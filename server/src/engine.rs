@@ -15,8 +15,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::board::Board;
+use crate::cleaning;
 use crate::clock;
-use crate::driver::{Driver, FACTS_CAPACITY, Fact, Parts, pump_reports};
+use crate::driver::{Driver, FACTS_CAPACITY, Fact, Parts, pump_depths, pump_reports};
 use crate::records::{self, Remembered, RequestRecord};
 
 /// How many jobs' records are read at the same time when the server starts.
@@ -66,12 +67,22 @@ impl Engine {
         let pump = pump_reports(engine.parts.queue.clone(), engine.facts.clone());
         let stop = engine.stop.clone();
         engine.tasks.spawn(async move { stop.run_until_cancelled(pump).await });
+        let pump = pump_depths(
+            engine.parts.queue.clone(),
+            engine.parts.queue_management_url.clone(),
+            engine.facts.clone(),
+        );
+        let stop = engine.stop.clone();
+        engine.tasks.spawn(async move { stop.run_until_cancelled(pump).await });
         for fact in restored {
             engine.tell(fact).await?;
         }
         let (seen, are_seen) = oneshot::channel();
         engine.tell(Fact::Settle { seen }).await?;
         are_seen.await.map_err(|_| ending())?;
+        let cleaning = cleaning::finish(engine.parts.store.clone(), engine.board.clone());
+        let stop = engine.stop.clone();
+        engine.tasks.spawn(async move { stop.run_until_cancelled(cleaning).await });
         engine
             .parts
             .queue

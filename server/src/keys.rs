@@ -9,6 +9,24 @@ pub const JOBS: &str = "jobs/";
 /// be listed without listing all that belongs to them.
 pub const INDEX: &str = "index/";
 
+/// An empty object for each job whose partial sums are to be deleted once it
+/// is over lies below this prefix, until they are.
+pub const CLEANING: &str = "cleaning/";
+/// Names the server that uses the store, where the store has no locks.
+pub const SERVER: &str = "server.json";
+
+/// Whether an object is the program's own, and no user's.
+#[must_use]
+pub fn is_own(key: &str) -> bool {
+    key == SERVER || [JOBS, INDEX, CLEANING].iter().any(|prefix| key.starts_with(prefix))
+}
+
+/// That the job's partial sums are to be deleted.
+#[must_use]
+pub fn cleaning(id: JobId) -> String {
+    format!("{CLEANING}{id}")
+}
+
 /// The job's entry in the index.
 #[must_use]
 pub fn index(id: JobId) -> String {

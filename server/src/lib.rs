@@ -9,6 +9,7 @@
 //!   carries out its commands: [`planning`], [`finishing`], [`records`].
 //! - [`board`]: what is known from outside, published for pages and streams.
 //! - [`pool`]: what keeps workers.
+//! - [`hold`], [`cleaning`]: one server a store; what is deleted in the end.
 //! - [`http`]: the JSON API, server-sent events and the pages.
 //!
 //! # Invariants
@@ -20,12 +21,14 @@
 
 pub mod arguments;
 pub mod board;
+pub mod cleaning;
 pub mod clock;
 pub mod command;
 pub mod driver;
 pub mod engine;
 pub mod finishing;
 pub mod generating;
+pub mod hold;
 pub mod http;
 pub mod keys;
 pub mod parts;

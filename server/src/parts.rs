@@ -36,6 +36,7 @@ pub async fn for_serving(arguments: &ServeArguments) -> anyhow::Result<Parts> {
         worker: shared.settings(),
         costs: if is_local { Costs::EMBEDDED } else { Costs::REAL },
         keep_partial_sums: arguments.keep_partial_sums,
+        queue_management_url: arguments.queue_management_url.clone(),
     };
     if arguments.queue == "embedded" {
         if arguments.pool != PoolKind::Embedded {
@@ -66,8 +67,15 @@ pub async fn for_files(scratch: &Path) -> anyhow::Result<Parts> {
     let store = worker::parts::store(scratch).await?;
     let inputs = worker::parts::inputs(store.clone(), &[FILES.to_owned()]).await?;
     let worker = worker::Settings::default();
-    let costs = Costs::EMBEDDED;
-    Ok(Ground { store, inputs, worker, costs, keep_partial_sums: false }.embedded())
+    let ground = Ground {
+        store,
+        inputs,
+        worker,
+        costs: Costs::EMBEDDED,
+        keep_partial_sums: false,
+        queue_management_url: None,
+    };
+    Ok(ground.embedded())
 }
 
 /// How a worker process of this server is started.
@@ -123,6 +131,7 @@ struct Ground {
     worker: worker::Settings,
     costs: Costs,
     keep_partial_sums: bool,
+    queue_management_url: Option<String>,
 }
 
 impl Ground {
@@ -154,6 +163,7 @@ impl Ground {
             planner,
             heartbeat_ms: HEARTBEAT_MS,
             keep_partial_sums: self.keep_partial_sums,
+            queue_management_url: self.queue_management_url,
         }
     }
 }

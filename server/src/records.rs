@@ -79,9 +79,11 @@ pub async fn remember_report(
     put(store, &keys::report(snapshot.id), snapshot).await
 }
 
-/// Forgets a job and deletes all that belongs to it.
+/// Forgets a job and deletes all that belongs to it, its request first: without
+/// one, a server that starts knows what an earlier one was about.
 pub async fn forget(store: &dyn ObjectStore, job: JobId) -> Result<(), Problem> {
     let doing = "deleting the job";
+    store.delete(&keys::request(job)).await.map_err(|e| e.problem(doing))?;
     store.delete_prefix(&keys::job(job)).await.map_err(|e| e.problem(doing))?;
     store.delete(&keys::index(job)).await.map_err(|e| e.problem(doing))
 }
@@ -100,12 +102,12 @@ pub async fn jobs(store: &dyn ObjectStore) -> Result<Vec<JobId>, Problem> {
 /// What the store remembers of a job; `None` if it had hardly been submitted,
 /// or was being deleted.
 pub async fn recall(store: &dyn ObjectStore, job: JobId) -> Result<Option<Remembered>, Problem> {
-    if let Some(report) = get(store, &keys::report(job)).await? {
-        return Ok(Some(Remembered::Over(report)));
-    }
     let Some(request) = get(store, &keys::request(job)).await? else {
         return Ok(None);
     };
+    if let Some(report) = get(store, &keys::report(job)).await? {
+        return Ok(Some(Remembered::Over(report)));
+    }
     Ok(Some(match get(store, &keys::plan(job)).await? {
         Some(plan) => Remembered::Planned(request, plan),
         None => Remembered::Submitted(request),

@@ -13,6 +13,7 @@
 //!   `ranges` reads it range by range.
 //! - `merge`: adds partial sums.
 //! - `segments`: finds and writes segments.
+//! - `host`: the machine that it runs on.
 //! - `meter`: counts what an attempt does, for its heartbeats.
 //! - `failure`: what an attempt ends with when it does not complete.
 //!
@@ -28,6 +29,7 @@
 pub mod arguments;
 mod attempt;
 mod failure;
+mod host;
 mod leaf;
 mod merge;
 mod meter;
@@ -38,5 +40,6 @@ pub mod service;
 pub mod settings;
 mod source;
 
+pub use host::host_name;
 pub use service::{Worker, run};
 pub use settings::{Faults, Settings};

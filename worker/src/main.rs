@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use worker::arguments::Arguments;
-use worker::{Worker, parts};
+use worker::{Worker, host_name, parts};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -101,12 +101,4 @@ fn stop_when_told(
 fn default_name() -> String {
     let host = host_name().unwrap_or_else(|| "worker".to_owned());
     format!("{host}-{}", std::process::id())
-}
-
-fn host_name() -> Option<String> {
-    let name = std::env::var("HOSTNAME")
-        .or_else(|_| std::fs::read_to_string("/proc/sys/kernel/hostname"))
-        .ok()?;
-    let name = name.trim();
-    (!name.is_empty()).then(|| name.to_owned())
 }

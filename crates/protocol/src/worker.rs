@@ -24,11 +24,29 @@ pub struct PoolSnapshot {
     pub max_workers: u32,
     /// Tasks that are ready and have no live attempt.
     pub backlog: u64,
+    /// What waits in the queue; absent until it has been asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueSnapshot>,
     /// The workers, at most [`SHOWN_WORKERS`] of them, in the order of their names.
     pub workers: Vec<WorkerSnapshot>,
     /// Something about the pool that somebody should know, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<String>,
+}
+
+/// What waits in the queue at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueSnapshot {
+    /// Attempts that no worker has taken.
+    pub assignments: u64,
+    /// Reports of workers that the server has not taken.
+    pub reports: u64,
+    /// Messages that were put aside because they could not be decoded or were
+    /// delivered too often; somebody should look at them.
+    pub dead_letters: u64,
+    /// Where the broker's own pages are, if the server was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub management_url: Option<String>,
 }
 
 /// How many workers a [`PoolSnapshot`] names; more would not be read.

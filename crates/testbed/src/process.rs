@@ -94,6 +94,28 @@ impl Process {
         self.child.id()
     }
 
+    /// Waits until it ends by itself.
+    ///
+    /// # Panics
+    ///
+    /// If that takes too long.
+    pub async fn end(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.ended() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "{} does not end", self.name);
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// The file that what it says goes to.
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
     /// How it has ended, if it has.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::arguments::ServeArguments;
 use crate::engine::Engine;
+use crate::hold::Hold;
 use crate::{http, parts};
 
 /// Serves until the process is told to stop.
@@ -16,6 +17,8 @@ pub async fn run(arguments: ServeArguments) -> anyhow::Result<()> {
     super::log_from("info");
     let workers = arguments.workers.unwrap_or_else(super::default_workers);
     let settings = parts::settings(&arguments, workers);
+    let mut hold =
+        Hold::take(&arguments.store, worker::parts::store(&arguments.store).await?).await?;
     let engine =
         Engine::start(parts::for_serving(&arguments).await?, settings, workers.max(1)).await?;
     let engine = Arc::new(engine);
@@ -31,9 +34,13 @@ pub async fn run(arguments: ServeArguments) -> anyhow::Result<()> {
     println!("listening on http://{address}");
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone())?);
-    http::serve(listener, engine.clone(), site, stop).await.context("serving")?;
+    let served = tokio::select! {
+        served = http::serve(listener, engine.clone(), site, stop) => served.context("serving"),
+        taken = hold.lost() => Err(taken),
+    };
     engine.stop().await;
-    Ok(())
+    hold.release().await;
+    served
 }
 
 /// Waits for SIGINT or SIGTERM.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use platform::ObjectStore;
 use platform::problems::with_sources;
 use protocol::task::{Assignment, Control};
 use protocol::{JobId, JobSnapshot, Phase, Problem, WorkerId};
@@ -15,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Fact, Parts};
+use crate::cleaning;
 use crate::finishing::{Total, write_result};
-use crate::keys;
 use crate::records::{self, RequestRecord};
 
 /// How long to wait before something is tried again that must succeed in the end.
@@ -117,14 +116,17 @@ impl Effects {
                 planning.end().await;
             }
             let job_id = snapshot.id;
+            let cleans = snapshot.phase != Phase::Failed && !parts.keep_partial_sums;
+            if cleans && let Err(error) = cleaning::mark(&*parts.store, job_id).await {
+                tracing::warn!(%job_id, error = with_sources(&error), "not marked for cleaning");
+            }
             while let Err(problem) = records::remember_report(&*parts.store, &snapshot).await {
                 tracing::error!(%job_id, %problem, "report not stored yet");
                 sleep(AGAIN).await;
             }
-            let phase = snapshot.phase;
             tell(&facts, Fact::Recorded { snapshot: Box::new(snapshot) }).await;
-            if phase != Phase::Failed && !parts.keep_partial_sums {
-                clean_up(&*parts.store, job_id).await;
+            if cleans {
+                cleaning::clean(&*parts.store, job_id).await;
             }
         });
     }
@@ -153,13 +155,6 @@ impl Effects {
             });
             tell(&facts, Fact::PoolTroubled { notice }).await;
         });
-    }
-}
-
-/// Deletes the partial sums of a job that is over.
-async fn clean_up(store: &dyn ObjectStore, job_id: JobId) {
-    if let Err(error) = store.delete_prefix(&keys::sums(job_id)).await {
-        tracing::warn!(%job_id, error = with_sources(&error), "partial sums not deleted");
     }
 }
 

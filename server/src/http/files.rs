@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::Shared;
 use super::answer::Answer;
 use super::body::Parameters;
-use crate::keys;
+use crate::keys::is_own;
 
 /// How many objects a page of the list has unless another number is asked for.
 const PAGE_FILES: usize = 1000;
@@ -120,9 +120,4 @@ pub(super) async fn read(
         (header::CONTENT_LENGTH, bytes.to_string()),
     ];
     Ok((headers, Body::from_stream(pieces)))
-}
-
-/// Whether a key or prefix lies where the program keeps its own objects.
-fn is_own(key: &str) -> bool {
-    key.starts_with(keys::JOBS) || key.starts_with(keys::INDEX)
 }

@@ -66,13 +66,19 @@ impl Installation {
 
     /// Starts a server and waits until it listens.
     pub(crate) async fn server(&self, further: &[&str]) -> Server {
+        let mut process = self.start_server(further);
+        let log = process.log().to_owned();
+        process.wait_until(async || address(&log).is_some()).await;
+        Server { client: Client::new(address(&log).expect("it listens")), process }
+    }
+
+    /// Starts a server, for which there may be reasons not to listen.
+    pub(crate) fn start_server(&self, further: &[&str]) -> Process {
         let mut command = self.command("distributed-average");
         command.args(["serve", "--listen", "127.0.0.1:0"]).args(further);
         let number = INSTALLATIONS.fetch_add(1, Ordering::SeqCst);
         let log = self.logs.path().join(format!("server-{number}.log"));
-        let mut process = Process::start("the server", &mut command, &log);
-        process.wait_until(async || address(&log).is_some()).await;
-        Server { client: Client::new(address(&log).expect("it listens")), process }
+        Process::start("the server", &mut command, &log)
     }
 
     /// Starts a worker.

@@ -4,4 +4,6 @@
 mod ground;
 mod jobs;
 mod kills;
+mod lone;
+mod messages;
 mod outages;

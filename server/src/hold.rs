@@ -1,0 +1,202 @@
+//! One server a store: a second one started by mistake says so and ends.
+//!
+//! A directory is locked by the operating system, which lets go when the
+//! server ends in whatever way. S3 has no such thing. There an object names the
+//! server and is written anew every few seconds; who finds one that has not
+//! changed for longer takes over, and who finds somebody else's name in it ends.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use platform::problems::with_sources;
+use platform::store::read_all;
+use platform::{ObjectStore, StoreError};
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+use crate::keys;
+
+/// How often the object is written anew …
+const RENEW_EVERY: Duration = Duration::from_secs(3);
+/// … and how long it may stay as it is before its server counts as gone.
+const GONE_AFTER: Duration = Duration::from_secs(10);
+/// How often somebody who waits looks.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// The right to be the only server of a store.
+pub enum Hold {
+    /// Of a directory: the lock goes with the open file.
+    Folder(File),
+    /// Of a store without locks.
+    Lease(Lease),
+}
+
+impl Hold {
+    /// Takes hold of the store that `location` names and `store` opens.
+    pub async fn take(location: &str, store: Arc<dyn ObjectStore>) -> anyhow::Result<Hold> {
+        if location.contains("://") {
+            Ok(Hold::Lease(Lease::take(location, store).await?))
+        } else {
+            lock(Path::new(location)).map(Hold::Folder)
+        }
+    }
+
+    /// Waits until somebody else has the store, which is for ever as long as
+    /// all goes well.
+    pub async fn lost(&mut self) -> anyhow::Error {
+        match self {
+            Hold::Folder(_) => std::future::pending().await,
+            Hold::Lease(lease) => match (&mut lease.renewing).await {
+                Ok(error) => error,
+                Err(panicked) => anyhow::Error::new(panicked).context("renewing the lease"),
+            },
+        }
+    }
+
+    /// Lets go of the store.
+    pub async fn release(self) {
+        if let Hold::Lease(lease) = self
+            && !lease.renewing.is_finished()
+        {
+            lease.renewing.abort();
+            if let Err(error) = lease.store.delete(keys::SERVER).await {
+                tracing::warn!(error = with_sources(&error), "the next server will have to wait");
+            }
+        }
+    }
+}
+
+fn lock(folder: &Path) -> anyhow::Result<File> {
+    let path = folder.join(".server.lock");
+    let file = File::create(&path).with_context(|| format!("creating {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another server uses the store {}: stop it, or name another directory by --store",
+            folder.display()
+        ),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("locking {}", path.display()))
+        }
+    }
+}
+
+/// The right to be the only server of a store without locks.
+pub struct Lease {
+    store: Arc<dyn ObjectStore>,
+    renewing: JoinHandle<anyhow::Error>,
+}
+
+/// What the object says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Holder {
+    host: String,
+    process: u32,
+    /// Tells servers of one host and process number apart.
+    server: u64,
+    /// How often it has been written.
+    renewals: u64,
+}
+
+impl Holder {
+    fn new() -> Holder {
+        let host = worker::host_name().unwrap_or_else(|| "unknown".to_owned());
+        Holder { host, process: std::process::id(), server: rand::random(), renewals: 0 }
+    }
+
+    /// Whether it is known to be gone, without waiting.
+    fn is_gone(&self, own: &Holder) -> bool {
+        self.host == own.host && !Path::new(&format!("/proc/{}", self.process)).exists()
+    }
+}
+
+impl Lease {
+    async fn take(location: &str, store: Arc<dyn ObjectStore>) -> anyhow::Result<Lease> {
+        let holder = Holder::new();
+        while let Err(error) = store.create(keys::SERVER, encode(&holder)?).await {
+            if !matches!(error, StoreError::AlreadyExists { .. }) {
+                return Err(error).context("seeing whether another server uses the store");
+            }
+            wait_until_gone(location, &*store, &holder).await?;
+            store.delete(keys::SERVER).await.context("taking over from a server that is gone")?;
+        }
+        let renewing = tokio::spawn(renew(store.clone(), holder));
+        Ok(Lease { store, renewing })
+    }
+}
+
+/// Watches the object: an error says that somebody keeps writing it.
+async fn wait_until_gone(
+    location: &str,
+    store: &dyn ObjectStore,
+    own: &Holder,
+) -> anyhow::Result<()> {
+    let Some(first) = read(store).await? else {
+        return Ok(());
+    };
+    if first.is_gone(own) {
+        return Ok(());
+    }
+    let Holder { host, process, .. } = &first;
+    tracing::info!(host, process, "the store was another server's: waiting whether it lives");
+    let until = Instant::now() + GONE_AFTER;
+    while Instant::now() < until {
+        sleep(LOOK_EVERY).await;
+        match read(store).await? {
+            None => return Ok(()),
+            Some(holder) if holder != first => bail!(
+                "another server uses the store {location}: process {} on {}; stop it, \
+                 or name another prefix by --store",
+                holder.process,
+                holder.host
+            ),
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Writes the object anew, as long as it is this server's.
+async fn renew(store: Arc<dyn ObjectStore>, mut holder: Holder) -> anyhow::Error {
+    loop {
+        sleep(RENEW_EVERY).await;
+        let renewed = async {
+            match read(&*store).await? {
+                Some(other) if other.server != holder.server => return anyhow::Ok(Some(other)),
+                _ => {}
+            }
+            holder.renewals += 1;
+            store.put(keys::SERVER, encode(&holder)?).await?;
+            Ok(None)
+        };
+        match renewed.await {
+            Ok(None) => {}
+            Ok(Some(Holder { host, process, .. })) => {
+                return anyhow::anyhow!(
+                    "process {process} on {host} has taken over the store, \
+                     as this server had not answered for long"
+                );
+            }
+            Err(error) => tracing::warn!(error = format!("{error:#}"), "lease not renewed"),
+        }
+    }
+}
+
+async fn read(store: &dyn ObjectStore) -> anyhow::Result<Option<Holder>> {
+    match read_all(store, keys::SERVER).await {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes)
+            .map(Some)
+            .with_context(|| format!("reading {}", keys::SERVER))?),
+        Err(StoreError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("reading {}", keys::SERVER)),
+    }
+}
+
+fn encode(holder: &Holder) -> anyhow::Result<Bytes> {
+    Ok(serde_json::to_vec(holder).context("naming this server")?.into())
+}

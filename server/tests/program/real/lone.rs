@@ -1,0 +1,29 @@
+//! Two servers by mistake on one store.
+
+use serde_json::json;
+
+use super::ground::Installation;
+
+const EXTERNAL: [&str; 2] = ["--pool", "external"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_server_says_so_and_ends() {
+    let installation = Installation::shared().await;
+    let server = installation.server(&EXTERNAL).await;
+    let mut second = installation.start_server(&EXTERNAL);
+    let status = second.end().await;
+    assert!(!status.success());
+    let said = second.said();
+    assert!(said.contains("another server uses the store"), "{said}");
+    assert!(!said.contains("listening"), "{said}");
+    // The first goes on.
+    let _worker = installation.worker("a", &[]);
+    let inputs = json!({"generate": {"files": 2, "count": 10}});
+    let job = server.submit(&json!({"inputs": inputs})).await;
+    assert_eq!(server.follow(&job).await["phase"], "done");
+    // Once it has stopped in good order, the next need not wait.
+    server.stop().await;
+    let next = installation.server(&EXTERNAL).await;
+    assert_eq!(next.get_json(&format!("/api/jobs/{job}")).await["phase"], "done");
+    next.stop().await;
+}
