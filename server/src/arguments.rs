@@ -26,6 +26,8 @@ pub enum Command {
     Mean(MeanArguments),
     /// Make test data.
     Generate(GenerateArguments),
+    /// Ask a server that runs whether it is ready, for health checks.
+    Ready(ReadyArguments),
 }
 
 /// `distributed-average serve`
@@ -123,6 +125,14 @@ pub struct MeanArguments {
     /// temporary files].
     #[arg(long, env = "DISTRIBUTED_AVERAGE_SCRATCH", value_name = "DIR")]
     pub scratch: Option<PathBuf>,
+}
+
+/// `distributed-average ready`
+#[derive(Debug, Args)]
+pub struct ReadyArguments {
+    /// The address that the server listens on.
+    #[arg(long, env = "DISTRIBUTED_AVERAGE_LISTEN", default_value = "127.0.0.1:3000")]
+    pub listen: SocketAddr,
 }
 
 /// `distributed-average generate`

@@ -2,6 +2,7 @@
 
 pub mod generate;
 pub mod mean;
+pub mod ready;
 pub mod serve;
 
 use std::io::IsTerminal;

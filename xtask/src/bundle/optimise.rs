@@ -1,5 +1,6 @@
 //! A smaller module by Binaryen's `wasm-opt`, from the npm package `binaryen`.
 
+use std::env;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -21,7 +22,8 @@ pub(crate) struct Optimiser {
 }
 
 impl Optimiser {
-    /// Finds `wasm-opt` in the cache, and installs it there first if need be.
+    /// The `wasm-opt` that `WASM_OPT` names; else that in the cache, where it
+    /// is installed first if need be.
     ///
     /// # Errors
     /// If the lock file cannot be read, or the cache cannot be written. That
@@ -30,6 +32,10 @@ impl Optimiser {
         let manifest = paths.checkout().join("xtask/binaryen");
         let lock = fs::read(manifest.join("package-lock.json")).context("reading the lock file")?;
         let version = content_hash(&lock);
+        if let Some(wasm_opt) = env::var_os("WASM_OPT") {
+            let version = format!("{version} {} {}", wasm_opt.display(), PASSES.join(" "));
+            return Ok(Optimiser { wasm_opt: Some(wasm_opt.into()), version });
+        }
         let folder = paths.cache().join(format!("binaryen-{version}"));
         let wasm_opt = folder.join("node_modules/.bin/wasm-opt");
         if !wasm_opt.exists() {

@@ -1,0 +1,102 @@
+//! `distributed-average ready`: whether a server is, as an exit code, for
+//! containers that hold no other program that could ask.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::arguments::ReadyArguments;
+
+/// How long the server may take to answer; less than health checks allow.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
+/// The most that is read of an answer: a status line and a problem.
+const ANSWER_BYTES_MAX: u64 = 64 << 10;
+
+/// Asks `/readyz`.
+///
+/// # Errors
+/// If the server does not answer, or says that it is not ready.
+pub async fn run(arguments: ReadyArguments) -> Result<()> {
+    let address = reachable(arguments.listen);
+    let answer = tokio::time::timeout(ANSWER_TIMEOUT, ask(address))
+        .await
+        .with_context(|| format!("{address} did not answer in {ANSWER_TIMEOUT:?}"))?
+        .with_context(|| format!("asking {address}; is the server running?"))?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status = head.lines().next().unwrap_or_default();
+    if status.split(' ').nth(1) != Some("200") {
+        bail!("{address} is not ready: {status} {body}");
+    }
+    println!("{address} is ready");
+    Ok(())
+}
+
+async fn ask(address: SocketAddr) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream
+        .write_all(
+            format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")
+                .as_bytes(),
+        )
+        .await?;
+    let mut answer = Vec::new();
+    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).await?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// Where a server that listens on all addresses can be asked.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn asked_of_one_that_says(answer: &'static str) -> Result<()> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1000];
+            let count = stream.read(&mut request).await.unwrap();
+            assert!(request[..count].starts_with(b"GET /readyz HTTP/1.1\r\n"));
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        });
+        let listen = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port);
+        let outcome = run(ReadyArguments { listen }).await;
+        server.await.unwrap();
+        outcome
+    }
+
+    #[tokio::test]
+    async fn a_server_that_answers_200_is_ready() {
+        asked_of_one_that_says("HTTP/1.1 200 OK\r\n\r\nok").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_amiss_is_passed_on() {
+        let error = asked_of_one_that_says("HTTP/1.1 503 Service Unavailable\r\n\r\nno queue")
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("503 Service Unavailable no queue"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_not_ready() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listen = listener.local_addr().unwrap();
+        drop(listener);
+        assert!(run(ReadyArguments { listen }).await.is_err());
+    }
+}
