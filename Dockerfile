@@ -20,10 +20,9 @@ FROM docker.io/library/rust:1.95-bookworm AS manifests
 WORKDIR /source
 COPY . .
 RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock \
-        ! -regex '.*/\(src/\(lib\|main\)\|\(benches\|tests\)/[^/]*\)\.rs' -delete \
+        ! -regex '.*/\(src/\(lib\|main\|bin/[^/]*\)\|\(benches\|tests\)/[^/]*\)\.rs' -delete \
     && find . -type d -empty -delete \
-    && find . -name '*.rs' -exec truncate --size 0 {} + \
-    && find . -name main.rs -exec sh -c 'for main; do echo "fn main() {}" >"$main"; done' - {} + \
+    && find . -name '*.rs' -exec sh -c 'for file; do echo "fn main() { }" >"$file"; done' - {} + \
     && find . -exec touch --date @0 {} +
 
 FROM docker.io/library/rust:1.95-bookworm AS dependencies

@@ -158,7 +158,6 @@ volumePluginDir: $state/volume-plugins
 YAML
     cat >"$state/Corefile" <<COREFILE
 cluster.local in-addr.arpa {
-    bind $(network 2)
     ready 127.0.0.1:8181
     errors
     cache 5
@@ -186,11 +185,11 @@ define_node() {
     define proxy "$binaries/kube-proxy" --kubeconfig="$state/proxy.kubeconfig" \
         --hostname-override="$node" --proxy-mode=iptables --cluster-cidr="$pods" \
         --conntrack-max-per-core=0 --conntrack-tcp-timeout-established=0 \
-        --conntrack-tcp-timeout-close-wait=0 --healthz-bind-address=127.0.0.1:10256
+        --conntrack-tcp-timeout-close-wait=0 --healthz-bind-address=127.0.0.1:10256 --nodeport-addresses=primary
     define dns "$binaries/dns" -conf "$state/Corefile" -dns.port 53
 }
 
-ctr() { "$binaries/ctr" --address "$state/containerd/containerd.sock" --namespace k8s.io "$@"; }
+ctr() { CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS=1 "$binaries/ctr" --address "$state/containerd/containerd.sock" --namespace k8s.io "$@"; }
 
 start_node() {
     start containerd
