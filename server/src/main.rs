@@ -12,7 +12,7 @@ async fn main() -> ExitCode {
         Command::Serve(arguments) => command::serve::run(arguments).await,
         Command::Mean(arguments) => command::mean::run(arguments).await,
         Command::Generate(arguments) => command::generate::run(arguments).await,
-        Command::Ready(arguments) => command::ready::run(arguments).await,
+        Command::Ready(arguments) => command::ready::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,17 +1,16 @@
 //! `distributed-average ready`: whether a server is, as an exit code, for
 //! containers that hold no other program that could ask.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use crate::arguments::ReadyArguments;
 
-/// How long the server may take to answer; less than health checks allow.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long the server may be silent; less than health checks allow.
+const SILENCE_MAX: Duration = Duration::from_secs(4);
 /// The most that is read of an answer: a status line and a problem.
 const ANSWER_BYTES_MAX: u64 = 64 << 10;
 
@@ -19,12 +18,10 @@ const ANSWER_BYTES_MAX: u64 = 64 << 10;
 ///
 /// # Errors
 /// If the server does not answer, or says that it is not ready.
-pub async fn run(arguments: ReadyArguments) -> Result<()> {
+pub fn run(arguments: &ReadyArguments) -> Result<()> {
     let address = reachable(arguments.listen);
-    let answer = tokio::time::timeout(ANSWER_TIMEOUT, ask(address))
-        .await
-        .with_context(|| format!("{address} did not answer in {ANSWER_TIMEOUT:?}"))?
-        .with_context(|| format!("asking {address}; is the server running?"))?;
+    let answer =
+        ask(address).with_context(|| format!("asking {address}; is the server running?"))?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.lines().next().unwrap_or_default();
     if status.split(' ').nth(1) != Some("200") {
@@ -34,16 +31,12 @@ pub async fn run(arguments: ReadyArguments) -> Result<()> {
     Ok(())
 }
 
-async fn ask(address: SocketAddr) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address).await?;
-    stream
-        .write_all(
-            format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")
-                .as_bytes(),
-        )
-        .await?;
+fn ask(address: SocketAddr) -> io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, SILENCE_MAX)?;
+    stream.set_read_timeout(Some(SILENCE_MAX))?;
+    write!(stream, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).await?;
+    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
@@ -59,44 +52,44 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpListener;
+    use std::net::TcpListener;
+    use std::thread;
 
     use super::*;
 
-    async fn asked_of_one_that_says(answer: &'static str) -> Result<()> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    fn asked_of_one_that_says(answer: &'static str) -> Result<()> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let server = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
             let mut request = [0; 1000];
-            let count = stream.read(&mut request).await.unwrap();
+            let count = stream.read(&mut request).unwrap();
             assert!(request[..count].starts_with(b"GET /readyz HTTP/1.1\r\n"));
-            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
         });
         let listen = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port);
-        let outcome = run(ReadyArguments { listen }).await;
-        server.await.unwrap();
+        let outcome = run(&ReadyArguments { listen });
+        server.join().unwrap();
         outcome
     }
 
-    #[tokio::test]
-    async fn a_server_that_answers_200_is_ready() {
-        asked_of_one_that_says("HTTP/1.1 200 OK\r\n\r\nok").await.unwrap();
+    #[test]
+    fn a_server_that_answers_200_is_ready() {
+        asked_of_one_that_says("HTTP/1.1 200 OK\r\n\r\nok").unwrap();
     }
 
-    #[tokio::test]
-    async fn what_is_amiss_is_passed_on() {
-        let error = asked_of_one_that_says("HTTP/1.1 503 Service Unavailable\r\n\r\nno queue")
-            .await
-            .unwrap_err();
+    #[test]
+    fn what_is_amiss_is_passed_on() {
+        let error =
+            asked_of_one_that_says("HTTP/1.1 503 Service Unavailable\r\n\r\nno queue").unwrap_err();
         assert!(error.to_string().contains("503 Service Unavailable no queue"), "{error}");
     }
 
-    #[tokio::test]
-    async fn nobody_there_is_not_ready() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    #[test]
+    fn nobody_there_is_not_ready() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let listen = listener.local_addr().unwrap();
         drop(listener);
-        assert!(run(ReadyArguments { listen }).await.is_err());
+        assert!(run(&ReadyArguments { listen }).is_err());
     }
 }
