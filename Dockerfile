@@ -49,6 +49,7 @@ RUN find . -name '*.rs' -exec touch {} + && cargo run --locked --package xtask -
 
 # The programs, and the libraries that they are linked to, at their places.
 FROM dependencies AS programs
+ARG PROFILE
 COPY crates crates
 COPY app app
 COPY worker worker
