@@ -7,3 +7,4 @@ mod kills;
 mod lone;
 mod messages;
 mod outages;
+mod speculation;

@@ -1,0 +1,100 @@
+//! What is deleted in the end, and a disk that is full.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::json;
+
+use super::exact;
+use super::running::Running;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clean_up_that_was_interrupted_is_finished_by_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let keeping = Running::start_with(folder.path(), &["--keep-partial-sums"]).await;
+    let inputs = json!({"inputs": {"generate": {"files": 9, "count": 100}}, "fan_in": 3});
+    let [marked, kept, half_deleted] = [
+        keeping.submit(&inputs).await,
+        keeping.submit(&inputs).await,
+        keeping.submit(&inputs).await,
+    ];
+    for job in [&marked, &kept, &half_deleted] {
+        assert_eq!(keeping.follow(job).await["phase"], "done");
+    }
+    keeping.stop().await;
+    // As a server leaves it that ends in the middle of either.
+    let sums = |job: &str| folder.path().join("jobs").join(job).join("sums");
+    std::fs::create_dir_all(folder.path().join("cleaning")).unwrap();
+    std::fs::write(folder.path().join("cleaning").join(&marked), "").unwrap();
+    std::fs::remove_file(folder.path().join("jobs").join(&half_deleted).join("request.json"))
+        .unwrap();
+    assert!(sums(&marked).exists() && sums(&kept).exists());
+    let again = Running::start(folder.path()).await;
+    let gone = async |path: &Path| {
+        for _ in 0..500 {
+            if !path.exists() {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("{} is still there", path.display());
+    };
+    gone(&sums(&marked)).await;
+    gone(&folder.path().join("cleaning").join(&marked)).await;
+    gone(&folder.path().join("jobs").join(&half_deleted).join("report.json")).await;
+    assert!(sums(&kept).exists(), "what was to be kept is kept");
+    assert_eq!(again.get(&format!("/api/jobs/{half_deleted}")).await.status(), 404);
+    assert_eq!(again.result(&marked).await.len(), 100);
+    again.stop().await;
+}
+
+/// A file system of its own, of a few megabytes.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount(size: &str) -> Option<SmallDisk> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(folder.path());
+        mount.output().ok()?.status.success().then_some(SmallDisk(folder))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // What is not unmounted goes with the machine.
+        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_fails_the_job_and_once_there_is_room_it_can_run_again() {
+    let Some(disk) = SmallDisk::mount("24m") else {
+        println!("NOT RUN: a full disk needs root, to mount a small one");
+        return;
+    };
+    let running = Running::start(disk.0.path()).await;
+    let arrays: Vec<Vec<f64>> =
+        (1..=4).map(|file| (0..100_000).map(|n| f64::from(file * n)).collect()).collect();
+    for (file, array) in arrays.iter().enumerate() {
+        running.upload(&format!("in/{file}.npy"), exact::to_npy("100000,", array)).await;
+    }
+    // 3.2 MB of inputs lie there, and 6 MB or so of sums will not fit any more.
+    let ballast = disk.0.path().join("ballast");
+    let mut size = 24 << 20;
+    while std::fs::write(&ballast, vec![0_u8; size]).is_err() {
+        size -= 64 << 10;
+    }
+    let file = std::fs::File::options().write(true).open(&ballast).unwrap();
+    file.set_len(size as u64 - (1 << 20)).unwrap();
+    drop(file);
+    let request = json!({"inputs": {"prefix": "in"}, "fan_in": 2});
+    let error = running.failure(&request).await;
+    let detail = error["detail"].as_str().unwrap();
+    assert!(detail.contains("no space is left"), "{error}");
+    assert!(error["remedy"].as_str().unwrap().contains("space"), "{error}");
+    std::fs::remove_file(&ballast).unwrap();
+    let mean = running.mean(&request).await;
+    assert_eq!(exact::bits(&mean), exact::bits(&exact::mean(&arrays)));
+    running.stop().await;
+}
