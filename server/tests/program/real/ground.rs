@@ -142,8 +142,8 @@ impl Server {
             if is_so(&snapshot) {
                 return snapshot;
             }
-            let over =
-                ["done", "failed", "cancelled"].contains(&snapshot["phase"].as_str().unwrap());
+            let over = ["done", "failed", "cancelled"]
+                .contains(&snapshot["phase"].as_str().expect("a phase"));
             assert!(!over, "the job ended too soon: {snapshot}");
         }
     }
@@ -172,9 +172,11 @@ fn children(id: u32) -> Vec<u32> {
         .flatten()
         .flatten()
         .map(|task| std::fs::read_to_string(task.path().join("children")).unwrap_or_default());
-    lists
-        .flat_map(|list| list.split_whitespace().map(|id| id.parse().unwrap()).collect::<Vec<_>>())
-        .collect()
+    let numbers = |list: String| {
+        let words = list.split_whitespace();
+        words.map(|id| id.parse().expect("a process's number")).collect::<Vec<u32>>()
+    };
+    lists.flat_map(numbers).collect()
 }
 
 /// The bits of the mean of the same inputs by a server with nothing but

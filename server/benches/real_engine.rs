@@ -1,0 +1,217 @@
+//! Whole jobs over RabbitMQ and S3 with two worker processes, beside what the
+//! same store gives to bare ranged reads by the same client.
+//!
+//! `cargo bench --package server --bench real_engine` starts a broker and an S3
+//! server of its own. `DISTRIBUTED_AVERAGE_BENCH_FILES` sets how many files of
+//! 64 MB there are; 64 unless it says otherwise.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+use platform::ObjectStore;
+use platform::store::s3::{S3Access, S3Store};
+use serde_json::{Value, json};
+use testbed::{Process, RabbitMq, SeaweedFs};
+
+const NUMBERS: usize = 8_000_000;
+const RANGE_BYTES: usize = 8 << 20;
+/// As many ranges at once as two workers have objects open.
+const READS_AT_ONCE: usize = 10;
+const ROUNDS: usize = 3;
+/// Objects of four numbers, for tasks that are nothing but overhead.
+const TINY_FILES: usize = 4_000;
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+#[tokio::main]
+async fn main() -> Outcome<()> {
+    let files = std::env::var("DISTRIBUTED_AVERAGE_BENCH_FILES");
+    let files: usize = files.ok().and_then(|text| text.parse().ok()).unwrap_or(64);
+    let (broker, store) = (RabbitMq::start().await, SeaweedFs::start().await);
+    let bench = Bench::start(&broker, &store).await?;
+    println!("uploading {files} files of {} MB", NUMBERS * 8 / 1_000_000);
+    bench.upload(files).await?;
+    let bytes = (files * npy(&[]).len() + files * NUMBERS * 8) as f64;
+    let (mut bare, mut jobs) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        bare.push(bytes / bench.read_all(files).await?.as_secs_f64());
+        jobs.push(bytes / bench.job("big/", "auto").await?.0.as_secs_f64());
+    }
+    let (bare, jobs) = (median(&mut bare), median(&mut jobs));
+    println!("bare ranged reads, {READS_AT_ONCE} at once:   {:7.0} MB/s", bare / 1e6);
+    println!("whole job, W = 2, P = auto:      {:7.0} MB/s", jobs / 1e6);
+    println!("part of the bare reads:          {:7.2}   (wanted: 0.70)", jobs / bare);
+
+    let (took, job) = bench.job("tiny/", 2).await?;
+    let tasks = job["attempts"]["completed"].as_u64().unwrap_or(0);
+    let mut overheads = bench.overheads(&job).await?;
+    overheads.sort_by(f64::total_cmp);
+    println!(
+        "{tasks} tasks of two numbers each, W = 2:  {:.0} tasks a second   (wanted: 500)",
+        tasks as f64 / took.as_secs_f64()
+    );
+    println!(
+        "from a task's publishing to its completion: p50 {:.1} ms, p99 {:.1} ms",
+        overheads[overheads.len() / 2],
+        overheads[overheads.len() * 99 / 100]
+    );
+    Ok(())
+}
+
+struct Bench {
+    url: String,
+    http: reqwest::Client,
+    store: Arc<S3Store>,
+    _programs: Vec<Process>,
+    _logs: tempfile::TempDir,
+}
+
+impl Bench {
+    /// Starts a server and two workers.
+    async fn start(broker: &RabbitMq, s3: &SeaweedFs) -> Outcome<Bench> {
+        let logs = tempfile::tempdir()?;
+        let location = format!("s3://{}/bench", s3.bucket());
+        let command = |program: &str| {
+            let own = PathBuf::from(env!("CARGO_BIN_EXE_distributed-average"));
+            let mut command = Command::new(own.with_file_name(program));
+            command
+                .env("DISTRIBUTED_AVERAGE_QUEUE", broker.url())
+                .env("DISTRIBUTED_AVERAGE_STORE", &location)
+                .envs(s3.environment());
+            command
+        };
+        let log = logs.path().join("server.log");
+        let mut serve = command("distributed-average");
+        serve.args(["serve", "--listen", "127.0.0.1:0", "--pool", "external", "--workers", "2"]);
+        let mut server = Process::start("the server", &mut serve, &log);
+        let address = |text: &str| {
+            text.lines().find_map(|line| line.strip_prefix("listening on ")).map(str::to_owned)
+        };
+        let read = || std::fs::read_to_string(&log).unwrap_or_default();
+        server.wait_until(async || address(&read()).is_some()).await;
+        let url = address(&read()).ok_or("no address")?;
+        let mut programs = vec![server];
+        for name in ["a", "b"] {
+            let mut worker = command("distributed-average-worker");
+            worker.args(["--name", name]);
+            let log = logs.path().join(format!("{name}.log"));
+            programs.push(Process::start(name, &mut worker, &log));
+        }
+        let (access_key, secret_key) = s3.credentials();
+        let access = S3Access {
+            endpoint: Some(s3.endpoint()),
+            credentials: Some((access_key.to_owned(), secret_key.to_owned())),
+            ..S3Access::default()
+        };
+        let store = S3Store::open_as(&location.parse()?, access).await;
+        let bench = Bench {
+            url,
+            http: reqwest::Client::new(),
+            store: Arc::new(store),
+            _programs: programs,
+            _logs: logs,
+        };
+        while bench.get("/api/workers").await?["ready"] != 2 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(bench)
+    }
+
+    async fn get(&self, path: &str) -> Outcome<Value> {
+        Ok(self.http.get(format!("{}{path}", self.url)).send().await?.json().await?)
+    }
+
+    async fn upload(&self, files: usize) -> Outcome<()> {
+        let numbers: Vec<f64> = (0..NUMBERS).map(|n| (n as f64).sin()).collect();
+        let big = Bytes::from(npy(&numbers));
+        let tiny = Bytes::from_static(b"1,2,3,4\n");
+        let bigs = (0..files).map(|file| (format!("big/{file:04}.npy"), big.clone()));
+        let tinies = (0..TINY_FILES).map(|file| (format!("tiny/{file:06}.csv"), tiny.clone()));
+        stream::iter(bigs.chain(tinies))
+            .map(Ok)
+            .try_for_each_concurrent(
+                4,
+                |(key, bytes)| async move { self.store.put(&key, bytes).await },
+            )
+            .await?;
+        Ok(())
+    }
+
+    /// Reads every byte and does nothing with it.
+    async fn read_all(&self, files: usize) -> Outcome<Duration> {
+        let length = npy(&[]).len() + NUMBERS * 8;
+        let ranges = (0..files)
+            .flat_map(|file| (0..length).step_by(RANGE_BYTES).map(move |offset| (file, offset)));
+        let began = Instant::now();
+        let lanes = stream::iter(ranges).map(Ok);
+        lanes
+            .try_for_each_concurrent(READS_AT_ONCE, |(file, offset)| async move {
+                let key = format!("big/{file:04}.npy");
+                let wanted = RANGE_BYTES.min(length - offset);
+                let bytes = self.store.read(&key, offset as u64, wanted, Vec::new()).await?;
+                assert_eq!(bytes.len(), wanted);
+                Ok::<_, platform::StoreError>(())
+            })
+            .await?;
+        Ok(began.elapsed())
+    }
+
+    /// Runs a job to its end: how long, and how it ended.
+    async fn job(&self, prefix: &str, fan_in: impl Into<Value>) -> Outcome<(Duration, Value)> {
+        let request = json!({"inputs": {"prefix": prefix}, "workers": 2, "fan_in": fan_in.into()});
+        let began = Instant::now();
+        let post = self.http.post(format!("{}/api/jobs", self.url)).body(request.to_string());
+        let job: Value = post.send().await?.json().await?;
+        let path = format!("/api/jobs/{}", job["id"].as_str().ok_or("no id")?);
+        loop {
+            let job = self.get(&path).await?;
+            match job["phase"].as_str() {
+                Some("done") => return Ok((began.elapsed(), job)),
+                Some("failed" | "cancelled") => return Err(job["error"].to_string().into()),
+                _ => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+
+    /// How long each of a job's tasks took from being published, in milliseconds.
+    async fn overheads(&self, job: &Value) -> Outcome<Vec<f64>> {
+        let path = format!("/api/jobs/{}/tasks", job["id"].as_str().ok_or("no id")?);
+        let levels = job["plan"]["levels"].as_array().map_or(0, Vec::len);
+        let mut overheads = Vec::new();
+        for level in 0..levels {
+            let mut cursor = Some(0);
+            while let Some(from) = cursor {
+                let page =
+                    self.get(&format!("{path}?level={level}&cursor={from}&limit=1000")).await?;
+                for task in page["tasks"].as_array().into_iter().flatten() {
+                    let attempt = &task["attempts"][0];
+                    let at = |name: &str| attempt[name].as_f64();
+                    overheads.extend(at("ended_at").zip(at("published_at")).map(|(e, p)| e - p));
+                }
+                cursor = page["cursor"].as_u64();
+            }
+        }
+        Ok(overheads)
+    }
+}
+
+fn npy(numbers: &[f64]) -> Vec<u8> {
+    let header = format!(
+        "{{'descr': '<f8', 'fortran_order': False, 'shape': ({:<10},), }}\n",
+        numbers.len()
+    );
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend(u16::try_from(header.len()).unwrap_or(u16::MAX).to_le_bytes());
+    bytes.extend(header.bytes());
+    bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+    bytes
+}
+
+fn median(numbers: &mut [f64]) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}
