@@ -14,16 +14,14 @@ COPY xtask/binaryen/ ./
 RUN npm ci --ignore-scripts --no-audit --no-fund --loglevel error
 
 # The manifests, and nothing in the crates: what follows from these alone is
-# built once. All times are the same, so that the same manifests are the same
-# for a builder that looks at times.
+# built once.
 FROM docker.io/library/rust:1.95-bookworm AS manifests
 WORKDIR /source
 COPY . .
 RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock \
         ! -regex '.*/\(src/\(lib\|main\|bin/[^/]*\)\|\(benches\|tests\)/[^/]*\)\.rs' -delete \
     && find . -type d -empty -delete \
-    && find . -name '*.rs' -exec sh -c 'for file; do echo "fn main() { }" >"$file"; done' - {} + \
-    && find . -exec touch --date @0 {} +
+    && find . -name '*.rs' -exec sh -c 'for file; do echo "fn main() { }" >"$file"; done' - {} +
 
 FROM docker.io/library/rust:1.95-bookworm AS dependencies
 ARG PROFILE
