@@ -7,7 +7,7 @@ CARGO_TARGET_DIR ?= $(XDG_CACHE_HOME)/distributed-average/target
 export XDG_CACHE_HOME CARGO_TARGET_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test check bundle examples bench clean
+.PHONY: help run dev test check bundle examples straggler bench clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ bundle: ## build what the browser downloads, and print how large it is
 
 examples: ## average two real data sets by a server; SERVER=http://... names one that runs
 	@scripts/examples $(SERVER)
+
+straggler: ## a real engine (RabbitMQ, S3, worker processes) with one slow worker, to watch
+	@scripts/straggler
 
 bench: ## measure: the kernels, and whole programs beside NumPy and Dask
 	@scripts/bench

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use protocol::WorkerId;
-use protocol::worker::{PoolSnapshot, WorkerSnapshot};
+use protocol::worker::{PoolSnapshot, QueueSnapshot, WorkerSnapshot};
 
 use super::icon::{Drawn, WARNING};
 use super::worker_tile::WorkerTile;
@@ -39,6 +39,15 @@ pub fn WorkerPanel(
                 <PoolFigure label="backlog" value=of_pool(|pool| count(pool.backlog)) />
             </dl>
             {children()}
+            <p class="hint queue" hidden=hidden_if_none(|pool| queue_outside(pool).is_some())>
+                {of_pool(|pool| queue_outside(pool).map_or_else(String::new, waiting))}
+                <a
+                    href=of_pool(|pool| management_url(pool).unwrap_or_default().to_owned())
+                    hidden=hidden_if_none(|pool| management_url(pool).is_some())
+                >
+                    "Broker"
+                </a>
+            </p>
             <p class="notice" hidden=hidden_if_none(|pool| pool.notice.is_some())>
                 <Drawn icon=WARNING />
                 <span>{of_pool(|pool| pool.notice.clone().unwrap_or_default())}</span>
@@ -72,6 +81,25 @@ fn PoolFigure(label: &'static str, value: Signal<String>) -> impl IntoView {
             <dd>{value}</dd>
         </div>
     }
+}
+
+/// The queue, if it is not inside the server.
+fn queue_outside(pool: &PoolSnapshot) -> Option<&QueueSnapshot> {
+    pool.queue.as_ref().filter(|_| pool.kind != "embedded")
+}
+
+fn management_url(pool: &PoolSnapshot) -> Option<&str> {
+    pool.queue.as_ref()?.management_url.as_deref()
+}
+
+/// What waits in a queue, in words.
+fn waiting(queue: &QueueSnapshot) -> String {
+    format!(
+        "In the queue: {}, {}, {}. ",
+        many(queue.assignments, "assignment", "assignments"),
+        many(queue.reports, "report", "reports"),
+        many(queue.dead_letters, "dead letter", "dead letters"),
+    )
 }
 
 /// How many workers have no tile.

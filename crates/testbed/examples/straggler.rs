@@ -1,0 +1,44 @@
+//! A real engine with one slow worker, to look at: RabbitMQ, an S3 server, the
+//! server on 127.0.0.1:3000 and three workers, one of them eight times slower.
+//!
+//! `scripts/straggler` builds what it needs and starts it; Ctrl-C ends it all.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use testbed::{Process, RabbitMq, SeaweedFs};
+
+const LISTEN: &str = "127.0.0.1:3000";
+/// So slow are all, to give the eye time …
+const UNHURRIED: &str = "20";
+/// … and so slow is one.
+const SLOW: &str = "160";
+
+#[tokio::main]
+async fn main() {
+    let programs = PathBuf::from(std::env::args().nth(1).expect("the folder of the programs"));
+    println!("starting RabbitMQ and an S3 server");
+    let (broker, store) = (RabbitMq::start().await, SeaweedFs::start().await);
+    let logs = tempfile::tempdir().expect("a temporary folder");
+    let start = |name: &str, program: &str, arguments: &[&str]| {
+        let mut command = Command::new(programs.join(program));
+        command
+            .args(arguments)
+            .env("DISTRIBUTED_AVERAGE_QUEUE", broker.url())
+            .env("DISTRIBUTED_AVERAGE_STORE", format!("s3://{}/demo", store.bucket()))
+            .envs(store.environment());
+        Process::start(name, &mut command, &logs.path().join(name))
+    };
+    let serve = ["serve", "--listen", LISTEN, "--pool", "external", "--workers", "3"];
+    let mut server = start("server", "distributed-average", &serve);
+    let listens =
+        |log: &Path| std::fs::read_to_string(log).is_ok_and(|text| text.contains("listening on"));
+    let log = server.log().to_owned();
+    server.wait_until(async || listens(&log)).await;
+    let worker = "distributed-average-worker";
+    let _workers = [("worker-1", UNHURRIED), ("worker-2", UNHURRIED), ("slow-worker", SLOW)]
+        .map(|(name, slowness)| start(name, worker, &["--name", name, "--slowness", slowness]));
+    println!("open http://{LISTEN} and submit, say, 60 generated files of 100,000 numbers");
+    println!("with W = 3; Ctrl-C ends everything");
+    tokio::signal::ctrl_c().await.expect("listening for Ctrl-C");
+}
