@@ -25,6 +25,10 @@ pub trait Backend: Send + Sync + 'static {
     /// One job, with its result. Fails with `NotFound`.
     async fn job(&self, id: JobId) -> Result<JobSnapshot, Problem>;
 
+    /// A job as it would be once it is planned. Fails as `submit` does, and
+    /// where its inputs cannot be found or read.
+    async fn preview(&self, request: JobRequest) -> Result<JobSnapshot, Problem>;
+
     /// Submits a job. Fails with a problem that names the field.
     async fn submit(&self, request: JobRequest) -> Result<JobId, Problem>;
 

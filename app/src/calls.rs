@@ -91,6 +91,16 @@ pub async fn job(
     }
 }
 
+/// A job as it would be once it is planned, without running it.
+#[server(prefix = "/app", endpoint = "preview")]
+pub async fn preview(
+    /// What was typed.
+    form: JobForm,
+) -> Result<JobSnapshot, Refusal> {
+    let request = form.request()?;
+    Ok(backend().preview(request).await?)
+}
+
 /// Submits a job and goes to its page.
 ///
 /// Without JavaScript a refusal goes back to the form with all that was typed.

@@ -84,6 +84,9 @@ impl Default for JobForm {
     }
 }
 
+/// The query's word that asks for the plan of the job that is filled in.
+pub const PLAN_WORD: &str = "plan";
+
 /// The query's words for a refusal: which field, what was wrong, what to do.
 const REFUSAL_WORDS: [&str; 3] = ["refused", "why", "remedy"];
 
@@ -94,7 +97,9 @@ impl JobForm {
     pub fn from_query(query: &ParamsMap) -> (JobForm, Option<Problem>) {
         let mut form = JobForm::default();
         for (name, field) in form.fields_mut() {
-            if let Some(typed) = query.get_str(name) {
+            // As a link names it, or as the form itself does.
+            let typed = query.get_str(name);
+            if let Some(typed) = typed.or_else(|| query.get_str(&format!("form[{name}]"))) {
                 typed.clone_into(field);
             }
         }

@@ -135,6 +135,31 @@ impl Engine {
         Ok(job)
     }
 
+    /// A job as it would be once it is planned; nothing is written, and test
+    /// data is not generated.
+    pub async fn preview(&self, request: JobRequest) -> Result<JobSnapshot, Problem> {
+        check(&request)?;
+        let workers = request.workers.unwrap_or(self.default_workers);
+        let (plan, inputs) = self.parts.planner.preview(&request, workers).await?;
+        Ok(JobSnapshot {
+            id: JobId::from_parts(clock::now(), rand::random()),
+            phase: protocol::Phase::Planning,
+            request,
+            workers,
+            timings: protocol::job::Timings::default(),
+            inputs,
+            generated: None,
+            plan: Some(plan),
+            progress: Vec::new(),
+            attempts: protocol::job::AttemptCounts::default(),
+            bytes: protocol::job::ByteCounts::default(),
+            bytes_per_sec: 0.0,
+            remaining_ms: None,
+            result: None,
+            error: None,
+        })
+    }
+
     /// Submits the request of a job again, as a new job.
     pub async fn rerun(&self, job: JobId) -> Result<JobId, Problem> {
         let request = self.job(job)?.request.clone();

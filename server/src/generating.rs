@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How many bytes are made at a time.
 const PIECE_BYTES: usize = 1 << 20;
+/// How many numbers tell how long numbers are.
+const SAMPLE_NUMBERS: u64 = 10_000;
 /// How many objects are made at the same time.
 const AT_ONCE: usize = 4;
 
@@ -46,6 +48,17 @@ pub async fn generate(
 pub fn file_name(data: Generate, index: u64) -> String {
     let digits = data.files.saturating_sub(1).to_string().len();
     format!("{index:0digits$}.{}", data.format.extension())
+}
+
+/// About how many bytes one of the files will have, by the beginning of the first.
+#[must_use]
+pub fn object_bytes(data: Generate) -> u64 {
+    let sample = Generate { count: data.count.min(SAMPLE_NUMBERS), ..data };
+    let mut bytes = Vec::new();
+    let mut generator = Generator::new(&sample, 0);
+    while generator.fill(PIECE_BYTES, &mut bytes) {}
+    let bytes = bytes.len() as u64;
+    bytes + bytes * (data.count - sample.count) / sample.count.max(1)
 }
 
 async fn make(

@@ -53,6 +53,7 @@ fn api(shared: Shared) -> Router {
     Router::new()
         .route("/api/jobs", post(jobs::submit).get(jobs::list))
         .route("/api/jobs/{id}", get(jobs::show).delete(jobs::delete))
+        .route("/api/plan", post(jobs::plan))
         .route("/api/jobs/{id}/rerun", post(jobs::rerun))
         .route("/api/jobs/{id}/tasks", get(jobs::tasks))
         .route("/api/jobs/{id}/result", get(results::download))

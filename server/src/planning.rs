@@ -5,10 +5,10 @@ use std::sync::Arc;
 use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt, stream};
 use platform::{InputStores, ObjectStore, StoreError};
-use protocol::job::{Counted, InputSummary, RawNumbers};
+use protocol::job::{Counted, GeneratedFormat, InputSummary, RawNumbers};
 use protocol::problem::ProblemKind;
 use protocol::task::InputObject;
-use protocol::{Inputs, JobId, JobRequest, Problem};
+use protocol::{Inputs, JobId, JobRequest, Plan, Problem, Timestamp};
 use scheduler::plan::{Costs, PlanInputs, PlanLimits};
 use summation::{Block, Format, InputError, PartialSum};
 use tokio_util::sync::CancellationToken;
@@ -54,6 +54,40 @@ impl Planner {
         }
         let planned = stop.run_until_cancelled(self.plan_existing(job, request, workers)).await;
         planned.unwrap_or_else(|| Err(Problem::new(ProblemKind::Conflict, "the job was cancelled")))
+    }
+
+    /// The plan of a job that does not run, and what its inputs are.
+    pub async fn preview(
+        &self,
+        request: &JobRequest,
+        workers: u32,
+    ) -> Result<(Plan, InputSummary), Problem> {
+        let Inputs::Generate(data) = &request.inputs else {
+            let nobody = JobId::from_parts(Timestamp::default(), 0);
+            let record = self.plan_existing(nobody, request, workers).await?;
+            return Ok((record.plan, record.inputs));
+        };
+        let is_npy = data.format == GeneratedFormat::Npy;
+        let bytes = data.files.saturating_mul(generating::object_bytes(*data));
+        let inputs = PlanInputs {
+            objects: data.files,
+            bytes,
+            columns: is_npy.then_some(data.count),
+            columns_estimate: data.count,
+            seekable: is_npy,
+            compressed: false,
+            partial_column_bytes: PartialSum::column_bytes(&request.statistics).0 as u64,
+        };
+        let plan =
+            scheduler::plan::plan(&inputs, request.fan_in, workers, &self.limits, &self.costs);
+        let summary = InputSummary {
+            objects: Some(data.files),
+            bytes: Some(bytes),
+            columns: Some(data.count),
+            format: Some(if is_npy { "npy f8" } else { "text" }.to_owned()),
+            ..InputSummary::default()
+        };
+        Ok((plan, summary))
     }
 
     /// The same with generated objects there already.

@@ -2,12 +2,14 @@
 
 pub mod desired_workers;
 pub mod job_form;
+pub mod plan_preview;
 
 use leptos::prelude::*;
 use leptos_meta::Title;
 
 use self::desired_workers::DesiredWorkers;
 use self::job_form::JobFormCard;
+use self::plan_preview::PlanPreview;
 use super::not_found::Missing;
 use crate::calls;
 use crate::islands::Given;
@@ -26,6 +28,7 @@ pub fn HomePage() -> impl IntoView {
                 "The same bits, whatever the number of workers, their order or their failures."
             </p>
         </div>
+        <PlanPreview />
         <div class="home">
             <JobFormCard />
             <Suspense>

@@ -5,9 +5,10 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use protocol::detail::TaskPage;
+use protocol::job::InputSummary;
 use protocol::live::JobPage;
-use protocol::{JobId, JobRequest, JobSnapshot};
-use serde::Deserialize;
+use protocol::{JobId, JobRequest, JobSnapshot, Plan};
+use serde::{Deserialize, Serialize};
 
 use super::Shared;
 use super::answer::Answer;
@@ -26,6 +27,23 @@ pub(super) async fn submit(
 ) -> Result<impl IntoResponse, Answer> {
     let job = shared.engine.submit(request).await?;
     created(&shared, job)
+}
+
+/// What `POST /api/plan` answers.
+#[derive(Serialize)]
+pub(super) struct Preview {
+    workers: u32,
+    inputs: InputSummary,
+    plan: Option<Plan>,
+}
+
+/// `POST /api/plan`: how a request would be computed; nothing is started.
+pub(super) async fn plan(
+    State(shared): State<Shared>,
+    JsonBody(request): JsonBody<JobRequest>,
+) -> Result<Json<Preview>, Answer> {
+    let JobSnapshot { workers, inputs, plan, .. } = shared.engine.preview(request).await?;
+    Ok(Json(Preview { workers, inputs, plan }))
 }
 
 /// `POST /api/jobs/{id}/rerun`

@@ -59,6 +59,10 @@ impl Backend for Engine {
         Engine::job(self, id).map(|job| JobSnapshot::clone(&job))
     }
 
+    async fn preview(&self, request: JobRequest) -> Result<JobSnapshot, Problem> {
+        Engine::preview(self, request).await
+    }
+
     async fn submit(&self, request: JobRequest) -> Result<JobId, Problem> {
         Engine::submit(self, request).await
     }

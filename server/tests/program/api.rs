@@ -271,3 +271,24 @@ async fn pages_are_complete_without_scripts() {
     assert!(metrics.contains("distributed_average_jobs{phase=\"done\"} 1"), "{metrics}");
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_is_seen_before_anything_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(folder.path()).await;
+    let request = json!({"inputs": {"generate": {"files": 40, "count": 10_000, "format": "npy"}},
+        "workers": 2, "fan_in": 5});
+    let response = running.post("/api/plan", &request).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let preview: Value = response.json().await.unwrap();
+    assert_eq!(running.get_json("/api/jobs").await["jobs"], json!([]));
+    let job = running.submit(&request).await;
+    let ended = running.follow(&job).await;
+    assert_eq!(preview["plan"]["levels"], ended["plan"]["levels"]);
+    assert_eq!(preview["inputs"]["columns"], ended["inputs"]["columns"]);
+    let bytes = |of: &Value| of["inputs"]["bytes"].as_f64().unwrap();
+    assert!((bytes(&preview) / bytes(&ended) - 1.0).abs() < 0.02, "{preview} {ended}");
+    let missing = running.post("/api/plan", &json!({"inputs": {"prefix": "nowhere"}})).await;
+    assert_eq!(missing.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    running.stop().await;
+}

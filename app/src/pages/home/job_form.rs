@@ -13,7 +13,7 @@ use self::field::Field;
 use self::source_fields::SourceFields;
 use crate::calls::Submit;
 use crate::components::problem_card::ProblemCard;
-use crate::form::{JobForm, field_of};
+use crate::form::{JobForm, PLAN_WORD, field_of};
 
 /// The form of a new job. It posts, and a refusal comes back in the query of
 /// the page together with all that was typed.
@@ -62,9 +62,21 @@ pub fn JobFormCard() -> impl IntoView {
                     />
                 </div>
                 <AdvancedFields form refusal />
-                <button type="submit" class="button primary">
-                    "Start job"
-                </button>
+                <div class="buttons">
+                    <button type="submit" class="button primary">
+                        "Start job"
+                    </button>
+                    <button
+                        type="submit"
+                        class="button"
+                        formmethod="get"
+                        formaction="/#plan"
+                        name=PLAN_WORD
+                        value="shown"
+                    >
+                        "Show its plan"
+                    </button>
+                </div>
             </ActionForm>
         </section>
     }

@@ -1,0 +1,44 @@
+//! The plan of a job before it runs.
+
+use leptos::prelude::*;
+use leptos_router::hooks::use_query_map;
+
+use crate::calls;
+use crate::components::plan_figures::PlanFigures;
+use crate::components::problem_card::ProblemCard;
+use crate::form::{JobForm, PLAN_WORD};
+
+/// How the job that is filled in would be computed, if that was asked for.
+#[component]
+pub fn PlanPreview() -> impl IntoView {
+    let query = use_query_map();
+    let asked =
+        move || query.with(|query| query.get(PLAN_WORD).map(|_| JobForm::from_query(query).0));
+    let preview = Resource::new(asked, async |form| match form {
+        Some(form) => Some(calls::preview(form).await),
+        None => None,
+    });
+    view! {
+        <Suspense>
+            {move || Suspend::new(async move {
+                preview
+                    .await
+                    .map(|preview| {
+                        let shown = match preview {
+                            Ok(job) => {
+                                view! { <PlanFigures job=RwSignal::new(job) /> }.into_any()
+                            }
+                            Err(refusal) => {
+                                view! { <ProblemCard problem=Some(refusal.0) /> }.into_any()
+                            }
+                        };
+                        view! {
+                            <div class="plan-preview" id="plan">
+                                {shown}
+                            </div>
+                        }
+                    })
+            })}
+        </Suspense>
+    }
+}
