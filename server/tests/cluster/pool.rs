@@ -198,6 +198,36 @@ async fn a_pod_that_no_node_takes_says_why() {
 }
 
 #[tokio::test]
+async fn of_the_pods_that_were_thrown_out_the_last_is_shown() {
+    let scene = Scene::new("evicted").await;
+    scene.deploy();
+    let pool = scene.pool().await;
+    pool.ensure(1).await.expect("it hears");
+    for _ in 0..2 {
+        let is_there = |it: &Observed| it.members.values().any(|it| it.pod.phase == "Pending");
+        let observed = until_observed(&pool, "a pod", is_there).await;
+        let mut waiting = observed.members.iter().filter(|(_, it)| it.pod.phase == "Pending");
+        let (name, _) = waiting.next().expect("a pod");
+        let status =
+            json!({"status": {"phase": "Failed", "reason": "Evicted", "message": "too full"}});
+        let (how, patch) = (PatchParams::default(), Patch::Merge(status));
+        scene.pods.patch_status(name.as_str(), &how, &patch).await.expect("a status");
+        let is_out = |it: &Observed| it.members.get(name).is_none_or(|it| it.pod.phase == "Failed");
+        until_observed(&pool, "it thrown out", is_out).await;
+    }
+    let one_of_each = |it: &Observed| {
+        let mut phases: Vec<_> = it.members.values().map(|it| it.pod.phase.as_str()).collect();
+        phases.sort_unstable();
+        phases == ["Failed", "Pending"]
+    };
+    let observed = until_observed(&pool, "one thrown out, one in its place", one_of_each).await;
+    let mut ended = observed.members.values().filter(|it| it.pod.phase == "Failed");
+    assert_eq!(ended.next().and_then(|it| it.reason.as_deref()), Some("Evicted: too full"));
+    assert_eq!(scene.pods.list(&ListParams::default()).await.expect("pods").items.len(), 3);
+    pool.stop().await;
+}
+
+#[tokio::test]
 async fn a_missing_deployment_is_told_and_waited_for() {
     let scene = Scene::new("missing").await;
     let pool = scene.pool().await;

@@ -179,6 +179,7 @@ impl Keeper {
                 self.deployment.take(event, Found::read);
                 before != selector(self)
             }
+            Err(error) if Trouble::is_ordinary(&error) => false,
             Err(error) => {
                 self.no_deployment = Some(self.trouble(Doing::WatchDeployment, &error));
                 false
@@ -195,6 +196,7 @@ impl Keeper {
                     self.scaling.forget_the_gone(pods);
                 }
             }
+            Err(error) if Trouble::is_ordinary(&error) => {}
             Err(error) => self.no_pods = Some(self.trouble(Doing::WatchPods, &error)),
         }
     }
@@ -207,8 +209,13 @@ impl Keeper {
 
     /// Tells those who want to know what is seen, if that has changed.
     fn publish(&self) {
-        let pods = self.pods.known().into_iter().flatten();
-        let members = pods.map(|(name, pod)| {
+        let pods = || self.pods.known().into_iter().flatten();
+        // Pods that a node has thrown out stay in the cluster for long; the
+        // last of them says enough.
+        let ended = pods().filter(|(_, pod)| pod.has_ended);
+        let last = ended.max_by_key(|(_, pod)| pod.made_at_secs).map(|(name, _)| name);
+        let shown = pods().filter(|(name, pod)| !pod.has_ended || Some(*name) == last);
+        let members = shown.map(|(name, pod)| {
             let mut member = pod.member.clone();
             if self.scaling.is_drained(name) {
                 member.state = WorkerState::Draining;

@@ -19,6 +19,10 @@ pub(super) struct Seen {
     pub(super) is_working: bool,
     /// Whether it still counts among the Deployment's replicas.
     pub(super) counts: bool,
+    /// Whether it has ended for good, and another has taken its place.
+    pub(super) has_ended: bool,
+    /// When it was made, in seconds since 1970.
+    pub(super) made_at_secs: i64,
     /// What deleting it costs, if that is written on it.
     pub(super) deletion_cost: Option<i32>,
 }
@@ -42,6 +46,8 @@ impl Seen {
         Seen {
             is_working: runs && !is_leaving && !has_ended,
             counts: !is_leaving && !has_ended,
+            has_ended,
+            made_at_secs: pod.metadata.creation_timestamp.as_ref().map_or(0, |at| at.0.as_second()),
             deletion_cost: annotations
                 .and_then(|it| it.get(DELETION_COST))
                 .and_then(|cost| cost.parse().ok()),

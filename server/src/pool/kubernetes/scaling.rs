@@ -97,6 +97,8 @@ mod tests {
             },
             is_working,
             counts: true,
+            has_ended: false,
+            made_at_secs: 0,
             deletion_cost: None,
         }
     }

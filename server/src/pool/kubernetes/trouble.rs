@@ -81,6 +81,12 @@ impl Trouble {
         }
     }
 
+    /// Whether a watch has only been away for so long that it begins anew,
+    /// which it does by itself.
+    pub(super) fn is_ordinary(error: &watcher::Error) -> bool {
+        matches!(error, watcher::Error::WatchError(status) if status.code == 410)
+    }
+
     /// A request has failed.
     pub(super) fn of(doing: Doing, name: &str, namespace: &str, error: &kube::Error) -> Trouble {
         match error {
