@@ -58,6 +58,15 @@ pub struct ServeArguments {
     /// What keeps the workers.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_POOL", default_value = "embedded")]
     pub pool: PoolKind,
+    /// The Deployment whose pods are the workers, for `--pool kubernetes`; in
+    /// the namespace of the server's own pod, or of the kubeconfig.
+    #[arg(
+        long,
+        env = "DISTRIBUTED_AVERAGE_KUBERNETES_DEPLOYMENT",
+        value_name = "NAME",
+        default_value = "distributed-average-worker"
+    )]
+    pub kubernetes_deployment: String,
     /// How many workers are kept when there is nothing to do, and what a job
     /// gets that does not say [default: the number of processors].
     #[arg(long, env = "DISTRIBUTED_AVERAGE_WORKERS", value_parser = clap::value_parser!(u32).range(0..))]

@@ -4,6 +4,7 @@
 mod depths;
 mod effects;
 mod job;
+mod observing;
 mod reports;
 
 use std::collections::BTreeMap;
@@ -29,10 +30,11 @@ use self::job::Job;
 use crate::board::Board;
 use crate::clock;
 use crate::planning::Planner;
-use crate::pool::WorkerPool;
+use crate::pool::{Observed, WorkerPool};
 use crate::records::{PlanRecord, RequestRecord};
 
 pub use self::depths::pump as pump_depths;
+pub use self::observing::pump as pump_observed;
 pub use self::reports::pump as pump_reports;
 
 /// How many facts may wait for the driver; whoever brings one more waits.
@@ -134,6 +136,11 @@ pub enum Fact {
         /// What waits.
         queue: QueueSnapshot,
     },
+    /// The pool sees its workers otherwise than before.
+    PoolObserved {
+        /// What it sees.
+        observed: Observed,
+    },
     /// Somebody wants to see tasks of a job.
     TasksAsked {
         /// Which.
@@ -158,8 +165,10 @@ pub struct Driver {
     /// Jobs that are over, oldest first, whose details are still in memory.
     over: std::collections::VecDeque<JobId>,
     notice: Option<String>,
-    notice_changed: bool,
     queue: Option<QueueSnapshot>,
+    observed: Observed,
+    /// Whether more is new of the pool than the scheduler knows.
+    pool_changed: bool,
 }
 
 impl Driver {
@@ -178,8 +187,9 @@ impl Driver {
             board,
             over: std::collections::VecDeque::new(),
             notice: None,
-            notice_changed: true,
             queue: None,
+            observed: Observed::default(),
+            pool_changed: true,
         }
     }
 
@@ -254,12 +264,16 @@ impl Driver {
             }
             Fact::Recorded { snapshot } => self.forget(*snapshot),
             Fact::PoolTroubled { notice } => {
-                self.notice_changed |= self.notice != notice;
+                self.pool_changed |= self.notice != notice;
                 self.notice = notice;
             }
             Fact::QueueSeen { queue } => {
                 self.queue = Some(queue);
-                self.notice_changed = true;
+                self.pool_changed = true;
+            }
+            Fact::PoolObserved { observed } => {
+                self.observed = observed;
+                self.pool_changed = true;
             }
             Fact::TasksAsked { job, level, start, limit, answer } => {
                 // Whoever asked may have given up.
@@ -363,8 +377,8 @@ impl Driver {
             // Shown as over only once the report is in the store.
             .filter(|snapshot| !snapshot.phase.is_over())
             .collect();
-        let pool = (changes.pool || self.notice_changed).then(|| self.pool());
-        self.notice_changed = false;
+        let pool = (changes.pool || self.pool_changed).then(|| self.pool());
+        self.pool_changed = false;
         if !jobs.is_empty() || pool.is_some() {
             self.board.publish(jobs, pool);
         }
@@ -386,8 +400,8 @@ impl Driver {
             max_workers: view.max_workers,
             backlog: view.backlog,
             queue: self.queue.clone(),
-            workers: view.workers,
-            notice: self.notice.clone(),
+            workers: self.observed.complete(view.workers),
+            notice: self.notice.clone().or_else(|| self.observed.notice.clone()),
         }
     }
 }

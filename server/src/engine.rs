@@ -17,7 +17,9 @@ use tokio_util::task::TaskTracker;
 use crate::board::Board;
 use crate::cleaning;
 use crate::clock;
-use crate::driver::{Driver, FACTS_CAPACITY, Fact, Parts, pump_depths, pump_reports};
+use crate::driver::{
+    Driver, FACTS_CAPACITY, Fact, Parts, pump_depths, pump_observed, pump_reports,
+};
 use crate::records::{self, Remembered, RequestRecord};
 
 /// How many jobs' records are read at the same time when the server starts.
@@ -74,6 +76,11 @@ impl Engine {
         );
         let stop = engine.stop.clone();
         engine.tasks.spawn(async move { stop.run_until_cancelled(pump).await });
+        if let Some(observed) = engine.parts.pool.observed() {
+            let pump = pump_observed(observed, engine.facts.clone());
+            let stop = engine.stop.clone();
+            engine.tasks.spawn(async move { stop.run_until_cancelled(pump).await });
+        }
         for fact in restored {
             engine.tell(fact).await?;
         }

@@ -17,6 +17,7 @@ use crate::planning::Planner;
 use crate::pool::WorkerPool;
 use crate::pool::embedded::EmbeddedPool;
 use crate::pool::external::ExternalPool;
+use crate::pool::kubernetes::KubernetesPool;
 use crate::pool::process::{ProcessPool, WorkerProgram};
 
 /// How often an attempt tells how far it is: often enough to see it move.
@@ -54,8 +55,12 @@ pub async fn for_serving(arguments: &ServeArguments) -> anyhow::Result<Parts> {
     let pool: Arc<dyn WorkerPool> = match arguments.pool {
         PoolKind::Process => Arc::new(ProcessPool::new(worker_program(arguments)?)),
         PoolKind::External => Arc::new(ExternalPool),
-        PoolKind::Embedded => bail!("--queue amqp://... goes with --pool process or external"),
-        PoolKind::Kubernetes => bail!("--pool kubernetes is not there yet"),
+        PoolKind::Kubernetes => {
+            Arc::new(KubernetesPool::connect(&arguments.kubernetes_deployment).await?)
+        }
+        PoolKind::Embedded => {
+            bail!("--queue amqp://... goes with --pool process, kubernetes or external")
+        }
     };
     Ok(ground.with(Arc::new(queue), pool))
 }

@@ -1,5 +1,7 @@
 //! The command line and its environment variables.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser};
 
 use crate::settings::{Faults, Settings};
@@ -35,6 +37,19 @@ pub struct Arguments {
     /// worker has died.
     #[arg(long)]
     pub until_input_ends: bool,
+    /// How long the worker stays when it has been drained, doing nothing, so
+    /// that whoever keeps it alive can stop it before it is started again, in
+    /// seconds.
+    #[arg(long, env = "DISTRIBUTED_AVERAGE_LINGER_SECS", default_value_t = 0)]
+    pub linger_secs: u64,
+    /// A file that is written every few seconds from when the queue has been
+    /// reached until the worker is told to stop, as a sign of life.
+    #[arg(long, env = "DISTRIBUTED_AVERAGE_HEALTH_FILE", value_name = "PATH")]
+    pub health_file: Option<PathBuf>,
+    /// Do nothing but look at the health file of another worker: succeed if
+    /// that worker is well.
+    #[arg(long, requires = "health_file")]
+    pub check_health: bool,
     /// What both programs have to know alike.
     #[command(flatten)]
     pub shared: SharedArguments,

@@ -14,6 +14,7 @@
 //! - `merge`: adds partial sums.
 //! - `segments`: finds and writes segments.
 //! - `host`: the machine that it runs on.
+//! - [`health`]: a sign of life for whoever asks.
 //! - `meter`: counts what an attempt does, for its heartbeats.
 //! - `failure`: what an attempt ends with when it does not complete.
 //!
@@ -29,6 +30,7 @@
 pub mod arguments;
 mod attempt;
 mod failure;
+pub mod health;
 mod host;
 mod leaf;
 mod merge;

@@ -1,5 +1,6 @@
 //! The program `distributed-average-worker`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use worker::arguments::Arguments;
-use worker::{Worker, host_name, parts};
+use worker::{Worker, health, host_name, parts};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -28,6 +29,10 @@ async fn main() -> ExitCode {
 
 /// Works in as many slots as told, until told to stop or drained.
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let health_file = arguments.health_file.clone();
+    if let Some(path) = health_file.as_ref().filter(|_| arguments.check_health) {
+        return health::check(path);
+    }
     let name = arguments.name.clone().unwrap_or_else(default_name);
     let store = parts::store(&arguments.store).await?;
     let inputs = parts::inputs(store.clone(), &arguments.shared.allow_inputs).await?;
@@ -49,19 +54,31 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         };
         slots.spawn(worker::run(worker, leave.clone()));
     }
+    if let Some(path) = health_file {
+        tokio::spawn(show_health(path, leave.clone()));
+    }
     if arguments.until_input_ends {
         stop_with_input(leave.clone());
     }
+    let (leaving, linger) = (leave.clone(), Duration::from_secs(arguments.linger_secs));
     let told = stop_when_told(leave, Duration::from_secs(arguments.grace_secs))?;
     let ended = async {
         while let Some(slot) = slots.join_next().await {
             slot.context("a slot ended")?.context("using the queue")?;
         }
+        leaving.run_until_cancelled(tokio::time::sleep(linger)).await;
         anyhow::Ok(())
     };
     tokio::select! {
         ended = ended => ended,
         out_of_time = told => out_of_time,
+    }
+}
+
+/// Gives signs of life until the worker is told to leave.
+async fn show_health(path: PathBuf, leave: CancellationToken) {
+    if let Some(Err(error)) = leave.run_until_cancelled(health::keep(path)).await {
+        tracing::error!(error = format!("{error:#}"), "no signs of life");
     }
 }
 

@@ -1,6 +1,6 @@
 //! The life of a worker.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use platform::problems::with_sources;
@@ -155,7 +155,7 @@ impl Worker {
     fn joined(&self) -> ReportBody {
         ReportBody::Joined(Joined {
             node: self.node.clone(),
-            process_id: std::process::id(),
+            process_id: process_number(),
             resident_bytes: meter::resident_bytes(),
             faults: self.settings.faults.describe(),
         })
@@ -182,6 +182,17 @@ impl Worker {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Another number for each process of one name: in a container the system's
+/// number is always the same, so the time of its start goes in too.
+fn process_number() -> u32 {
+    static NUMBER: OnceLock<u32> = OnceLock::new();
+    *NUMBER.get_or_init(|| {
+        let started = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        // 0 means that nothing is known.
+        (started.subsec_nanos() ^ std::process::id()).max(1)
+    })
 }
 
 /// What to report of an attempt that has ended by itself.

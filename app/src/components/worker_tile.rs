@@ -63,6 +63,7 @@ pub fn WorkerTile(
                     })}
                 </span>
             </p>
+            <p class="hint" hidden=hidden_unless(|worker| worker.pod.is_some())>{text(pod)}</p>
             <p class="hint" hidden=hidden_unless(|worker| worker.reason.is_some())>
                 {text(|worker| worker.reason.clone().unwrap_or_default())}
             </p>
@@ -76,6 +77,14 @@ fn job_link(worker: &WorkerSnapshot) -> String {
 
 fn task(worker: &WorkerSnapshot) -> String {
     worker.attempt.map_or_else(String::new, |attempt| format!("task {}", attempt.id.task))
+}
+
+/// What the cluster says of its pod.
+fn pod(worker: &WorkerSnapshot) -> String {
+    worker.pod.as_ref().map_or_else(String::new, |pod| {
+        let node = worker.node.as_deref().unwrap_or("no node yet");
+        format!("{} on {node}, {}", pod.phase, many(pod.restarts.into(), "restart", "restarts"))
+    })
 }
 
 /// Which attempt it executes, or what it has done before.

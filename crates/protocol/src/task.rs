@@ -212,7 +212,8 @@ pub enum ReportBody {
 pub struct Joined {
     /// The machine it runs on, if it knows.
     pub node: Option<String>,
-    /// The process on that machine.
+    /// Tells processes of one name from one another. Not the system's number,
+    /// which in a container is the same each time.
     pub process_id: u32,
     /// Memory that the process holds.
     pub resident_bytes: u64,

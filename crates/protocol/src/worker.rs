@@ -77,6 +77,19 @@ pub struct WorkerSnapshot {
     /// Why it is in its state, where that needs saying.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The pod that it runs in, if Kubernetes keeps the workers; the pod has
+    /// the worker's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodStatus>,
+}
+
+/// A worker's pod, as the cluster knows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PodStatus {
+    /// Pending, Running, Succeeded, Failed, Unknown, or Terminating.
+    pub phase: String,
+    /// How often its container has been started again.
+    pub restarts: u32,
 }
 
 /// An attempt that is under way.

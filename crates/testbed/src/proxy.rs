@@ -1,6 +1,7 @@
 //! A proxy that disturbs.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -42,7 +43,7 @@ pub struct Proxy {
 }
 
 struct State {
-    upstream: u16,
+    upstream: SocketAddr,
     disturbance: watch::Sender<Disturbance>,
     disturbed: AtomicU64,
     connections: AtomicU64,
@@ -55,6 +56,15 @@ impl Proxy {
     ///
     /// If it cannot.
     pub async fn start(upstream: u16) -> Proxy {
+        Proxy::start_before(SocketAddr::from(([127, 0, 0, 1], upstream))).await
+    }
+
+    /// The same before a server that is elsewhere.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot.
+    pub async fn start_before(upstream: SocketAddr) -> Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let port = listener.local_addr().expect("its address").port();
         let state = Arc::new(State {
@@ -146,7 +156,7 @@ async fn serve(mut client: TcpStream, number: u64, state: &State) -> io::Result<
         }
         Disturbance::Slow { .. } | Disturbance::None => Duration::ZERO,
     };
-    let server = TcpStream::connect(("127.0.0.1", state.upstream)).await?;
+    let server = TcpStream::connect(state.upstream).await?;
     let (mut from_client, mut to_client) = client.split();
     let (from_server, to_server) = server.into_split();
     let (mut from_server, mut to_server) = (from_server, to_server);

@@ -129,6 +129,7 @@ impl Scheduler {
                     bytes_per_sec: worker.bytes_per_sec,
                     faults: worker.joined.faults.clone(),
                     reason: reason(worker),
+                    pod: None,
                 })
                 .collect(),
         }

@@ -1,0 +1,168 @@
+//! How many replicas the Deployment is given, and which pods go first.
+
+use std::collections::BTreeMap;
+
+use protocol::WorkerId;
+
+use super::listing::Listing;
+use super::pods::Seen;
+
+/// What deleting the pod of a drained worker costs: less than any other, which
+/// have 0 where nothing is written on them.
+pub(super) const DRAINED_COST: i32 = -1000;
+
+/// What is wanted.
+#[derive(Debug, Default)]
+pub(super) struct Scaling {
+    /// How many workers are asked for; nothing is done until somebody asks.
+    pub(super) desired: Option<u32>,
+    /// Workers told to drain, with how often their container had been started
+    /// again by then: one more time, and another worker is in the pod.
+    drained: BTreeMap<WorkerId, u32>,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Step {
+    /// Pods and what deleting them is to cost from now on, written on them
+    /// first; `None` takes away what stands there.
+    pub(super) costs: Vec<(String, Option<i32>)>,
+    /// The number of replicas to set.
+    pub(super) replicas: u32,
+}
+
+impl Scaling {
+    /// Hears that a worker has been told to drain.
+    pub(super) fn drain(&mut self, worker: WorkerId, pods: &Listing<Seen>) {
+        let restarts = pods.get(worker.as_str()).map_or(0, |pod| pod.member.pod.restarts);
+        self.drained.insert(worker, restarts);
+    }
+
+    /// Forgets about drained workers that are gone.
+    pub(super) fn forget_the_gone(&mut self, pods: &BTreeMap<String, Seen>) {
+        self.drained.retain(|worker, restarts| {
+            pods.get(worker.as_str()).is_some_and(|pod| pod.member.pod.restarts <= *restarts)
+        });
+    }
+
+    /// What there is to do if the Deployment has so many replicas and these
+    /// pods, if anything.
+    ///
+    /// More replicas are set at once. Fewer are set only down to the pods in
+    /// which a worker is at work that was not told to drain: a ReplicaSet lets
+    /// pods that do not run go first, then the cheapest, so that none of those
+    /// is stopped. The others follow when they have been drained.
+    pub(super) fn step(&self, replicas: u32, pods: &BTreeMap<String, Seen>) -> Option<Step> {
+        let desired = self.desired?;
+        if desired >= replicas {
+            return (desired > replicas).then(|| Step { costs: Vec::new(), replicas: desired });
+        }
+        let at_work = pods.iter().filter(|(name, pod)| pod.is_working && !self.is_drained(name));
+        let at_work = u32::try_from(at_work.count()).unwrap_or(u32::MAX);
+        let lower = desired.max(at_work);
+        (lower < replicas).then(|| Step { costs: self.costs(pods), replicas: lower })
+    }
+
+    fn costs(&self, pods: &BTreeMap<String, Seen>) -> Vec<(String, Option<i32>)> {
+        let counting = pods.iter().filter(|(_, pod)| pod.counts);
+        let wanted = counting.filter_map(|(name, pod)| {
+            let cost = self.is_drained(name).then_some(DRAINED_COST);
+            // What somebody else has written stays.
+            let is_ours = matches!(pod.deletion_cost, None | Some(DRAINED_COST));
+            ((is_ours || cost.is_some()) && cost != pod.deletion_cost).then(|| (name.clone(), cost))
+        });
+        wanted.collect()
+    }
+
+    /// Whether the worker in this pod has been told to drain.
+    pub(super) fn is_drained(&self, pod: &str) -> bool {
+        self.drained.contains_key(&WorkerId::from(pod.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::worker::{PodStatus, WorkerState};
+
+    use super::*;
+    use crate::pool::Member;
+
+    fn pod(is_working: bool) -> Seen {
+        Seen {
+            member: Member {
+                state: WorkerState::Starting,
+                node: None,
+                pod: PodStatus { phase: "Running".to_owned(), restarts: 0 },
+                reason: None,
+            },
+            is_working,
+            counts: true,
+            has_ended: false,
+            made_at_secs: 0,
+            deletion_cost: None,
+        }
+    }
+
+    /// Pods by name; those after the bar do not run.
+    fn pods(names: &str) -> BTreeMap<String, Seen> {
+        let (working, waiting) = names.split_once('|').unwrap_or((names, ""));
+        let all = |names: &str, is_working| {
+            let names: Vec<String> = names.split_whitespace().map(str::to_owned).collect();
+            names.into_iter().map(move |name| (name, pod(is_working)))
+        };
+        all(working, true).chain(all(waiting, false)).collect()
+    }
+
+    fn scaling(desired: u32, drained: &[&str]) -> Scaling {
+        let drained = drained.iter().map(|name| (WorkerId::from((*name).to_owned()), 0));
+        Scaling { desired: Some(desired), drained: drained.collect() }
+    }
+
+    fn step(replicas: u32, costs: &[(&str, Option<i32>)]) -> Option<Step> {
+        let costs = costs.iter().map(|(name, cost)| ((*name).to_owned(), *cost)).collect();
+        Some(Step { costs, replicas })
+    }
+
+    #[test]
+    fn more_are_asked_for_at_once() {
+        assert_eq!(scaling(5, &[]).step(1, &pods("a")), step(5, &[]));
+        assert_eq!(scaling(1, &[]).step(1, &pods("a")), None, "enough are there");
+        assert_eq!(Scaling::default().step(1, &pods("a")), None, "nobody has asked");
+    }
+
+    #[test]
+    fn workers_at_work_stay_until_they_have_been_drained() {
+        let three = pods("a b c");
+        assert_eq!(scaling(1, &[]).step(3, &three), None);
+        assert_eq!(scaling(1, &["b"]).step(3, &three), step(2, &[("b", Some(DRAINED_COST))]));
+    }
+
+    #[test]
+    fn pods_that_do_not_run_go_without_more_ado() {
+        assert_eq!(scaling(0, &[]).step(3, &pods("a | b c")), step(1, &[]));
+        assert_eq!(scaling(0, &[]).step(2, &pods("| b c")), step(0, &[]));
+    }
+
+    #[test]
+    fn a_drained_worker_that_is_started_again_counts_again() {
+        let mut scaling = scaling(1, &["b"]);
+        let mut pods = pods("a b");
+        assert!(scaling.step(2, &pods).is_some());
+        let again = pods.get_mut("b").unwrap();
+        again.member.pod.restarts = 1;
+        again.deletion_cost = Some(DRAINED_COST);
+        scaling.forget_the_gone(&pods);
+        assert_eq!(scaling.step(2, &pods), None);
+        scaling.drain(WorkerId::from("a".to_owned()), &Listing::default());
+        let costs = [("a", Some(DRAINED_COST)), ("b", None)];
+        assert_eq!(scaling.step(2, &pods), step(1, &costs), "b is not cheap any more");
+    }
+
+    #[test]
+    fn what_somebody_else_says_of_a_pods_cost_stays() {
+        let mut pods = pods("a b");
+        pods.get_mut("a").unwrap().deletion_cost = Some(7);
+        let costs = [("b", Some(DRAINED_COST))];
+        assert_eq!(scaling(0, &["b"]).step(2, &pods), step(1, &costs));
+    }
+}

@@ -1,0 +1,164 @@
+//! The cluster, and namespaces in it.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use kube::config::{AuthInfo, KubeConfigOptions};
+use kube::{Client, Config};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+/// How long to wait for what must come: containers of several images start on
+/// one busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+
+/// The checkout.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a folder above").to_owned()
+}
+
+/// Calls kubectl; gives what it prints.
+pub(crate) fn kubectl(arguments: &[&str]) -> String {
+    let (stdout, stderr, succeeded) = try_kubectl(arguments, "");
+    assert!(succeeded, "kubectl {arguments:?}: {stderr}");
+    stdout
+}
+
+/// Calls kubectl with an input; gives its output, its errors, and whether it
+/// succeeded.
+pub(crate) fn try_kubectl(arguments: &[&str], input: &str) -> (String, String, bool) {
+    let program = std::env::var_os("KUBECTL").unwrap_or_else(|| "kubectl".into());
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("kubectl can be started");
+    let mut stdin = child.stdin.take().expect("its input");
+    stdin.write_all(input.as_bytes()).expect("it reads its input");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr), output.status.success())
+}
+
+/// Everything that an overlay consists of.
+pub(crate) fn overlay(name: &str) -> Vec<Value> {
+    let scratch = tempfile::tempdir().expect("a temporary folder");
+    copy(&root().join("k8s/base"), &scratch.path().join("base"));
+    copy(&root().join("k8s/overlays"), &scratch.path().join("overlays"));
+    // As docs/kubernetes.md has it made.
+    let secret = "user=u\npassword=p\nurl=amqp://u:p@distributed-average-rabbitmq:5672\n";
+    std::fs::write(scratch.path().join("overlays/aws/queue.env"), secret).expect("a file");
+    let folder = scratch.path().join("overlays").join(name);
+    let yaml = kubectl(&["kustomize", folder.to_str().expect("a path of UTF-8")]);
+    let convert = ["create", "--dry-run=client", "--validate=false", "-o", "json", "-f", "-"];
+    let (stdout, stderr, succeeded) = try_kubectl(&convert, &yaml);
+    assert!(succeeded, "{stderr}");
+    let parsed = serde_json::Deserializer::from_str(&stdout).into_iter::<Value>();
+    let all: Vec<Value> = parsed.map(|it| it.expect("JSON")).collect();
+    let parts = |it: &Value| it["items"].as_array().cloned().unwrap_or_else(|| vec![it.clone()]);
+    all.iter().flat_map(parts).collect()
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("a copy");
+        }
+    }
+}
+
+/// Applies objects in a namespace.
+pub(crate) fn apply(namespace: &str, objects: &[Value]) {
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+    let arguments = ["apply", "--namespace", namespace, "--validate=strict", "-f", "-"];
+    let (_, stderr, succeeded) = try_kubectl(&arguments, &list.to_string());
+    assert!(succeeded, "{stderr}");
+}
+
+/// A namespace with the restricted pod security standard, as the overlays have it.
+pub(crate) struct Namespace {
+    pub(crate) name: String,
+}
+
+impl Namespace {
+    pub(crate) fn create(purpose: &str) -> Namespace {
+        let name = format!("distributed-average-{purpose}-{}", std::process::id());
+        let labels = json!({
+            "distributed-average-test": "true",
+            "pod-security.kubernetes.io/enforce": "restricted",
+        });
+        let metadata = json!({"name": name, "labels": labels});
+        apply("default", &[json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})]);
+        Namespace { name }
+    }
+
+    /// Calls kubectl in it.
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
+        kubectl(&[&["--namespace", &self.name], arguments].concat())
+    }
+
+    /// The objects of the overlay `local` that are of these kinds, moved here.
+    pub(crate) fn objects(&self, kinds: &[&str]) -> Vec<Value> {
+        let mut objects = overlay("local");
+        objects.retain(|it| kinds.contains(&it["kind"].as_str().unwrap_or_default()));
+        for object in &mut objects {
+            object["metadata"]["namespace"] = json!(self.name);
+            for subject in object["subjects"].as_array_mut().into_iter().flatten() {
+                subject["namespace"] = json!(self.name);
+            }
+        }
+        objects
+    }
+
+    /// How the server reaches the cluster: with nothing but the token of its
+    /// service account.
+    pub(crate) async fn servers_config(&self) -> Config {
+        let mut config = admin_config().await;
+        let account = "distributed-average-server";
+        let token = self.kubectl(&["create", "token", account, "--duration=1h"]);
+        let token = Some(token.trim().to_owned().into());
+        config.auth_info = AuthInfo { token, ..AuthInfo::default() };
+        config.default_namespace.clone_from(&self.name);
+        config
+    }
+
+    /// The cluster as its administrator sees it, from this namespace.
+    pub(crate) async fn admin(&self) -> Client {
+        let mut config = admin_config().await;
+        config.default_namespace.clone_from(&self.name);
+        Client::try_from(config).expect("a client")
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        try_kubectl(&["delete", "namespace", &self.name, "--wait=false"], "");
+    }
+}
+
+async fn admin_config() -> Config {
+    let options = KubeConfigOptions::default();
+    Config::from_kubeconfig(&options).await.expect("KUBECONFIG names a cluster")
+}
+
+/// Asks again and again until there is an answer.
+pub(crate) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(began.elapsed() < PATIENCE, "not in time: {what}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,280 @@
+//! The whole program in a cluster: the overlay `local`, in a namespace of its own.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::client::Client;
+use crate::exact;
+use crate::ground::{Namespace, apply, kubectl, try_kubectl, until};
+
+pub(crate) const WORKER: &str = "deployment/distributed-average-worker";
+/// How long workers stay when there is nothing to do.
+pub(crate) const IDLE_SECS: u64 = 3;
+
+/// Everything that the overlay holds but the namespace.
+const KINDS: [&str; 12] = [
+    "ServiceAccount",
+    "Role",
+    "RoleBinding",
+    "ConfigMap",
+    "Secret",
+    "Service",
+    "Deployment",
+    "StatefulSet",
+    "PodDisruptionBudget",
+    "NetworkPolicy",
+    "PersistentVolumeClaim",
+    "Ingress",
+];
+
+/// The program in a cluster.
+pub(crate) struct Installation {
+    pub(crate) namespace: Namespace,
+    volumes: Volumes,
+}
+
+impl Installation {
+    /// Brings the overlay up with workers that are so many times slower than
+    /// possible, and waits until it can be used.
+    pub(crate) async fn start(purpose: &str, slowness: u32) -> Installation {
+        let namespace = Namespace::create(purpose);
+        let volumes = Volumes::make_if_needed(&namespace.name);
+        let mut objects = namespace.objects(&KINDS);
+        let image = std::env::var("DISTRIBUTED_AVERAGE_TEST_IMAGE");
+        for container in objects.iter_mut().filter_map(container) {
+            let (settings, is_ours) = match container["name"].as_str() {
+                Some("server") => {
+                    (json!({"DISTRIBUTED_AVERAGE_IDLE_SECS": IDLE_SECS.to_string()}), true)
+                }
+                Some("worker") => {
+                    (json!({"DISTRIBUTED_AVERAGE_SLOWNESS": slowness.to_string()}), true)
+                }
+                _ => (json!({}), false),
+            };
+            for (name, value) in settings.as_object().expect("settings") {
+                container["env"]
+                    .as_array_mut()
+                    .expect("a list")
+                    .push(json!({"name": name, "value": value}));
+            }
+            if let (Ok(image), true) = (&image, is_ours) {
+                container["image"] = json!(image);
+            }
+        }
+        let began = Instant::now();
+        apply(&namespace.name, &objects);
+        let installation = Installation { namespace, volumes };
+        for part in [
+            "statefulset/distributed-average-rabbitmq",
+            "statefulset/distributed-average-seaweedfs",
+        ] {
+            installation.settled(part);
+        }
+        installation.settled("deployment/distributed-average-server");
+        println!("the overlay is up {} s after it was applied", began.elapsed().as_secs());
+        installation
+    }
+
+    /// Waits until all pods of a part are what they should be.
+    pub(crate) fn settled(&self, part: &str) {
+        self.namespace.kubectl(&["rollout", "status", part, "--timeout=240s"]);
+    }
+
+    /// A way to the server; it ends with the server's pod.
+    pub(crate) async fn reach(&self) -> Reached {
+        self.settled("deployment/distributed-average-server");
+        // The pod that is ready may still be one that is about to go.
+        until("a way to the server", async || {
+            let reached = Reached::open(&self.namespace.name)?;
+            let answer = reached.client.http.get(format!("{}/readyz", reached.client.url));
+            let answer = answer.timeout(Duration::from_secs(5)).send().await.ok()?;
+            answer.status().is_success().then_some(reached)
+        })
+        .await
+    }
+
+    /// The names of the workers' pods that are not on their way out.
+    pub(crate) fn worker_pods(&self) -> Vec<String> {
+        let label = "app.kubernetes.io/component=worker";
+        let pods = self.namespace.kubectl(&["get", "pods", "-l", label, "-o", "json"]);
+        let pods: Value = serde_json::from_str(&pods).expect("JSON");
+        let stay = pods["items"].as_array().expect("pods").iter();
+        let stay = stay.filter(|it| it["metadata"]["deletionTimestamp"].is_null());
+        stay.map(|it| it["metadata"]["name"].as_str().expect("a name").to_owned()).collect()
+    }
+
+    pub(crate) fn replicas(&self) -> u64 {
+        let path = "jsonpath={.spec.replicas}";
+        self.namespace.kubectl(&["get", WORKER, "-o", path]).parse().expect("a number")
+    }
+
+    /// Changes the workers' Deployment.
+    pub(crate) fn patch_workers(&self, patch: &Value) {
+        let patch = patch.to_string();
+        self.namespace.kubectl(&["patch", WORKER, "--type=strategic", "-p", &patch]);
+    }
+}
+
+fn container(object: &mut Value) -> Option<&mut Value> {
+    object.pointer_mut("/spec/template/spec/containers/0")
+}
+
+/// Where volumes come from in a cluster that makes none by itself.
+struct Volumes {
+    names: Vec<String>,
+    folder: Option<PathBuf>,
+}
+
+impl Volumes {
+    fn make_if_needed(namespace: &str) -> Volumes {
+        let classes = kubectl(&["get", "storageclasses", "-o", "json"]);
+        if classes.contains("\"storageclass.kubernetes.io/is-default-class\": \"true\"") {
+            return Volumes { names: Vec::new(), folder: None };
+        }
+        let folder = PathBuf::from("/var/tmp").join(namespace);
+        let claims = ["rabbitmq", "seaweedfs"];
+        let volumes = claims.map(|part| {
+            let path = folder.join(part);
+            std::fs::create_dir_all(&path).expect("a folder");
+            // The parts run as users of their own.
+            let everybody = std::fs::Permissions::from_mode(0o777);
+            std::fs::set_permissions(&path, everybody).expect("permissions");
+            json!({
+                "apiVersion": "v1",
+                "kind": "PersistentVolume",
+                "metadata": {"name": format!("{namespace}-{part}")},
+                "spec": {
+                    "capacity": {"storage": "20Gi"},
+                    "accessModes": ["ReadWriteOnce"],
+                    "persistentVolumeReclaimPolicy": "Retain",
+                    "claimRef": {"namespace": namespace, "name": format!("data-distributed-average-{part}-0")},
+                    "hostPath": {"path": path},
+                },
+            })
+        });
+        apply("default", &volumes);
+        let names = claims.map(|part| format!("{namespace}-{part}"));
+        Volumes { names: names.into(), folder: Some(folder) }
+    }
+}
+
+impl Drop for Installation {
+    fn drop(&mut self) {
+        let namespace = &self.namespace.name;
+        try_kubectl(&["delete", "namespace", namespace, "--timeout=120s"], "");
+        for volume in &self.volumes.names {
+            try_kubectl(&["delete", "persistentvolume", volume, "--wait=false"], "");
+        }
+        if let Some(folder) = &self.volumes.folder {
+            // What is left is found below /var/tmp.
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+}
+
+/// A way to the server, open until this is dropped.
+pub(crate) struct Reached {
+    pub(crate) client: Client,
+    forwarding: Child,
+    /// Kept open, for it tells of every connection.
+    _told: BufReader<ChildStdout>,
+}
+
+impl Reached {
+    fn open(namespace: &str) -> Option<Reached> {
+        let program = std::env::var_os("KUBECTL").unwrap_or_else(|| "kubectl".into());
+        let mut forwarding = Command::new(program)
+            .args(["--namespace", namespace, "port-forward", "--address=127.0.0.1"])
+            .args(["service/distributed-average-server", ":http"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("kubectl can be started");
+        let mut line = String::new();
+        let stdout = forwarding.stdout.take().expect("its output");
+        let mut told = BufReader::new(stdout);
+        told.read_line(&mut line).expect("a line");
+        let port =
+            line.strip_prefix("Forwarding from 127.0.0.1:").and_then(|it| it.split(' ').next());
+        match port {
+            Some(port) => {
+                let client = Client::new(format!("http://127.0.0.1:{port}"));
+                Some(Reached { client, forwarding, _told: told })
+            }
+            None => {
+                end(&mut forwarding);
+                None
+            }
+        }
+    }
+
+    /// Waits until the pool is as it should be.
+    pub(crate) async fn until_pool(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        until(what, async || {
+            last = self.client.get_json("/api/workers").await;
+            is_so(&last).then(|| last.clone())
+        })
+        .await
+    }
+
+    /// Waits until a job is as it should be.
+    pub(crate) async fn until_job(&self, job: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        until("the job to be where it should", async || {
+            let job = self.client.get_json(&format!("/api/jobs/{job}")).await;
+            assert_ne!(job["phase"], "failed", "{}", job["error"]);
+            is_so(&job).then_some(job)
+        })
+        .await
+    }
+
+    /// Waits for a job's end; gives the bits of its result.
+    pub(crate) async fn bits(&self, job: &str) -> Vec<u64> {
+        let done = self.until_job(job, |job| job["phase"] == "done").await;
+        println!("done, attempts: {}", done["attempts"]);
+        self.client.result(job).await.into_iter().map(f64::to_bits).collect()
+    }
+}
+
+impl Drop for Reached {
+    fn drop(&mut self) {
+        end(&mut self.forwarding);
+    }
+}
+
+fn end(child: &mut Child) {
+    // It may have ended by itself.
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// The test data of all jobs here: small, and cut into many tasks.
+pub(crate) fn request(workers: u32) -> Value {
+    json!({"inputs": {"generate": {"files": 60, "count": 20_000, "format": "csv", "seed": 5}},
+        "fan_in": 3, "workers": workers})
+}
+
+/// The bits of the mean of that data, by the command line, without any cluster.
+pub(crate) fn expected() -> &'static [u64] {
+    static BITS: OnceLock<Vec<u64>> = OnceLock::new();
+    BITS.get_or_init(|| {
+        let scratch = tempfile::tempdir().expect("a temporary folder");
+        let program = env!("CARGO_BIN_EXE_distributed-average");
+        let call = |arguments: &[&str]| {
+            let mut command = Command::new(program);
+            let output =
+                command.args(arguments).current_dir(scratch.path()).output().expect("it runs");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        };
+        call(&["generate", "in", "--files=60", "--count=20000", "--format=csv", "--seed=5"]);
+        call(&["mean", "in", "--output=mean.npy", "--workers=1"]);
+        let bytes = std::fs::read(scratch.path().join("mean.npy")).expect("the mean");
+        exact::parse_npy(&bytes).into_iter().map(f64::to_bits).collect()
+    })
+}

@@ -1,0 +1,19 @@
+//! The worker pool and the manifests on a real cluster: the one that
+//! `KUBECONFIG` names. `scripts/test-cluster` calls these tests, and starts a
+//! cluster for them where there is none.
+//!
+//! `manifests` and `pool` need the API server and its controllers only; `jobs`
+//! needs nodes and the program's image, `outages` also `scripts/cluster`.
+
+#[path = "../program/client.rs"]
+#[expect(dead_code, reason = "shared with other tests, which use more of it")]
+mod client;
+#[path = "../program/exact.rs"]
+#[expect(dead_code, reason = "shared with other tests, which use more of it")]
+mod exact;
+mod ground;
+mod installation;
+mod jobs;
+mod manifests;
+mod outages;
+mod pool;
