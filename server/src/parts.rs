@@ -35,6 +35,7 @@ pub async fn for_serving(arguments: &ServeArguments) -> anyhow::Result<Parts> {
         inputs,
         worker: shared.settings(),
         costs: if is_local { Costs::EMBEDDED } else { Costs::REAL },
+        are_files: is_local && shared.allow_inputs.iter().all(|at| at.starts_with("file://")),
         keep_partial_sums: arguments.keep_partial_sums,
         queue_management_url: arguments.queue_management_url.clone(),
     };
@@ -71,7 +72,8 @@ pub async fn for_files(scratch: &Path) -> anyhow::Result<Parts> {
         store,
         inputs,
         worker,
-        costs: Costs::EMBEDDED,
+        costs: Costs::FILES,
+        are_files: true,
         keep_partial_sums: false,
         queue_management_url: None,
     };
@@ -130,6 +132,8 @@ struct Ground {
     inputs: InputStores,
     worker: worker::Settings,
     costs: Costs,
+    /// Whether all inputs and partial sums are files of this machine.
+    are_files: bool,
     keep_partial_sums: bool,
     queue_management_url: Option<String>,
 }
@@ -150,7 +154,7 @@ impl Ground {
             inputs: self.inputs.clone(),
             limits: PlanLimits {
                 open_objects,
-                block_bytes: self.worker.range_bytes as u64,
+                block_bytes: self.worker.object_bytes(self.are_files),
                 ..PlanLimits::default()
             },
             costs: self.costs,
