@@ -21,6 +21,9 @@ use crate::pool::process::{ProcessPool, WorkerProgram};
 
 /// How often an attempt tells how far it is: often enough to see it move.
 const HEARTBEAT_MS: u64 = 500;
+/// The most columns of a segment that is a file: it costs little to write one,
+/// and the allocator keeps less of the memory that it took.
+const FILE_SEGMENT_COLUMNS: u64 = 1 << 18;
 /// What locations of files on this machine begin with, on the command line.
 pub const FILES: &str = "file:///";
 
@@ -155,6 +158,10 @@ impl Ground {
             limits: PlanLimits {
                 open_objects,
                 block_bytes: self.worker.object_bytes(self.are_files),
+                segment_columns: match self.are_files {
+                    true => FILE_SEGMENT_COLUMNS,
+                    false => PlanLimits::default().segment_columns,
+                },
                 ..PlanLimits::default()
             },
             costs: self.costs,

@@ -42,7 +42,7 @@ fn bytes(text: &str) -> f64 {
 
 #[test]
 fn a_job_holds_no_more_than_its_bound_however_large_its_files() {
-    for (format, counts) in [("npy", [1_000_000, 2_500_000]), ("csv", [900_000, 1_500_000])] {
+    for (format, counts) in [("npy", [1_500_000, 3_000_000]), ("csv", [1_400_000, 2_000_000])] {
         let folder = tempfile::tempdir().unwrap();
         let bounds = counts.map(|count| {
             let (peak, bound) = peak_and_bound(folder.path(), format, count);

@@ -6,9 +6,9 @@ use protocol::job::Statistic;
 
 use crate::finishing;
 
-/// What the program takes without any job: code, threads, their stacks and
-/// what the allocator keeps.
-const PROGRAM_BYTES: u64 = 32 << 20;
+/// What the program takes beside what a job holds: code, threads, their stacks,
+/// and freed memory that the allocator keeps for each of them.
+const PROGRAM_BYTES: u64 = 48 << 20;
 
 /// The most memory that this process takes for a job, in bytes: that of its
 /// workers, and that of dividing the total, which comes after.
