@@ -34,7 +34,7 @@ examples: ## average two real data sets by a server; SERVER=http://... names one
 straggler: ## a real engine (RabbitMQ, S3, worker processes) with one slow worker, to watch
 	@scripts/straggler
 
-bench: ## measure: the kernels, and whole programs beside NumPy and Dask
+bench: ## measure: the kernels, whole programs beside NumPy and Dask, and their memory
 	@scripts/bench
 
 clean: ## remove what was built; downloaded tools stay

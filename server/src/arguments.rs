@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use protocol::FanIn;
-use protocol::job::GeneratedFormat;
+use protocol::job::{GeneratedFormat, Statistic};
 use worker::arguments::SharedArguments;
 
 /// The exact mean of every index across many files, on many workers, shown live.
@@ -127,9 +127,18 @@ pub struct MeanArguments {
         value_name = "P | auto"
     )]
     pub fan_in: FanIn,
+    /// What to compute beside the mean: sum, min, max, variance (divided by F)
+    /// or std, several separated by commas. Each is written beside the mean,
+    /// its name before the ending: mean.std.npy beside mean.npy.
+    #[arg(long, value_delimiter = ',', value_parser = statistic, value_name = "STATISTIC,...")]
+    pub statistics: Vec<Statistic>,
     /// Print the plan (the sum tree, bytes, memory) and compute nothing.
     #[arg(long)]
     pub plan: bool,
+    /// Tell on standard error what it took: time, bytes read, memory and its
+    /// bound. On a terminal that is told anyway.
+    #[arg(long, short)]
+    pub verbose: bool,
     /// Where partial sums are kept meanwhile [default: the system's folder for
     /// temporary files].
     #[arg(long, env = "DISTRIBUTED_AVERAGE_SCRATCH", value_name = "DIR")]
@@ -163,6 +172,13 @@ pub struct GenerateArguments {
     /// What the numbers follow from: the same seed gives the same bytes.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+}
+
+fn statistic(text: &str) -> Result<Statistic, String> {
+    Statistic::ALL
+        .into_iter()
+        .find(|statistic| statistic.word() == text)
+        .ok_or_else(|| "a statistic is sum, min, max, variance or std".to_owned())
 }
 
 fn generated_format(text: &str) -> Result<GeneratedFormat, String> {

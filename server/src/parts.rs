@@ -22,6 +22,9 @@ use crate::pool::process::{ProcessPool, WorkerProgram};
 
 /// How often an attempt tells how far it is: often enough to see it move.
 const HEARTBEAT_MS: u64 = 500;
+/// The most columns of a segment that is a file: it costs little to write one,
+/// and the allocator keeps less of the memory that it took.
+const FILE_SEGMENT_COLUMNS: u64 = 1 << 18;
 /// What locations of files on this machine begin with, on the command line.
 pub const FILES: &str = "file:///";
 
@@ -36,6 +39,7 @@ pub async fn for_serving(arguments: &ServeArguments) -> anyhow::Result<Parts> {
         inputs,
         worker: shared.settings(),
         costs: if is_local { Costs::EMBEDDED } else { Costs::REAL },
+        are_files: is_local && shared.allow_inputs.iter().all(|at| at.starts_with("file://")),
         keep_partial_sums: arguments.keep_partial_sums,
         queue_management_url: arguments.queue_management_url.clone(),
     };
@@ -76,7 +80,8 @@ pub async fn for_files(scratch: &Path) -> anyhow::Result<Parts> {
         store,
         inputs,
         worker,
-        costs: Costs::EMBEDDED,
+        costs: Costs::FILES,
+        are_files: true,
         keep_partial_sums: false,
         queue_management_url: None,
     };
@@ -135,6 +140,8 @@ struct Ground {
     inputs: InputStores,
     worker: worker::Settings,
     costs: Costs,
+    /// Whether all inputs and partial sums are files of this machine.
+    are_files: bool,
     keep_partial_sums: bool,
     queue_management_url: Option<String>,
 }
@@ -155,7 +162,11 @@ impl Ground {
             inputs: self.inputs.clone(),
             limits: PlanLimits {
                 open_objects,
-                block_bytes: self.worker.range_bytes as u64,
+                block_bytes: self.worker.object_bytes(self.are_files),
+                segment_columns: match self.are_files {
+                    true => FILE_SEGMENT_COLUMNS,
+                    false => PlanLimits::default().segment_columns,
+                },
                 ..PlanLimits::default()
             },
             costs: self.costs,

@@ -11,6 +11,7 @@ use protocol::task::{Assignment, Direction, Failure, InputObject, Outcome, StopR
 use summation::{PartialSum, Trailer};
 use tokio_util::sync::CancellationToken;
 
+use crate::buffers::Buffers;
 use crate::failure;
 use crate::meter::Meter;
 use crate::segments::Segments;
@@ -25,6 +26,7 @@ pub(crate) struct Context {
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) inputs: InputStores,
     pub(crate) settings: Settings,
+    pub(crate) buffers: Arc<Buffers>,
     pub(crate) meter: Arc<Meter>,
     /// Set when the worker is going: the segment under way is finished, and no
     /// other begun.

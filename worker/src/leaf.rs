@@ -17,7 +17,7 @@ use self::columns::Ends;
 use crate::attempt::{Context, Interruption};
 use crate::failure;
 use crate::segments::Segments;
-use crate::source::{Source, add_available};
+use crate::source::{Source, SourceError, add_available};
 
 /// What a leaf task sums.
 #[derive(Clone, Copy)]
@@ -44,6 +44,13 @@ struct Leaf<'a> {
     total: Option<u64>,
     /// Numbers added so far, of all objects together.
     added: u64,
+    /// C, once an object has been read to its end.
+    length: Option<u64>,
+    /// The bytes that an object has up to the end of its first segment, once
+    /// one has been read up to there.
+    first_segment_bytes: Option<u64>,
+    /// The memory of the segment before.
+    spare_sum: Option<PartialSum>,
 }
 
 /// Computes the segments that are missing.
@@ -62,6 +69,9 @@ pub(crate) async fn run(
         ends: vec![None; objects.len()],
         total: None,
         added: 0,
+        length: None,
+        first_segment_bytes: None,
+        spare_sum: None,
     };
     // The first object tells whether the columns can be sought.
     let first = leaf.open(0, 0).await?;
@@ -152,7 +162,13 @@ impl Leaf<'_> {
         let start = segment * width;
         let end = self.total.map_or(start + width, |total| total.min(start + width));
         let columns = usize::try_from(end - start).unwrap_or(usize::MAX);
-        let mut sum = PartialSum::new(columns, &self.context.assignment.statistics);
+        let mut sum = match self.spare_sum.take() {
+            Some(mut sum) => {
+                sum.reset(columns);
+                sum
+            }
+            None => PartialSum::new(columns, &self.context.assignment.statistics),
+        };
         let mut ends = Ends::default();
         let max_open = self.context.settings.max_open_objects;
         for group in 0..self.objects.len().div_ceil(max_open) {
@@ -162,8 +178,13 @@ impl Leaf<'_> {
             sum.count_objects(sources.len() as u64);
             for source in &mut sources {
                 self.context.settle(source, self.objects).await?;
-                ends.add(self, source).await?;
+                self.learn_length(source);
                 self.ends[source.index] = Some(source.end());
+            }
+            let compared = sources.iter().try_for_each(|source| ends.add(source));
+            if let Err(differing) = compared {
+                drop(sources);
+                return Err(self.differ(differing).await);
             }
             *open = sources;
         }
@@ -172,9 +193,11 @@ impl Leaf<'_> {
             sum.shorten(usize::try_from(total - start).unwrap_or(usize::MAX));
         }
         let trailer = self.trailer();
-        let bytes = spawn_blocking(move || sum.encode(&trailer))
+        let encode = move || (sum.encode(&trailer), sum);
+        let (bytes, sum) = spawn_blocking(encode)
             .await
             .map_err(|stopped| failure::internal("encoding a partial sum", &stopped))?;
+        self.spare_sum = Some(sum);
         Ok((bytes, total))
     }
 
@@ -186,25 +209,28 @@ impl Leaf<'_> {
         (start, end): (u64, u64),
     ) -> Result<(PartialSum, Vec<Source>), Failure> {
         let mut block = Block::default();
+        // After so much is added, others get a turn: heartbeats tell of it.
+        let read_bytes_max = self.context.settings.range_bytes;
         loop {
             let began = Instant::now();
             let wanting = sources
                 .iter_mut()
-                .filter(|source| source.column < end && source.needs_range())
+                .filter(|source| source.column < end && source.needs_range() && !source.is_file())
                 .map(|source| self.context.fetch(source, self.objects));
             try_join_all(wanting).await?;
             let before: u64 = sources.iter().map(|source| source.column).sum();
             let added = spawn_blocking(move || {
-                let outcome = add_available(&mut sum, &mut sources, (start, end), &mut block);
+                let columns = (start, end);
+                let outcome =
+                    add_available(&mut sum, &mut sources, columns, read_bytes_max, &mut block);
                 (sum, sources, block, outcome)
             })
             .await
             .map_err(|stopped| failure::internal("adding numbers", &stopped))?;
             let outcome;
             (sum, sources, block, outcome) = added;
-            outcome.map_err(|(index, error)| {
-                failure::invalid_input(&self.objects[index].location, &error)
-            })?;
+            let read_bytes = outcome.map_err(|(index, error)| self.failure(index, error))?;
+            self.context.count_read(read_bytes);
             let after: u64 = sources.iter().map(|source| source.column).sum();
             self.added += after - before;
             self.report_progress();
@@ -212,6 +238,15 @@ impl Leaf<'_> {
             if sources.iter().all(|source| source.is_over || source.column >= end) {
                 return Ok((sum, sources));
             }
+        }
+    }
+
+    /// What it means that an object could not be read on.
+    fn failure(&self, index: usize, error: SourceError) -> Failure {
+        let object = &self.objects[index].location;
+        match error {
+            SourceError::Store(error) => failure::store(&format!("reading {object}"), &error),
+            SourceError::Input(error) => failure::invalid_input(object, &error),
         }
     }
 

@@ -10,7 +10,7 @@
 //! - `attempt`: one execution of a task: which segments are missing, and what
 //!   is done when they are all there.
 //! - `leaf`: sums input objects, five at a time. `source` is one of them,
-//!   `ranges` reads it range by range.
+//!   `ranges` reads it range by range, into `buffers`.
 //! - `merge`: adds partial sums.
 //! - `segments`: finds and writes segments.
 //! - `host`: the machine that it runs on.
@@ -29,6 +29,7 @@
 
 pub mod arguments;
 mod attempt;
+mod buffers;
 mod failure;
 pub mod health;
 mod host;

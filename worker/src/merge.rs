@@ -1,9 +1,11 @@
 //! Adds partial sums, segment by segment, a few children at a time.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures::future::try_join_all;
+use platform::store::ObjectReader;
 use protocol::Problem;
 use protocol::problem::ProblemKind;
 use protocol::task::{Failure, Outcome, segment_key};
@@ -11,7 +13,10 @@ use summation::{PartialSum, PartialSumReader, Trailer};
 use tokio::task::spawn_blocking;
 
 use crate::attempt::{Context, Interruption};
+use crate::buffers::Buffers;
 use crate::failure;
+use crate::meter::Meter;
+use crate::ranges::FILE_RANGE_BYTES;
 use crate::segments::Segments;
 
 /// Computes the segments that are missing.
@@ -54,7 +59,7 @@ async fn merge_segment(
     for group in children.chunks(context.settings.max_open_objects) {
         let began = Instant::now();
         let mut parts: Vec<Part> =
-            group.iter().map(|child| Part::new(segment_key(child, segment))).collect();
+            group.iter().map(|child| Part::new(context, segment_key(child, segment))).collect();
         while parts.iter().any(|part| !part.is_over) {
             try_join_all(parts.iter_mut().map(|part| part.fetch(context))).await?;
             let pushed = spawn_blocking(move || {
@@ -77,8 +82,14 @@ async fn merge_segment(
 /// One child's segment, somewhere in the middle.
 struct Part {
     key: String,
+    /// Set if the segment is a file, which is read where it is added.
+    file: Option<Box<dyn ObjectReader>>,
     offset: u64,
-    range: Vec<u8>,
+    /// Holds the present range at its beginning.
+    buffer: Vec<u8>,
+    range_bytes: usize,
+    buffers: Arc<Buffers>,
+    meter: Arc<Meter>,
     reader: PartialSumReader,
     /// Whether its last range has been read.
     is_over: bool,
@@ -86,46 +97,83 @@ struct Part {
     is_added: bool,
 }
 
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.buffers.give(std::mem::take(&mut self.buffer));
+    }
+}
+
 impl Part {
-    fn new(key: String) -> Part {
+    fn new(context: &Context, key: String) -> Part {
         Part {
+            file: context.store.reader(&key),
             key,
             offset: 0,
-            range: Vec::new(),
+            buffer: context.buffers.take(),
+            range_bytes: 0,
+            buffers: context.buffers.clone(),
+            meter: context.meter.clone(),
             reader: PartialSumReader::new(),
             is_over: false,
             is_added: false,
         }
     }
 
-    /// Reads the next range.
+    /// Reads the next range, unless it is a file.
     async fn fetch(&mut self, context: &Context) -> Result<(), Failure> {
-        if self.is_over {
+        if self.is_over || self.file.is_some() {
             return Ok(());
         }
         let length = context.settings.range_bytes;
-        let buffer = std::mem::take(&mut self.range);
-        self.range = context
+        let buffer = std::mem::take(&mut self.buffer);
+        self.buffer = context
             .store
             .read(&self.key, self.offset, length, buffer)
             .await
             .map_err(|error| failure::store("reading a partial sum", &error))?;
-        let bytes = self.range.len() as u64;
-        self.offset += bytes;
-        self.is_over = self.range.len() < length;
-        context.meter.update(|progress| progress.partial_read_bytes += bytes);
+        self.count(self.buffer.len(), length);
         Ok(())
     }
 
-    /// Adds what the range holds.
+    /// Reads the next range of a file.
+    fn read(&mut self, file: &mut dyn ObjectReader) -> Result<(), Failure> {
+        if self.buffer.len() < FILE_RANGE_BYTES {
+            self.buffer.resize(FILE_RANGE_BYTES, 0);
+        }
+        let range = &mut self.buffer[..FILE_RANGE_BYTES];
+        let filled = file
+            .read_at(self.offset, range)
+            .map_err(|error| failure::store("reading a partial sum", &error))?;
+        self.count(filled, FILE_RANGE_BYTES);
+        Ok(())
+    }
+
+    /// Counts a range of so many bytes, of so many asked for.
+    fn count(&mut self, bytes: usize, asked: usize) {
+        self.range_bytes = bytes;
+        self.offset += bytes as u64;
+        self.is_over = bytes < asked;
+        self.meter.update(|progress| progress.partial_read_bytes += bytes as u64);
+    }
+
+    /// Adds what has been read, or all of a file.
     fn add(&mut self, sum: &mut PartialSum) -> Result<(), Failure> {
-        if self.is_added {
-            return Ok(());
+        if let Some(mut file) = self.file.take() {
+            while !self.is_over {
+                self.read(&mut *file)?;
+                self.push(sum)?;
+            }
+        } else if !self.is_added {
+            self.push(sum)?;
         }
         self.is_added = self.is_over;
-        let outcome = self.reader.push(&self.range, self.is_over, sum);
-        self.range.clear();
-        outcome.map_err(|error| failure::corrupt(&self.key, &error))
+        Ok(())
+    }
+
+    fn push(&mut self, sum: &mut PartialSum) -> Result<(), Failure> {
+        self.reader
+            .push(&self.buffer[..self.range_bytes], self.is_over, sum)
+            .map_err(|error| failure::corrupt(&self.key, &error))
     }
 }
 

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::attempt::{self, Context, Ended};
+use crate::buffers::Buffers;
 use crate::meter::{self, Meter};
 use crate::settings::Settings;
 
@@ -53,6 +54,7 @@ impl Worker {
     /// Takes deliveries until told to go; says why it goes.
     async fn work(&self, leave: &CancellationToken) -> Result<&'static str, QueueError> {
         self.report(self.joined()).await?;
+        let buffers = Arc::new(Buffers::new(2 * self.settings.max_open_objects));
         let mut alive = interval(Duration::from_millis(self.settings.alive_ms));
         alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         alive.reset();
@@ -65,12 +67,13 @@ impl Worker {
                     _ => {}
                 },
                 delivery = self.queue.next_delivery() => match self.unless_away(delivery)? {
-                    Some(delivery) => if self.settle(delivery, leave).await? {
+                    Some(delivery) => if self.settle(delivery, &buffers, leave).await? {
                         return Ok("drained");
                     },
                     None => sleep(AGAIN).await,
                 },
                 _ = alive.tick() => {
+                    buffers.free();
                     let resident_bytes = meter::resident_bytes();
                     self.report(ReportBody::Alive { resident_bytes }).await?;
                 }
@@ -83,9 +86,10 @@ impl Worker {
     async fn settle(
         &self,
         delivery: Delivery,
+        buffers: &Arc<Buffers>,
         leave: &CancellationToken,
     ) -> Result<bool, QueueError> {
-        let Settled { body, drained } = self.execute(&delivery, leave).await?;
+        let Settled { body, drained } = self.execute(&delivery, buffers, leave).await?;
         self.report(body).await?;
         // Not acknowledged, it is delivered again, and its segments are found.
         self.unless_away(delivery.ack().await)?;
@@ -95,6 +99,7 @@ impl Worker {
     async fn execute(
         &self,
         delivery: &Delivery,
+        buffers: &Arc<Buffers>,
         leave: &CancellationToken,
     ) -> Result<Settled, QueueError> {
         let assignment = &delivery.assignment;
@@ -117,6 +122,7 @@ impl Worker {
             store: self.store.clone(),
             inputs: self.inputs.clone(),
             settings: self.settings.clone(),
+            buffers: buffers.clone(),
             meter: meter.clone(),
             leaving: leaving.clone(),
         })));

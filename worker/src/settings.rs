@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::ranges::FILE_RANGE_BYTES;
+
 /// How a worker works. The defaults need no thought.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -27,16 +29,32 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The most memory that one attempt holds, in bytes, whatever the data: two
-    /// ranges for each open object (one being added, one on its way), the sum
-    /// of one segment, and that segment encoded twice (one being made, one
-    /// being written).
+    /// The memory that reading one object takes, in bytes: one range that is
+    /// being added and one that is on its way, or one small one of a file.
+    #[must_use]
+    pub const fn object_bytes(&self, is_file: bool) -> u64 {
+        let range = self.range_bytes as u64;
+        match is_file {
+            true if range > FILE_RANGE_BYTES as u64 => FILE_RANGE_BYTES as u64,
+            true => range,
+            false => 2 * range,
+        }
+    }
+
+    /// The most memory that one attempt holds, in bytes, whatever the data: the
+    /// ranges of each open object, the sum of one segment, and that segment
+    /// encoded twice (one being made, one being written).
     ///
     /// `column_bytes` is what the accumulators and the encoding each take for a
     /// column.
     #[must_use]
-    pub const fn memory_bytes(&self, segment_columns: u64, column_bytes: u64) -> u64 {
-        let ranges = 2 * self.max_open_objects as u64 * self.range_bytes as u64;
+    pub const fn memory_bytes(
+        &self,
+        are_files: bool,
+        segment_columns: u64,
+        column_bytes: u64,
+    ) -> u64 {
+        let ranges = self.max_open_objects as u64 * self.object_bytes(are_files);
         ranges + 3 * segment_columns * column_bytes
     }
 }

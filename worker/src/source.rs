@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use platform::{ObjectStore, StoreError};
-use summation::{Block, Decoder, InputError, ObjectEnd, PartialSum};
+use platform::StoreError;
+use summation::{Block, Checkpoint, Decoder, InputError, ObjectEnd, PartialSum};
 
+use crate::buffers::Buffers;
 use crate::ranges::Ranges;
 
 /// One open input object, somewhere in the middle.
@@ -14,9 +15,16 @@ pub(crate) struct Source {
     ranges: Ranges,
     /// Whether the last byte that is read is the object's last.
     to_the_end: bool,
+    /// Set if it is closed at this column, and where that is cannot be known
+    /// before it is read: then little more than up to there is read.
+    until: Option<u64>,
     decoder: Decoder,
-    range: Vec<u8>,
+    /// Holds the present range at its beginning.
+    buffer: Vec<u8>,
+    /// How many bytes the range has, and how many of them are used.
+    range_bytes: usize,
     used: usize,
+    buffers: Arc<Buffers>,
     /// How many numbers of the object come before the next one.
     pub(crate) column: u64,
     /// Whether the object's last number has been seen.
@@ -33,11 +41,11 @@ pub(crate) enum SourceError {
 pub(crate) struct Opened {
     /// Which of the task's objects it is.
     pub(crate) index: usize,
-    /// The store that it lies in, and its key there.
-    pub(crate) place: (Arc<dyn ObjectStore>, String),
+    /// Gives its bytes, from behind the head on.
+    pub(crate) ranges: Ranges,
     /// Stands where the numbers are to be read from.
     pub(crate) decoder: Decoder,
-    /// The object's first bytes, if they have been read and are wanted.
+    /// The object's first bytes, if they have been read.
     pub(crate) head: Vec<u8>,
     /// The first byte to be read.
     pub(crate) begin: u64,
@@ -45,26 +53,62 @@ pub(crate) struct Opened {
     pub(crate) end: u64,
     /// How many bytes the object has.
     pub(crate) object_bytes: u64,
-    /// How many bytes to read at a time.
-    pub(crate) range_bytes: usize,
+    /// The column that it is closed at, if the byte of that is not known.
+    pub(crate) until: Option<u64>,
+    /// Where its buffers go in the end.
+    pub(crate) buffers: Arc<Buffers>,
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.buffers.give(std::mem::take(&mut self.buffer));
+    }
 }
 
 impl Source {
     pub(crate) fn open(opened: Opened) -> Source {
-        let Opened { index, place, decoder, head, begin, end, object_bytes, range_bytes } = opened;
-        let (store, key) = place;
-        let used = if head.is_empty() { 0 } else { begin };
-        let next = (head.len() as u64).max(begin);
-        Source {
+        let Opened { index, mut ranges, decoder, mut head, until, buffers, .. } = opened;
+        let (begin, end) = (opened.begin, opened.end);
+        let head_bytes = head.len() as u64;
+        if begin >= head_bytes {
+            buffers.give(std::mem::take(&mut head));
+        }
+        ranges.seek(head_bytes.max(begin)..end);
+        let used = if head.is_empty() { 0 } else { usize::try_from(begin).unwrap_or_default() };
+        let mut source = Source {
             index,
-            ranges: Ranges::new(store, key, next..end, range_bytes),
-            to_the_end: end >= object_bytes,
+            ranges,
+            to_the_end: end >= opened.object_bytes,
+            until,
             column: decoder.checkpoint().column,
             decoder,
-            used: usize::try_from(used).unwrap_or(head.len()).min(head.len()),
-            range: head,
+            range_bytes: head.len(),
+            buffer: head,
+            used,
+            buffers,
             is_over: false,
-        }
+        };
+        source.expect_end();
+        source
+    }
+
+    /// Asks for the range behind the head, if it is to be asked for.
+    pub(crate) fn ask_ahead(&mut self) {
+        self.ranges.ask_ahead();
+    }
+
+    /// Tells the ranges up to where they will be read, by how long the numbers
+    /// before were.
+    #[expect(clippy::cast_possible_truncation, reason = "an estimate has no fraction to lose")]
+    fn expect_end(&mut self) {
+        let Some(until) = self.until else {
+            return;
+        };
+        let Checkpoint { byte, column, .. } = self.decoder.checkpoint();
+        let missing = until.saturating_sub(column) as f64;
+        // Before the first number nothing can be expected.
+        let each = if column == 0 { 0.0 } else { byte as f64 / column as f64 };
+        self.ranges.expect_end(byte + (missing * each) as u64);
     }
 
     /// Where reading it stands, for whoever goes on later.
@@ -74,22 +118,45 @@ impl Source {
 
     /// Whether it has nothing more to give before its next range is there.
     pub(crate) fn needs_range(&self) -> bool {
-        !self.is_over && self.used == self.range.len() && !self.ranges.is_over()
+        !self.is_over && self.used == self.range_bytes && !self.ranges.is_over()
+    }
+
+    /// Whether its ranges are read by [`add_available`] itself.
+    pub(crate) const fn is_file(&self) -> bool {
+        self.ranges.is_file()
     }
 
     /// Waits for the next range; says how many bytes it has.
     pub(crate) async fn fetch(&mut self) -> Result<usize, StoreError> {
-        let used = std::mem::take(&mut self.range);
-        self.range = self.ranges.next(used).await?;
-        self.used = 0;
-        Ok(self.range.len())
+        self.expect_end();
+        self.buffers.give(std::mem::take(&mut self.buffer));
+        (self.used, self.range_bytes) = (0, 0);
+        self.buffer = self.ranges.next().await?;
+        self.range_bytes = self.buffer.len();
+        Ok(self.range_bytes)
+    }
+
+    /// Reads the next range of a file; `None` if it is no file.
+    fn fetch_here(&mut self) -> Option<Result<usize, StoreError>> {
+        self.expect_end();
+        if self.buffer.is_empty() {
+            self.buffer = self.buffers.take();
+        }
+        (self.used, self.range_bytes) = (0, 0);
+        let read = self.ranges.next_here(&mut self.buffer)?;
+        Some(read.inspect(|&bytes| self.range_bytes = bytes))
     }
 
     /// Decodes at most `limit` numbers into `block`, fewer where the range ends.
     fn decode(&mut self, limit: usize, block: &mut Block) -> Result<(), InputError> {
         block.clear();
         let is_last = self.ranges.is_over() && self.to_the_end;
-        let used = self.decoder.decode(&self.range[self.used..], is_last, limit, block)?;
+        let used = self.decoder.decode(
+            &self.buffer[self.used..self.range_bytes],
+            is_last,
+            limit,
+            block,
+        )?;
         self.used += used;
         self.column += block.len() as u64;
         self.is_over = self.decoder.has_ended();
@@ -118,36 +185,46 @@ impl Source {
 }
 
 /// How many numbers are decoded and added at a time: they and their columns'
-/// accumulators stay in the processor's second-level cache.
-const BLOCK_NUMBERS: usize = 4096;
+/// accumulators stay in the processor's first-level cache.
+const BLOCK_NUMBERS: usize = 1024;
 
-/// Adds what the sources have in memory to the columns from `start` to `end`
-/// of a sum, whichever source is behind going first, so that a block of columns
-/// is added up while it is in the cache. Returns once a source has to fetch, or
-/// all have reached `end` or their own. An error says which source it lies in.
+/// Adds what the sources have to the columns from `start` to `end` of a sum,
+/// whichever source is behind going first, so that a block of columns is added
+/// up while it is in the cache. Files are read on this thread, up to about
+/// `read_bytes_max`; returns how many bytes of them were, once a source has to
+/// fetch, or that much was read, or all have reached `end` or their own. An error
+/// says which source it lies in.
 pub(crate) fn add_available(
     sum: &mut PartialSum,
     sources: &mut [Source],
     (start, end): (u64, u64),
+    read_bytes_max: usize,
     block: &mut Block,
-) -> Result<(), (usize, InputError)> {
+) -> Result<usize, (usize, SourceError)> {
+    let mut read_bytes = 0;
     while let Some(source) = sources
         .iter_mut()
         .filter(|source| !source.is_over && source.column < end)
         .min_by_key(|source| source.column)
     {
         if source.needs_range() {
-            return Ok(());
+            if read_bytes >= read_bytes_max {
+                break;
+            }
+            let Some(read) = source.fetch_here() else {
+                break;
+            };
+            read_bytes += read.map_err(|error| (source.index, SourceError::Store(error)))?;
         }
         let column = source.column;
         let limit = usize::try_from(end - column).unwrap_or(usize::MAX).min(BLOCK_NUMBERS);
-        source.decode(limit, block).map_err(|error| (source.index, error))?;
+        source.decode(limit, block).map_err(|error| (source.index, SourceError::Input(error)))?;
         if !block.is_empty() {
             let offset = usize::try_from(column - start).unwrap_or(usize::MAX);
             sum.add(offset, block);
         }
     }
-    Ok(())
+    Ok(read_bytes)
 }
 
 /// Counts the numbers of an object from where it is to its end.

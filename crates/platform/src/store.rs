@@ -46,6 +46,18 @@ pub trait ObjectStore: Send + Sync + 'static {
         buffer: Vec<u8>,
     ) -> Result<Vec<u8>, StoreError>;
 
+    /// An object to be read on the thread of the caller, who may wait there: for
+    /// a store of files, which mostly lie in memory, handing each range over to
+    /// another thread costs more than reading it. `None` from a store that
+    /// takes long to answer; [`read`](ObjectStore::read) is for all.
+    ///
+    /// Opening does nothing yet, so that it can be done anywhere: an object
+    /// that is not there shows when it is read.
+    fn reader(&self, key: &str) -> Option<Box<dyn ObjectReader>> {
+        let _ = key;
+        None
+    }
+
     /// Writes an object, replacing what was there.
     async fn put(&self, key: &str, bytes: Bytes) -> Result<(), StoreError>;
 
@@ -70,6 +82,13 @@ pub trait ObjectStore: Send + Sync + 'static {
     /// if they began longer ago than `older_than`; how many. For a server that
     /// starts: nobody should have been writing one object for so long.
     async fn remove_leftovers(&self, older_than: Duration) -> Result<u64, StoreError>;
+}
+
+/// An object that is read on the thread of the caller.
+pub trait ObjectReader: Send {
+    /// Fills `buffer` from `offset` on; how many bytes there were: fewer than
+    /// it has room for only where the object ends.
+    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize, StoreError>;
 }
 
 /// An object that is being written piece by piece. Dropped unfinished, it

@@ -126,6 +126,10 @@ pub enum Statistic {
 }
 
 impl Statistic {
+    /// All there are.
+    pub const ALL: [Statistic; 5] =
+        [Statistic::Sum, Statistic::Min, Statistic::Max, Statistic::Variance, Statistic::Std];
+
     /// The one word for it, in JSON and in the names of objects.
     #[must_use]
     pub const fn word(self) -> &'static str {

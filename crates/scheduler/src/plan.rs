@@ -33,7 +33,7 @@
 //! of one task, times how often W workers have to take one; and a part of a
 //! leaf task more, for the workers do not end at the same moment: all of it, or
 //! hardly more than half if it has many segments, as those who are done help
-//! the others. Durations come from bytes and requests by the [`Costs`] of
+//! the others; less where all workers are alike. Durations come from bytes and requests by the [`Costs`] of
 //! the store. Given P and the columns of a segment, every level's ranges are
 //! chosen to cost least, from the leaves upwards. P is given, or one of some
 //! thirty candidates from 2 to F, and then merge tasks may have a smaller one,
@@ -100,7 +100,7 @@ impl PlanInputs {
 pub struct PlanLimits {
     /// The most input objects that a worker reads at the same time.
     pub open_objects: u32,
-    /// How many bytes of each it reads at once.
+    /// How many bytes of each it holds, with what is on its way.
     pub block_bytes: u64,
     /// The most columns of a segment; a power of two.
     pub segment_columns: u64,
@@ -108,7 +108,7 @@ pub struct PlanLimits {
 
 impl Default for PlanLimits {
     fn default() -> Self {
-        PlanLimits { open_objects: 5, block_bytes: 8 << 20, segment_columns: 1 << 20 }
+        PlanLimits { open_objects: 5, block_bytes: 16 << 20, segment_columns: 1 << 20 }
     }
 }
 
@@ -241,7 +241,8 @@ fn lay_out(
         if is_leaf {
             let task_seconds = shape.task_seconds(true, inputs_of_node, range_segments);
             let task_segments = range_segments.min(segments) as f64;
-            seconds += task_seconds * (1.0 + 1.0 / task_segments) / 2.0;
+            let idle = task_seconds * (1.0 + 1.0 / task_segments) / 2.0;
+            seconds += idle * costs.unevenness;
         }
         levels.push(PlanLevel {
             nodes: u32::try_from(nodes).unwrap_or(u32::MAX),
@@ -333,14 +334,16 @@ fn estimate(
     };
     let open =
         levels.iter().map(|level| level.fan_in).max().unwrap_or(1).min(limits.open_objects.max(1));
-    let segment_bytes =
-        segment_columns.min(inputs.columns()).saturating_mul(inputs.partial_column_bytes);
+    // Where C is only estimated, a segment may turn out to be full.
+    let columns = inputs.columns.unwrap_or(segment_columns).min(segment_columns);
+    let segment_bytes = columns.saturating_mul(inputs.partial_column_bytes);
     Estimate {
         input_bytes: inputs.bytes,
         partial_read_bytes: written(&levels[..levels.len().saturating_sub(1)]),
         written_bytes: written(levels),
-        // What is summed, and the segment before it on its way into the store.
-        worker_memory_bytes: u64::from(open) * limits.block_bytes + 2 * segment_bytes,
+        // What is summed, its encoding, and the segment before it on its way
+        // into the store.
+        worker_memory_bytes: u64::from(open) * limits.block_bytes + 3 * segment_bytes,
         duration_ms: Some(crate::durations::whole(seconds * 1000.0)),
     }
 }

@@ -90,7 +90,7 @@ proptest! {
 
         // Memory follows from the limits alone.
         let most = u64::from(limits.open_objects) * limits.block_bytes
-            + 2 * 16 * limits.segment_columns;
+            + 3 * 16 * limits.segment_columns;
         prop_assert!(plan.estimate.worker_memory_bytes <= most);
     }
 }

@@ -66,6 +66,7 @@ fn five_hundred_empty_tasks_a_second_pass_through_messages_of_two_milliseconds()
         task_secs: 0.0,
         read_bytes_per_sec: 1e12,
         write_bytes_per_sec: 1e12,
+        ..Costs::REAL
     };
     let load = Load {
         inputs: PlanInputs { objects: 4_000, bytes: 4_000, ..PlanInputs::default() },

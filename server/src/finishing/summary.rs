@@ -13,6 +13,10 @@ pub(super) struct Summary {
     least: f64,
     greatest: f64,
     plot: Vec<PlotPoint>,
+    /// The point of the plot that the next number falls on …
+    point: usize,
+    /// … and the first column of the point after it.
+    point_end: u64,
     picture: Option<Picture>,
 }
 
@@ -43,6 +47,8 @@ impl Summary {
             least: f64::INFINITY,
             greatest: f64::NEG_INFINITY,
             plot: vec![nothing_yet; points],
+            point: 0,
+            point_end: begin_of(1, total.columns, points),
             picture: Picture::new(total),
         }
     }
@@ -60,16 +66,24 @@ impl Summary {
             }
             self.least = self.least.min(number);
             self.greatest = self.greatest.max(number);
+            if self.column >= self.point_end {
+                self.next_point();
+            }
             if number.is_finite() {
-                let point = scaled(self.column, self.summary.columns, self.plot.len());
-                self.plot[point].min = self.plot[point].min.min(number);
-                self.plot[point].max = self.plot[point].max.max(number);
+                let point = &mut self.plot[self.point];
+                point.min = point.min.min(number);
+                point.max = point.max.max(number);
                 if let Some(picture) = &mut self.picture {
                     picture.add(self.column, number);
                 }
             }
             self.column += 1;
         }
+    }
+
+    fn next_point(&mut self) {
+        self.point = (self.point + 1).min(self.plot.len() - 1);
+        self.point_end = begin_of(self.point + 1, self.summary.columns, self.plot.len());
     }
 
     pub(super) fn finish(self) -> ResultSummary {
@@ -137,10 +151,10 @@ impl Picture {
     }
 }
 
-/// Where the `index`th of `count` falls on a scale of `points`.
-fn scaled(index: u64, count: u64, points: usize) -> usize {
-    let point = u128::from(index) * points as u128 / u128::from(count.max(1));
-    usize::try_from(point).unwrap_or(0).min(points.saturating_sub(1))
+/// The first of `columns` columns that falls on a point of a scale of `points`.
+fn begin_of(point: usize, columns: u64, points: usize) -> u64 {
+    let begin = (point as u128 * u128::from(columns)).div_ceil(points.max(1) as u128);
+    u64::try_from(begin).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

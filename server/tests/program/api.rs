@@ -292,3 +292,34 @@ async fn a_plan_is_seen_before_anything_runs() {
     assert_eq!(missing.status(), StatusCode::UNPROCESSABLE_ENTITY);
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn statistics_are_served_in_every_format_if_they_were_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(folder.path()).await;
+    for (name, text) in [("a", "1,0.5,-2"), ("b", "3,0.5,-4"), ("c", "2,0.5,0")] {
+        running.upload(&format!("in/{name}.csv"), text).await;
+    }
+    let asked = ["sum", "min", "max", "variance", "std"];
+    let request = json!({"inputs": {"prefix": "in"}, "statistics": asked});
+    let job = running.submit(&request).await;
+    let ended = running.follow(&job).await;
+    assert_eq!(ended["phase"], "done", "{}", ended["error"]);
+    assert_eq!(ended["result"]["statistics"], json!(asked));
+    let variance = [2.0 / 3.0, 0.0, 8.0 / 3.0];
+    let expected =
+        [[6.0, 1.5, -6.0], [1.0, 0.5, -4.0], [3.0, 0.5, 0.0], variance, variance.map(f64::sqrt)];
+    for (statistic, expected) in asked.into_iter().zip(expected) {
+        let path = |format| format!("/api/jobs/{job}/result?statistic={statistic}&format={format}");
+        let npy = running.get(&path("npy")).await.bytes().await.unwrap();
+        assert_eq!(exact::parse_npy(&npy), expected, "{statistic}");
+        let text = running.get(&path("csv")).await.text().await.unwrap();
+        assert_eq!(exact::parse(&text), expected, "{statistic}");
+        assert_eq!(running.get_json(&path("json")).await[statistic], json!(expected));
+    }
+    let plain = running.submit(&json!({"inputs": {"prefix": "in"}})).await;
+    running.follow(&plain).await;
+    let absent = running.get(&format!("/api/jobs/{plain}/result?statistic=min")).await;
+    assert_eq!(absent.status(), StatusCode::NOT_FOUND);
+    running.stop().await;
+}

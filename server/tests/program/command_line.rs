@@ -67,6 +67,42 @@ fn the_mean_of_generated_files_is_exact_in_every_format() {
 }
 
 #[test]
+fn statistics_are_written_beside_the_mean() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    for (name, text) in [("a.csv", "1,0.5,-2"), ("b.csv", "3,0.5,-4"), ("c.csv", "2,0.5,0")] {
+        std::fs::write(path.join(name), text).unwrap();
+    }
+    let all = "sum,min,max,variance,std";
+    for extension in ["csv", "npy"] {
+        let output = format!("mean.{extension}");
+        run_well(path, &["mean", "*.csv", "--output", &output, "--statistics", all]);
+        let read = |statistic: &str| -> Vec<f64> {
+            let file = std::fs::read(path.join(format!("mean.{statistic}{extension}"))).unwrap();
+            match extension {
+                "npy" => exact::parse_npy(&file),
+                _ => exact::parse(std::str::from_utf8(&file).unwrap()),
+            }
+        };
+        let variance = [2.0 / 3.0, 0.0, 8.0 / 3.0];
+        assert_eq!(read(""), [2.0, 0.5, -2.0]);
+        assert_eq!(read("sum."), [6.0, 1.5, -6.0]);
+        assert_eq!(read("min."), [1.0, 0.5, -4.0]);
+        assert_eq!(read("max."), [3.0, 0.5, 0.0]);
+        assert_eq!(read("variance."), variance);
+        assert_eq!(read("std."), variance.map(f64::sqrt));
+        // The results are not taken for inputs the next time.
+        for statistic in ["", "sum.", "min.", "max.", "variance.", "std."] {
+            std::fs::remove_file(path.join(format!("mean.{statistic}{extension}"))).unwrap();
+        }
+    }
+    let refused = run_badly(path, &["mean", "*.csv", "-o", "-", "--statistics", "min"]);
+    assert!(refused.contains("--output"), "{refused}");
+    let unknown = run_badly(path, &["mean", "*.csv", "-o", "m.csv", "--statistics", "median"]);
+    assert!(unknown.contains("variance or std"), "{unknown}");
+}
+
+#[test]
 fn a_plan_is_printed_and_nothing_is_computed() {
     let folder = tempfile::tempdir().unwrap();
     run_well(folder.path(), &["generate", "in", "--files", "40", "--count", "100"]);

@@ -7,6 +7,7 @@ mod client;
 mod command_line;
 mod exact;
 mod inputs;
+mod memory;
 mod real;
 mod restart;
 mod running;

@@ -6,48 +6,41 @@ use summation::Block;
 
 use super::Leaf;
 use crate::failure;
-use crate::source::{Source, SourceError, count_to_end};
+use crate::source::{Source, count_to_end};
 
 /// Where the objects of a segment end, if they end in it.
 #[derive(Default)]
 pub(super) struct Ends {
     /// An object that ended in the segment, and its length.
     over: Option<(usize, u64)>,
-    /// An object that goes on behind the segment, or may.
+    /// An object that goes on behind the segment.
     going_on: Option<usize>,
 }
 
+/// Two objects that have not the same length.
+pub(super) struct Differing {
+    /// One whose length is known.
+    one: (usize, u64),
+    /// The other one, and its length if that is known too.
+    other: (usize, Option<u64>),
+}
+
 impl Ends {
-    /// Takes in an object that has been added up, and fails if another one's
+    /// Takes in an object that has been added up; an error if another one's
     /// length differs.
-    pub(super) async fn add(
-        &mut self,
-        leaf: &mut Leaf<'_>,
-        source: &mut Source,
-    ) -> Result<(), Failure> {
+    pub(super) fn add(&mut self, source: &Source) -> Result<(), Differing> {
         if !source.is_over {
             self.going_on.get_or_insert(source.index);
-            if let Some((shorter, columns)) = self.over {
-                let longer = leaf.length(source).await?;
-                return Err(leaf.lengths_differ((shorter, columns), (source.index, longer)));
+        } else if let Some(one) = self.over {
+            if one.1 != source.column {
+                return Err(Differing { one, other: (source.index, Some(source.column)) });
             }
-            return Ok(());
+        } else {
+            self.over = Some((source.index, source.column));
         }
-        match self.over {
-            Some((other, columns)) if columns != source.column => {
-                Err(leaf.lengths_differ((other, columns), (source.index, source.column)))
-            }
-            Some(_) => Ok(()),
-            None => {
-                if let Some(longer) = self.going_on {
-                    let length = leaf.length_of(longer).await?;
-                    return Err(
-                        leaf.lengths_differ((longer, length), (source.index, source.column))
-                    );
-                }
-                self.over = Some((source.index, source.column));
-                Ok(())
-            }
+        match (self.over, self.going_on) {
+            (Some(one), Some(other)) => Err(Differing { one, other: (other, None) }),
+            _ => Ok(()),
         }
     }
 
@@ -81,14 +74,25 @@ impl Leaf<'_> {
         if let Some(columns) = self.columns_by_header(source.index) {
             return Ok(columns);
         }
-        let object = &self.objects[source.index].location;
-        count_to_end(source, &mut Block::default()).await.map_err(|error| match error {
-            SourceError::Store(error) => failure::store(&format!("reading {object}"), &error),
-            SourceError::Input(error) => failure::invalid_input(object, &error),
-        })
+        count_to_end(source, &mut Block::default())
+            .await
+            .map_err(|error| self.failure(source.index, error))
     }
 
-    /// The same of an object that may have been closed.
+    /// Says that two objects are not of the same length. All others must be
+    /// closed by now: one may have to be read to its end.
+    pub(super) async fn differ(&mut self, Differing { one, other }: Differing) -> Failure {
+        let length = match other {
+            (_, Some(length)) => Ok(length),
+            (index, None) => self.length_of(index).await,
+        };
+        match length {
+            Ok(length) => self.lengths_differ(one, (other.0, length)),
+            Err(failure) => failure,
+        }
+    }
+
+    /// The length of an object that is closed.
     async fn length_of(&mut self, index: usize) -> Result<u64, Failure> {
         let mut source = self.open(index, 0).await?;
         self.length(&mut source).await

@@ -8,6 +8,7 @@ use summation::{Block, Format, HEAD_BYTES};
 
 use super::Leaf;
 use crate::failure;
+use crate::ranges::Ranges;
 use crate::source::{Opened, Source};
 
 impl Leaf<'_> {
@@ -37,6 +38,7 @@ impl Leaf<'_> {
             sources.push(source);
         }
         sources.sort_unstable_by_key(|source| source.index);
+        sources.iter_mut().for_each(Source::ask_ahead);
         let count = u32::try_from(sources.len()).unwrap_or(u32::MAX);
         self.context.meter.update(|progress| {
             progress.open_objects_max = progress.open_objects_max.max(count);
@@ -89,16 +91,18 @@ impl Leaf<'_> {
             .resolve(&object.location)
             .map_err(|error| failure::store(&format!("opening {}", object.location), &error))?;
         let place = (store.clone(), key.to_owned());
+        let buffers = self.context.buffers.clone();
+        let range_bytes = self.context.settings.range_bytes;
+        let mut ranges = Ranges::new(place, object.bytes, range_bytes, buffers.clone());
         let (format, head) = match &self.formats[index] {
             Some(format) => (format.clone(), Vec::new()),
             None => {
-                let (store, key) = &place;
-                let length = self.first_read(index);
-                let head = store.read(key, 0, length, Vec::new()).await.map_err(|error| {
+                let head = ranges.take(self.first_read(index)).await.map_err(|error| {
                     failure::store(&format!("reading {}", object.location), &error)
                 })?;
                 self.context.count_read(head.len());
-                let format = Format::detect(&head, object.bytes, self.raw)
+                let beginning = &head[..head.len().min(HEAD_BYTES)];
+                let format = Format::detect(beginning, object.bytes, self.raw)
                     .map_err(|error| failure::invalid_input(&object.location, &error))?;
                 (format, head)
             }
@@ -108,16 +112,16 @@ impl Leaf<'_> {
             _ => format.checkpoint_of(start),
         };
         let from = from.unwrap_or_default();
-        let begin = format.resume_byte(&from);
         let mut source = Source::open(Opened {
             index,
-            place,
-            begin,
+            ranges,
+            head,
+            begin: format.resume_byte(&from),
             end: self.last_byte(index, &format, from.column),
             object_bytes: object.bytes,
-            range_bytes: self.context.settings.range_bytes,
-            head: if begin < head.len() as u64 { head } else { Vec::new() },
+            until: self.closed_at(&format, start),
             decoder: format.decoder_at(object.bytes, from),
+            buffers,
         });
         let mut block = Block::default();
         while source.column < start && !source.is_over {
@@ -132,22 +136,52 @@ impl Leaf<'_> {
     }
 
     /// How much of an object to read to find out its format. Where the object
-    /// is gone on with at once that is a whole range; where it may not be, no
-    /// more than is needed, as each byte is to be read once.
+    /// is gone on with at once that is a whole range, or what its first segment
+    /// is likely to take; where it may not be, no more than is needed, as each
+    /// byte is to be read once.
     fn first_read(&self, index: usize) -> usize {
-        let range = self.context.settings.range_bytes;
-        let stays_open = self.objects.len() <= self.context.settings.max_open_objects;
-        let begins = self.context.assignment.columns.first_segment == 0;
-        let fits = self.objects[index].bytes <= range as u64;
-        if (stays_open && begins) || fits { range } else { range.min(HEAD_BYTES) }
+        let columns = &self.context.assignment.columns;
+        let begins = columns.first_segment == 0 && self.context.goes_forward();
+        if begins && (self.stay_open() || self.length.is_some()) {
+            return self.context.settings.range_bytes;
+        }
+        // A number takes a byte at least.
+        let segment = self.first_segment_bytes.unwrap_or(columns.segment_columns);
+        let wanted = if begins { usize::try_from(segment).unwrap_or(usize::MAX) } else { 0 };
+        let bytes = usize::try_from(self.objects[index].bytes).unwrap_or(usize::MAX);
+        wanted.max(HEAD_BYTES).min(bytes)
+    }
+
+    /// Whether all objects can stay open from one segment to the next.
+    fn stay_open(&self) -> bool {
+        self.objects.len() <= self.context.settings.max_open_objects
+    }
+
+    /// The column that an object is closed at again, if the byte of it is not
+    /// known and is not the object's last.
+    fn closed_at(&self, format: &Format, start: u64) -> Option<u64> {
+        let width = self.context.assignment.columns.segment_columns;
+        let end = start - start % width + width;
+        let goes_on = !self.stay_open() && self.length.is_none_or(|length| length > end);
+        (*format == Format::Text && goes_on).then_some(end)
+    }
+
+    /// Learns from an object that was read to the end of its first segment, or
+    /// to its own, how much there is to be read of the others.
+    pub(super) fn learn_length(&mut self, source: &Source) {
+        if source.is_over {
+            self.length.get_or_insert(source.column);
+        }
+        if source.column == self.context.assignment.columns.segment_columns {
+            self.first_segment_bytes.get_or_insert(source.end().checkpoint.byte);
+        }
     }
 
     /// Up to which byte an object is read before it is opened anew.
     fn last_byte(&self, index: usize, format: &Format, start: u64) -> u64 {
         let bytes = self.objects[index].bytes;
         let columns = &self.context.assignment.columns;
-        let stays_open = self.objects.len() <= self.context.settings.max_open_objects
-            && self.context.goes_forward();
+        let stays_open = self.stay_open() && self.context.goes_forward();
         let total = self.total.or(format.columns(bytes));
         let Some(total) = total.filter(|_| format.is_seekable()) else {
             return bytes;

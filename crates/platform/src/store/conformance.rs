@@ -18,6 +18,7 @@ pub async fn run(store: Arc<dyn ObjectStore>, prefix: &str) {
     let suite = Suite { store, prefix };
     suite.what_is_written_is_read_back().await;
     suite.reads_stop_at_the_end().await;
+    suite.a_reader_reads_the_same().await;
     suite.an_absent_object_is_not_found().await;
     suite.put_replaces().await;
     suite.the_first_create_wins().await;
@@ -61,6 +62,24 @@ impl Suite<'_> {
         assert_eq!(self.store.read(&key, 2, 100, Vec::new()).await.expect("read"), b"23");
         assert_eq!(self.store.read(&key, 4, 100, Vec::new()).await.expect("read"), b"");
         assert_eq!(self.store.read(&key, 9, 100, Vec::new()).await.expect("read"), b"");
+    }
+
+    /// Of stores that have readers; others say so.
+    async fn a_reader_reads_the_same(&self) {
+        let key = self.key("reader");
+        self.store.put(&key, Bytes::from_static(b"012345")).await.expect("put");
+        let Some(mut reader) = self.store.reader(&key) else {
+            return;
+        };
+        let mut buffer = [0; 4];
+        assert_eq!(reader.read_at(1, &mut buffer).expect("read"), 4);
+        assert_eq!(&buffer, b"1234");
+        assert_eq!(reader.read_at(4, &mut buffer).expect("read"), 2);
+        assert_eq!(&buffer[..2], b"45");
+        assert_eq!(reader.read_at(9, &mut buffer).expect("read"), 0);
+        let mut absent = self.store.reader(&self.key("no reader")).expect("opening does nothing");
+        let read = absent.read_at(0, &mut buffer);
+        assert!(matches!(read, Err(StoreError::NotFound { .. })), "{read:?}");
     }
 
     async fn an_absent_object_is_not_found(&self) {

@@ -3,7 +3,8 @@
 mod walk;
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use self::walk::{Interrupted, Walk};
-use super::{ObjectMeta, ObjectStore, StoreError, Upload, check_key};
+use super::{ObjectMeta, ObjectReader, ObjectStore, StoreError, Upload, check_key};
 
 /// Objects that are not whole yet lie here, below the root; no listing shows them.
 const UNFINISHED: &str = ".unfinished";
@@ -99,20 +100,26 @@ impl ObjectStore for LocalStore {
     ) -> Result<Vec<u8>, StoreError> {
         let (path, key) = (self.path(key)?, key.to_owned());
         blocking(move || {
-            buffer.clear();
             let mut read = || -> io::Result<()> {
-                let mut file = File::open(&path)?;
-                file.seek(SeekFrom::Start(offset))?;
-                // Without a reservation `read_to_end` grows the buffer by doubling.
+                let file = File::open(&path)?;
                 let rest = file.metadata()?.len().saturating_sub(offset);
-                buffer.reserve_exact(length.min(usize::try_from(rest).unwrap_or(usize::MAX)));
-                file.take(length as u64).read_to_end(&mut buffer)?;
+                let length = length.min(usize::try_from(rest).unwrap_or(usize::MAX));
+                // Not cleared before: what it held need not be filled with noughts.
+                buffer.reserve_exact(length.saturating_sub(buffer.len()));
+                buffer.resize(length, 0);
+                let filled = fill(&file, offset, &mut buffer)?;
+                buffer.truncate(filled);
                 Ok(())
             };
             read().map_err(|error| explain(&key, error))?;
             Ok(buffer)
         })
         .await
+    }
+
+    fn reader(&self, key: &str) -> Option<Box<dyn ObjectReader>> {
+        let path = self.path(key).ok()?;
+        Some(Box::new(LocalReader { key: key.to_owned(), path, file: None }))
     }
 
     async fn put(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
@@ -226,6 +233,40 @@ impl ObjectStore for LocalStore {
         }
         Ok(())
     }
+}
+
+/// A file that is opened when it is first read.
+struct LocalReader {
+    key: String,
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl ObjectReader for LocalReader {
+    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize, StoreError> {
+        let file = match self.file.take() {
+            Some(file) => Ok(file),
+            None => File::open(&self.path),
+        };
+        let file = file.map_err(|error| explain(&self.key, error))?;
+        let filled = fill(&file, offset, buffer).map_err(|error| explain(&self.key, error))?;
+        self.file = Some(file);
+        Ok(filled)
+    }
+}
+
+/// Reads until the buffer is full or the file ends; how many bytes.
+fn fill(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(bytes) => filled += bytes,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 /// An object that is being written piece by piece into a file of its own.

@@ -196,6 +196,7 @@ fn load(chance: &mut Chance) -> Load {
             task_secs: 0.001,
             read_bytes_per_sec: 1e5 * (1.0 + 100.0 * chance.part()),
             write_bytes_per_sec: 1e7,
+            ..Costs::REAL
         },
         at_us: chance.between(0, 5_000_000),
     }

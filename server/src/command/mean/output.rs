@@ -9,6 +9,7 @@ use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use platform::StoreError;
 use protocol::JobSnapshot;
+use protocol::job::Statistic;
 use summation::output::OutputFormat;
 
 use crate::engine::Engine;
@@ -43,10 +44,28 @@ impl Output {
         Ok(Output { path: Some(path), format })
     }
 
-    /// Writes the result of a job that is done. A file appears when it is whole.
+    /// Whether statistics can be written beside the mean.
+    pub(super) fn takes_statistics(&self) -> bool {
+        self.path.is_some()
+    }
+
+    /// Writes the result of a job that is done: the mean, and each statistic
+    /// beside it. A file appears when it is whole, the mean last.
     pub(super) async fn write(&self, engine: &Engine, job: &JobSnapshot) -> anyhow::Result<()> {
-        let result = StoredResult::open(engine.store().clone(), job.id, None).await?;
-        let pieces = result.written(self.format, job, None);
+        for statistic in &job.request.statistics {
+            self.write_one(engine, job, Some(*statistic)).await?;
+        }
+        self.write_one(engine, job, None).await
+    }
+
+    async fn write_one(
+        &self,
+        engine: &Engine,
+        job: &JobSnapshot,
+        statistic: Option<Statistic>,
+    ) -> anyhow::Result<()> {
+        let result = StoredResult::open(engine.store().clone(), job.id, statistic).await?;
+        let pieces = result.written(self.format, job, statistic);
         let Some(path) = &self.path else {
             let mut stdout = io::stdout().lock();
             return match copy(pieces, &mut stdout).await {
@@ -57,6 +76,7 @@ impl Output {
                 copied => copied.context("writing to standard output"),
             };
         };
+        let path = &path_of(path, statistic);
         let writing = || format!("writing {}", path.display());
         let mut file = tempfile::Builder::new();
         let mut file = file
@@ -67,6 +87,15 @@ impl Output {
         copy(pieces, &mut file).await.with_context(writing)?;
         file.persist(path).with_context(writing)?;
         Ok(())
+    }
+}
+
+/// Where a statistic is written: `mean.std.npy` beside `mean.npy`.
+fn path_of(mean: &Path, statistic: Option<Statistic>) -> PathBuf {
+    let extension = mean.extension().unwrap_or_default().to_string_lossy();
+    match statistic {
+        Some(statistic) => mean.with_extension(format!("{}.{extension}", statistic.word())),
+        None => mean.to_owned(),
     }
 }
 
@@ -105,6 +134,13 @@ fn permissions() -> std::fs::Permissions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn statistics_are_written_beside_the_mean() {
+        let mean = Path::new("a/mean.of.npy");
+        assert_eq!(path_of(mean, None), mean);
+        assert_eq!(path_of(mean, Some(Statistic::Std)), Path::new("a/mean.of.std.npy"));
+    }
 
     #[test]
     fn the_format_follows_from_the_name() {

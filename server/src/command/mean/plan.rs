@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::found::as_paths;
+use super::memory;
 use crate::planning::Planner;
 
 /// Prints how the job would be computed.
@@ -47,7 +48,7 @@ pub(super) async fn print(
     println!("read      {}", HumanBytes(estimate.input_bytes));
     println!("read back {} of partial sums", HumanBytes(estimate.partial_read_bytes));
     println!("written   {} of partial sums", HumanBytes(estimate.written_bytes));
-    println!("memory    at most {} a worker", HumanBytes(estimate.worker_memory_bytes));
+    println!("memory    {}", memory::describe(plan, workers, &request.statistics));
     if let Some(duration) = estimate.duration_ms {
         println!("time      about {}", HumanDuration(Duration::from_millis(duration)));
     }

@@ -1,0 +1,47 @@
+//! How much memory a job takes: the bound before, the measure after.
+
+use indicatif::HumanBytes;
+use protocol::Plan;
+use protocol::job::Statistic;
+
+use crate::finishing;
+
+/// What the program takes beside what a job holds: code, threads, their stacks,
+/// and freed memory that the allocator keeps for each of them.
+const PROGRAM_BYTES: u64 = 48 << 20;
+
+/// The most memory that this process takes for a job, in bytes: that of its
+/// workers, and that of dividing the total, which comes after.
+pub(super) fn process_bytes(plan: &Plan, workers: u32, statistics: &[Statistic]) -> u64 {
+    let workers = u64::from(workers).min(plan.tasks());
+    PROGRAM_BYTES
+        + workers.saturating_mul(plan.estimate.worker_memory_bytes)
+        + finishing::memory_bytes(plan, statistics)
+}
+
+/// The bound in words, with what it is made of.
+pub(super) fn describe(plan: &Plan, workers: u32, statistics: &[Statistic]) -> String {
+    let bound = HumanBytes(process_bytes(plan, workers, statistics));
+    let worker = HumanBytes(plan.estimate.worker_memory_bytes);
+    format!("at most {bound}, of which {worker} a worker")
+}
+
+/// The most memory that this process has held so far, in bytes, if the system tells.
+pub(super) fn peak_resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_tells_the_peak() {
+        let held = vec![1_u8; 64 << 20];
+        assert!(peak_resident_bytes().unwrap() > 64 << 20);
+        drop(held);
+    }
+}

@@ -1,0 +1,57 @@
+//! What `mean` holds, against the bound that it tells beforehand.
+
+use std::path::Path;
+use std::process::Command;
+
+/// Peak resident memory and its bound, in bytes, of the mean of files that hold
+/// more than either.
+fn peak_and_bound(folder: &Path, format: &str, count: u64) -> (f64, f64) {
+    let files = folder.join(format);
+    let program = env!("CARGO_BIN_EXE_distributed-average");
+    let generated = Command::new(program)
+        .args(["generate", files.to_str().unwrap(), "--files", "8", "--format", format])
+        .args(["--count", &count.to_string()])
+        .output()
+        .unwrap();
+    assert!(generated.status.success());
+    let output = Command::new(program)
+        .args(["mean", files.to_str().unwrap(), "--output"])
+        .arg(folder.join("mean.npy"))
+        .args(["--workers", "1", "--fan-in", "8", "--verbose"])
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{told}");
+    let memory: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("memory  ")).collect();
+    let [before, after] = memory[..] else { panic!("{told}") };
+    let (peak, bound) = after.split_once(" at its peak, bound ").unwrap();
+    assert!(before.starts_with(&format!("at most {bound},")), "{told}");
+    (bytes(peak), bytes(bound))
+}
+
+/// Reads `36.12 MiB`.
+fn bytes(text: &str) -> f64 {
+    let (number, unit) = text.split_once(' ').unwrap();
+    let unit: f64 = match unit {
+        "KiB" => 1024.0,
+        "MiB" => 1024.0 * 1024.0,
+        other => panic!("{other}"),
+    };
+    number.parse::<f64>().unwrap() * unit
+}
+
+#[test]
+fn a_job_holds_no_more_than_its_bound_however_large_its_files() {
+    for (format, counts) in [("npy", [1_500_000, 3_000_000]), ("csv", [1_400_000, 2_000_000])] {
+        let folder = tempfile::tempdir().unwrap();
+        let bounds = counts.map(|count| {
+            let (peak, bound) = peak_and_bound(folder.path(), format, count);
+            assert!(peak <= bound, "{format}: {peak} of {bound} bytes");
+            // Else the test would show nothing.
+            assert!(bound < (8 * 8 * count) as f64, "{format}: {bound}");
+            std::fs::remove_dir_all(folder.path().join(format)).unwrap();
+            bound
+        });
+        println!("{format}: bounds {bounds:?}");
+    }
+}

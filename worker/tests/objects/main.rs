@@ -1,0 +1,6 @@
+//! How a worker reads its input objects: few at once, each byte once, and so
+//! that its memory is bounded.
+
+mod counted;
+mod open;
+mod scene;

@@ -1,0 +1,101 @@
+//! How many objects are open at once, and how often their bytes are read.
+
+use protocol::job::GeneratedFormat;
+use summation::{Block, Format, HEAD_BYTES};
+
+use super::scene::Scene;
+
+/// The rule: never six.
+const OPEN_MAX: usize = 5;
+
+/// The mean by adding everything in memory, one object after the other.
+fn mean_of(files: &[Vec<u8>]) -> Vec<f64> {
+    let mut sum: Option<summation::PartialSum> = None;
+    for bytes in files {
+        let format = Format::detect(bytes, bytes.len() as u64, None).unwrap();
+        let mut decoder = format.decoder(bytes.len() as u64);
+        let mut block = Block::default();
+        decoder.decode(bytes, true, usize::MAX, &mut block).unwrap();
+        let sum = sum.get_or_insert_with(|| summation::PartialSum::new(block.len(), &[]));
+        sum.add(0, &block);
+        sum.count_objects(1);
+    }
+    sum.unwrap().mean()
+}
+
+/// Sums objects and holds the task to everything that is promised of it.
+async fn check(scene: &Scene) {
+    let ended = scene.sum().await;
+    let outcome = ended.outcome();
+    assert_eq!(outcome.columns, scene.columns);
+    let files: Vec<Vec<u8>> = scene.files();
+    let (found, expected) = (ended.mean(scene).await, mean_of(&files));
+    assert!(found.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits()));
+    assert_eq!(found.len(), expected.len());
+
+    let seen = ended.store.seen();
+    let objects = scene.objects.len();
+    let label = format!("{objects} objects, files: {}", scene.has_files);
+    assert_eq!(seen.read.len(), objects, "{label}");
+    assert_eq!(seen.open_max, objects.min(OPEN_MAX), "{label}");
+    assert_eq!(outcome.progress.open_objects_max as usize, objects.min(OPEN_MAX), "{label}");
+    assert_eq!(seen.read_bytes, outcome.progress.input_read_bytes, "{label}");
+    check_read_bytes(scene, seen.read_bytes, &label);
+}
+
+/// Each byte is read once; of text that cannot stay open, a little is read in
+/// vain at the end of each segment, for where that is shows only then.
+fn check_read_bytes(scene: &Scene, read: u64, label: &str) {
+    let bytes = scene.bytes();
+    assert!(read >= bytes, "{label}: {read} of {bytes} bytes were read");
+    let is_text = scene.objects[0].bytes > scene.columns * 8 + HEAD_BYTES as u64;
+    let in_vain = if is_text && scene.objects.len() > OPEN_MAX { bytes / 40 } else { 0 };
+    assert!(read <= bytes + in_vain, "{label}: {read} bytes were read of {bytes}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_every_fan_in_at_most_five_objects_are_open_and_each_byte_is_read_once() {
+    for format in [GeneratedFormat::Npy, GeneratedFormat::Csv] {
+        for objects in (2..=12).chain([23]) {
+            for has_files in [true, false] {
+                // Three segments and a part of a fourth.
+                let mut scene = Scene::generate(objects, 50_000, format);
+                scene.has_files = has_files;
+                check(&scene).await;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn objects_of_one_segment_are_read_once_too() {
+    for format in [GeneratedFormat::Npy, GeneratedFormat::Csv] {
+        for has_files in [true, false] {
+            let mut scene = Scene::generate(12, 16_384, format);
+            scene.has_files = has_files;
+            check(&scene).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_of_another_length_is_told_with_five_open_at_most() {
+    for (name, numbers) in [("short", 20_000), ("long", 60_000), ("a segment more", 70_000)] {
+        for place in [0, 3, 7] {
+            for has_files in [true, false] {
+                let mut scene = Scene::generate(11, 50_000, GeneratedFormat::Csv);
+                scene.has_files = has_files;
+                let text = vec!["0.5"; numbers].join(",");
+                scene.add(name, text.as_bytes());
+                let odd = scene.objects.pop().unwrap();
+                scene.objects.insert(place, odd);
+                let ended = scene.sum().await;
+                let detail = &ended.failure().problem.detail;
+                assert!(detail.contains(name), "{detail}");
+                assert!(detail.contains(&numbers.to_string()), "{detail}");
+                assert!(detail.contains("50000"), "{detail}");
+                assert!(ended.store.seen().open_max <= OPEN_MAX);
+            }
+        }
+    }
+}

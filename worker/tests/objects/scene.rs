@@ -1,0 +1,170 @@
+//! One worker, one leaf task, and the objects that it sums.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use platform::queue::embedded::EmbeddedQueue;
+use platform::store::local::LocalStore;
+use platform::store::read_all;
+use platform::{InputStores, ObjectStore, ServerEnd};
+use protocol::job::{Generate, GeneratedFormat};
+use protocol::task::{
+    Assignment, Columns, Direction, Failure, InputObject, Outcome, ReportBody, Work, segment_key,
+};
+use protocol::{AttemptId, JobId, TaskId, Timestamp, WorkerId};
+use summation::PartialSum;
+use summation::generate::Generator;
+use tempfile::TempDir;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use worker::{Settings, Worker};
+
+use super::counted::{CountedStore, INPUTS};
+
+/// How long to wait for what must come.
+const PATIENCE: Duration = Duration::from_secs(60);
+const OUTPUT: &str = "sums/0/0/";
+
+/// Objects in a folder, and how they are summed.
+pub(crate) struct Scene {
+    folder: TempDir,
+    pub(crate) objects: Vec<InputObject>,
+    pub(crate) columns: u64,
+    pub(crate) segment_columns: u64,
+    pub(crate) has_files: bool,
+    pub(crate) settings: Settings,
+}
+
+/// What came of a task.
+pub(crate) struct Ended {
+    pub(crate) store: Arc<CountedStore>,
+    pub(crate) body: ReportBody,
+}
+
+impl Scene {
+    /// So many generated objects.
+    pub(crate) fn generate(objects: u64, columns: u64, format: GeneratedFormat) -> Scene {
+        let folder = tempfile::tempdir().unwrap();
+        let mut scene = Scene {
+            folder,
+            objects: Vec::new(),
+            columns,
+            segment_columns: 16_384,
+            has_files: true,
+            settings: Settings { range_bytes: 64 << 10, ..Settings::default() },
+        };
+        let generate = Generate { files: objects, count: columns, format, seed: 7 };
+        for file in 0..objects {
+            let mut generator = Generator::new(&generate, file);
+            let mut bytes = Vec::new();
+            while generator.fill(1 << 20, &mut bytes) {}
+            scene.add(&format!("{file:02}"), &bytes);
+        }
+        scene
+    }
+
+    /// One more object.
+    pub(crate) fn add(&mut self, name: &str, bytes: &[u8]) {
+        let location = format!("{INPUTS}{name}");
+        let path = self.folder.path().join(&location);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+        self.objects.push(InputObject { location, bytes: bytes.len() as u64 });
+    }
+
+    /// How many bytes the objects have together.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.objects.iter().map(|object| object.bytes).sum()
+    }
+
+    /// The bytes of the objects.
+    pub(crate) fn files(&self) -> Vec<Vec<u8>> {
+        let path = |object: &InputObject| self.folder.path().join(&object.location);
+        self.objects.iter().map(|object| fs::read(path(object)).unwrap()).collect()
+    }
+
+    /// Has a worker sum all objects.
+    pub(crate) async fn sum(&self) -> Ended {
+        let local = LocalStore::open(self.folder.path()).unwrap();
+        local.delete_prefix("sums/").await.unwrap();
+        let store = Arc::new(CountedStore::new(local, self.has_files));
+        let queue = EmbeddedQueue::new();
+        queue.publish(&self.assignment()).await.unwrap();
+        let worker = Worker {
+            id: WorkerId::from("worker".to_owned()),
+            node: None,
+            queue: Box::new(queue.worker_end()),
+            store: store.clone(),
+            inputs: InputStores::new(store.clone()),
+            settings: self.settings.clone(),
+        };
+        let leave = CancellationToken::new();
+        let working = tokio::spawn(worker::run(worker, leave.clone()));
+        let body = timeout(PATIENCE, end(&queue)).await.expect("the task ends");
+        leave.cancel();
+        working.await.unwrap().unwrap();
+        Ended { store, body }
+    }
+
+    fn assignment(&self) -> Assignment {
+        let job = JobId::from_parts(Timestamp::default(), 1);
+        Assignment {
+            version: protocol::VERSION,
+            attempt: AttemptId { job, task: TaskId { level: 0, node: 0, range: 0 }, number: 1 },
+            speculative: false,
+            direction: Direction::Forward,
+            resume: false,
+            not_on: None,
+            not_on_node: None,
+            work: Work::Sum { objects: self.objects.clone(), raw: None, fortran_order: None },
+            columns: Columns {
+                segment_columns: self.segment_columns,
+                first_segment: 0,
+                end_segment: None,
+                total: None,
+            },
+            statistics: Vec::new(),
+            output: OUTPUT.to_owned(),
+            heartbeat_ms: 10_000,
+        }
+    }
+}
+
+/// Waits for the report of how the attempt ended.
+async fn end(queue: &EmbeddedQueue) -> ReportBody {
+    loop {
+        let delivery = queue.next_report().await.unwrap();
+        let body = delivery.report.body.clone();
+        delivery.ack().await.unwrap();
+        if matches!(body, ReportBody::Completed { .. } | ReportBody::Failed { .. }) {
+            return body;
+        }
+    }
+}
+
+impl Ended {
+    pub(crate) fn outcome(&self) -> &Outcome {
+        match &self.body {
+            ReportBody::Completed { outcome, .. } => outcome,
+            other => panic!("not completed but {other:?}"),
+        }
+    }
+
+    pub(crate) fn failure(&self) -> &Failure {
+        match &self.body {
+            ReportBody::Failed { failure, .. } => failure,
+            other => panic!("not failed but {other:?}"),
+        }
+    }
+
+    /// The mean of the objects, from the segments in the store.
+    pub(crate) async fn mean(&self, scene: &Scene) -> Vec<f64> {
+        let mut mean = Vec::new();
+        for segment in 0..scene.columns.div_ceil(scene.segment_columns) {
+            let bytes = read_all(&*self.store, &segment_key(OUTPUT, segment)).await.unwrap();
+            mean.extend(PartialSum::decode(&bytes).unwrap().0.mean());
+        }
+        mean
+    }
+}
