@@ -19,7 +19,7 @@ FROM docker.io/library/rust:1.95-bookworm AS manifests
 WORKDIR /source
 COPY . .
 RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock \
-        ! -regex '.*/\(src/\(lib\|main\|bin/[^/]*\)\|\(benches\|tests\)/[^/]*\)\.rs' -delete \
+        ! -regex '.*/\(lib\|main\|\(src/bin\|benches\|tests\)/[^/]*\)\.rs' -delete \
     && find . -type d -empty -delete \
     && find . -name '*.rs' -exec sh -c 'for file; do echo "fn main() { }" >"$file"; done' - {} +
 
