@@ -167,7 +167,6 @@ impl Ground {
                     true => FILE_SEGMENT_COLUMNS,
                     false => PlanLimits::default().segment_columns,
                 },
-                ..PlanLimits::default()
             },
             costs: self.costs,
         };
