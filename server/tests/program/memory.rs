@@ -9,35 +9,35 @@ fn peak_and_bound(folder: &Path, format: &str, count: u64) -> (f64, f64) {
     let files = folder.join(format);
     let program = env!("CARGO_BIN_EXE_distributed-average");
     let generated = Command::new(program)
-        .args(["generate", files.to_str().unwrap(), "--files", "8", "--format", format])
+        .args(["generate", files.to_str().expect("UTF-8"), "--files", "8", "--format", format])
         .args(["--count", &count.to_string()])
         .output()
-        .unwrap();
+        .expect("the program runs");
     assert!(generated.status.success());
     let output = Command::new(program)
-        .args(["mean", files.to_str().unwrap(), "--output"])
+        .args(["mean", files.to_str().expect("UTF-8"), "--output"])
         .arg(folder.join("mean.npy"))
         .args(["--workers", "1", "--fan-in", "8", "--verbose"])
         .output()
-        .unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
+        .expect("the program runs");
+    let told = String::from_utf8(output.stderr).expect("UTF-8");
     assert!(output.status.success(), "{told}");
     let memory: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("memory  ")).collect();
     let [before, after] = memory[..] else { panic!("{told}") };
-    let (peak, bound) = after.split_once(" at its peak, bound ").unwrap();
+    let (peak, bound) = after.split_once(" at its peak, bound ").expect("both");
     assert!(before.starts_with(&format!("at most {bound},")), "{told}");
     (bytes(peak), bytes(bound))
 }
 
 /// Reads `36.12 MiB`.
 fn bytes(text: &str) -> f64 {
-    let (number, unit) = text.split_once(' ').unwrap();
+    let (number, unit) = text.split_once(' ').expect("a unit");
     let unit: f64 = match unit {
         "KiB" => 1024.0,
         "MiB" => 1024.0 * 1024.0,
         other => panic!("{other}"),
     };
-    number.parse::<f64>().unwrap() * unit
+    number.parse::<f64>().expect("a number") * unit
 }
 
 #[test]

@@ -12,15 +12,15 @@ const OPEN_MAX: usize = 5;
 fn mean_of(files: &[Vec<u8>]) -> Vec<f64> {
     let mut sum: Option<summation::PartialSum> = None;
     for bytes in files {
-        let format = Format::detect(bytes, bytes.len() as u64, None).unwrap();
+        let format = Format::detect(bytes, bytes.len() as u64, None).expect("as it was written");
         let mut decoder = format.decoder(bytes.len() as u64);
         let mut block = Block::default();
-        decoder.decode(bytes, true, usize::MAX, &mut block).unwrap();
+        decoder.decode(bytes, true, usize::MAX, &mut block).expect("as it was written");
         let sum = sum.get_or_insert_with(|| summation::PartialSum::new(block.len(), &[]));
         sum.add(0, &block);
         sum.count_objects(1);
     }
-    sum.unwrap().mean()
+    sum.expect("as it was written").mean()
 }
 
 /// Sums objects and holds the task to everything that is promised of it.

@@ -45,7 +45,7 @@ pub(crate) struct Ended {
 impl Scene {
     /// So many generated objects.
     pub(crate) fn generate(objects: u64, columns: u64, format: GeneratedFormat) -> Scene {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a temporary folder");
         let mut scene = Scene {
             folder,
             objects: Vec::new(),
@@ -68,8 +68,8 @@ impl Scene {
     pub(crate) fn add(&mut self, name: &str, bytes: &[u8]) {
         let location = format!("{INPUTS}{name}");
         let path = self.folder.path().join(&location);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
+        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        fs::write(path, bytes).expect("written");
         self.objects.push(InputObject { location, bytes: bytes.len() as u64 });
     }
 
@@ -81,16 +81,16 @@ impl Scene {
     /// The bytes of the objects.
     pub(crate) fn files(&self) -> Vec<Vec<u8>> {
         let path = |object: &InputObject| self.folder.path().join(&object.location);
-        self.objects.iter().map(|object| fs::read(path(object)).unwrap()).collect()
+        self.objects.iter().map(|object| fs::read(path(object)).expect("it is there")).collect()
     }
 
     /// Has a worker sum all objects.
     pub(crate) async fn sum(&self) -> Ended {
-        let local = LocalStore::open(self.folder.path()).unwrap();
-        local.delete_prefix("sums/").await.unwrap();
+        let local = LocalStore::open(self.folder.path()).expect("a store");
+        local.delete_prefix("sums/").await.expect("an embedded part works");
         let store = Arc::new(CountedStore::new(local, self.has_files));
         let queue = EmbeddedQueue::new();
-        queue.publish(&self.assignment()).await.unwrap();
+        queue.publish(&self.assignment()).await.expect("an embedded part works");
         let worker = Worker {
             id: WorkerId::from("worker".to_owned()),
             node: None,
@@ -103,7 +103,7 @@ impl Scene {
         let working = tokio::spawn(worker::run(worker, leave.clone()));
         let body = timeout(PATIENCE, end(&queue)).await.expect("the task ends");
         leave.cancel();
-        working.await.unwrap().unwrap();
+        working.await.expect("no panic").expect("no error");
         Ended { store, body }
     }
 
@@ -134,9 +134,9 @@ impl Scene {
 /// Waits for the report of how the attempt ended.
 async fn end(queue: &EmbeddedQueue) -> ReportBody {
     loop {
-        let delivery = queue.next_report().await.unwrap();
+        let delivery = queue.next_report().await.expect("an embedded part works");
         let body = delivery.report.body.clone();
-        delivery.ack().await.unwrap();
+        delivery.ack().await.expect("an embedded part works");
         if matches!(body, ReportBody::Completed { .. } | ReportBody::Failed { .. }) {
             return body;
         }
@@ -162,8 +162,10 @@ impl Ended {
     pub(crate) async fn mean(&self, scene: &Scene) -> Vec<f64> {
         let mut mean = Vec::new();
         for segment in 0..scene.columns.div_ceil(scene.segment_columns) {
-            let bytes = read_all(&*self.store, &segment_key(OUTPUT, segment)).await.unwrap();
-            mean.extend(PartialSum::decode(&bytes).unwrap().0.mean());
+            let bytes = read_all(&*self.store, &segment_key(OUTPUT, segment))
+                .await
+                .expect("an embedded part works");
+            mean.extend(PartialSum::decode(&bytes).expect("a partial sum").0.mean());
         }
         mean
     }
