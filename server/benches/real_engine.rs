@@ -88,12 +88,7 @@ impl Bench {
         let mut serve = command("distributed-average");
         serve.args(["serve", "--listen", "127.0.0.1:0", "--pool", "external", "--workers", "2"]);
         let mut server = Process::start("the server", &mut serve, &log);
-        let address = |text: &str| {
-            text.lines().find_map(|line| line.strip_prefix("listening on ")).map(str::to_owned)
-        };
-        let read = || std::fs::read_to_string(&log).unwrap_or_default();
-        server.wait_until(async || address(&read()).is_some()).await;
-        let url = address(&read()).ok_or("no address")?;
+        let url = server.announced("listening on ").await;
         let mut programs = vec![server];
         for name in ["a", "b"] {
             let mut worker = command("distributed-average-worker");

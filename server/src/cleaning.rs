@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use platform::problems::with_sources;
 use platform::{ObjectStore, StoreError};
-use protocol::{JobId, JobSnapshot};
+use protocol::JobId;
 
 use crate::board::Board;
 use crate::keys;
@@ -39,7 +39,6 @@ pub async fn clean(store: &dyn ObjectStore, job_id: JobId) {
 
 /// Finishes what an earlier life of the server had begun to delete or to write.
 pub async fn finish(store: Arc<dyn ObjectStore>, board: Board) {
-    let is_over = |job: &JobSnapshot| job.phase.is_over();
     let mut marks = store.list(keys::CLEANING);
     while let Some(mark) = marks.next().await {
         let Ok(mark) = mark.inspect_err(not_listed) else {
@@ -49,7 +48,7 @@ pub async fn finish(store: Arc<dyn ObjectStore>, board: Board) {
         // Of a job that goes on, the mark is still needed; of one that was
         // deleted, it is left over.
         if let Ok(job) = job
-            && board.job(job).is_none_or(|job| is_over(&job))
+            && board.job(job).is_none_or(|job| job.phase.is_over())
         {
             clean(&*store, job).await;
         }

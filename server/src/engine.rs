@@ -66,20 +66,14 @@ impl Engine {
             stop: CancellationToken::new(),
         };
         engine.tasks.spawn(driver.run(incoming, engine.stop.clone()));
-        let pump = pump_reports(engine.parts.queue.clone(), engine.facts.clone());
-        let stop = engine.stop.clone();
-        engine.tasks.spawn(async move { stop.run_until_cancelled(pump).await });
-        let pump = pump_depths(
+        engine.keep_doing(pump_reports(engine.parts.queue.clone(), engine.facts.clone()));
+        engine.keep_doing(pump_depths(
             engine.parts.queue.clone(),
             engine.parts.queue_management_url.clone(),
             engine.facts.clone(),
-        );
-        let stop = engine.stop.clone();
-        engine.tasks.spawn(async move { stop.run_until_cancelled(pump).await });
+        ));
         if let Some(observed) = engine.parts.pool.observed() {
-            let pump = pump_observed(observed, engine.facts.clone());
-            let stop = engine.stop.clone();
-            engine.tasks.spawn(async move { stop.run_until_cancelled(pump).await });
+            engine.keep_doing(pump_observed(observed, engine.facts.clone()));
         }
         for fact in restored {
             engine.tell(fact).await?;
@@ -87,9 +81,7 @@ impl Engine {
         let (seen, are_seen) = oneshot::channel();
         engine.tell(Fact::Settle { seen }).await?;
         are_seen.await.map_err(|_| ending())?;
-        let cleaning = cleaning::finish(engine.parts.store.clone(), engine.board.clone());
-        let stop = engine.stop.clone();
-        engine.tasks.spawn(async move { stop.run_until_cancelled(cleaning).await });
+        engine.keep_doing(cleaning::finish(engine.parts.store.clone(), engine.board.clone()));
         engine
             .parts
             .queue
@@ -244,6 +236,12 @@ impl Engine {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+    }
+
+    /// Does something beside the driver, until it is done or the engine stops.
+    fn keep_doing(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move { stop.run_until_cancelled(work).await });
     }
 
     async fn tell(&self, fact: Fact) -> Result<(), Problem> {

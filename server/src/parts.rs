@@ -28,10 +28,12 @@ const FILE_SEGMENT_COLUMNS: u64 = 1 << 18;
 /// What locations of files on this machine begin with, on the command line.
 pub const FILES: &str = "file:///";
 
-/// The parts that `serve` was told to take.
-pub async fn for_serving(arguments: &ServeArguments) -> anyhow::Result<Parts> {
+/// The parts that `serve` was told to take, around its store.
+pub async fn for_serving(
+    arguments: &ServeArguments,
+    store: Arc<dyn ObjectStore>,
+) -> anyhow::Result<Parts> {
     let shared = &arguments.shared;
-    let store = worker::parts::store(&arguments.store).await?;
     let inputs = worker::parts::inputs(store.clone(), &shared.allow_inputs).await?;
     let is_local = !arguments.store.contains("://");
     let ground = Ground {

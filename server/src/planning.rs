@@ -63,6 +63,7 @@ impl Planner {
         workers: u32,
     ) -> Result<(Plan, InputSummary), Problem> {
         let Inputs::Generate(data) = &request.inputs else {
+            // No job: nothing is looked for below its prefix.
             let nobody = JobId::from_parts(Timestamp::default(), 0);
             let record = self.plan_existing(nobody, request, workers).await?;
             return Ok((record.plan, record.inputs));

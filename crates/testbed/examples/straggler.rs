@@ -3,7 +3,7 @@
 //!
 //! `scripts/straggler` builds what it needs and starts it; Ctrl-C ends it all.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use testbed::{Process, RabbitMq, SeaweedFs};
@@ -31,10 +31,7 @@ async fn main() {
     };
     let serve = ["serve", "--listen", LISTEN, "--pool", "external", "--workers", "3"];
     let mut server = start("server", "distributed-average", &serve);
-    let listens =
-        |log: &Path| std::fs::read_to_string(log).is_ok_and(|text| text.contains("listening on"));
-    let log = server.log().to_owned();
-    server.wait_until(async || listens(&log)).await;
+    server.announced("listening on ").await;
     let worker = "distributed-average-worker";
     let _workers = [("worker-1", UNHURRIED), ("worker-2", UNHURRIED), ("slow-worker", SLOW)]
         .map(|(name, slowness)| start(name, worker, &["--name", name, "--slowness", slowness]));

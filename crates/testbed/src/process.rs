@@ -71,6 +71,21 @@ impl Process {
         }
     }
 
+    /// Waits until a line of what it says begins so; gives the rest of the line.
+    ///
+    /// # Panics
+    ///
+    /// If it ends before, or takes too long.
+    pub async fn announced(&mut self, beginning: &str) -> String {
+        let log = self.log.clone();
+        let find = || {
+            let text = said(&log);
+            text.lines().find_map(|line| line.strip_prefix(beginning)).map(str::to_owned)
+        };
+        self.wait_until(async || find().is_some()).await;
+        find().unwrap_or_default()
+    }
+
     /// Asks it to stop and waits until it has.
     pub async fn stop(mut self) {
         self.signal(Signal::TERM);
@@ -110,12 +125,6 @@ impl Process {
         }
     }
 
-    /// The file that what it says goes to.
-    #[must_use]
-    pub fn log(&self) -> &Path {
-        &self.log
-    }
-
     /// How it has ended, if it has.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
@@ -124,8 +133,7 @@ impl Process {
     /// All that it has said so far.
     #[must_use]
     pub fn said(&self) -> String {
-        let bytes = fs::read(&self.log).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
+        said(&self.log)
     }
 
     fn signal(&self, signal: Signal) {
@@ -157,6 +165,11 @@ impl Drop for Process {
 pub fn kill_9(id: u32) {
     let id = i32::try_from(id).ok().and_then(Pid::from_raw).expect("a process's number");
     kill_process(id, Signal::KILL).unwrap_or_else(|error| panic!("killing {id:?}: {error}"));
+}
+
+fn said(log: &Path) -> String {
+    let bytes = fs::read(log).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn last_lines(text: &str) -> String {

@@ -34,7 +34,9 @@ pub fn run(arguments: &ReadyArguments) -> Result<()> {
 fn ask(address: SocketAddr) -> io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, SILENCE_MAX)?;
     stream.set_read_timeout(Some(SILENCE_MAX))?;
-    write!(stream, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    // In one piece, for whoever answers as soon as anything is there.
+    stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
@@ -52,6 +54,7 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader};
     use std::net::TcpListener;
     use std::thread;
 
@@ -61,11 +64,15 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let server = thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut request = [0; 1000];
-            let count = stream.read(&mut request).unwrap();
-            assert!(request[..count].starts_with(b"GET /readyz HTTP/1.1\r\n"));
-            stream.write_all(answer.as_bytes()).unwrap();
+            let (stream, _) = listener.accept().unwrap();
+            // All of it is read: what is left unread resets the connection.
+            let request: Vec<String> = BufReader::new(&stream)
+                .lines()
+                .map(Result::unwrap)
+                .take_while(|line| !line.is_empty())
+                .collect();
+            assert_eq!(request[0], "GET /readyz HTTP/1.1");
+            (&stream).write_all(answer.as_bytes()).unwrap();
         });
         let listen = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port);
         let outcome = run(&ReadyArguments { listen });

@@ -17,10 +17,11 @@ pub async fn run(arguments: ServeArguments) -> anyhow::Result<()> {
     super::log_from("info");
     let workers = arguments.workers.unwrap_or_else(super::default_workers);
     let settings = parts::settings(&arguments, workers);
-    let mut hold =
-        Hold::take(&arguments.store, worker::parts::store(&arguments.store).await?).await?;
+    let store = worker::parts::store(&arguments.store).await?;
+    let mut hold = Hold::take(&arguments.store, store.clone()).await?;
     let engine =
-        Engine::start(parts::for_serving(&arguments).await?, settings, workers.max(1)).await?;
+        Engine::start(parts::for_serving(&arguments, store).await?, settings, workers.max(1))
+            .await?;
     let engine = Arc::new(engine);
     let listener = TcpListener::bind(arguments.listen)
         .await

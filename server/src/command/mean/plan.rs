@@ -1,9 +1,8 @@
 //! `distributed-average mean --plan`
 
 use indicatif::{HumanBytes, HumanCount, HumanDuration};
-use protocol::{JobId, JobRequest, Timestamp};
+use protocol::JobRequest;
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
 use super::found::as_paths;
 use super::memory;
@@ -15,13 +14,7 @@ pub(super) async fn print(
     request: &JobRequest,
     workers: u32,
 ) -> anyhow::Result<()> {
-    // No job: nothing is written below its prefix.
-    let nobody = JobId::from_parts(Timestamp::default(), 0);
-    let record = planner
-        .plan(nobody, request, workers, |_| {}, &CancellationToken::new())
-        .await
-        .map_err(as_paths)?;
-    let (plan, inputs) = (&record.plan, &record.inputs);
+    let (plan, inputs) = &planner.preview(request, workers).await.map_err(as_paths)?;
     let columns = match inputs.columns {
         Some(columns) => HumanCount(columns).to_string(),
         None => "as many as the text holds".to_owned(),

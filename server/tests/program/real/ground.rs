@@ -1,7 +1,7 @@
 //! A broker, an S3 server, and the programs that use them.
 
 use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -67,9 +67,8 @@ impl Installation {
     /// Starts a server and waits until it listens.
     pub(crate) async fn server(&self, further: &[&str]) -> Server {
         let mut process = self.start_server(further);
-        let log = process.log().to_owned();
-        process.wait_until(async || address(&log).is_some()).await;
-        Server { client: Client::new(address(&log).expect("it listens")), process }
+        let url = process.announced("listening on ").await;
+        Server { client: Client::new(url), process }
     }
 
     /// Starts a server, for which there may be reasons not to listen.
@@ -100,13 +99,6 @@ impl Installation {
             .envs(self.environment.iter().map(|(key, value)| (key, value)));
         command
     }
-}
-
-/// The address that a server has printed.
-fn address(log: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(log).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("listening on "))?;
-    Some(line.to_owned())
 }
 
 /// A server that is a process of its own; dropping it is `kill -9`.

@@ -43,9 +43,9 @@ async fn every_message_may_come_twice_and_answers_may_get_lost() {
     let Command::Serve(arguments) = arguments.command else { panic!("serve is serve") };
     let rates = FaultRates { duplicate_every: 1, lose_answer_every: 5, ..FaultRates::default() };
     let (at_server, at_workers) = (Arc::new(Faults::at(rates)), Arc::new(Faults::at(rates)));
-    let mut parts = parts::for_serving(&arguments).await.expect("parts");
+    let store = worker::parts::store(path).await.expect("a store");
+    let mut parts = parts::for_serving(&arguments, store.clone()).await.expect("parts");
     parts.queue = Arc::new(FaultyServerEnd::new(parts.queue, at_server.clone()));
-    let store: Arc<dyn ObjectStore> = parts.store.clone();
     let engine = Engine::start(parts, parts::settings(&arguments, 2), 2).await.expect("an engine");
     let leave = CancellationToken::new();
     for name in ["a", "b"] {
