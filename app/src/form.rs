@@ -6,7 +6,7 @@
 )]
 
 use leptos_router::params::ParamsMap;
-use protocol::job::{Generate, GeneratedFormat, RawNumbers, SpeculationPolicy, Statistic};
+use protocol::job::{Generate, GeneratedFormat, RawNumbers, Speculation, Statistic};
 use protocol::problem::ProblemKind;
 use protocol::{Inputs, JobRequest, Problem};
 use serde::{Deserialize, Serialize};
@@ -141,11 +141,7 @@ impl JobForm {
         request.fan_in = self.fan_in.parse().map_err(|_| {
             refused("fan_in", "P is “auto” or a whole number from 2.", &self.fan_in)
         })?;
-        match self.speculation.as_str() {
-            "off" => request.speculation.enabled = false,
-            "original" => request.speculation.policy = SpeculationPolicy::Original,
-            _ => {}
-        }
+        request.speculation = Speculation::from_word(&self.speculation).unwrap_or_default();
         if request.speculation.enabled {
             request.speculation.quantile =
                 number_between("quantile", &self.quantile, 0.0, 1.0, request.speculation.quantile)?;
@@ -281,6 +277,7 @@ fn refused(field: &'static str, rule: &str, typed: &str) -> Problem {
 mod tests {
     use super::*;
     use protocol::FanIn;
+    use protocol::job::SpeculationPolicy;
 
     #[test]
     fn the_form_as_a_newcomer_finds_it_is_a_request() {
@@ -296,7 +293,7 @@ mod tests {
         );
         assert_eq!(request.workers, Some(2));
         assert_eq!(request.fan_in, FanIn::Fixed(5));
-        assert_eq!(request.speculation, protocol::job::Speculation::default());
+        assert_eq!(request.speculation, Speculation::default());
         assert!(request.statistics.is_empty());
     }
 

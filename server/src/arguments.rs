@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use protocol::FanIn;
-use protocol::job::{GeneratedFormat, Statistic};
+use protocol::job::{GeneratedFormat, Speculation, Statistic};
 use worker::arguments::SharedArguments;
 
 /// The exact mean of every index across many files, on many workers, shown live.
@@ -127,6 +127,11 @@ pub struct MeanArguments {
         value_name = "P | auto"
     )]
     pub fan_in: FanIn,
+    /// What becomes of a straggler's task: a second attempt takes it up where it
+    /// stands, begins it again (the original rule), or it is waited for.
+    #[arg(long, default_value = "resume", value_parser = speculation,
+        value_name = "resume | original | off")]
+    pub speculation: Speculation,
     /// What to compute beside the mean: sum, min, max, variance (divided by F)
     /// or std, several separated by commas. Each is written beside the mean,
     /// its name before the ending: mean.std.npy beside mean.npy.
@@ -172,6 +177,11 @@ pub struct GenerateArguments {
     /// What the numbers follow from: the same seed gives the same bytes.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+}
+
+fn speculation(text: &str) -> Result<Speculation, String> {
+    Speculation::from_word(text)
+        .ok_or_else(|| format!("it is one of {}", Speculation::WORDS.join(", ")))
 }
 
 fn statistic(text: &str) -> Result<Statistic, String> {

@@ -235,6 +235,23 @@ impl Default for Speculation {
     }
 }
 
+impl Speculation {
+    /// What can be asked for in one word, on the command line and in the form.
+    pub const WORDS: [&str; 3] = ["resume", "original", "off"];
+
+    /// The settings that one of [`Speculation::WORDS`] stands for.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Speculation> {
+        let usual = Speculation::default();
+        match word {
+            "resume" => Some(usual),
+            "original" => Some(Speculation { policy: SpeculationPolicy::Original, ..usual }),
+            "off" => Some(Speculation { enabled: false, ..usual }),
+            _ => None,
+        }
+    }
+}
+
 /// Which rule finds the stragglers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -511,6 +528,16 @@ mod tests {
         assert_eq!(request.fan_in, FanIn::Fixed(5));
         assert!(!request.speculation.enabled);
         assert_eq!(request.speculation.multiplier, 1.2);
+    }
+
+    #[test]
+    fn every_word_of_speculation_stands_for_other_settings() {
+        let [resume, original, off] =
+            Speculation::WORDS.map(|word| Speculation::from_word(word).unwrap());
+        assert_eq!(resume, Speculation::default());
+        assert_eq!(original.policy, SpeculationPolicy::Original);
+        assert!(original.enabled && !off.enabled);
+        assert_eq!(Speculation::from_word("plain"), None);
     }
 
     #[test]

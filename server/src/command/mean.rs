@@ -43,6 +43,7 @@ pub async fn run(arguments: MeanArguments) -> anyhow::Result<()> {
     let mut request = JobRequest::new(Inputs::Objects(locations));
     request.fan_in = arguments.fan_in;
     request.workers = Some(workers);
+    request.speculation = arguments.speculation;
     request.statistics = arguments.statistics;
     let tell = Tell { workers, is_wanted: arguments.verbose || io::stderr().is_terminal() };
     let Some(output) = output.filter(|_| !arguments.plan) else {

@@ -61,7 +61,9 @@ fn the_mean_of_generated_files_is_exact_in_every_format() {
         run_well(path, &["mean", &name, "--output", "mean.npy", "--workers", "3"]);
         let result = exact::parse_npy(&std::fs::read(path.join("mean.npy")).unwrap());
         assert_eq!(exact::bits(&result), exact::bits(&expected));
-        let printed = run_well(path, &["mean", &format!("{name}/*"), "-o", "-", "--fan-in", "2"]);
+        let pattern = format!("{name}/*");
+        let otherwise = ["--fan-in", "2", "--speculation", "original"];
+        let printed = run_well(path, &[&["mean", &pattern, "-o", "-"][..], &otherwise].concat());
         assert_eq!(exact::bits(&exact::parse(&printed)), exact::bits(&expected));
     }
 }
@@ -100,6 +102,8 @@ fn statistics_are_written_beside_the_mean() {
     assert!(refused.contains("--output"), "{refused}");
     let unknown = run_badly(path, &["mean", "*.csv", "-o", "m.csv", "--statistics", "median"]);
     assert!(unknown.contains("variance or std"), "{unknown}");
+    let plain = run_badly(path, &["mean", "*.csv", "-o", "m.csv", "--speculation", "plain"]);
+    assert!(plain.contains("resume, original, off"), "{plain}");
 }
 
 #[test]
