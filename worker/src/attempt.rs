@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::buffers::Buffers;
 use crate::failure;
+use crate::formats::Formats;
 use crate::meter::Meter;
 use crate::segments::Segments;
 use crate::settings::Settings;
@@ -26,11 +27,18 @@ pub(crate) struct Context {
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) inputs: InputStores,
     pub(crate) settings: Settings,
-    pub(crate) buffers: Arc<Buffers>,
+    pub(crate) lasting: Lasting,
     pub(crate) meter: Arc<Meter>,
     /// Set when the worker is going: the segment under way is finished, and no
     /// other begun.
     pub(crate) leaving: CancellationToken,
+}
+
+/// What lasts from one attempt to the next.
+#[derive(Clone)]
+pub(crate) struct Lasting {
+    pub(crate) buffers: Arc<Buffers>,
+    pub(crate) formats: Arc<Formats>,
 }
 
 /// How an attempt ended without completing its task.

@@ -11,6 +11,7 @@
 //!   is done when they are all there.
 //! - `leaf`: sums input objects, five at a time. `source` is one of them,
 //!   `ranges` reads it range by range, into `buffers`.
+//! - `formats`: what is known of the objects of a job.
 //! - `merge`: adds partial sums.
 //! - `segments`: finds and writes segments.
 //! - `host`: the machine that it runs on.
@@ -31,6 +32,7 @@ pub mod arguments;
 mod attempt;
 mod buffers;
 mod failure;
+mod formats;
 pub mod health;
 mod host;
 mod leaf;

@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::attempt::{self, Context, Ended};
+use crate::attempt::{self, Context, Ended, Lasting};
 use crate::buffers::Buffers;
 use crate::meter::{self, Meter};
 use crate::settings::Settings;
@@ -54,7 +54,10 @@ impl Worker {
     /// Takes deliveries until told to go; says why it goes.
     async fn work(&self, leave: &CancellationToken) -> Result<&'static str, QueueError> {
         self.report(self.joined()).await?;
-        let buffers = Arc::new(Buffers::new(2 * self.settings.max_open_objects));
+        let lasting = Lasting {
+            buffers: Arc::new(Buffers::new(2 * self.settings.max_open_objects)),
+            formats: Arc::default(),
+        };
         let mut alive = interval(Duration::from_millis(self.settings.alive_ms));
         alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         alive.reset();
@@ -67,13 +70,13 @@ impl Worker {
                     _ => {}
                 },
                 delivery = self.queue.next_delivery() => match self.unless_away(delivery)? {
-                    Some(delivery) => if self.settle(delivery, &buffers, leave).await? {
+                    Some(delivery) => if self.settle(delivery, &lasting, leave).await? {
                         return Ok("drained");
                     },
                     None => sleep(AGAIN).await,
                 },
                 _ = alive.tick() => {
-                    buffers.free();
+                    lasting.buffers.free();
                     let resident_bytes = meter::resident_bytes();
                     self.report(ReportBody::Alive { resident_bytes }).await?;
                 }
@@ -86,10 +89,10 @@ impl Worker {
     async fn settle(
         &self,
         delivery: Delivery,
-        buffers: &Arc<Buffers>,
+        lasting: &Lasting,
         leave: &CancellationToken,
     ) -> Result<bool, QueueError> {
-        let Settled { body, drained } = self.execute(&delivery, buffers, leave).await?;
+        let Settled { body, drained } = self.execute(&delivery, lasting, leave).await?;
         self.report(body).await?;
         // Not acknowledged, it is delivered again, and its segments are found.
         self.unless_away(delivery.ack().await)?;
@@ -99,7 +102,7 @@ impl Worker {
     async fn execute(
         &self,
         delivery: &Delivery,
-        buffers: &Arc<Buffers>,
+        lasting: &Lasting,
         leave: &CancellationToken,
     ) -> Result<Settled, QueueError> {
         let assignment = &delivery.assignment;
@@ -113,19 +116,20 @@ impl Worker {
         if wrong_node || assignment.not_on.as_ref() == Some(&self.id) {
             return Ok(stopped(StopReason::NotHere, false));
         }
-        self.report(ReportBody::Started { attempt: id }).await?;
         let leaving = leave.child_token();
-        // A task of its own, so that it goes on while a report waits for the queue.
+        // A task of its own, so that it goes on while a report waits for the
+        // queue, the first one included.
         let mut attempt = AbortOnDropHandle::new(tokio::spawn(attempt::run(Context {
             assignment: assignment.clone(),
             redelivered: delivery.redelivered,
             store: self.store.clone(),
             inputs: self.inputs.clone(),
             settings: self.settings.clone(),
-            buffers: buffers.clone(),
+            lasting: lasting.clone(),
             meter: meter.clone(),
             leaving: leaving.clone(),
         })));
+        self.report(ReportBody::Started { attempt: id }).await?;
         let mut heartbeat = interval(Duration::from_millis(assignment.heartbeat_ms.max(1)));
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         heartbeat.reset();

@@ -238,12 +238,6 @@ fn lay_out(
             best_ranges(&shape, is_leaf, nodes, inputs_of_node, workers, finest..=coarsest);
         let ranges = segments.div_ceil(range_segments);
         seconds += level_seconds;
-        if is_leaf {
-            let task_seconds = shape.task_seconds(true, inputs_of_node, range_segments);
-            let task_segments = range_segments.min(segments) as f64;
-            let idle = task_seconds * (1.0 + 1.0 / task_segments) / 2.0;
-            seconds += idle * costs.unevenness;
-        }
         levels.push(PlanLevel {
             nodes: u32::try_from(nodes).unwrap_or(u32::MAX),
             ranges: u32::try_from(ranges).unwrap_or(u32::MAX),
@@ -309,7 +303,13 @@ fn best_ranges(
             return best;
         }
         let task_seconds = shape.task_seconds(is_leaf, inputs_of_node, range_segments);
-        let seconds = tasks.div_ceil(workers) as f64 * task_seconds;
+        let mut seconds = tasks.div_ceil(workers) as f64 * task_seconds;
+        if is_leaf {
+            // Those who are done with their last task wait for the others.
+            let task_segments = range_segments.min(shape.segments) as f64;
+            let idle = task_seconds * (1.0 + 1.0 / task_segments) / 2.0;
+            seconds += idle * shape.costs.unevenness;
+        }
         if seconds < best.1 {
             best = (range_segments, seconds);
         }

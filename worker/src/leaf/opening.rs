@@ -91,11 +91,14 @@ impl Leaf<'_> {
             .resolve(&object.location)
             .map_err(|error| failure::store(&format!("opening {}", object.location), &error))?;
         let place = (store.clone(), key.to_owned());
-        let buffers = self.context.buffers.clone();
+        let buffers = self.context.lasting.buffers.clone();
         let range_bytes = self.context.settings.range_bytes;
         let mut ranges = Ranges::new(place, object.bytes, range_bytes, buffers.clone());
-        let (format, head) = match &self.formats[index] {
-            Some(format) => (format.clone(), Vec::new()),
+        let job = self.context.assignment.attempt.job;
+        let known = self.formats[index].clone();
+        let known = known.or_else(|| self.context.lasting.formats.get(job, &object.location));
+        let (format, head) = match known {
+            Some(format) => (format, Vec::new()),
             None => {
                 let head = ranges.take(self.first_read(index)).await.map_err(|error| {
                     failure::store(&format!("reading {}", object.location), &error)
@@ -104,6 +107,7 @@ impl Leaf<'_> {
                 let beginning = &head[..head.len().min(HEAD_BYTES)];
                 let format = Format::detect(beginning, object.bytes, self.raw)
                     .map_err(|error| failure::invalid_input(&object.location, &error))?;
+                self.context.lasting.formats.remember(job, &object.location, &format);
                 (format, head)
             }
         };

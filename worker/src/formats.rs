@@ -1,0 +1,68 @@
+//! What is known of the objects of a job, from one attempt to the next.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use protocol::JobId;
+use summation::Format;
+
+/// More than these are not remembered, to bound the memory.
+const FORMATS_MAX: usize = 10_000;
+
+/// The formats of objects that attempts of one job have opened: asking a
+/// distant store for a header takes about as long as for all that an attempt at
+/// a few columns wants. While a job reads them objects do not change; from one
+/// job to the next they may.
+#[derive(Debug, Default)]
+pub(crate) struct Formats {
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    job: Option<JobId>,
+    by_location: HashMap<String, Format>,
+}
+
+impl Formats {
+    /// The format of an object, if an attempt of the job has found it out.
+    pub(crate) fn get(&self, job: JobId, location: &str) -> Option<Format> {
+        let known = self.lock();
+        (known.job == Some(job)).then(|| known.by_location.get(location).cloned())?
+    }
+
+    /// Remembers the format of an object, and forgets those of other jobs.
+    pub(crate) fn remember(&self, job: JobId, location: &str, format: &Format) {
+        let mut known = self.lock();
+        if known.job != Some(job) {
+            *known = Known { job: Some(job), by_location: HashMap::new() };
+        }
+        if known.by_location.len() < FORMATS_MAX {
+            known.by_location.insert(location.to_owned(), format.clone());
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
+        // What was remembered is whole whatever happened.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn another_job_finds_out_anew() {
+        let formats = Formats::default();
+        let [one, other] = [1, 2].map(|at| JobId::from_parts(Timestamp::from_millis(at), 0));
+        formats.remember(one, "a.csv", &Format::Text);
+        assert_eq!(formats.get(one, "a.csv"), Some(Format::Text));
+        assert_eq!(formats.get(one, "b.csv"), None);
+        assert_eq!(formats.get(other, "a.csv"), None);
+        formats.remember(other, "b.csv", &Format::Text);
+        assert_eq!(formats.get(one, "a.csv"), None);
+    }
+}
