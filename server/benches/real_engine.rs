@@ -1,5 +1,7 @@
 //! Whole jobs over RabbitMQ and S3 with two worker processes, beside what the
-//! same store gives to bare ranged reads by the same client.
+//! same store gives to bare ranged reads by the same client; and what a task
+//! costs that has next to nothing to do, with files of this machine (then it is
+//! the queue, the scheduler and the programs alone) and with S3.
 //!
 //! `cargo bench --package server --bench real_engine` starts a broker and an S3
 //! server of its own. `DISTRIBUTED_AVERAGE_BENCH_FILES` sets how many files of
@@ -7,7 +9,6 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -21,9 +22,10 @@ const NUMBERS: usize = 8_000_000;
 const RANGE_BYTES: usize = 8 << 20;
 /// As many ranges at once as two workers have objects open.
 const READS_AT_ONCE: usize = 10;
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 /// Objects of four numbers, for tasks that are nothing but overhead.
 const TINY_FILES: usize = 4_000;
+const TINY: &[u8] = b"1,2,3,4\n";
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -31,57 +33,132 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 async fn main() -> Outcome<()> {
     let files = std::env::var("DISTRIBUTED_AVERAGE_BENCH_FILES");
     let files: usize = files.ok().and_then(|text| text.parse().ok()).unwrap_or(64);
-    let (broker, store) = (RabbitMq::start().await, SeaweedFs::start().await);
-    let bench = Bench::start(&broker, &store).await?;
+    let (broker, s3) = (RabbitMq::start().await, SeaweedFs::start().await);
+    throughput(&broker, &s3, files).await?;
+    let folder = tempfile::tempdir()?;
+    std::fs::create_dir(folder.path().join("tiny"))?;
+    for file in 0..TINY_FILES {
+        std::fs::write(folder.path().join(format!("tiny/{file:06}.csv")), TINY)?;
+    }
+    let location = folder.path().to_str().ok_or("a folder without a name")?;
+    let local = Installation::start("overhead", &broker, location, []).await?;
+    overhead("files of this machine", &local, Some(500)).await?;
+    drop(local);
+    let location = format!("s3://{}/overhead", s3.bucket());
+    let remote = Installation::start("overhead-s3", &broker, &location, s3.environment()).await?;
+    let store = bare_store(&s3, &location).await?;
+    stream::iter(0..TINY_FILES)
+        .map(Ok)
+        .try_for_each_concurrent(READS_AT_ONCE, |file| {
+            let (store, key) = (&store, format!("tiny/{file:06}.csv"));
+            async move { store.put(&key, Bytes::from_static(TINY)).await }
+        })
+        .await?;
+    overhead("S3", &remote, None).await
+}
+
+/// Bytes a second of whole jobs, beside bare reads.
+async fn throughput(broker: &RabbitMq, s3: &SeaweedFs, files: usize) -> Outcome<()> {
+    let location = format!("s3://{}/throughput", s3.bucket());
+    let engine = Installation::start("throughput", broker, &location, s3.environment()).await?;
+    let store = bare_store(s3, &location).await?;
     println!("uploading {files} files of {} MB", NUMBERS * 8 / 1_000_000);
-    bench.upload(files).await?;
-    let bytes = (files * npy(&[]).len() + files * NUMBERS * 8) as f64;
+    let big = Bytes::from(npy(&(0..NUMBERS).map(|n| (n as f64).sin()).collect::<Vec<f64>>()));
+    stream::iter(0..files)
+        .map(Ok)
+        .try_for_each_concurrent(4, |file| {
+            let (store, big) = (&store, big.clone());
+            async move { store.put(&big_key(file), big).await }
+        })
+        .await?;
+    let bytes = (files * big.len()) as f64;
     let (mut bare, mut jobs) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        bare.push(bytes / bench.read_all(files).await?.as_secs_f64());
-        jobs.push(bytes / bench.job("big/", "auto").await?.0.as_secs_f64());
+        bare.push(bytes / read_all(&store, files, big.len()).await?.as_secs_f64());
+        let (took, job) = engine.job("big/", "auto").await?;
+        jobs.push(bytes / took.as_secs_f64());
+        println!("a job took {}", phases(&job));
     }
     let (bare, jobs) = (median(&mut bare), median(&mut jobs));
     println!("bare ranged reads, {READS_AT_ONCE} at once:   {:7.0} MB/s", bare / 1e6);
     println!("whole job, W = 2, P = auto:      {:7.0} MB/s", jobs / 1e6);
     println!("part of the bare reads:          {:7.2}   (wanted: 0.70)", jobs / bare);
+    Ok(())
+}
 
-    let (took, job) = bench.job("tiny/", 2).await?;
+/// Tasks a second, and how long each took, when there is next to nothing to do.
+async fn overhead(of: &str, engine: &Installation, wanted: Option<u32>) -> Outcome<()> {
+    let (took, job) = engine.job("tiny/", 2).await?;
     let tasks = job["attempts"]["completed"].as_u64().unwrap_or(0);
-    let mut overheads = bench.overheads(&job).await?;
+    let rate = tasks as f64 / took.as_secs_f64();
+    let mut overheads = engine.overheads(&job).await?;
     overheads.sort_by(f64::total_cmp);
+    let wanted = wanted.map(|rate| format!("   (wanted: {rate})")).unwrap_or_default();
+    println!("{tasks} tasks of two numbers each, W = 2, {of}:");
+    println!("  {rate:.0} tasks a second{wanted}");
     println!(
-        "{tasks} tasks of two numbers each, W = 2:  {:.0} tasks a second   (wanted: 500)",
-        tasks as f64 / took.as_secs_f64()
-    );
-    println!(
-        "from a task's publishing to its completion: p50 {:.1} ms, p99 {:.1} ms",
+        "  from a task's publishing to its completion: p50 {:.1} ms, p99 {:.1} ms",
         overheads[overheads.len() / 2],
         overheads[overheads.len() * 99 / 100]
     );
     Ok(())
 }
 
-struct Bench {
+async fn bare_store(s3: &SeaweedFs, location: &str) -> Outcome<S3Store> {
+    let (access_key, secret_key) = s3.credentials();
+    let access = S3Access {
+        endpoint: Some(s3.endpoint()),
+        credentials: Some((access_key.to_owned(), secret_key.to_owned())),
+        ..S3Access::default()
+    };
+    Ok(S3Store::open_as(&location.parse()?, access).await)
+}
+
+fn big_key(file: usize) -> String {
+    format!("big/{file:04}.npy")
+}
+
+/// Reads every byte and does nothing with it.
+async fn read_all(store: &S3Store, files: usize, length: usize) -> Outcome<Duration> {
+    let ranges = (0..files)
+        .flat_map(|file| (0..length).step_by(RANGE_BYTES).map(move |offset| (file, offset)));
+    let began = Instant::now();
+    stream::iter(ranges)
+        .map(Ok)
+        .try_for_each_concurrent(READS_AT_ONCE, |(file, offset)| async move {
+            let wanted = RANGE_BYTES.min(length - offset);
+            let bytes = store.read(&big_key(file), offset as u64, wanted, Vec::new()).await?;
+            assert_eq!(bytes.len(), wanted);
+            Ok::<_, platform::StoreError>(())
+        })
+        .await?;
+    Ok(began.elapsed())
+}
+
+/// A server and two workers.
+struct Installation {
     url: String,
     http: reqwest::Client,
-    store: Arc<S3Store>,
     _programs: Vec<Process>,
     _logs: tempfile::TempDir,
 }
 
-impl Bench {
-    /// Starts a server and two workers.
-    async fn start(broker: &RabbitMq, s3: &SeaweedFs) -> Outcome<Bench> {
+impl Installation {
+    async fn start(
+        name: &str,
+        broker: &RabbitMq,
+        location: &str,
+        environment: impl IntoIterator<Item = (&'static str, String)> + Clone,
+    ) -> Outcome<Installation> {
         let logs = tempfile::tempdir()?;
-        let location = format!("s3://{}/bench", s3.bucket());
         let command = |program: &str| {
             let own = PathBuf::from(env!("CARGO_BIN_EXE_distributed-average"));
             let mut command = Command::new(own.with_file_name(program));
             command
                 .env("DISTRIBUTED_AVERAGE_QUEUE", broker.url())
-                .env("DISTRIBUTED_AVERAGE_STORE", &location)
-                .envs(s3.environment());
+                .env("DISTRIBUTED_AVERAGE_QUEUE_PREFIX", name)
+                .env("DISTRIBUTED_AVERAGE_STORE", location)
+                .envs(environment.clone());
             command
         };
         let log = logs.path().join("server.log");
@@ -96,63 +173,16 @@ impl Bench {
             let log = logs.path().join(format!("{name}.log"));
             programs.push(Process::start(name, &mut worker, &log));
         }
-        let (access_key, secret_key) = s3.credentials();
-        let access = S3Access {
-            endpoint: Some(s3.endpoint()),
-            credentials: Some((access_key.to_owned(), secret_key.to_owned())),
-            ..S3Access::default()
-        };
-        let store = S3Store::open_as(&location.parse()?, access).await;
-        let bench = Bench {
-            url,
-            http: reqwest::Client::new(),
-            store: Arc::new(store),
-            _programs: programs,
-            _logs: logs,
-        };
-        while bench.get("/api/workers").await?["ready"] != 2 {
+        let http = reqwest::Client::new();
+        let installation = Installation { url, http, _programs: programs, _logs: logs };
+        while installation.get("/api/workers").await?["ready"] != 2 {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Ok(bench)
+        Ok(installation)
     }
 
     async fn get(&self, path: &str) -> Outcome<Value> {
         Ok(self.http.get(format!("{}{path}", self.url)).send().await?.json().await?)
-    }
-
-    async fn upload(&self, files: usize) -> Outcome<()> {
-        let numbers: Vec<f64> = (0..NUMBERS).map(|n| (n as f64).sin()).collect();
-        let big = Bytes::from(npy(&numbers));
-        let tiny = Bytes::from_static(b"1,2,3,4\n");
-        let bigs = (0..files).map(|file| (format!("big/{file:04}.npy"), big.clone()));
-        let tinies = (0..TINY_FILES).map(|file| (format!("tiny/{file:06}.csv"), tiny.clone()));
-        stream::iter(bigs.chain(tinies))
-            .map(Ok)
-            .try_for_each_concurrent(
-                4,
-                |(key, bytes)| async move { self.store.put(&key, bytes).await },
-            )
-            .await?;
-        Ok(())
-    }
-
-    /// Reads every byte and does nothing with it.
-    async fn read_all(&self, files: usize) -> Outcome<Duration> {
-        let length = npy(&[]).len() + NUMBERS * 8;
-        let ranges = (0..files)
-            .flat_map(|file| (0..length).step_by(RANGE_BYTES).map(move |offset| (file, offset)));
-        let began = Instant::now();
-        let lanes = stream::iter(ranges).map(Ok);
-        lanes
-            .try_for_each_concurrent(READS_AT_ONCE, |(file, offset)| async move {
-                let key = format!("big/{file:04}.npy");
-                let wanted = RANGE_BYTES.min(length - offset);
-                let bytes = self.store.read(&key, offset as u64, wanted, Vec::new()).await?;
-                assert_eq!(bytes.len(), wanted);
-                Ok::<_, platform::StoreError>(())
-            })
-            .await?;
-        Ok(began.elapsed())
     }
 
     /// Runs a job to its end: how long, and how it ended.
@@ -192,6 +222,19 @@ impl Bench {
         }
         Ok(overheads)
     }
+}
+
+/// How long a job was in each of its phases.
+fn phases(job: &Value) -> String {
+    let at = |name: &str| job["timings"][name].as_f64().unwrap_or(f64::NAN);
+    [
+        ("listing", "submitted_at", "planning_at"),
+        ("planning", "planning_at", "running_at"),
+        ("running", "running_at", "finishing_at"),
+        ("finishing", "finishing_at", "ended_at"),
+    ]
+    .map(|(phase, from, to)| format!("{phase} {:.0} ms", at(to) - at(from)))
+    .join(", ")
 }
 
 fn npy(numbers: &[f64]) -> Vec<u8> {
