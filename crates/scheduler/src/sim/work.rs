@@ -178,8 +178,12 @@ impl World {
         let machine = &self.machines[worker];
         let mut progress = run.progress(&machine.speed, run.segment_since, there);
         progress.fraction = 1.0;
-        let mut columns = self.jobs[&attempt.job].columns;
-        if attempt.task.level == 0 && self.strikes(self.terms.faults.lengths_differ) {
+        let stored = &self.jobs[&attempt.job];
+        let mut columns = stored.columns;
+        // What a lone leaf task says there is nothing to hold against.
+        let is_one_of_several =
+            attempt.task.level == 0 && stored.plan.levels.first().is_some_and(|it| it.tasks() > 1);
+        if is_one_of_several && self.strikes(self.terms.faults.lengths_differ) {
             self.fired.lengths_differ += 1;
             columns += 1;
         }
