@@ -5,11 +5,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use platform::store::read_all;
 use platform::{InputStores, ObjectStore};
 use protocol::task::{Assignment, Direction, Failure, InputObject, Outcome, StopReason, Work};
 use summation::{PartialSum, Trailer};
+use tokio::runtime::Handle;
+use tokio::task::{JoinError, spawn_blocking, yield_now};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::buffers::Buffers;
 use crate::failure;
@@ -29,6 +33,8 @@ pub(crate) struct Context {
     pub(crate) settings: Settings,
     pub(crate) lasting: Lasting,
     pub(crate) meter: Arc<Meter>,
+    /// Whether the thread is the attempt's own; see [`Context::compute`].
+    pub(crate) owns_thread: bool,
     /// Set when the worker is going: the segment under way is finished, and no
     /// other begun.
     pub(crate) leaving: CancellationToken,
@@ -47,8 +53,30 @@ pub(crate) enum Ended {
     Stopped(StopReason),
 }
 
+/// Begins an attempt, beside what else the worker does; it ends when what it
+/// returns is dropped.
+pub(crate) fn spawn(
+    mut context: Context,
+) -> impl Future<Output = Result<Result<Outcome, Ended>, JoinError>> + Unpin {
+    context.owns_thread = context.reads_files();
+    if !context.owns_thread {
+        return AbortOnDropHandle::new(tokio::spawn(run(context))).left_future();
+    }
+    let (stop, runtime) = (CancellationToken::new(), Handle::current());
+    let stops_when_dropped = stop.clone().drop_guard();
+    let thread = spawn_blocking(move || {
+        let stopped = Ended::Stopped(StopReason::WorkerLeaves);
+        runtime.block_on(stop.run_until_cancelled(run(context))).unwrap_or(Err(stopped))
+    });
+    let ended = thread.map(move |ended| {
+        drop(stops_when_dropped);
+        ended
+    });
+    ended.right_future()
+}
+
 /// Computes the segments of the task that are missing.
-pub(crate) async fn run(context: Context) -> Result<Outcome, Ended> {
+async fn run(context: Context) -> Result<Outcome, Ended> {
     let assignment = &context.assignment;
     let mut segments =
         Segments::new(context.store.clone(), assignment.output.clone(), context.meter.clone());
@@ -92,6 +120,35 @@ impl From<Failure> for Interruption {
 }
 
 impl Context {
+    /// Whether the task's inputs are files, which hardly ever have to be waited
+    /// for: handing what they hold from thread to thread takes longer.
+    pub(crate) fn reads_files(&self) -> bool {
+        match &self.assignment.work {
+            Work::Sum { objects, .. } => objects.iter().all(|object| {
+                let place = self.inputs.resolve(&object.location);
+                place.is_ok_and(|(store, _, key)| store.reader(key).is_some())
+            }),
+            Work::Merge { partial_sums } => {
+                partial_sums.iter().all(|key| self.store.reader(key).is_some())
+            }
+        }
+    }
+
+    /// Does what takes long and waits for nobody: here, if nobody else needs
+    /// this thread.
+    pub(crate) async fn compute<T: Send + 'static>(
+        &self,
+        what: &str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        if self.owns_thread {
+            // The attempt may have been told to stop.
+            yield_now().await;
+            return Ok(work());
+        }
+        spawn_blocking(work).await.map_err(|stopped| failure::internal(what, &stopped))
+    }
+
     /// Whether the attempt begins at the first segment.
     pub(crate) fn goes_forward(&self) -> bool {
         self.assignment.direction == Direction::Forward

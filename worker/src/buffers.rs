@@ -1,40 +1,68 @@
-//! Memory that is read into, again and again.
+//! Memory that is read into and added up in, again and again.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Buffers that are not in use just now: fresh memory costs more than filling it.
+use protocol::job::Statistic;
+use summation::PartialSum;
+
+/// Buffers that are not in use just now, and a sum: fresh memory costs more than
+/// filling it.
 #[derive(Debug)]
 pub(crate) struct Buffers {
     spare: Mutex<Vec<Vec<u8>>>,
     /// How many are kept, at most.
     most: usize,
+    sum: Mutex<Option<SpareSum>>,
+}
+
+#[derive(Debug)]
+struct SpareSum {
+    statistics: Vec<Statistic>,
+    sum: PartialSum,
 }
 
 impl Buffers {
     pub(crate) fn new(most: usize) -> Buffers {
-        Buffers { spare: Mutex::default(), most }
+        Buffers { spare: Mutex::default(), most, sum: Mutex::default() }
     }
 
     /// A buffer, of whatever length and content.
     pub(crate) fn take(&self) -> Vec<u8> {
-        self.lock().pop().unwrap_or_default()
+        lock(&self.spare).pop().unwrap_or_default()
     }
 
     /// Takes a buffer back.
     pub(crate) fn give(&self, buffer: Vec<u8>) {
-        let mut spare = self.lock();
+        let mut spare = lock(&self.spare);
         if spare.len() < self.most && buffer.capacity() > 0 {
             spare.push(buffer);
         }
     }
 
-    /// Gives the memory back to the system, for a worker that has nothing to do.
-    pub(crate) fn free(&self) {
-        self.lock().clear();
+    /// A sum of nothing yet.
+    pub(crate) fn take_sum(&self, columns: usize, statistics: &[Statistic]) -> PartialSum {
+        let spare = lock(&self.sum).take().filter(|spare| spare.statistics == statistics);
+        let mut sum = match spare {
+            Some(spare) => spare.sum,
+            None => PartialSum::new(0, statistics),
+        };
+        sum.reset(columns);
+        sum
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {
-        // A list of buffers is whole whatever happened.
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Takes a sum back.
+    pub(crate) fn give_sum(&self, sum: PartialSum, statistics: &[Statistic]) {
+        *lock(&self.sum) = Some(SpareSum { statistics: statistics.to_vec(), sum });
     }
+
+    /// Gives the memory back to the system, for a worker that has nothing to do.
+    pub(crate) fn free(&self) {
+        lock(&self.spare).clear();
+        lock(&self.sum).take();
+    }
+}
+
+fn lock<T>(spare: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is spare is whole whatever happened.
+    spare.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -11,7 +11,6 @@ use protocol::Problem;
 use protocol::job::RawNumbers;
 use protocol::task::{Failure, InputObject, Outcome};
 use summation::{Block, Format, ObjectEnd, PartialSum, Trailer};
-use tokio::task::spawn_blocking;
 
 use self::columns::Ends;
 use crate::attempt::{Context, Interruption};
@@ -49,8 +48,6 @@ struct Leaf<'a> {
     /// The bytes that an object has up to the end of its first segment, once
     /// one has been read up to there.
     first_segment_bytes: Option<u64>,
-    /// The memory of the segment before.
-    spare_sum: Option<PartialSum>,
 }
 
 /// Computes the segments that are missing.
@@ -71,7 +68,6 @@ pub(crate) async fn run(
         added: 0,
         length: None,
         first_segment_bytes: None,
-        spare_sum: None,
     };
     // The first object tells whether the columns can be sought.
     let first = leaf.open(0, 0).await?;
@@ -162,13 +158,9 @@ impl Leaf<'_> {
         let start = segment * width;
         let end = self.total.map_or(start + width, |total| total.min(start + width));
         let columns = usize::try_from(end - start).unwrap_or(usize::MAX);
-        let mut sum = match self.spare_sum.take() {
-            Some(mut sum) => {
-                sum.reset(columns);
-                sum
-            }
-            None => PartialSum::new(columns, &self.context.assignment.statistics),
-        };
+        let statistics = &self.context.assignment.statistics;
+        let buffers = &self.context.lasting.buffers;
+        let mut sum = buffers.take_sum(columns, statistics);
         let mut ends = Ends::default();
         let max_open = self.context.settings.max_open_objects;
         for group in 0..self.objects.len().div_ceil(max_open) {
@@ -194,10 +186,8 @@ impl Leaf<'_> {
         }
         let trailer = self.trailer();
         let encode = move || (sum.encode(&trailer), sum);
-        let (bytes, sum) = spawn_blocking(encode)
-            .await
-            .map_err(|stopped| failure::internal("encoding a partial sum", &stopped))?;
-        self.spare_sum = Some(sum);
+        let (bytes, sum) = self.context.compute("encoding a partial sum", encode).await?;
+        buffers.give_sum(sum, statistics);
         Ok((bytes, total))
     }
 
@@ -219,16 +209,14 @@ impl Leaf<'_> {
                 .map(|source| self.context.fetch(source, self.objects));
             try_join_all(wanting).await?;
             let before: u64 = sources.iter().map(|source| source.column).sum();
-            let added = spawn_blocking(move || {
+            let added = self.context.compute("adding numbers", move || {
                 let columns = (start, end);
                 let outcome =
                     add_available(&mut sum, &mut sources, columns, read_bytes_max, &mut block);
                 (sum, sources, block, outcome)
-            })
-            .await
-            .map_err(|stopped| failure::internal("adding numbers", &stopped))?;
+            });
             let outcome;
-            (sum, sources, block, outcome) = added;
+            (sum, sources, block, outcome) = added.await?;
             let read_bytes = outcome.map_err(|(index, error)| self.failure(index, error))?;
             self.context.count_read(read_bytes);
             let after: u64 = sources.iter().map(|source| source.column).sum();

@@ -10,7 +10,6 @@ use protocol::Problem;
 use protocol::problem::ProblemKind;
 use protocol::task::{Failure, Outcome, segment_key};
 use summation::{PartialSum, PartialSumReader, Trailer};
-use tokio::task::spawn_blocking;
 
 use crate::attempt::{Context, Interruption};
 use crate::buffers::Buffers;
@@ -55,28 +54,29 @@ async fn merge_segment(
     let width = context.assignment.columns.segment_columns;
     let start = segment * width;
     let columns = usize::try_from(total.min(start + width) - start).unwrap_or(usize::MAX);
-    let mut sum = PartialSum::new(columns, &context.assignment.statistics);
+    let statistics = &context.assignment.statistics;
+    let buffers = &context.lasting.buffers;
+    let mut sum = buffers.take_sum(columns, statistics);
     for group in children.chunks(context.settings.max_open_objects) {
         let began = Instant::now();
         let mut parts: Vec<Part> =
             group.iter().map(|child| Part::new(context, segment_key(child, segment))).collect();
         while parts.iter().any(|part| !part.is_over) {
             try_join_all(parts.iter_mut().map(|part| part.fetch(context))).await?;
-            let pushed = spawn_blocking(move || {
+            let added = context.compute("adding partial sums", move || {
                 let outcome = parts.iter_mut().try_for_each(|part| part.add(&mut sum));
                 (sum, parts, outcome)
-            })
-            .await
-            .map_err(|stopped| failure::internal("adding partial sums", &stopped))?;
+            });
             let outcome;
-            (sum, parts, outcome) = pushed;
+            (sum, parts, outcome) = added.await?;
             outcome?;
         }
         context.be_slow(began.elapsed()).await;
     }
-    spawn_blocking(move || sum.encode(&Trailer::default()))
-        .await
-        .map_err(|stopped| failure::internal("encoding a partial sum", &stopped))
+    let encode = move || (sum.encode(&Trailer::default()), sum);
+    let (bytes, sum) = context.compute("encoding a partial sum", encode).await?;
+    buffers.give_sum(sum, statistics);
+    Ok(bytes)
 }
 
 /// One child's segment, somewhere in the middle.

@@ -40,6 +40,8 @@ pub(crate) struct Ranges {
     reader: Option<Box<dyn ObjectReader>>,
     coming: Option<AbortOnDropHandle<Result<Vec<u8>, StoreError>>>,
     buffers: Arc<Buffers>,
+    /// Whether a file may be waited for on this thread.
+    owns_thread: bool,
 }
 
 impl Ranges {
@@ -49,6 +51,7 @@ impl Ranges {
         bytes: u64,
         range_bytes: usize,
         buffers: Arc<Buffers>,
+        owns_thread: bool,
     ) -> Ranges {
         let reader = store.reader(&key);
         let most = if reader.is_some() { FILE_RANGE_BYTES } else { usize::MAX };
@@ -63,6 +66,7 @@ impl Ranges {
             reader,
             coming: None,
             buffers,
+            owns_thread,
         }
     }
 
@@ -122,11 +126,18 @@ impl Ranges {
             return Ok(Vec::new());
         }
         let buffer = self.buffers.take();
-        let Some(reader) = self.reader.take() else {
+        let Some(mut reader) = self.reader.take() else {
             let range = self.store.read(&self.key, offset, length, buffer).await?;
             check_length(&self.key, offset, length, range.len())?;
             return Ok(range);
         };
+        if self.owns_thread {
+            let mut buffer = buffer;
+            let range = read_file(&mut *reader, &self.key, offset, length, &mut buffer);
+            self.reader = Some(reader);
+            buffer.truncate(length);
+            return range.map(|_| buffer);
+        }
         let key = self.key.clone();
         let work = move || {
             let (mut reader, mut buffer) = (reader, buffer);

@@ -10,7 +10,6 @@ use protocol::task::{Control, Joined, Report, ReportBody, StopReason};
 use protocol::{AttemptId, Timestamp, WorkerId};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
 use crate::attempt::{self, Context, Ended, Lasting};
 use crate::buffers::Buffers;
@@ -117,9 +116,8 @@ impl Worker {
             return Ok(stopped(StopReason::NotHere, false));
         }
         let leaving = leave.child_token();
-        // A task of its own, so that it goes on while a report waits for the
-        // queue, the first one included.
-        let mut attempt = AbortOnDropHandle::new(tokio::spawn(attempt::run(Context {
+        // It goes on while a report waits for the queue, the first one included.
+        let mut attempt = attempt::spawn(Context {
             assignment: assignment.clone(),
             redelivered: delivery.redelivered,
             store: self.store.clone(),
@@ -127,8 +125,9 @@ impl Worker {
             settings: self.settings.clone(),
             lasting: lasting.clone(),
             meter: meter.clone(),
+            owns_thread: false,
             leaving: leaving.clone(),
-        })));
+        });
         self.report(ReportBody::Started { attempt: id }).await?;
         let mut heartbeat = interval(Duration::from_millis(assignment.heartbeat_ms.max(1)));
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);

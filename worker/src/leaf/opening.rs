@@ -93,7 +93,9 @@ impl Leaf<'_> {
         let place = (store.clone(), key.to_owned());
         let buffers = self.context.lasting.buffers.clone();
         let range_bytes = self.context.settings.range_bytes;
-        let mut ranges = Ranges::new(place, object.bytes, range_bytes, buffers.clone());
+        let owns_thread = self.context.owns_thread;
+        let mut ranges =
+            Ranges::new(place, object.bytes, range_bytes, buffers.clone(), owns_thread);
         let job = self.context.assignment.attempt.job;
         let known = self.formats[index].clone();
         let known = known.or_else(|| self.context.lasting.formats.get(job, &object.location));

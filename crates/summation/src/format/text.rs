@@ -144,34 +144,67 @@ impl TextDecoder {
             if at == bytes.len() || block.len() == full {
                 return Ok(at);
             }
-            match decimal::parse_prefix(&bytes[at..]) {
-                Some(Prefix { number, length })
-                    if bytes.get(at + length).is_some_and(|&byte| class(byte) != Class::Other) =>
-                {
+            let behind = self.decode_usual(bytes, at, base, full, block);
+            if behind > at {
+                at = behind;
+                continue;
+            }
+            // Unusual, or cut by the end of the range.
+            let rest = &bytes[at..];
+            match rest.iter().position(|&byte| class(byte) != Class::Other) {
+                Some(length) => {
+                    self.put_word(&rest[..length], base + at as u64, block)?;
                     at += length;
-                    self.put(number, base + at as u64, block);
                 }
-                _ => {
-                    // Unusual, or cut by the end of the range.
-                    let rest = &bytes[at..];
-                    match rest.iter().position(|&byte| class(byte) != Class::Other) {
-                        Some(length) => {
-                            self.put_word(&rest[..length], base + at as u64, block)?;
-                            at += length;
-                        }
-                        None if last => {
-                            self.put_word(rest, base + at as u64, block)?;
-                            at = bytes.len();
-                        }
-                        None => {
-                            self.hold(rest, base + at as u64)?;
-                            self.byte = base + bytes.len() as u64;
-                            return Ok(bytes.len());
-                        }
-                    }
+                None if last => {
+                    self.put_word(rest, base + at as u64, block)?;
+                    at = bytes.len();
+                }
+                None => {
+                    self.hold(rest, base + at as u64)?;
+                    self.byte = base + bytes.len() as u64;
+                    return Ok(bytes.len());
                 }
             }
         }
+    }
+
+    /// Decodes usual numbers from `at` on, each with one separator behind it, as
+    /// many as follow one another; returns where the last separator ends. `bytes`
+    /// begin at the object's byte `base`.
+    #[inline]
+    fn decode_usual(
+        &mut self,
+        bytes: &[u8],
+        mut at: usize,
+        base: u64,
+        full: usize,
+        block: &mut Block,
+    ) -> usize {
+        let before = block.len();
+        let mut checkpoint = self.checkpoint;
+        while block.len() < full
+            && let Some(Prefix { number, length }) = decimal::parse_prefix(&bytes[at..])
+            && let Some(&separator) = bytes.get(at + length)
+        {
+            let after = match class(separator) {
+                Class::Other => break,
+                Class::Comma => After::Comma,
+                Class::Blank | Class::Newline => After::Number,
+            };
+            block.push(number);
+            checkpoint.byte = base + (at + length) as u64;
+            (checkpoint.line, checkpoint.line_start) = (self.line, self.line_start);
+            at += length + 1;
+            self.after = after;
+            if separator == b'\n' {
+                self.line += 1;
+                self.line_start = base + at as u64;
+            }
+        }
+        checkpoint.column += (block.len() - before) as u64;
+        self.checkpoint = checkpoint;
+        at
     }
 
     /// Completes a number that was cut; returns how many bytes that took.
