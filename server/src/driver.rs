@@ -71,7 +71,6 @@ pub struct Parts {
 }
 
 /// Something that has happened, for the driver to take in.
-#[expect(clippy::large_enum_variant, reason = "nearly all facts are events: no box for each")]
 pub enum Fact {
     /// What the scheduler wants to know.
     Event(Event),

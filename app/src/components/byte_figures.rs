@@ -37,7 +37,7 @@ pub fn ByteFigures(
                 />
                 <Figure
                     label="Read twice"
-                    hint="Read before by another attempt at the same task"
+                    hint="Read from inputs beyond their size: again by other attempts, and headers"
                     value=counted(|moved| moved.read_twice)
                 />
                 <Figure

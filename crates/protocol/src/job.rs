@@ -488,7 +488,9 @@ pub struct ByteCounts {
     pub partial_read: u64,
     /// Written as partial sums.
     pub written: u64,
-    /// Of those read, how many had been read before by another attempt.
+    /// Read from input objects beyond what they hold: by attempts that failed or
+    /// were superseded, and headers that several workers look at. What a worker
+    /// read that died before it could tell is not known.
     pub read_twice: u64,
     /// Bytes of finished segments that a later attempt found and did not compute again.
     pub reused: u64,

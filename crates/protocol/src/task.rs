@@ -233,8 +233,6 @@ pub struct Progress {
     pub partial_read_bytes: u64,
     /// Bytes written as segments.
     pub written_bytes: u64,
-    /// Bytes read that another attempt had read before, as far as the worker can tell.
-    pub read_twice_bytes: u64,
     /// Segments computed by this attempt.
     pub segments_written: u64,
     /// Segments that were there already.

@@ -235,10 +235,9 @@ impl Job {
         self.bytes.input_read += done.input_read_bytes;
         self.bytes.partial_read += done.partial_read_bytes;
         self.bytes.written += done.written_bytes;
-        self.bytes.read_twice += done.read_twice_bytes;
-        if done.segments_reused > 0
-            && let Some(plan) = &self.plan
-        {
+        if let Some(plan) = &self.plan {
+            let input_bytes = plan.estimate.input_bytes;
+            self.bytes.read_twice = self.bytes.input_read.saturating_sub(input_bytes);
             let columns = plan.segment_columns.min(self.columns.unwrap_or(plan.segment_columns));
             self.bytes.reused += done.segments_reused * columns * PARTIAL_COLUMN_BYTES;
         }

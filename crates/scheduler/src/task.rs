@@ -151,7 +151,6 @@ impl Attempt {
         is.input_read_bytes = was.input_read_bytes.max(said.input_read_bytes);
         is.partial_read_bytes = was.partial_read_bytes.max(said.partial_read_bytes);
         is.written_bytes = was.written_bytes.max(said.written_bytes);
-        is.read_twice_bytes = was.read_twice_bytes.max(said.read_twice_bytes);
         is.segments_written = was.segments_written.max(said.segments_written);
         is.segments_reused = was.segments_reused.max(said.segments_reused);
         is.open_objects_max = was.open_objects_max.max(said.open_objects_max);
@@ -161,7 +160,6 @@ impl Attempt {
             input_read_bytes: is.input_read_bytes - was.input_read_bytes,
             partial_read_bytes: is.partial_read_bytes - was.partial_read_bytes,
             written_bytes: is.written_bytes - was.written_bytes,
-            read_twice_bytes: is.read_twice_bytes - was.read_twice_bytes,
             segments_written: is.segments_written - was.segments_written,
             segments_reused: is.segments_reused - was.segments_reused,
             open_objects_max: is.open_objects_max,

@@ -8,7 +8,7 @@ mod scene;
 use protocol::job::Speculation;
 use protocol::task::StopReason;
 use protocol::{Phase, worker::WorkerState};
-use scene::{Scene, terms};
+use scene::{OBJECT_BYTES, Scene, terms};
 use scheduler::{JobTerms, Settings};
 
 /// A scheduler that publishes nothing ahead, and a pool of somebody else.
@@ -227,6 +227,22 @@ fn a_failed_task_is_left_alone_for_a_while_and_fails_the_job_the_fourth_time() {
     scene
         .fails("1/0.0.0/4", "a", true)
         .gives(["end 1 failed: task 0.0.0 failed 4 times, at last with: disk full"]);
+}
+
+#[test]
+fn what_is_read_beyond_the_size_of_the_inputs_is_read_twice() {
+    let mut scene = scene();
+    scene.runs(1, terms(1), &[(1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.started("1/0.0.0/1", "a").gives([]);
+    scene.reads("1/0.0.0/1", "a", OBJECT_BYTES).gives([]);
+    scene.fails("1/0.0.0/1", "a", true);
+    assert_eq!(scene.view(1).bytes.read_twice, 0);
+    scene.after_ms(10_000).time_passes();
+    scene.started("1/0.0.0/2", "a").gives([]);
+    scene.reads("1/0.0.0/2", "a", 2 * OBJECT_BYTES).gives([]);
+    let bytes = scene.view(1).bytes;
+    assert_eq!((bytes.input_read, bytes.read_twice), (3 * OBJECT_BYTES, OBJECT_BYTES));
 }
 
 #[test]

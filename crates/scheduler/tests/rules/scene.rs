@@ -8,6 +8,8 @@ use scheduler::{Command, Event, JobTerms, JobView, Scheduler, Settings};
 
 /// How many columns the objects of a scene hold.
 const COLUMNS: u64 = 1_000;
+/// How many bytes an object of a scene holds.
+pub(crate) const OBJECT_BYTES: u64 = 8 * COLUMNS;
 
 /// A scheduler whose clock goes on by a millisecond with every event.
 pub(crate) struct Scene {
@@ -75,6 +77,7 @@ fn plan(levels: &[(u32, u32)], columns: Option<u64>) -> Plan {
         estimate: protocol::plan::Estimate::default(),
     };
     plan.objects = u64::from(plan.levels[0].nodes) * 2;
+    plan.estimate.input_bytes = plan.objects * OBJECT_BYTES;
     plan
 }
 
@@ -187,6 +190,15 @@ impl Scene {
             attempt: attempt(id),
             worker: worker.into(),
             progress: Progress { fraction, ..Progress::default() },
+        })
+    }
+
+    /// Tells how many bytes an attempt has read.
+    pub(crate) fn reads(&mut self, id: &str, worker: &str, input_read_bytes: u64) -> Given {
+        self.handle(Event::AttemptProgressed {
+            attempt: attempt(id),
+            worker: worker.into(),
+            progress: Progress { input_read_bytes, ..Progress::default() },
         })
     }
 

@@ -101,6 +101,11 @@ impl Installation {
     }
 }
 
+/// A count in a job's snapshot.
+pub(crate) fn count(snapshot: &Value, group: &str, name: &str) -> u64 {
+    snapshot[group][name].as_u64().unwrap_or(0)
+}
+
 /// A server that is a process of its own; dropping it is `kill -9`.
 pub(crate) struct Server {
     client: Client,

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use summation::HEAD_BYTES;
 use testbed::kill_9;
 use tokio::time::sleep;
 
-use super::ground::{Installation, embedded_bits};
+use super::ground::{Installation, count, embedded_bits};
 use crate::client::PATIENCE;
 use crate::exact;
 
@@ -25,7 +26,9 @@ async fn results_are_those_of_the_embedded_parts_bit_for_bit() {
             let job = server.submit(&json!({"inputs": inputs, "fan_in": fan_in})).await;
             let ended = server.follow(&job).await;
             assert_eq!(ended["phase"], "done", "{}", ended["error"]);
-            assert_eq!(ended["bytes"]["read_twice"], 0, "{ended}");
+            // Where columns are cut, each worker looks at each header.
+            let headers = if format == "csv" { 0 } else { 40 * 3 * HEAD_BYTES as u64 };
+            assert!(count(&ended, "bytes", "read_twice") <= headers, "{ended}");
             assert_eq!(server.bits(&job).await, embedded_bits(&inputs).await, "{format} {fan_in}");
         }
     }

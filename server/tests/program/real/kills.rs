@@ -1,16 +1,12 @@
 //! `kill -9` of workers and of the server in the middle of a job.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::ground::{Installation, embedded_bits};
+use super::ground::{Installation, count, embedded_bits};
 
 const EXTERNAL: [&str; 4] = ["--pool", "external", "--workers", "1"];
 /// So slow that there is time to kill it at work.
 const SLOW: [&str; 2] = ["--slowness", "30"];
-
-fn count(snapshot: &Value, group: &str, name: &str) -> u64 {
-    snapshot[group][name].as_u64().unwrap_or(0)
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_task_cut_short_only_what_is_missing_is_computed_again() {
