@@ -3,7 +3,8 @@
 #   docker build --tag distributed-average:dev .
 #
 # A change of one source file builds neither the dependencies anew, nor the
-# bundle unless it is of the bundle. PROFILE=dev compiles faster and runs slower.
+# bundle unless it is of the bundle; one of the server's, no other crate.
+# PROFILE=dev compiles faster and runs slower.
 
 ARG PROFILE=release
 
@@ -32,7 +33,7 @@ COPY scripts/as-root scripts/browser-cargo scripts/debian-browser-toolchain scri
 COPY --from=manifests /source ./
 RUN scripts/browser-cargo build --locked --package app --lib --features hydrate --profile browser \
     && cargo build --locked --package xtask \
-    && cargo build --locked --profile $PROFILE --package server --package worker
+    && CARGO_PROFILE_DEV_OPT_LEVEL=0 cargo build --locked --profile $PROFILE --package server --package worker
 
 # What Cargo built of the empty crates is newer than the sources, hence `touch`.
 FROM dependencies AS bundle
@@ -48,11 +49,14 @@ RUN find . -name '*.rs' -exec touch {} + && cargo run --locked --package xtask -
 # The programs, and the libraries that they are linked to, at their places.
 FROM dependencies AS programs
 ARG PROFILE
+ENV CARGO_PROFILE_DEV_OPT_LEVEL=0
 COPY crates crates
 COPY app app
+RUN find crates app -name '*.rs' -exec touch {} + \
+    && cargo build --locked --profile $PROFILE --package server --package worker
 COPY worker worker
 COPY server server
-RUN find . -name '*.rs' -exec touch {} + \
+RUN find worker server -name '*.rs' -exec touch {} + \
     && cargo build --locked --profile $PROFILE --package server --package worker \
     && folder=/target/$(echo $PROFILE | sed 's/^dev$/debug/') \
     && mkdir -p /image/usr/local/bin /image/etc/ssl/certs /writable \

@@ -4,9 +4,11 @@
 //! server ends in whatever way. S3 has no such thing. There an object names the
 //! server and is written anew every few seconds; who finds one that has not
 //! changed for longer takes over, and who finds somebody else's name in it ends.
+//! A server that is started again where the one before was killed need not wait:
+//! a file there tells whether that one lives.
 
-use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ use platform::store::read_all;
 use platform::{ObjectStore, StoreError};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::keys;
 
@@ -25,6 +27,9 @@ use crate::keys;
 const RENEW_EVERY: Duration = Duration::from_secs(3);
 /// … and how long it may stay as it is before its server counts as gone.
 const GONE_AFTER: Duration = Duration::from_secs(10);
+/// How long a server that ends tries to let go: the next waits no longer than
+/// [`GONE_AFTER`], and whoever stops this one shall not wait for a store that is away.
+const RELEASE_WITHIN: Duration = Duration::from_secs(5);
 /// How often somebody who waits looks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -64,8 +69,14 @@ impl Hold {
             && !lease.renewing.is_finished()
         {
             lease.renewing.abort();
-            if let Err(error) = lease.store.delete(keys::SERVER).await {
-                tracing::warn!(error = with_sources(&error), "the next server will have to wait");
+            let deleted = match timeout(RELEASE_WITHIN, lease.store.delete(keys::SERVER)).await {
+                Ok(deleted) => deleted.map_err(|error| with_sources(&error)),
+                Err(_) => Err("the store does not answer".to_owned()),
+            };
+            if let Err(error) = deleted {
+                tracing::warn!(error, "the next server may have to wait");
+                // The file stays, as after a kill, and may spare it that.
+                std::mem::forget(lease.sign);
             }
         }
     }
@@ -90,6 +101,7 @@ fn lock(folder: &Path) -> anyhow::Result<File> {
 pub struct Lease {
     store: Arc<dyn ObjectStore>,
     renewing: JoinHandle<anyhow::Error>,
+    sign: Option<SignOfLife>,
 }
 
 /// What the object says.
@@ -108,25 +120,66 @@ impl Holder {
         let host = worker::host_name().unwrap_or_else(|| "unknown".to_owned());
         Holder { host, process: std::process::id(), server: rand::random(), renewals: 0 }
     }
+}
 
-    /// Whether it is known to be gone, without waiting.
-    fn is_gone(&self, own: &Holder) -> bool {
-        self.host == own.host && !Path::new(&format!("/proc/{}", self.process)).exists()
+/// A temporary file, called like the server's number and locked as long as the
+/// server lives, however it ends.
+///
+/// It outlives a container that is started again in its pod, and is not there
+/// for a pod or a host of the same name: names and process numbers prove nothing
+/// where each container counts processes from 1.
+struct SignOfLife {
+    path: PathBuf,
+    _locked: File,
+}
+
+impl SignOfLife {
+    /// Without a place to write there is none, and the next server has to wait.
+    fn give(folder: &Path, server: u64) -> Option<SignOfLife> {
+        let path = SignOfLife::path(folder, server);
+        let locked = File::create_new(&path).ok()?;
+        locked.try_lock().ok()?;
+        Some(SignOfLife { path, _locked: locked })
+    }
+
+    /// Whether a server has ended for certain: its file is here, and nobody's.
+    fn is_over(folder: &Path, server: u64) -> bool {
+        let path = SignOfLife::path(folder, server);
+        let is_over = File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
+        if is_over {
+            // Nobody will ask for it again.
+            let _ = fs::remove_file(&path);
+        }
+        is_over
+    }
+
+    fn path(folder: &Path, server: u64) -> PathBuf {
+        folder.join(format!("distributed-average-server-{server:016x}"))
+    }
+}
+
+impl Drop for SignOfLife {
+    fn drop(&mut self) {
+        // What stays says no more than that this server is gone.
+        let _ = fs::remove_file(&self.path);
     }
 }
 
 impl Lease {
     async fn take(location: &str, store: Arc<dyn ObjectStore>) -> anyhow::Result<Lease> {
         let holder = Holder::new();
+        let temporary = std::env::temp_dir();
+        // Before anybody can read the number.
+        let sign = SignOfLife::give(&temporary, holder.server);
         while let Err(error) = store.create(keys::SERVER, encode(&holder)?).await {
             if !matches!(error, StoreError::AlreadyExists { .. }) {
                 return Err(error).context("seeing whether another server uses the store");
             }
-            wait_until_gone(location, &*store, &holder).await?;
+            wait_until_gone(location, &*store, &temporary).await?;
             store.delete(keys::SERVER).await.context("taking over from a server that is gone")?;
         }
         let renewing = tokio::spawn(renew(store.clone(), holder));
-        Ok(Lease { store, renewing })
+        Ok(Lease { store, renewing, sign })
     }
 }
 
@@ -134,12 +187,12 @@ impl Lease {
 async fn wait_until_gone(
     location: &str,
     store: &dyn ObjectStore,
-    own: &Holder,
+    temporary: &Path,
 ) -> anyhow::Result<()> {
     let Some(first) = read(store).await? else {
         return Ok(());
     };
-    if first.is_gone(own) {
+    if SignOfLife::is_over(temporary, first.server) {
         return Ok(());
     }
     let Holder { host, process, .. } = &first;
@@ -199,4 +252,28 @@ async fn read(store: &dyn ObjectStore) -> anyhow::Result<Option<Holder>> {
 
 fn encode(holder: &Holder) -> anyhow::Result<Bytes> {
     Ok(serde_json::to_vec(holder).context("naming this server")?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_over_once_nobody_holds_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!SignOfLife::is_over(folder.path(), 7), "it may live elsewhere");
+        let sign = SignOfLife::give(folder.path(), 7).unwrap();
+        assert!(!SignOfLife::is_over(folder.path(), 7), "it lives");
+        // As if it had been killed.
+        let path = SignOfLife::path(folder.path(), 7);
+        drop(sign);
+        File::create_new(&path).unwrap();
+        assert!(SignOfLife::is_over(folder.path(), 7));
+        assert!(!path.exists(), "killed servers leave nothing behind for long");
+    }
+
+    #[test]
+    fn without_a_place_to_write_there_is_no_sign_of_life() {
+        assert!(SignOfLife::give(Path::new("/nowhere"), 7).is_none());
+    }
 }

@@ -9,7 +9,10 @@ use super::pods::Seen;
 
 /// What deleting the pod of a drained worker costs: less than any other, which
 /// have 0 where nothing is written on them.
-pub(super) const DRAINED_COST: i32 = -1000;
+const DRAINED_COST: i32 = -1000;
+/// And that of one that works on: more than that of one that comes to life while
+/// the cluster chooses.
+const AT_WORK_COST: i32 = 1000;
 
 /// What is wanted.
 #[derive(Debug, Default)]
@@ -66,10 +69,15 @@ impl Scaling {
     fn costs(&self, pods: &BTreeMap<String, Seen>) -> Vec<(String, Option<i32>)> {
         let counting = pods.iter().filter(|(_, pod)| pod.counts);
         let wanted = counting.filter_map(|(name, pod)| {
-            let cost = self.is_drained(name).then_some(DRAINED_COST);
+            let is_drained = self.is_drained(name);
+            let cost = match (is_drained, pod.is_working) {
+                (true, _) => Some(DRAINED_COST),
+                (false, true) => Some(AT_WORK_COST),
+                (false, false) => None,
+            };
             // What somebody else has written stays.
-            let is_ours = matches!(pod.deletion_cost, None | Some(DRAINED_COST));
-            ((is_ours || cost.is_some()) && cost != pod.deletion_cost).then(|| (name.clone(), cost))
+            let is_ours = matches!(pod.deletion_cost, None | Some(DRAINED_COST | AT_WORK_COST));
+            ((is_ours || is_drained) && cost != pod.deletion_cost).then(|| (name.clone(), cost))
         });
         wanted.collect()
     }
@@ -86,6 +94,9 @@ mod tests {
 
     use super::*;
     use crate::pool::Member;
+
+    const DRAINED: Option<i32> = Some(DRAINED_COST);
+    const AT_WORK: Option<i32> = Some(AT_WORK_COST);
 
     fn pod(is_working: bool) -> Seen {
         Seen {
@@ -134,12 +145,13 @@ mod tests {
     fn workers_at_work_stay_until_they_have_been_drained() {
         let three = pods("a b c");
         assert_eq!(scaling(1, &[]).step(3, &three), None);
-        assert_eq!(scaling(1, &["b"]).step(3, &three), step(2, &[("b", Some(DRAINED_COST))]));
+        let costs = [("a", AT_WORK), ("b", DRAINED), ("c", AT_WORK)];
+        assert_eq!(scaling(1, &["b"]).step(3, &three), step(2, &costs));
     }
 
     #[test]
     fn pods_that_do_not_run_go_without_more_ado() {
-        assert_eq!(scaling(0, &[]).step(3, &pods("a | b c")), step(1, &[]));
+        assert_eq!(scaling(0, &[]).step(3, &pods("a | b c")), step(1, &[("a", AT_WORK)]));
         assert_eq!(scaling(0, &[]).step(2, &pods("| b c")), step(0, &[]));
     }
 
@@ -154,15 +166,22 @@ mod tests {
         scaling.forget_the_gone(&pods);
         assert_eq!(scaling.step(2, &pods), None);
         scaling.drain(WorkerId::from("a".to_owned()), &Listing::default());
-        let costs = [("a", Some(DRAINED_COST)), ("b", None)];
+        let costs = [("a", DRAINED), ("b", AT_WORK)];
         assert_eq!(scaling.step(2, &pods), step(1, &costs), "b is not cheap any more");
+        pods.get_mut("b").unwrap().is_working = false;
+        let costs = [("a", DRAINED), ("b", None)];
+        assert_eq!(scaling.step(2, &pods), step(0, &costs), "nor dear, as it does not run now");
     }
 
     #[test]
     fn what_somebody_else_says_of_a_pods_cost_stays() {
         let mut pods = pods("a b");
         pods.get_mut("a").unwrap().deletion_cost = Some(7);
-        let costs = [("b", Some(DRAINED_COST))];
-        assert_eq!(scaling(0, &["b"]).step(2, &pods), step(1, &costs));
+        assert_eq!(scaling(0, &["b"]).step(2, &pods), step(1, &[("b", DRAINED)]));
+        assert_eq!(
+            scaling(0, &["a"]).step(2, &pods),
+            step(1, &[("a", DRAINED), ("b", AT_WORK)]),
+            "but not that of one that is to go"
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! Two servers by mistake on one store.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use super::ground::Installation;
@@ -23,7 +25,12 @@ async fn a_second_server_says_so_and_ends() {
     assert_eq!(server.follow(&job).await["phase"], "done");
     // Once it has stopped in good order, the next need not wait.
     server.stop().await;
-    let next = installation.server(&EXTERNAL).await;
+    let mut next = installation.server(&EXTERNAL).await;
     assert_eq!(next.get_json(&format!("/api/jobs/{job}")).await["phase"], "done");
-    next.stop().await;
+    // Nor need it after one that was killed here and has left its file.
+    next.kill();
+    let killed = Instant::now();
+    let last = installation.server(&EXTERNAL).await;
+    assert!(killed.elapsed() < Duration::from_secs(8), "{:?}", killed.elapsed());
+    last.stop().await;
 }
