@@ -27,10 +27,11 @@ async fn a_second_server_says_so_and_ends() {
     server.stop().await;
     let mut next = installation.server(&EXTERNAL).await;
     assert_eq!(next.get_json(&format!("/api/jobs/{job}")).await["phase"], "done");
-    // Nor need it after one that was killed here and has left its file.
+    // Nor need it after one that was killed here and has left its file; else it
+    // would be ten seconds.
     next.kill();
     let killed = Instant::now();
     let last = installation.server(&EXTERNAL).await;
-    assert!(killed.elapsed() < Duration::from_secs(8), "{:?}", killed.elapsed());
+    assert!(killed.elapsed() < Duration::from_secs(10), "{:?}", killed.elapsed());
     last.stop().await;
 }
