@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(scaling.step(2, &pods), step(1, &costs), "b is not cheap any more");
         pods.get_mut("b").unwrap().is_working = false;
         let costs = [("a", DRAINED), ("b", None)];
-        assert_eq!(scaling.step(2, &pods), step(0, &costs), "nor dear, as it does not run now");
+        assert_eq!(scaling.step(2, &pods), step(1, &costs), "nor dear, as it does not run now");
     }
 
     #[test]
