@@ -39,6 +39,8 @@ struct Leaf<'a> {
     formats: Vec<Option<Format>>,
     /// Where reading each object stood at the end of the last segment.
     ends: Vec<Option<ObjectEnd>>,
+    /// Whether the first segment is there already.
+    resumes: bool,
     /// C, once an object's header has told it.
     total: Option<u64>,
     /// Numbers added so far, of all objects together.
@@ -64,6 +66,7 @@ pub(crate) async fn run(
         fortran_order,
         formats: vec![None; objects.len()],
         ends: vec![None; objects.len()],
+        resumes: found.contains(&context.assignment.columns.first_segment),
         total: None,
         added: 0,
         length: None,

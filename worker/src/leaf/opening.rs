@@ -147,7 +147,7 @@ impl Leaf<'_> {
     /// byte is to be read once.
     fn first_read(&self, index: usize) -> usize {
         let columns = &self.context.assignment.columns;
-        let begins = columns.first_segment == 0 && self.context.goes_forward();
+        let begins = columns.first_segment == 0 && self.context.goes_forward() && !self.resumes;
         if begins && (self.stay_open() || self.length.is_some()) {
             return self.context.settings.range_bytes;
         }

@@ -12,9 +12,12 @@ const SLOW: [&str; 2] = ["--slowness", "30"];
 async fn of_a_task_cut_short_only_what_is_missing_is_computed_again() {
     let installation = Installation::shared().await;
     let server = installation.server(&EXTERNAL).await;
+    // What lay in memory when a worker was killed is read again: little, here.
+    let ranges = ["--range-bytes", "262144"];
     for format in ["npy", "csv"] {
         let inputs = json!({"generate": {"files": 4, "count": 800_000, "format": format}});
-        let slow = installation.worker(&format!("slow-{format}"), &["--slowness", "100"]);
+        let slow = [&ranges[..], &["--slowness", "100"]].concat();
+        let slow = installation.worker(&format!("slow-{format}"), &slow);
         server.ready(1).await;
         let request = json!({"inputs": inputs, "fan_in": 4, "workers": 1,
             "speculation": {"enabled": false}});
@@ -22,7 +25,7 @@ async fn of_a_task_cut_short_only_what_is_missing_is_computed_again() {
         let at_work = server.until(&job, |job| count(job, "bytes", "written") > 200_000).await;
         assert_eq!(count(&at_work, "attempts", "completed"), 0, "killed in the middle: {at_work}");
         drop(slow);
-        let next = installation.worker(&format!("next-{format}"), &[]);
+        let next = installation.worker(&format!("next-{format}"), &ranges);
         let ended = server.follow(&job).await;
         assert_eq!(ended["phase"], "done", "{}", ended["error"]);
         let reused = count(&ended, "bytes", "reused");
@@ -34,7 +37,7 @@ async fn of_a_task_cut_short_only_what_is_missing_is_computed_again() {
             "{format}: {input} bytes of input, {read} read, {twice} of them twice, \
             {reused} bytes of partial sums reused"
         );
-        assert!(twice < input / 2, "{format}: {twice} of {input} bytes read twice");
+        assert!(twice < input / 4, "{format}: {twice} of {input} bytes read twice");
         assert_eq!(server.bits(&job).await, embedded_bits(&inputs).await);
         next.stop().await;
     }
