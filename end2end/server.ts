@@ -142,9 +142,9 @@ export class Server {
 
   /** The files that were generated for a job, from the folder of the store. */
   async generated(id: string, extension: string): Promise<Uint8Array[]> {
-    const names = await readdir(this.store, { recursive: true });
-    const files = names.filter((name) => name.includes(id) && name.endsWith(`.${extension}`)).sort();
-    return Promise.all(files.map((name) => readFile(join(this.store, name))));
+    const folder = join(this.store, "jobs", id, "inputs");
+    const files = (await readdir(folder)).filter((name) => name.endsWith(`.${extension}`)).sort();
+    return Promise.all(files.map((name) => readFile(join(folder, name))));
   }
 
   private async call(
