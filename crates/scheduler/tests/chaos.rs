@@ -8,8 +8,8 @@
 use scheduler::sim::chaos;
 use scheduler::sim::faults::Fired;
 
-/// So many worlds; about a minute on two cores.
-const SEEDS: u64 = 4_000;
+/// So many worlds; a quarter of a minute on two cores.
+const SEEDS: u64 = 3_000;
 
 #[test]
 fn every_job_ends_as_it_should_whatever_goes_wrong() {
