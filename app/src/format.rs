@@ -4,9 +4,11 @@
 //! number and its unit are held together by a no-break space, the digits of
 //! large counts are grouped by narrow no-break spaces.
 
+mod job;
 mod quantity;
 mod time;
 
+pub use job::job_title;
 pub use quantity::{bytes, count, many, percent, rate, scientific};
 pub use time::{age, duration, utc};
 

@@ -2,6 +2,7 @@
 
 mod answer;
 mod body;
+mod description;
 mod events;
 mod files;
 mod jobs;
@@ -14,11 +15,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::get;
 use protocol::problem::{Problem, ProblemKind};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::trace::TraceLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use self::answer::Answer;
 use crate::engine::Engine;
@@ -48,29 +51,33 @@ pub async fn serve(
     axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
-/// What programs talk to.
+/// What programs talk to. A handler says its path and method itself, so what is
+/// served is what is described.
 fn api(shared: Shared) -> Router {
-    Router::new()
-        .route("/api/jobs", post(jobs::submit).get(jobs::list))
-        .route("/api/jobs/{id}", get(jobs::show).delete(jobs::delete))
-        .route("/api/plan", post(jobs::plan))
-        .route("/api/jobs/{id}/rerun", post(jobs::rerun))
-        .route("/api/jobs/{id}/tasks", get(jobs::tasks))
-        .route("/api/jobs/{id}/result", get(results::download))
-        .route("/api/jobs/{id}/events", get(events::of_job))
-        .route("/api/events", get(events::of_all))
-        .route("/api/workers", get(workers::show).put(workers::set))
-        .route("/api/files", get(files::list))
-        .route("/api/files/{*key}", get(files::read).put(files::upload))
+    let (routes, described) = OpenApiRouter::with_openapi(description::heading())
+        .routes(routes!(jobs::submit, jobs::list))
+        .routes(routes!(jobs::show, jobs::delete))
+        .routes(routes!(jobs::tasks))
+        .routes(routes!(jobs::rerun))
+        .routes(routes!(jobs::plan))
+        .routes(routes!(results::download))
+        .routes(routes!(events::of_all))
+        .routes(routes!(events::of_job))
+        .routes(routes!(workers::show, workers::set))
+        .routes(routes!(files::list))
+        .routes(routes!(files::read, files::upload))
+        .routes(routes!(status::health))
+        .routes(routes!(status::ready))
+        .routes(routes!(status::metrics))
+        .split_for_parts();
+    routes
+        .route("/api/openapi.json", get(description::serve(described)))
         .route("/api/{*rest}", get(unknown).post(unknown).put(unknown).delete(unknown))
-        .route("/healthz", get(status::health))
-        .route("/readyz", get(status::ready))
-        .route("/metrics", get(status::metrics))
         .with_state(shared)
 }
 
 /// A path below `/api` that means nothing.
 async fn unknown(uri: axum::http::Uri) -> Answer {
     let detail = format!("{} is not a path of this API", uri.path());
-    Problem::new(ProblemKind::NotFound, detail).remedy("the paths are listed in the README").into()
+    Problem::new(ProblemKind::NotFound, detail).remedy("/api/openapi.json lists the paths").into()
 }

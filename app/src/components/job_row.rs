@@ -6,7 +6,7 @@ use protocol::{JobId, JobSnapshot, Phase};
 use super::level_bar::LevelBars;
 use super::phase_badge::PhaseBadge;
 use crate::clock::Clock;
-use crate::format::{age, count, duration, percent, rate, utc};
+use crate::format::{age, count, duration, job_title, percent, rate, utc};
 use crate::keyed::Keyed;
 use crate::paths::job_path;
 use crate::picture::tree::thousandths;
@@ -51,7 +51,7 @@ pub fn JobRow(
             data-job=id.to_string()
         >
             <div class="job-row-title">
-                <a href=job_path(id)>{text(JobSnapshot::title)}</a>
+                <a href=job_path(id)>{text(job_title)}</a>
                 <time title=submitted.clone() datetime=submitted.clone()>
                     {Signal::derive(move || age(submitted_at, clock.now()))}
                 </time>

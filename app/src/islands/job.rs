@@ -20,7 +20,7 @@ use crate::components::phase_steps::PhaseSteps;
 use crate::components::plan_figures::PlanFigures;
 use crate::components::problem_card::ProblemCard;
 use crate::components::progress_card::ProgressCard;
-use crate::format::{percent, utc};
+use crate::format::{job_title, percent, utc};
 use crate::live;
 use crate::paths::job_events_path;
 
@@ -63,7 +63,7 @@ pub fn LiveJob(
         <article class="job" data-state=text(|job| job.phase.word().to_owned())>
             <header class="job-header">
                 <div class="job-title">
-                    <h1>{text(JobSnapshot::title)}</h1>
+                    <h1>{text(job_title)}</h1>
                     <div aria-live="polite">
                         <PhaseBadge job />
                     </div>
@@ -118,7 +118,7 @@ async fn take_result() -> Result<(), JsValue> {
 pub fn title(job: &JobSnapshot) -> String {
     let state =
         if job.phase.is_over() { job.phase.word().to_owned() } else { percent(job.fraction()) };
-    format!("{state}, {} · distributed-average", job.title())
+    format!("{state}, {} · distributed-average", job_title(job))
 }
 
 fn deleted() -> Problem {

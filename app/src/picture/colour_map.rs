@@ -19,7 +19,7 @@ const ANCHORS: [[u8; 3]; 11] = [
     [251, 246, 171],
 ];
 
-/// The colour of a number from 0 (the least) to 255 (the greatest), as red,
+/// The colour of a level from 0 (the lowest) to 255 (the highest), as red,
 /// green and blue.
 #[must_use]
 pub fn colour(level: u8) -> [u8; 3] {

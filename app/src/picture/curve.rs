@@ -20,20 +20,19 @@ pub struct Curve {
 /// pixel.
 pub const SIDE: f64 = 1000.0;
 
-/// Lays out points along the whole width. Where a point is not finite there is
-/// a gap.
+/// Lays out points along the whole width. Where there is none there is a gap.
 #[must_use]
-pub fn curve(points: &[PlotPoint], span: Span) -> Curve {
+pub fn curve(points: &[Option<PlotPoint>], span: Span) -> Curve {
     let mut curve = Curve::default();
     let last = points.len().saturating_sub(1).max(1) as f64;
     let mut start = 0;
-    let is_gap = |point: &PlotPoint| !(point.min.is_finite() && point.max.is_finite());
-    for piece in points.split(is_gap) {
+    for piece in points.split(Option::is_none) {
+        let piece: Vec<PlotPoint> = piece.iter().flatten().copied().collect();
         let place = |offset: usize, value: f64| {
             let index = if points.len() == 1 { 0.5 } else { (start + offset) as f64 };
             (index / last * SIDE, (1.0 - span.position(value)) * SIDE)
         };
-        draw_piece(&mut curve, piece, place);
+        draw_piece(&mut curve, &piece, place);
         start += piece.len() + 1;
     }
     curve
@@ -69,8 +68,8 @@ mod tests {
 
     const SPAN: Span = Span { low: 0.0, high: 10.0 };
 
-    fn point(min: f64, max: f64) -> PlotPoint {
-        PlotPoint { min, max }
+    fn point(min: f64, max: f64) -> Option<PlotPoint> {
+        Some(PlotPoint { min, max })
     }
 
     #[test]
@@ -81,9 +80,8 @@ mod tests {
     }
 
     #[test]
-    fn a_point_that_is_not_finite_is_a_gap() {
-        let gap = point(f64::NAN, f64::NAN);
-        let curve = curve(&[point(0.0, 0.0), gap, point(10.0, 10.0)], SPAN);
+    fn where_there_is_no_point_there_is_a_gap() {
+        let curve = curve(&[point(0.0, 0.0), None, point(10.0, 10.0)], SPAN);
         assert_eq!(curve.line, "M0.0 1000.0h0M1000.0 0.0h0");
     }
 

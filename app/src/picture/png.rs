@@ -37,6 +37,8 @@ fn encode(image: &Image) -> Option<Vec<u8>> {
     let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
     push_chunk(&mut file, *b"IHDR", &header)?;
     push_chunk(&mut file, *b"PLTE", &table)?;
+    // Level 0, where there are no numbers, is transparent.
+    push_chunk(&mut file, *b"tRNS", &[0])?;
     push_chunk(&mut file, *b"IDAT", &stored(&rows))?;
     push_chunk(&mut file, *b"IEND", &[])?;
     Some(file)
@@ -129,9 +131,10 @@ mod tests {
         let image = Image { width: 2, height: 1, pixels: vec![0, 255] };
         let file = encode(&image).unwrap();
         assert!(file.starts_with(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x02\0\0\0\x01\x08\x03"));
-        // Signature; four chunks of 12 bytes and their data: header, 256
-        // colours, and 3 bytes of pixels in a stream with 11 around them.
-        assert_eq!(file.len(), 8 + 4 * 12 + 13 + 768 + 14);
+        // Signature; five chunks of 12 bytes and their data: header, 256
+        // colours, one transparency, and 3 bytes of pixels in a stream with 11
+        // around them.
+        assert_eq!(file.len(), 8 + 5 * 12 + 13 + 768 + 1 + 14);
         // The end, with the checksum that every PNG has there.
         assert!(file.ends_with(b"IEND\xaeB`\x82"));
     }

@@ -7,6 +7,7 @@ use crate::{TaskId, Timestamp, WorkerId};
 
 /// One page of the tasks of one level of a job.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TaskPage {
     /// In the order of their ids.
     pub tasks: Vec<TaskSnapshot>,
@@ -19,6 +20,7 @@ pub struct TaskPage {
 
 /// One task at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TaskSnapshot {
     /// Which.
     pub id: TaskId,
@@ -31,6 +33,7 @@ pub struct TaskSnapshot {
 
 /// Where a task is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum TaskState {
     /// Its inputs are not all there.
@@ -47,6 +50,7 @@ pub enum TaskState {
 
 /// One attempt at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AttemptSnapshot {
     /// Which attempt at its task this is, from 1.
     pub number: u32,
@@ -85,6 +89,7 @@ pub struct AttemptSnapshot {
 ///     └───────────┴─────► Lost | Superseded | Stopped
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum AttemptState {
     /// It lies in the queue.

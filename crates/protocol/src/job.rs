@@ -10,6 +10,7 @@ use crate::{JobId, Problem, Timestamp};
 
 /// One user request: the mean of a set of objects.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct JobRequest {
     /// The objects to average.
     pub inputs: Inputs,
@@ -52,6 +53,7 @@ impl JobRequest {
 
 /// The objects to average; exactly one of these.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Inputs {
     /// Every object below a prefix of the store, but for names that start with `.` or `_`.
@@ -64,6 +66,7 @@ pub enum Inputs {
 
 /// Test data: `files` arrays of `count` numbers, the same bytes for the same seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Generate {
     /// F, how many objects to make.
     pub files: u64,
@@ -79,6 +82,7 @@ pub struct Generate {
 
 /// The formats that test data can be generated in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum GeneratedFormat {
     /// Text, numbers separated by commas.
@@ -101,6 +105,7 @@ impl GeneratedFormat {
 
 /// Bare little-endian numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum RawNumbers {
     /// 4 bytes each.
@@ -111,6 +116,7 @@ pub enum RawNumbers {
 
 /// What can be computed beside the mean, index by index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Statistic {
     /// The exact sum, rounded once.
@@ -206,6 +212,7 @@ impl<'de> Deserialize<'de> for FanIn {
 
 /// When a straggler's task gets a second attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Speculation {
     /// Whether stragglers are given a second attempt at all.
@@ -254,6 +261,7 @@ impl Speculation {
 
 /// Which rule finds the stragglers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum SpeculationPolicy {
     /// Ours: progress counts, and the second attempt goes on where the first has not been.
@@ -271,6 +279,7 @@ pub enum SpeculationPolicy {
 ///    └───────────┴──────────┴───────────┴──────► Failed | Cancelled
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// The objects are being found (or generated) and looked into.
@@ -313,6 +322,7 @@ impl Phase {
 
 /// A job as it looks from outside at one moment: a summary, whatever its size.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct JobSnapshot {
     /// Which job.
     pub id: JobId,
@@ -371,30 +381,11 @@ impl JobSnapshot {
         let complete: f64 = self.progress.iter().map(LevelProgress::complete).sum();
         complete / total as f64
     }
-
-    /// The name, or what stands in for one.
-    #[must_use]
-    pub fn title(&self) -> String {
-        match (&self.request.name, &self.request.inputs) {
-            (Some(name), _) if !name.trim().is_empty() => name.clone(),
-            (_, Inputs::Prefix(prefix)) => prefix.clone(),
-            (_, Inputs::Objects(objects)) => match objects.as_slice() {
-                [only] => only.clone(),
-                [first, rest @ ..] => format!("{first} and {} more", rest.len()),
-                [] => "no objects".to_owned(),
-            },
-            (_, Inputs::Generate(data)) => format!(
-                "{} generated {} files × {} numbers",
-                data.files,
-                data.format.extension(),
-                data.count
-            ),
-        }
-    }
 }
 
 /// What has been found out about the inputs of a job.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct InputSummary {
     /// F, how many objects there are.
@@ -416,6 +407,7 @@ pub struct InputSummary {
 
 /// So many of so many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Counted {
     /// How many there are already.
     pub done: u64,
@@ -425,6 +417,7 @@ pub struct Counted {
 
 /// How far one level of the sum tree has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct LevelProgress {
     /// How many tasks the level has.
     pub tasks: u64,
@@ -453,6 +446,7 @@ impl LevelProgress {
 
 /// What became of a job's attempts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct AttemptCounts {
     /// Given to a worker so far.
@@ -480,6 +474,7 @@ pub struct AttemptCounts {
 
 /// Bytes that a job's attempts have moved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct ByteCounts {
     /// Read from input objects.
@@ -498,6 +493,7 @@ pub struct ByteCounts {
 
 /// When each phase was entered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Timings {
     /// When the job was submitted, and Listing began.

@@ -17,6 +17,9 @@
 //! - [`live`]: what a page first shows, and what then changes it.
 //! - [`problem`]: what went wrong, where, and what to do.
 //!
+//! With the feature `schema` the types that the JSON API speaks describe
+//! themselves; only the server needs that.
+//!
 //! # Invariants
 //!
 //! - **Versioned, and lenient.** A message between processes carries
@@ -32,6 +35,8 @@ pub mod live;
 pub mod plan;
 pub mod problem;
 pub mod result;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod task;
 pub mod time;
 pub mod worker;

@@ -40,6 +40,7 @@ impl LiveEvent {
 
 /// What the home page shows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Overview {
     /// Jobs, newest first; at most as many as a page of the list.
     pub jobs: Vec<JobSnapshot>,
@@ -49,6 +50,7 @@ pub struct Overview {
 
 /// One page of the list of jobs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct JobPage {
     /// Newest first.
     pub jobs: Vec<JobSnapshot>,

@@ -18,6 +18,7 @@ use crate::TaskId;
 /// it or a whole multiple, so a task depends on exactly one range of each of
 /// its node's children.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Plan {
     /// F, how many objects there are.
     pub objects: u64,
@@ -35,6 +36,7 @@ pub struct Plan {
 
 /// One level of the sum tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PlanLevel {
     /// How many nodes it has.
     pub nodes: u32,
@@ -51,6 +53,7 @@ pub struct PlanLevel {
 
 /// What a plan is expected to cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Estimate {
     /// Bytes read from input objects.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 /// `detail` says what was wrong and where, naming the field, the object, the
 /// index or the byte; `remedy` says what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// Which kind of problem this is.
     #[serde(rename = "type")]
@@ -108,6 +109,7 @@ impl std::error::Error for Problem {}
 
 /// The kinds of problem that a client can tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ProblemKind {
     /// A field of the request is missing or has a value that cannot be used.

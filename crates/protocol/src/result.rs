@@ -8,6 +8,7 @@ use crate::job::Statistic;
 ///
 /// Numbers that JSON has no word for (NaN, infinities) travel as [`Number`]s.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct ResultSummary {
     /// C, how many numbers it has.
@@ -18,9 +19,9 @@ pub struct ResultSummary {
     pub shape: Option<Vec<u64>>,
     /// The first numbers, at most [`FIRST_NUMBERS`].
     pub first: Vec<Number>,
-    /// The course of the whole result, at most [`PLOT_POINTS`] points of
-    /// consecutive columns each.
-    pub plot: Vec<PlotPoint>,
+    /// The course of the whole result, at most [`PLOT_POINTS`] points of as many
+    /// consecutive columns each; none where no number of theirs is finite.
+    pub plot: Vec<Option<PlotPoint>>,
     /// The result as a picture, if its shape has two dimensions.
     pub image: Option<Image>,
     /// The least of its numbers, NaN left out.
@@ -43,8 +44,9 @@ pub const PLOT_POINTS: usize = 512;
 /// The longest side of a summary's image, in pixels.
 pub const IMAGE_PIXELS: usize = 192;
 
-/// What some consecutive columns of the result look like; NaN left out.
+/// What some consecutive columns of the result look like; NaN and infinities left out.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PlotPoint {
     /// The least.
     pub min: f64,
@@ -54,12 +56,14 @@ pub struct PlotPoint {
 
 /// A result of two dimensions as a picture, row by row from the top.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Image {
     /// How many pixels a row has.
     pub width: u32,
     /// How many rows there are.
     pub height: u32,
-    /// One number a pixel, from 0 (the least of the result) to 255 (the greatest).
+    /// One number a pixel, from 1 (the least) to 255 (the greatest); 0 where there
+    /// are only NaN and infinities.
     pub pixels: Vec<u8>,
 }
 

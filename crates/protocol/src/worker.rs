@@ -6,6 +6,7 @@ use crate::{AttemptId, Timestamp, WorkerId};
 
 /// The worker pool at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PoolSnapshot {
     /// What keeps the workers: `embedded`, `process`, `kubernetes` or `external`.
     pub kind: String,
@@ -36,6 +37,7 @@ pub struct PoolSnapshot {
 
 /// What waits in the queue at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct QueueSnapshot {
     /// Attempts that no worker has taken.
     pub assignments: u64,
@@ -54,6 +56,7 @@ pub const SHOWN_WORKERS: usize = 64;
 
 /// One worker at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct WorkerSnapshot {
     /// Who.
     pub id: WorkerId,
@@ -85,6 +88,7 @@ pub struct WorkerSnapshot {
 
 /// A worker's pod, as the cluster knows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PodStatus {
     /// Pending, Running, Succeeded, Failed, Unknown, or Terminating.
     pub phase: String,
@@ -94,6 +98,7 @@ pub struct PodStatus {
 
 /// An attempt that is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RunningAttempt {
     /// Which.
     pub id: AttemptId,
@@ -107,6 +112,7 @@ pub struct RunningAttempt {
 
 /// What a worker is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum WorkerState {
     /// It has been asked for and is not there yet.

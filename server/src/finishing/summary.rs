@@ -92,8 +92,8 @@ impl Summary {
             summary.min = Some(output::number_text(self.least));
             summary.max = Some(output::number_text(self.greatest));
         }
-        // Points whose numbers are all NaN or infinite have nothing to show.
-        summary.plot = self.plot.into_iter().filter(|point| point.min <= point.max).collect();
+        let has_numbers = |point: &PlotPoint| point.min <= point.max;
+        summary.plot = self.plot.into_iter().map(|point| Some(point).filter(has_numbers)).collect();
         summary.image = self.picture.map(Picture::finish);
         summary
     }
@@ -136,17 +136,23 @@ impl Picture {
         }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "a shade lies from 0 to 255")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a shade lies from 1 to 255"
+    )]
     fn finish(self) -> Image {
-        let shades: Vec<f64> =
-            self.sums.iter().map(|&(sum, count)| sum / (count.max(1) as f64)).collect();
-        let least = shades.iter().copied().fold(f64::INFINITY, f64::min);
-        let greatest = shades.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let span = if greatest > least { greatest - least } else { 1.0 };
+        let means = self.sums.iter().map(|&(sum, count)| (count > 0).then(|| sum / count as f64));
+        let means: Vec<Option<f64>> = means.collect();
+        let least = means.iter().flatten().copied().fold(f64::INFINITY, f64::min);
+        let greatest = means.iter().flatten().copied().fold(f64::NEG_INFINITY, f64::max);
+        // Halved, so that the span of any numbers is a number.
+        let span = if greatest > least { greatest / 2.0 - least / 2.0 } else { 1.0 };
+        let shade = |mean: f64| (1.0 + (mean / 2.0 - least / 2.0) / span * 254.0).max(1.0) as u8;
         Image {
             width: u32::try_from(self.pixels.1).unwrap_or(u32::MAX),
             height: u32::try_from(self.pixels.0).unwrap_or(u32::MAX),
-            pixels: shades.iter().map(|shade| ((shade - least) / span * 255.0) as u8).collect(),
+            pixels: means.into_iter().map(|mean| mean.map_or(0, shade)).collect(),
         }
     }
 }
@@ -191,7 +197,8 @@ mod tests {
         let summary = summary_of(&[1.0, f64::NAN, f64::INFINITY, -0.0], None);
         assert_eq!((summary.nan_columns, summary.infinite_columns), (1, 1));
         assert_eq!(summary.first, ["1.0", "nan", "inf", "-0.0"]);
-        assert_eq!(summary.plot.len(), 2);
+        let shown: Vec<bool> = summary.plot.iter().map(Option::is_some).collect();
+        assert_eq!(shown, [true, false, false, true]);
         assert_eq!(summary.max.as_deref(), Some("inf"));
     }
 
@@ -200,8 +207,8 @@ mod tests {
         let numbers: Vec<f64> = (0..100_000).map(f64::from).collect();
         let summary = summary_of(&numbers, None);
         assert_eq!(summary.plot.len(), PLOT_POINTS);
-        assert_eq!(summary.plot[0].min, 0.0);
-        assert_eq!(summary.plot[PLOT_POINTS - 1].max, 99_999.0);
+        assert_eq!(summary.plot[0].unwrap().min, 0.0);
+        assert_eq!(summary.plot[PLOT_POINTS - 1].unwrap().max, 99_999.0);
     }
 
     #[test]
@@ -209,7 +216,13 @@ mod tests {
         let summary = summary_of(&[0.0, 1.0, 2.0, 4.0], Some(vec![2, 2]));
         let image = summary.image.unwrap();
         assert_eq!((image.width, image.height), (2, 2));
-        assert_eq!(image.pixels, [0, 63, 127, 255]);
+        assert_eq!(image.pixels, [1, 64, 128, 255]);
+    }
+
+    #[test]
+    fn a_picture_shows_nothing_where_there_are_no_numbers() {
+        let image = summary_of(&[5.0, f64::NAN, f64::INFINITY, 4.0], Some(vec![2, 2])).image;
+        assert_eq!(image.unwrap().pixels, [255, 0, 0, 1]);
     }
 
     #[test]

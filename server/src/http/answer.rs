@@ -3,6 +3,15 @@
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use protocol::Problem;
+use utoipa::ToResponse;
+
+/// How [`Answer`] stands in the description of the API.
+#[derive(ToResponse)]
+#[response(
+    description = "What was wrong, where, and what to do (RFC 9457)",
+    content_type = "application/problem+json"
+)]
+pub(super) struct Failed(#[allow(dead_code, reason = "only its type is of interest")] Problem);
 
 /// A problem as the answer to a request: `application/problem+json`.
 #[derive(Debug)]

@@ -36,7 +36,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         Err(error) => {
             let path = track.path().to_string();
             let problem = Problem::new(ProblemKind::InvalidRequest, error.to_string())
-                .remedy("see the JSON API in the README for the shape of a request");
+                .remedy("/api/openapi.json describes what a request looks like");
             // Where the JSON itself is broken there is no field to name.
             let is_field = path != "." && !path.contains('?');
             return Err(if is_field { problem.field(path) } else { problem });

@@ -11,11 +11,12 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::stream::{self, Stream, StreamExt};
-use protocol::live::LiveEvent;
+use protocol::live::{LiveEvent, Overview};
+use protocol::{JobId, JobSnapshot};
 use tokio::sync::watch;
 
 use super::Shared;
-use super::answer::Answer;
+use super::answer::{Answer, Failed};
 use super::body::JobInPath;
 use crate::board::{Board, Position};
 
@@ -25,7 +26,21 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long a client waits before it connects again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// `GET /api/events`
+/// Follow everything, as server-sent events.
+///
+/// The data of the event `snapshot` is an `Overview`, that of `job` a
+/// `JobSnapshot`, of `job-deleted` a `JobId`, of `workers` a `PoolSnapshot`. A
+/// client that sends `Last-Event-ID` is told only what has changed since.
+#[utoipa::path(
+    get,
+    path = "/api/events",
+    tag = "events",
+    responses(
+        (status = 200, description = "Events until the client or the server ends it",
+         body = Overview, content_type = "text/event-stream"),
+        (status = "default", response = Failed),
+    ),
+)]
 pub(super) async fn of_all(
     State(shared): State<Shared>,
     headers: HeaderMap,
@@ -33,7 +48,20 @@ pub(super) async fn of_all(
     stream(&shared, last_position(&headers), Board::since)
 }
 
-/// `GET /api/jobs/{id}/events`
+/// Follow one job, as server-sent events.
+///
+/// The data of the event `job` is a `JobSnapshot`, that of `job-deleted` a `JobId`.
+#[utoipa::path(
+    get,
+    path = "/api/jobs/{id}/events",
+    tag = "events",
+    params(("id" = JobId, Path, description = "The job")),
+    responses(
+        (status = 200, description = "Events until the client or the server ends it",
+         body = JobSnapshot, content_type = "text/event-stream"),
+        (status = "default", response = Failed),
+    ),
+)]
 pub(super) async fn of_job(
     State(shared): State<Shared>,
     JobInPath(job): JobInPath,

@@ -10,9 +10,10 @@ use futures::{StreamExt, TryStreamExt, stream};
 use platform::StoreError;
 use protocol::problem::{Problem, ProblemKind};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
-use super::answer::Answer;
+use super::answer::{Answer, Failed};
 use super::body::Parameters;
 use crate::keys::is_own;
 
@@ -22,31 +23,50 @@ const PAGE_FILES: usize = 1000;
 const PIECE_BYTES: usize = 1 << 20;
 
 /// What `GET /api/files` can be asked.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ListParameters {
+    /// What the keys begin with.
     #[serde(default)]
     prefix: String,
     /// The last key of the page before.
     cursor: Option<String>,
+    /// The most objects that are answered, up to 1,000.
     limit: Option<usize>,
 }
 
 /// A page of the list of objects.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct FilePage {
+    /// In the order of their keys.
     files: Vec<File>,
+    /// What to pass as `cursor` for the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
 }
 
-#[derive(Serialize)]
-struct File {
+/// An object of the store.
+#[derive(Serialize, ToSchema)]
+pub(super) struct File {
+    /// Where it is.
     key: String,
+    /// How long it is.
     bytes: u64,
 }
 
-/// `GET /api/files`: what the program keeps for itself is shown only to who
-/// asks for it by prefix.
+/// List objects of the store.
+///
+/// What the program keeps for itself is shown only to who asks for it by prefix.
+#[utoipa::path(
+    get,
+    path = "/api/files",
+    tag = "files",
+    params(ListParameters),
+    responses(
+        (status = 200, description = "A page of them", body = FilePage),
+        (status = "default", response = Failed),
+    ),
+)]
 pub(super) async fn list(
     State(shared): State<Shared>,
     Parameters(ListParameters { prefix, cursor, limit }): Parameters<ListParameters>,
@@ -71,7 +91,18 @@ pub(super) async fn list(
     Ok(Json(FilePage { files, cursor }))
 }
 
-/// `PUT /api/files/{key}`: the body, however long, as an object.
+/// Upload an object; the body may be of any length.
+#[utoipa::path(
+    put,
+    path = "/api/files/{*key}",
+    tag = "files",
+    params(("key" = String, Path, description = "Where it is to be, slashes and all")),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses(
+        (status = 201, description = "It is stored", body = File),
+        (status = "default", response = Failed),
+    ),
+)]
 pub(super) async fn upload(
     State(shared): State<Shared>,
     Path(key): Path<String>,
@@ -99,7 +130,18 @@ pub(super) async fn upload(
     Ok((StatusCode::CREATED, Json(File { key, bytes })))
 }
 
-/// `GET /api/files/{key}`
+/// Download an object.
+#[utoipa::path(
+    get,
+    path = "/api/files/{*key}",
+    tag = "files",
+    params(("key" = String, Path, description = "Where it is, slashes and all")),
+    responses(
+        (status = 200, description = "Its bytes", body = Vec<u8>,
+         content_type = "application/octet-stream"),
+        (status = "default", response = Failed),
+    ),
+)]
 pub(super) async fn read(
     State(shared): State<Shared>,
     Path(key): Path<String>,

@@ -9,9 +9,10 @@ use protocol::job::InputSummary;
 use protocol::live::JobPage;
 use protocol::{JobId, JobRequest, JobSnapshot, Plan};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
-use super::answer::Answer;
+use super::answer::{Answer, Failed};
 use super::body::{JobInPath, JsonBody, Parameters};
 use crate::board::PAGE_JOBS;
 
@@ -20,7 +21,21 @@ const PAGE_MAX: usize = 1000;
 /// How many tasks a page has unless another number is asked for.
 const PAGE_TASKS: usize = 100;
 
-/// `POST /api/jobs`
+/// Submit a job.
+///
+/// It is listed, planned and computed after the answer; its events tell how it
+/// gets on. A field that there is not is refused.
+#[utoipa::path(
+    post,
+    path = "/api/jobs",
+    tag = "jobs",
+    request_body = JobRequest,
+    responses(
+        (status = 201, description = "It is queued", body = JobSnapshot,
+         headers(("Location" = String, description = "Where the job is"))),
+        (status = "default", response = Failed),
+    ),
+)]
 pub(super) async fn submit(
     State(shared): State<Shared>,
     JsonBody(request): JsonBody<JobRequest>,
@@ -29,15 +44,28 @@ pub(super) async fn submit(
     created(&shared, job)
 }
 
-/// What `POST /api/plan` answers.
-#[derive(Serialize)]
+/// How a request would be computed.
+#[derive(Serialize, ToSchema)]
 pub(super) struct Preview {
+    /// W as it would be used.
     workers: u32,
+    /// What has been found out about the inputs.
     inputs: InputSummary,
+    /// The plan, if the inputs let one be made.
     plan: Option<Plan>,
 }
 
-/// `POST /api/plan`: how a request would be computed; nothing is started.
+/// Plan a job without starting it.
+#[utoipa::path(
+    post,
+    path = "/api/plan",
+    tag = "jobs",
+    request_body = JobRequest,
+    responses(
+        (status = 200, description = "The plan and what it would cost", body = Preview),
+        (status = "default", response = Failed),
+    ),
+)]
 pub(super) async fn plan(
     State(shared): State<Shared>,
     JsonBody(request): JsonBody<JobRequest>,
@@ -46,7 +74,18 @@ pub(super) async fn plan(
     Ok(Json(Preview { workers, inputs, plan }))
 }
 
-/// `POST /api/jobs/{id}/rerun`
+/// Run a job again that is over, as a new one.
+#[utoipa::path(
+    post,
+    path = "/api/jobs/{id}/rerun",
+    tag = "jobs",
+    params(("id" = JobId, Path, description = "The job that is over")),
+    responses(
+        (status = 201, description = "The new job", body = JobSnapshot,
+         headers(("Location" = String, description = "Where the new job is"))),
+        (status = "default", response = Failed),
+    ),
+)]
 pub(super) async fn rerun(
     State(shared): State<Shared>,
     JobInPath(job): JobInPath,
@@ -62,13 +101,26 @@ fn created(shared: &Shared, job: JobId) -> Result<impl IntoResponse + use<>, Ans
 }
 
 /// What `GET /api/jobs` can be asked.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ListParameters {
+    /// The most jobs that are answered, up to 1,000.
     limit: Option<usize>,
+    /// The `cursor` of the page before.
     cursor: Option<JobId>,
 }
 
-/// `GET /api/jobs`
+/// List jobs, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/jobs",
+    tag = "jobs",
+    params(ListParameters),
+    responses(
+        (status = 200, description = "A page of them", body = JobPage),
+        (status = "default", response = Failed),
+    ),
+)]
 pub(super) async fn list(
     State(shared): State<Shared>,
     Parameters(ListParameters { limit, cursor }): Parameters<ListParameters>,
@@ -77,7 +129,17 @@ pub(super) async fn list(
     Json(shared.engine.board().jobs(cursor, limit))
 }
 
-/// `GET /api/jobs/{id}`
+/// Look at a job.
+#[utoipa::path(
+    get,
+    path = "/api/jobs/{id}",
+    tag = "jobs",
+    params(("id" = JobId, Path, description = "The job")),
+    responses(
+        (status = 200, description = "The job as it is now", body = JobSnapshot),
+        (status = "default", response = Failed),
+    ),
+)]
 pub(super) async fn show(
     State(shared): State<Shared>,
     JobInPath(job): JobInPath,
@@ -86,7 +148,8 @@ pub(super) async fn show(
 }
 
 /// What `DELETE /api/jobs/{id}` can be asked.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct DeleteParameters {
     /// Delete a job that is over and all that belongs to it, instead of
     /// cancelling one that is not.
@@ -94,7 +157,18 @@ pub(super) struct DeleteParameters {
     purge: bool,
 }
 
-/// `DELETE /api/jobs/{id}`: cancels; with `?purge=true` deletes.
+/// Cancel a job, or delete one that is over.
+#[utoipa::path(
+    delete,
+    path = "/api/jobs/{id}",
+    tag = "jobs",
+    params(("id" = JobId, Path, description = "The job"), DeleteParameters),
+    responses(
+        (status = 202, description = "It is being cancelled"),
+        (status = 204, description = "It is deleted"),
+        (status = "default", response = Failed),
+    ),
+)]
 pub(super) async fn delete(
     State(shared): State<Shared>,
     JobInPath(job): JobInPath,
@@ -109,16 +183,30 @@ pub(super) async fn delete(
 }
 
 /// What `GET /api/jobs/{id}/tasks` can be asked.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct TaskParameters {
+    /// The level of the sum tree; 0 sums input objects.
     #[serde(default)]
     level: u8,
+    /// The `cursor` of the page before.
     #[serde(default)]
     cursor: u64,
+    /// The most tasks that are answered, up to 1,000.
     limit: Option<usize>,
 }
 
-/// `GET /api/jobs/{id}/tasks`
+/// List the tasks of one level of a job, with their attempts.
+#[utoipa::path(
+    get,
+    path = "/api/jobs/{id}/tasks",
+    tag = "jobs",
+    params(("id" = JobId, Path, description = "The job"), TaskParameters),
+    responses(
+        (status = 200, description = "A page of them", body = TaskPage),
+        (status = "default", response = Failed),
+    ),
+)]
 pub(super) async fn tasks(
     State(shared): State<Shared>,
     JobInPath(job): JobInPath,

@@ -6,25 +6,29 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use protocol::job::Statistic;
 use protocol::problem::{Problem, ProblemKind};
-use protocol::{JobSnapshot, Phase};
+use protocol::{JobId, JobSnapshot, Phase};
 use serde::Deserialize;
 use summation::output::OutputFormat;
+use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
-use super::answer::Answer;
+use super::answer::{Answer, Failed};
 use super::body::{JobInPath, Parameters};
 use crate::results::StoredResult;
 
 /// What `GET /api/jobs/{id}/result` can be asked.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ResultParameters {
+    /// What it is written as.
     #[serde(default)]
     format: ResultFormat,
     /// Absent: the mean.
     statistic: Option<Statistic>,
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
+/// What a result is written as; `raw` is bare little-endian f64.
+#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum ResultFormat {
     #[default]
@@ -35,7 +39,25 @@ enum ResultFormat {
     Raw,
 }
 
-/// `GET /api/jobs/{id}/result`
+/// Download the mean, or a statistic that was asked for beside it.
+///
+/// The .npy can be had in ranges of bytes, by the header `Range`.
+#[utoipa::path(
+    get,
+    path = "/api/jobs/{id}/result",
+    tag = "jobs",
+    params(("id" = JobId, Path, description = "A job that is done"), ResultParameters),
+    responses(
+        (status = 200, description = "All of it", content(
+            (Vec<u8> = "application/octet-stream"),
+            (String = "text/csv"),
+            (Object = "application/json"),
+        )),
+        (status = 206, description = "The range of the .npy that was asked for",
+         body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = "default", response = Failed),
+    ),
+)]
 pub(super) async fn download(
     State(shared): State<Shared>,
     JobInPath(job): JobInPath,

@@ -8,21 +8,42 @@ use axum::response::IntoResponse;
 use protocol::Phase;
 
 use super::Shared;
-use super::answer::Answer;
+use super::answer::{Answer, Failed};
 
-/// `GET /healthz`: the process answers.
+/// Whether the process answers.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "status",
+    responses((status = 200, description = "It does", body = String, content_type = "text/plain")),
+)]
 pub(super) async fn health() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: the queue answers too.
+/// Whether the queue answers too.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "status",
+    responses(
+        (status = 200, description = "It does", body = String, content_type = "text/plain"),
+        (status = "default", response = Failed),
+    ),
+)]
 pub(super) async fn ready(State(shared): State<Shared>) -> Result<&'static str, Answer> {
     let depths = shared.engine.queue().depths().await;
     depths.map_err(|error| error.problem("asking the queue"))?;
     Ok("ready\n")
 }
 
-/// `GET /metrics`, in the text format of Prometheus.
+/// Figures in the text format of Prometheus.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "status",
+    responses((status = 200, description = "All there are", body = String, content_type = "text/plain")),
+)]
 pub(super) async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
     let board = shared.engine.board();
     let pool = board.pool();

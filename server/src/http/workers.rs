@@ -4,24 +4,45 @@ use axum::Json;
 use axum::extract::State;
 use protocol::worker::PoolSnapshot;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::Shared;
-use super::answer::Answer;
+use super::answer::{Answer, Failed};
 use super::body::JsonBody;
 
-/// `GET /api/workers`
+/// Look at the worker pool.
+#[utoipa::path(
+    get,
+    path = "/api/workers",
+    tag = "workers",
+    responses(
+        (status = 200, description = "The pool as it is now", body = PoolSnapshot),
+        (status = "default", response = Failed),
+    ),
+)]
 pub(super) async fn show(State(shared): State<Shared>) -> Json<PoolSnapshot> {
     Json(PoolSnapshot::clone(&shared.engine.board().pool()))
 }
 
-/// What `PUT /api/workers` is asked.
-#[derive(Deserialize)]
+/// How many workers there are to be.
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Desired {
     /// So many; `null` lets the number follow from the jobs.
     desired: Option<u32>,
 }
 
-/// `PUT /api/workers`
+/// Ask for a number of workers, whatever the jobs need.
+#[utoipa::path(
+    put,
+    path = "/api/workers",
+    tag = "workers",
+    request_body = Desired,
+    responses(
+        (status = 200, description = "The pool, with the number that it is brought to",
+         body = PoolSnapshot),
+        (status = "default", response = Failed),
+    ),
+)]
 pub(super) async fn set(
     State(shared): State<Shared>,
     JsonBody(Desired { desired }): JsonBody<Desired>,

@@ -5,6 +5,7 @@ mod api;
 mod cleaning;
 mod client;
 mod command_line;
+mod description;
 mod exact;
 mod inputs;
 mod memory;

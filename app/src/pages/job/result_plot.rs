@@ -19,7 +19,7 @@ pub fn ResultPlot(
     /// The result.
     result: ResultSummary,
 ) -> impl IntoView {
-    let values = result.plot.iter().flat_map(|point| [point.min, point.max]);
+    let values = result.plot.iter().flatten().flat_map(|point| [point.min, point.max]);
     let span = Span::around(values)?;
     let Curve { envelope, line } = curve(&result.plot, span);
     let value_marks = value_marks(span, VALUE_MARKS);

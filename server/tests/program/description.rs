@@ -1,0 +1,119 @@
+//! The description of the JSON API, and whether answers are what it says.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::running::Running;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_call_is_described_and_answers_as_it_is_described() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(folder.path()).await;
+    let described = running.get_json("/api/openapi.json").await;
+    assert_eq!(described["openapi"], "3.1.0");
+    let calls: BTreeSet<String> = described["paths"]
+        .as_object()
+        .expect("paths")
+        .iter()
+        .flat_map(|(path, item)| {
+            let methods = item.as_object().expect("methods").keys();
+            methods.map(move |method| format!("{method} {path}"))
+        })
+        .collect();
+    let expected = [
+        "delete /api/jobs/{id}",
+        "get /api/events",
+        "get /api/files",
+        "get /api/files/{key}",
+        "get /api/jobs",
+        "get /api/jobs/{id}",
+        "get /api/jobs/{id}/events",
+        "get /api/jobs/{id}/result",
+        "get /api/jobs/{id}/tasks",
+        "get /api/workers",
+        "get /healthz",
+        "get /metrics",
+        "get /readyz",
+        "post /api/jobs",
+        "post /api/jobs/{id}/rerun",
+        "post /api/plan",
+        "put /api/files/{key}",
+        "put /api/workers",
+    ];
+    assert_eq!(calls, expected.map(str::to_owned).into());
+
+    running.upload("in/a.npy", super::exact::to_npy("2, 3", &[1.0; 6])).await;
+    running.upload("in/b.npy", super::exact::to_npy("2, 3", &[2.0; 6])).await;
+    let request = json!({
+        "inputs": {"prefix": "in"},
+        "name": "described",
+        "workers": 2,
+        "fan_in": 2,
+        "speculation": {"quantile": 0.5},
+        "statistics": ["min", "std"],
+    });
+    let schema = Schemas(strict(described));
+    schema.check("JobRequest", &request);
+    let job = running.submit(&request).await;
+    let ended = running.follow(&job).await;
+    assert_eq!(ended["phase"], "done", "{}", ended["error"]);
+    schema.check("JobSnapshot", &ended);
+    schema.check("JobPage", &running.get_json("/api/jobs?limit=1").await);
+    schema.check("TaskPage", &running.get_json(&format!("/api/jobs/{job}/tasks?level=0")).await);
+    schema.check("PoolSnapshot", &running.get_json("/api/workers").await);
+    schema.check("FilePage", &running.get_json("/api/files?prefix=in").await);
+    let plan = running.http.post(format!("{}/api/plan", running.url)).json(&request).send().await;
+    schema.check("Preview", &plan.unwrap().json().await.unwrap());
+    let refused = running.get("/api/jobs/none").await;
+    assert_eq!(refused.headers()["content-type"], "application/problem+json");
+    schema.check("Problem", &refused.json().await.unwrap());
+
+    assert!(!schema.fits("JobRequest", &json!({"inputs": {"prefix": "in"}, "fan_in": 1})));
+    assert!(!schema.fits("JobRequest", &json!({"inputs": {"prefix": "in"}, "worker": 1})));
+    running.stop().await;
+}
+
+/// The description, in which an object has no properties but those it names.
+fn strict(mut described: Value) -> Value {
+    fn close(value: &mut Value) {
+        match value {
+            Value::Object(map) => {
+                map.values_mut().for_each(close);
+                if map.get("properties").is_some_and(Value::is_object) {
+                    map.insert("additionalProperties".to_owned(), Value::Bool(false));
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(close),
+            _ => {}
+        }
+    }
+    close(&mut described["components"]);
+    described
+}
+
+struct Schemas(Value);
+
+impl Schemas {
+    fn validator(&self, name: &str) -> jsonschema::Validator {
+        let schema = json!({
+            "$ref": format!("#/components/schemas/{name}"),
+            "components": self.0["components"],
+        });
+        jsonschema::draft202012::new(&schema).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    fn fits(&self, name: &str, value: &Value) -> bool {
+        self.validator(name).is_valid(value)
+    }
+
+    #[track_caller]
+    fn check(&self, name: &str, value: &Value) {
+        let wrong: Vec<String> = self
+            .validator(name)
+            .iter_errors(value)
+            .map(|error| format!("{error} at {}", error.instance_path()))
+            .collect();
+        assert_eq!(wrong, Vec::<String>::new(), "{value} is not a {name}");
+    }
+}
