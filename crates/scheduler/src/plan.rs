@@ -33,13 +33,14 @@
 //! of one task, times how often W workers have to take one; and a part of a
 //! leaf task more, for the workers do not end at the same moment: all of it, or
 //! hardly more than half if it has many segments, as those who are done help
-//! the others; less where all workers are alike. Durations come from bytes and requests by the [`Costs`] of
-//! the store. Given P and the columns of a segment, every level's ranges are
+//! the others; less where all workers are alike. Durations come from bytes and
+//! requests by the [`Costs`] of the store. Given P and the columns of a segment, every level's ranges are
 //! chosen to cost least, from the leaves upwards. P is given, or one of some
-//! thirty candidates from 2 to F, and then merge tasks may have a smaller one,
-//! which makes the top of the tree deeper and its tasks more; segments are as large as the rules above
-//! want them, or up to sixteen times smaller. The combination with the least
-//! cost is taken; of equals the one with larger segments and smaller P.
+//! thirty candidates from 2 to F (where workers are alike also those that give
+//! every worker as many leaf tasks), and then merge tasks may have a smaller one,
+//! which makes the top of the tree deeper and its tasks more; segments are as large as the rules
+//! above want them, or up to sixteen times smaller. The combination with the
+//! least cost is taken; of equals the one with larger segments and smaller P.
 //!
 //! Where C is only estimated, as for text, the last range goes on to the end
 //! and those beyond it turn out to be empty; a wrong guess costs time, never
@@ -134,7 +135,8 @@ pub fn plan(
     let workers = workers.max(1);
     let fan_ins: Vec<(u32, u32)> = match fan_in {
         FanIn::Fixed(fan_in) => vec![(fan_in.max(2), fan_in.max(2))],
-        FanIn::Auto => candidates(inputs.objects)
+        FanIn::Auto => leaf_candidates(inputs.objects, workers, costs)
+            .into_iter()
             .flat_map(|leaf| merge_candidates(leaf).map(move |merge| (leaf, merge)))
             .collect(),
     };
@@ -175,17 +177,33 @@ pub(crate) fn task_seconds(
     shape.columns_seconds(is_leaf, node_inputs, columns)
 }
 
+/// More inputs than these are better summed by several tasks.
+const FAN_IN_MAX: u32 = 4096;
+
 /// The fan-ins that are worth a look: the small ones, then about three for
-/// every doubling, and F itself, which makes the tree a single level.
-fn candidates(objects: u64) -> impl Iterator<Item = u32> {
-    /// More inputs than these are better summed by several tasks.
-    const MOST: u32 = 4096;
-    let all = u32::try_from(objects).unwrap_or(u32::MAX).clamp(2, MOST);
+/// every doubling, and all inputs at once.
+fn candidates(inputs: u64) -> impl Iterator<Item = u32> {
+    let all = u32::try_from(inputs).unwrap_or(u32::MAX).clamp(2, FAN_IN_MAX);
     let steps = (2..=10).chain((4..).flat_map(|octave: u32| {
         let base = 1_u32 << octave;
         [base - base / 4, base, base + base / 4]
     }));
     steps.take_while(move |fan_in| *fan_in < all).chain(std::iter::once(all))
+}
+
+/// Those that leaf tasks may have. Where workers are alike, also such that each
+/// gets the same number of tasks, if that is small; where they are not, none
+/// takes as long as another for that.
+fn leaf_candidates(objects: u64, workers: u32, costs: &Costs) -> Vec<u32> {
+    let most = if costs.unevenness < 0.5 { 8 } else { 0 };
+    let fair = (1..=most).map(|tasks| objects.div_ceil(u64::from(workers) * tasks));
+    let fair = fair.filter_map(|fan_in| u32::try_from(fan_in).ok());
+    let mut all: Vec<u32> = candidates(objects)
+        .chain(fair.filter(|fan_in| (2..=FAN_IN_MAX).contains(fan_in)))
+        .collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 /// The fan-ins that merge tasks may have where leaf tasks have this one: the

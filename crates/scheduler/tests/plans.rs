@@ -128,6 +128,15 @@ fn the_top_of_the_tree_is_cut_so_that_all_workers_have_work() {
 }
 
 #[test]
+fn workers_that_are_alike_get_as_many_leaf_tasks_of_text_each() {
+    for workers in [2, 3, 7] {
+        let inputs = text(100, 100_000);
+        let plan = plan(&inputs, FanIn::Auto, workers, &PlanLimits::default(), &Costs::FILES);
+        assert_eq!(plan.levels[0].nodes % workers, 0, "{:?}", shape(&plan));
+    }
+}
+
+#[test]
 fn text_of_few_objects_has_a_task_for_every_worker() {
     let plan = embedded(&text(4, 1_000_000), FanIn::Auto, 2);
     assert!(plan.levels[0].nodes >= 2, "{:?}", shape(&plan));
