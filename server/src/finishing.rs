@@ -79,14 +79,18 @@ pub async fn write_result(
         divide(store, segment_key(&prefix, segment), columns, &total.statistics, &kept)
     });
     let mut divided = stream::iter(divided).buffered(SEGMENTS_AT_ONCE);
+    let mut piece = Vec::new();
     while let Some(numbers) = divided.try_next().await? {
         if let Some(mean) = numbers.first() {
             summary.add(mean);
         }
         for (upload, numbers) in uploads.iter_mut().zip(numbers) {
-            let mut piece = Vec::with_capacity(numbers.len() * 8);
+            piece.clear();
             OutputFormat::Npy.put(0, &numbers, &mut piece);
-            upload.write(Bytes::from(piece)).await.map_err(writing)?;
+            let bytes = Bytes::from(piece);
+            upload.write(bytes.clone()).await.map_err(writing)?;
+            // The same memory again, if nobody else holds it.
+            piece = if bytes.is_unique() { bytes.into() } else { Vec::new() };
         }
     }
     finish(uploads).await.map_err(writing)?;

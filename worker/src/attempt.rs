@@ -78,8 +78,12 @@ pub(crate) fn spawn(
 /// Computes the segments of the task that are missing.
 async fn run(context: Context) -> Result<Outcome, Ended> {
     let assignment = &context.assignment;
-    let mut segments =
-        Segments::new(context.store.clone(), assignment.output.clone(), context.meter.clone());
+    let mut segments = Segments::new(
+        context.store.clone(),
+        assignment.output.clone(),
+        context.meter.clone(),
+        context.lasting.buffers.clone(),
+    );
     let found = if assignment.resume || context.redelivered {
         segments.find(&assignment.columns).await.map_err(Ended::Failed)?
     } else {
@@ -147,6 +151,23 @@ impl Context {
             return Ok(work());
         }
         spawn_blocking(work).await.map_err(|stopped| failure::internal(what, &stopped))
+    }
+
+    /// The bytes of a sum, which nobody needs any more.
+    pub(crate) async fn encode(
+        &self,
+        sum: PartialSum,
+        trailer: Trailer,
+    ) -> Result<Vec<u8>, Failure> {
+        let buffers = &self.lasting.buffers;
+        let mut bytes = buffers.take_encoding();
+        let encode = move || {
+            sum.encode_into(&trailer, &mut bytes);
+            (bytes, sum)
+        };
+        let (bytes, sum) = self.compute("encoding a partial sum", encode).await?;
+        buffers.give_sum(sum, &self.assignment.statistics);
+        Ok(bytes)
     }
 
     /// Whether the attempt begins at the first segment.

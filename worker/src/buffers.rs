@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use protocol::job::Statistic;
 use summation::PartialSum;
 
@@ -13,7 +14,12 @@ pub(crate) struct Buffers {
     /// How many are kept, at most.
     most: usize,
     sum: Mutex<Option<SpareSum>>,
+    /// What partial sums were encoded into.
+    encodings: Mutex<Vec<Vec<u8>>>,
 }
+
+/// One is filled while another is written.
+const ENCODINGS_MAX: usize = 2;
 
 #[derive(Debug)]
 struct SpareSum {
@@ -23,7 +29,12 @@ struct SpareSum {
 
 impl Buffers {
     pub(crate) fn new(most: usize) -> Buffers {
-        Buffers { spare: Mutex::default(), most, sum: Mutex::default() }
+        Buffers {
+            spare: Mutex::default(),
+            most,
+            sum: Mutex::default(),
+            encodings: Mutex::default(),
+        }
     }
 
     /// A buffer, of whatever length and content.
@@ -55,10 +66,24 @@ impl Buffers {
         *lock(&self.sum) = Some(SpareSum { statistics: statistics.to_vec(), sum });
     }
 
+    /// Memory to encode a partial sum into.
+    pub(crate) fn take_encoding(&self) -> Vec<u8> {
+        lock(&self.encodings).pop().unwrap_or_default()
+    }
+
+    /// Takes an encoding back once it is written, if nobody else holds it.
+    pub(crate) fn give_encoding(&self, bytes: Bytes) {
+        let mut encodings = lock(&self.encodings);
+        if bytes.is_unique() && encodings.len() < ENCODINGS_MAX {
+            encodings.push(bytes.into());
+        }
+    }
+
     /// Gives the memory back to the system, for a worker that has nothing to do.
     pub(crate) fn free(&self) {
         lock(&self.spare).clear();
         lock(&self.sum).take();
+        lock(&self.encodings).clear();
     }
 }
 

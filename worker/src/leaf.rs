@@ -162,8 +162,7 @@ impl Leaf<'_> {
         let end = self.total.map_or(start + width, |total| total.min(start + width));
         let columns = usize::try_from(end - start).unwrap_or(usize::MAX);
         let statistics = &self.context.assignment.statistics;
-        let buffers = &self.context.lasting.buffers;
-        let mut sum = buffers.take_sum(columns, statistics);
+        let mut sum = self.context.lasting.buffers.take_sum(columns, statistics);
         let mut ends = Ends::default();
         let max_open = self.context.settings.max_open_objects;
         for group in 0..self.objects.len().div_ceil(max_open) {
@@ -187,11 +186,7 @@ impl Leaf<'_> {
         if let Some(total) = total {
             sum.shorten(usize::try_from(total - start).unwrap_or(usize::MAX));
         }
-        let trailer = self.trailer();
-        let encode = move || (sum.encode(&trailer), sum);
-        let (bytes, sum) = self.context.compute("encoding a partial sum", encode).await?;
-        buffers.give_sum(sum, statistics);
-        Ok((bytes, total))
+        Ok((self.context.encode(sum, self.trailer()).await?, total))
     }
 
     /// Adds up a group of open objects over the columns from `start` to `end`.

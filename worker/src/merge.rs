@@ -55,8 +55,7 @@ async fn merge_segment(
     let start = segment * width;
     let columns = usize::try_from(total.min(start + width) - start).unwrap_or(usize::MAX);
     let statistics = &context.assignment.statistics;
-    let buffers = &context.lasting.buffers;
-    let mut sum = buffers.take_sum(columns, statistics);
+    let mut sum = context.lasting.buffers.take_sum(columns, statistics);
     for group in children.chunks(context.settings.max_open_objects) {
         let began = Instant::now();
         let mut parts: Vec<Part> =
@@ -73,10 +72,7 @@ async fn merge_segment(
         }
         context.be_slow(began.elapsed()).await;
     }
-    let encode = move || (sum.encode(&Trailer::default()), sum);
-    let (bytes, sum) = context.compute("encoding a partial sum", encode).await?;
-    buffers.give_sum(sum, statistics);
-    Ok(bytes)
+    context.encode(sum, Trailer::default()).await
 }
 
 /// One child's segment, somewhere in the middle.

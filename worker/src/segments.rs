@@ -9,6 +9,7 @@ use platform::{ObjectStore, StoreError};
 use protocol::task::{Columns, Failure, segment_key};
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::buffers::Buffers;
 use crate::failure;
 use crate::meter::Meter;
 
@@ -17,13 +18,19 @@ pub(crate) struct Segments {
     store: Arc<dyn ObjectStore>,
     prefix: String,
     meter: Arc<Meter>,
+    buffers: Arc<Buffers>,
     /// At most one segment is being written while the next is computed.
     writing: Option<AbortOnDropHandle<Result<(), StoreError>>>,
 }
 
 impl Segments {
-    pub(crate) fn new(store: Arc<dyn ObjectStore>, prefix: String, meter: Arc<Meter>) -> Segments {
-        Segments { store, prefix, meter, writing: None }
+    pub(crate) fn new(
+        store: Arc<dyn ObjectStore>,
+        prefix: String,
+        meter: Arc<Meter>,
+        buffers: Arc<Buffers>,
+    ) -> Segments {
+        Segments { store, prefix, meter, buffers, writing: None }
     }
 
     /// The key of a segment.
@@ -66,9 +73,12 @@ impl Segments {
     pub(crate) async fn write(&mut self, segment: u64, bytes: Vec<u8>) -> Result<(), Failure> {
         self.finish().await?;
         let (store, key, meter) = (self.store.clone(), self.key(segment), self.meter.clone());
+        let (buffers, bytes) = (self.buffers.clone(), Bytes::from(bytes));
         self.writing = Some(AbortOnDropHandle::new(tokio::spawn(async move {
             let length = bytes.len() as u64;
-            match store.create(&key, Bytes::from(bytes)).await {
+            let created = store.create(&key, bytes.clone()).await;
+            buffers.give_encoding(bytes);
+            match created {
                 Ok(()) => meter.update(|progress| {
                     progress.segments_written += 1;
                     progress.written_bytes += length;

@@ -147,10 +147,41 @@ impl Source {
         Some(read.inspect(|&bytes| self.range_bytes = bytes))
     }
 
+    /// Adds its next numbers to a sum over the columns from `start` to `end`.
+    fn add(
+        &mut self,
+        sum: &mut PartialSum,
+        (start, end): (u64, u64),
+        block: &mut Block,
+    ) -> Result<(), InputError> {
+        let offset = usize::try_from(self.column - start).unwrap_or(usize::MAX);
+        let limit = usize::try_from(end - self.column).unwrap_or(usize::MAX).min(BLOCK_NUMBERS);
+        let is_last = self.is_last_range();
+        let bytes = &self.buffer[self.used..self.range_bytes];
+        if let Some(numbers) = self.decoder.lend(bytes, is_last, limit) {
+            let numbers = numbers?;
+            sum.add_numbers(offset, numbers);
+            self.used += size_of_val(numbers);
+            self.column += numbers.len() as u64;
+            self.is_over = self.decoder.has_ended();
+            return Ok(());
+        }
+        self.decode(limit, block)?;
+        if !block.is_empty() {
+            sum.add(offset, block);
+        }
+        Ok(())
+    }
+
+    /// Whether no bytes of the object follow those in memory.
+    fn is_last_range(&self) -> bool {
+        self.ranges.is_over() && self.to_the_end
+    }
+
     /// Decodes at most `limit` numbers into `block`, fewer where the range ends.
     fn decode(&mut self, limit: usize, block: &mut Block) -> Result<(), InputError> {
         block.clear();
-        let is_last = self.ranges.is_over() && self.to_the_end;
+        let is_last = self.is_last_range();
         let used = self.decoder.decode(
             &self.buffer[self.used..self.range_bytes],
             is_last,
@@ -216,13 +247,8 @@ pub(crate) fn add_available(
             };
             read_bytes += read.map_err(|error| (source.index, SourceError::Store(error)))?;
         }
-        let column = source.column;
-        let limit = usize::try_from(end - column).unwrap_or(usize::MAX).min(BLOCK_NUMBERS);
-        source.decode(limit, block).map_err(|error| (source.index, SourceError::Input(error)))?;
-        if !block.is_empty() {
-            let offset = usize::try_from(column - start).unwrap_or(usize::MAX);
-            sum.add(offset, block);
-        }
+        let added = source.add(sum, (start, end), block);
+        added.map_err(|error| (source.index, SourceError::Input(error)))?;
     }
     Ok(read_bytes)
 }

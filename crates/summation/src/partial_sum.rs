@@ -131,6 +131,15 @@ impl PartialSum {
         self.add_values(start, block.values(), block.low());
     }
 
+    /// Adds numbers likewise that are no more than `f64`.
+    ///
+    /// # Panics
+    ///
+    /// If they reach beyond the last column.
+    pub fn add_numbers(&mut self, start: usize, numbers: &[f64]) {
+        self.add_values(start, numbers, None);
+    }
+
     fn add_values(&mut self, start: usize, values: &[f64], low: Option<&[f64]>) {
         assert!(
             start + values.len() <= self.columns,

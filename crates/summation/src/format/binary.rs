@@ -75,6 +75,33 @@ impl BinaryDecoder {
         Ok(consumed)
     }
 
+    /// The numbers that come next, at most `limit`, where they lie in `bytes`.
+    /// `None` if they do not lie there as this machine has them in memory.
+    pub(crate) fn lend<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        last: bool,
+        limit: usize,
+    ) -> Option<Result<&'a [f64], InputError>> {
+        let is_native = self.number_type == NumberType::F8
+            && self.big_endian == cfg!(target_endian = "big")
+            && self.held_bytes == 0
+            && self.byte >= self.data_start;
+        if !is_native {
+            return None;
+        }
+        let missing = self.columns.map_or(u64::MAX, |columns| columns - self.column);
+        let wanted = usize::try_from(missing).unwrap_or(usize::MAX).min(limit);
+        let (numbers, rest) = bytes.split_at(wanted.min(bytes.len() / 8) * 8);
+        let numbers: &[f64] = bytemuck::try_cast_slice(numbers).ok()?;
+        if numbers.is_empty() {
+            return None;
+        }
+        self.column += numbers.len() as u64;
+        self.byte += 8 * numbers.len() as u64;
+        Some(self.check_end(rest.len() as u64, last).map(|()| numbers))
+    }
+
     fn size(&self) -> usize {
         usize::try_from(self.number_type.bytes()).unwrap_or(8)
     }

@@ -96,6 +96,27 @@ impl Decoder {
         }
     }
 
+    /// Like [`Decoder::decode`], but hands the numbers out where they lie: that
+    /// takes no copy, and can be done only if they lie in `bytes` as this
+    /// machine has them in memory. `None` if not; then they are to be decoded.
+    ///
+    /// What is consumed is 8 bytes a number.
+    ///
+    /// # Errors
+    ///
+    /// As [`Decoder::decode`].
+    pub fn lend<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        last: bool,
+        limit: usize,
+    ) -> Option<Result<&'a [f64], InputError>> {
+        match &mut self.kind {
+            Kind::Binary(decoder) => decoder.lend(bytes, last, limit),
+            Kind::Text(_) | Kind::Compressed(_) => None,
+        }
+    }
+
     /// Right behind the last number that was decoded.
     #[must_use]
     pub fn checkpoint(&self) -> Checkpoint {

@@ -135,9 +135,17 @@ impl PartialSum {
     /// statistics and the trailer alone.
     #[must_use]
     pub fn encode(&self, trailer: &Trailer) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.encode_into(trailer, &mut bytes);
+        bytes
+    }
+
+    /// The same into memory that may have held something else.
+    pub fn encode_into(&self, trailer: &Trailer, bytes: &mut Vec<u8>) {
         let trailer = trailer.encode();
         let (usual, _) = self.kept().column_bytes();
-        let mut bytes = Vec::with_capacity(
+        bytes.clear();
+        bytes.reserve(
             HEADER_BYTES
                 + trailer.len()
                 + self.columns() * usual
@@ -153,8 +161,8 @@ impl PartialSum {
             let length = columns.len();
             self.canonical_sums(columns.clone(), &mut sums);
             let mut parts = 0;
-            parts |= put_parts(&mut bytes, &sums.parts, length, &part::SUMS);
-            if put_exceptions(&mut bytes, &sums.exceptions) {
+            parts |= put_parts(bytes, &sums.parts, length, &part::SUMS);
+            if put_exceptions(bytes, &sums.exceptions) {
                 parts |= part::EXCEPTIONS;
             }
             for extremes in [&self.least, &self.greatest].into_iter().flatten() {
@@ -164,8 +172,8 @@ impl PartialSum {
             }
             if let (Some(kept), Some(squares)) = (&self.squares, &mut squares) {
                 kept.canonical(columns, squares);
-                parts |= put_parts(&mut bytes, &squares.parts, length, &part::SQUARES);
-                if put_exceptions(&mut bytes, &squares.exceptions) {
+                parts |= put_parts(bytes, &squares.parts, length, &part::SQUARES);
+                if put_exceptions(bytes, &squares.exceptions) {
                     parts |= part::SQUARE_EXCEPTIONS;
                 }
             }
@@ -173,7 +181,6 @@ impl PartialSum {
         }
         let total = bytes.len() as u64;
         self.write_header(&mut bytes[..HEADER_BYTES], &trailer, total);
-        bytes
     }
 
     fn write_header(&self, header: &mut [u8], trailer: &[u8], total_bytes: u64) {

@@ -24,6 +24,10 @@ pub(crate) const GROUP: usize = 16;
 /// bits below, must not fall below 2^-1074.
 pub(crate) const SPLITTABLE_MIN: f64 = f64::from_bits((1023 - 960) << 52);
 
+/// Below this a quotient's error may be too small for an `f64`: [`divide`] stops
+/// well before.
+pub(crate) const QUOTIENT_MIN: f64 = f64::from_bits((1023 - 900) << 52);
+
 /// Compiles a loop for what the machine can do, and chooses when called.
 macro_rules! for_every_machine {
     ($(#[$doc:meta])* $name:ident = $body:ident ($($argument:ident: $kind:ty),*) -> $result:ty) => {
@@ -88,6 +92,13 @@ for_every_machine! {
     /// the rest; nought keeps the sign that `hi` has if `lo` is nought. Stops
     /// where that overflows.
     normalize = normalize_body(hi: &mut [f64], lo: &mut [f64]) -> usize
+}
+
+for_every_machine! {
+    /// Divides canonical sums, of which the first three parts are given, by a
+    /// positive count, rounded once. Stops where a result is so near the middle
+    /// of two numbers, or so small or large, that it takes more to tell.
+    divide = divide_body(means: &mut [f64], sums: [&[f64]; 3], count: f64) -> usize
 }
 
 for_every_machine! {
@@ -276,6 +287,49 @@ fn normalize_body(hi: &mut [f64], lo: &mut [f64]) -> usize {
         done += GROUP;
     }
     done
+}
+
+#[inline(always)]
+fn divide_body(means: &mut [f64], sums: [&[f64]; 3], count: f64) -> usize {
+    let (means, _) = means.as_chunks_mut::<GROUP>();
+    let [hi, lo, third] = sums.map(|part| part.as_chunks::<GROUP>().0);
+    let mut done = 0;
+    for (means, ((hi, lo), third)) in means.iter_mut().zip(hi.iter().zip(lo).zip(third)) {
+        let mut fits = true;
+        for k in 0..GROUP {
+            let fits_one;
+            (means[k], fits_one) = divide_one([hi[k], lo[k], third[k]], count);
+            fits &= fits_one;
+        }
+        if !fits {
+            break;
+        }
+        done += GROUP;
+    }
+    done
+}
+
+/// Divides one sum likewise; says whether that is the result.
+#[inline(always)]
+pub(crate) fn divide_one([hi, lo, third]: [f64; 3], count: f64) -> (f64, bool) {
+    let quotient = hi / count;
+    // The remainder of a division is an `f64`.
+    let remainder = quotient.mul_add(-count, hi);
+    let (remainder, left) = two_sum(remainder, lo);
+    let correction = remainder / count;
+    let mean = quotient + correction;
+    // If the correction is exact, its sum with the quotient was rounded but
+    // once, ties as they should be.
+    let is_exact = (left == 0.0) & (third == 0.0) & (correction.mul_add(-count, remainder) == 0.0);
+    // Four roundings, none of more than 2^-53 of the correction; and what comes
+    // after `lo` is less than twice the third part.
+    let error = correction.abs() * (8.0 * f64::EPSILON) + left.abs() + 2.0 * third.abs();
+    let is_certain = quotient + (correction - error) == quotient + (correction + error);
+    let is_in_range = (quotient.abs() >= QUOTIENT_MIN) & (quotient.abs() < f64::INFINITY);
+    // A sum that is nought keeps its sign.
+    let is_nought = hi == 0.0;
+    let fits = is_nought | (is_in_range & (is_exact | is_certain));
+    (if is_nought { hi } else { mean }, fits)
 }
 
 #[cfg(test)]

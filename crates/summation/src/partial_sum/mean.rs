@@ -2,14 +2,11 @@
 
 use std::ops::Range;
 
-use crate::exact::{ExactSum, two_sum};
+use crate::exact::ExactSum;
 
+use super::kernel::{self, GROUP};
 use super::sums::CanonicalSums;
 use super::{BLOCK_COLUMNS, PartialSum, pieces};
-
-/// Below this a quotient's error may be too small for an `f64`: the slow path
-/// takes over well before.
-const QUOTIENT_MIN: f64 = f64::from_bits((1023 - 900) << 52);
 
 impl PartialSum {
     /// The mean of every column: the exact sum divided by the number of
@@ -19,15 +16,9 @@ impl PartialSum {
         let divisor = Divisor::new(self.objects());
         let mut means = Vec::with_capacity(self.columns());
         self.for_each_block(|sums, length| {
-            let [hi, lo, third, _] = &sums.parts;
             let start = means.len();
-            for index in 0..length {
-                let mean = divisor.divide([hi[index], lo[index], third[index]]);
-                means.push(mean.unwrap_or_else(|| divisor.divide_exact(&sums.exact(index))));
-            }
-            for (index, sum) in &sums.exceptions {
-                means[start + index] = divisor.divide_exact(sum);
-            }
+            means.resize(start + length, 0.0);
+            divisor.divide_block(sums, &mut means[start..]);
         });
         means
     }
@@ -79,58 +70,51 @@ struct Divisor {
     count: u64,
     /// `count`, rounded.
     rounded: f64,
-    /// Whether rounding lost nothing and division is not exact anyway.
+    /// Whether rounding lost nothing, and there is something to divide by.
     is_fast: bool,
-    /// One over `count`, if that is a power of two.
-    inverse: Option<f64>,
 }
 
 impl Divisor {
     #[expect(clippy::cast_precision_loss, reason = "it is used where nothing is lost")]
     const fn new(count: u64) -> Divisor {
         let rounded = count as f64;
-        Divisor {
-            count,
-            rounded,
-            is_fast: count <= 1 << 53,
-            inverse: if count.is_power_of_two() { Some(1.0 / rounded) } else { None },
+        Divisor { count, rounded, is_fast: count > 0 && count <= 1 << 53 }
+    }
+
+    /// The sums of a block divided by `count`, each rounded once.
+    fn divide_block(&self, sums: &CanonicalSums, means: &mut [f64]) {
+        let length = means.len();
+        let [hi, lo, third, _] = &sums.parts;
+        let mut done = 0;
+        while done < length {
+            if self.is_fast {
+                let rest = [hi, lo, third].map(|part| &part[done..length]);
+                done += kernel::divide(&mut means[done..], rest, self.rounded);
+            }
+            // A group that needs a closer look, or the few columns after the last group.
+            let group = done..length.min(done + GROUP);
+            done = group.end;
+            for index in group {
+                let parts = [hi[index], lo[index], third[index]];
+                means[index] =
+                    self.divide(parts).unwrap_or_else(|| self.divide_exact(&sums.exact(index)));
+            }
+        }
+        for (index, sum) in &sums.exceptions {
+            means[*index] = self.divide_exact(sum);
         }
     }
 
-    /// The sum of parts, each the rounded sum of itself and those after it and
-    /// after them, divided by `count` and rounded once. `None` if the result is
-    /// so near the middle of two numbers that it takes more to tell.
-    #[inline]
-    fn divide(&self, [hi, lo, third]: [f64; 3]) -> Option<f64> {
-        if let Some(inverse) = self.inverse {
-            let mean = hi * inverse;
-            // Nothing was rounded, unless up to the least normal number.
-            if mean.abs() > f64::MIN_POSITIVE {
-                return Some(mean);
-            }
+    /// The same for one sum; `None` if it takes more to tell.
+    fn divide(&self, parts: [f64; 3]) -> Option<f64> {
+        if self.count == 0 {
+            return Some(f64::NAN);
         }
-        if hi == 0.0 || !hi.is_finite() {
-            return Some(if self.count == 0 { f64::NAN } else { hi });
+        if parts[0] == 0.0 || !parts[0].is_finite() {
+            return Some(parts[0]);
         }
-        let quotient = hi / self.rounded;
-        if quotient.abs() < QUOTIENT_MIN || !quotient.is_finite() || !self.is_fast {
-            return None;
-        }
-        // The remainder of a division is an `f64`.
-        let remainder = quotient.mul_add(-self.rounded, hi);
-        let (remainder, left) = two_sum(remainder, lo);
-        let correction = remainder / self.rounded;
-        let mean = quotient + correction;
-        if left == 0.0 && third == 0.0 && correction.mul_add(-self.rounded, remainder) == 0.0 {
-            // The correction is exact, and so its sum with the quotient was
-            // rounded but once, ties as they should be.
-            return Some(mean);
-        }
-        // Four roundings, none of more than 2^-53 of the correction; and what
-        // comes after `lo` is less than twice the third part.
-        let error = correction.abs() * (8.0 * f64::EPSILON) + left.abs() + 2.0 * third.abs();
-        let is_certain = quotient + (correction - error) == quotient + (correction + error);
-        is_certain.then_some(mean)
+        let (mean, fits) = kernel::divide_one(parts, self.rounded);
+        (self.is_fast && fits).then_some(mean)
     }
 
     #[cold]

@@ -54,7 +54,6 @@ pub(crate) fn read_with(
         let result = decoder.decode(&bytes[at..at + range], is_last, limit, &mut block);
         assert!(block.len() <= limit, "no more numbers than were asked for");
         let low = block.low().map_or(vec![0.0; block.len()], <[f64]>::to_vec);
-        let bits = |x: f64| if x.is_nan() { f64::NAN.to_bits() } else { x.to_bits() };
         numbers.extend(block.values().iter().zip(low).map(|(&x, low)| (bits(x), bits(low))));
         match result {
             Err(error) => break Err(error),
@@ -74,6 +73,66 @@ pub(crate) fn read_with(
     Reading { numbers, end }
 }
 
+fn bits(x: f64) -> u64 {
+    if x.is_nan() { f64::NAN.to_bits() } else { x.to_bits() }
+}
+
+/// Reads likewise, and takes numbers where they lie wherever it can; also says
+/// how many those were.
+fn read_lent(
+    format: &Format,
+    bytes: &[u8],
+    ranges: &[usize],
+    limits: &[usize],
+) -> (Reading, usize) {
+    let mut decoder = format.decoder(bytes.len() as u64);
+    let mut ranges = ranges.iter().copied().cycle();
+    let mut limits = limits.iter().copied().cycle();
+    let mut numbers = Vec::new();
+    let mut lent_numbers = 0;
+    let mut block = Block::default();
+    let mut at = 0;
+    let end = loop {
+        let range = ranges.next().unwrap_or(usize::MAX).min(bytes.len() - at);
+        let is_last = at + range == bytes.len();
+        // A place of its own, as a buffer that a file is read into.
+        let range = bytes[at..at + range].to_vec();
+        let mut used = 0;
+        let result = loop {
+            let limit = limits.next().unwrap_or(usize::MAX);
+            block.clear();
+            match decoder.lend(&range[used..], is_last, limit) {
+                Some(Ok(lent)) => {
+                    assert!(!lent.is_empty() && lent.len() <= limit);
+                    numbers.extend(lent.iter().map(|&x| (bits(x), 0)));
+                    lent_numbers += lent.len();
+                    used += size_of_val(lent);
+                }
+                Some(Err(error)) => break Err(error),
+                None => match decoder.decode(&range[used..], is_last, limit, &mut block) {
+                    Ok(consumed) => {
+                        let low = block.low().map_or(vec![0.0; block.len()], <[f64]>::to_vec);
+                        let pairs = block.values().iter().zip(low);
+                        numbers.extend(pairs.map(|(&x, low)| (bits(x), bits(low))));
+                        used += consumed;
+                    }
+                    Err(error) => break Err(error),
+                },
+            }
+            if decoder.has_ended() || (used == range.len() && block.len() < limit) {
+                break Ok(());
+            }
+        };
+        at += used;
+        match result {
+            Err(error) => break Err(error),
+            Ok(()) if decoder.has_ended() => break Ok(decoder.checkpoint()),
+            Ok(()) => {}
+        }
+    };
+    (Reading { numbers, end }, lent_numbers)
+}
+
 /// Checks that an object reads the same in these pieces, and that reading can be
 /// resumed at any checkpoint; returns the reading.
 pub(crate) fn check(
@@ -89,6 +148,15 @@ pub(crate) fn check(
     let whole = read(&format, bytes, &[usize::MAX], &[usize::MAX]);
     prop_assert_eq!(&whole, &read(&format, bytes, ranges, limits));
     prop_assert_eq!(&whole, &read(&format, bytes, &[1], &[1]));
+    let (lent, lent_numbers) = read_lent(&format, bytes, ranges, limits);
+    prop_assert_eq!(&whole.end, &lent.end);
+    if whole.end.is_ok() {
+        prop_assert_eq!(&whole.numbers, &lent.numbers);
+    }
+    let is_lendable = matches!(&format, Format::Raw(RawNumbers::F64));
+    let has_whole_range =
+        limits.iter().all(|limit| *limit > 0) && ranges.iter().all(|range| *range >= 16);
+    prop_assert!(lent_numbers > 0 || !is_lendable || !has_whole_range || bytes.len() < 16);
     // Up to some column, then from its checkpoint on.
     let columns = whole.numbers.len();
     for column in [1, columns / 2, columns] {
