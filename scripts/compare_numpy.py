@@ -105,10 +105,10 @@ def compare(arguments: argparse.Namespace, form: str, count: int, scratch: Path)
 
     times = {name: [] for name in contenders}
     memory = dict.fromkeys(contenders, 0)
-    for command in contenders.values():
-        run(command)  # into the page cache
+    os.sync()  # nothing is to be written while others are timed
     for _ in range(arguments.runs):
         for name, command in contenders.items():
+            read_all(paths)
             seconds, kibibytes = run(command)
             times[name].append(seconds)
             memory[name] = max(memory[name], kibibytes)
@@ -146,6 +146,14 @@ def sources(form: str, first: Path) -> dict[str, Callable[..., str]]:
         "NumPy, running sum of loadtxt": with_separator(LOADTXT),
         "NumPy, running sum of fromfile": with_separator(FROMFILE),
     }
+
+
+def read_all(paths: list[Path]) -> None:
+    """Brings files into the page cache, from which some systems soon take them."""
+    for path in paths:
+        with path.open("rb", buffering=0) as file:
+            while file.read(1 << 20):
+                pass
 
 
 def run(command: list) -> tuple[float, int]:
