@@ -192,8 +192,8 @@ fn candidates(inputs: u64) -> impl Iterator<Item = u32> {
 }
 
 /// Those that leaf tasks may have. Where workers are alike, also such that each
-/// gets the same number of tasks, if that is small; where they are not, none
-/// takes as long as another for that.
+/// gets the same number of tasks, if that is small; where they are not, that
+/// would not make them end together.
 fn leaf_candidates(objects: u64, workers: u32, costs: &Costs) -> Vec<u32> {
     let most = if costs.unevenness < 0.5 { 8 } else { 0 };
     let fair = (1..=most).map(|tasks| objects.div_ceil(u64::from(workers) * tasks));
