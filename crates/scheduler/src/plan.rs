@@ -34,13 +34,14 @@
 //! leaf task more, for the workers do not end at the same moment: all of it, or
 //! hardly more than half if it has many segments, as those who are done help
 //! the others; less where all workers are alike. Durations come from bytes and
-//! requests by the [`Costs`] of the store. Given P and the columns of a segment, every level's ranges are
-//! chosen to cost least, from the leaves upwards. P is given, or one of some
-//! thirty candidates from 2 to F (where workers are alike also those that give
-//! every worker as many leaf tasks), and then merge tasks may have a smaller one,
-//! which makes the top of the tree deeper and its tasks more; segments are as large as the rules
-//! above want them, or up to sixteen times smaller. The combination with the
-//! least cost is taken; of equals the one with larger segments and smaller P.
+//! requests by the [`Costs`] of the store. Given P and the columns of a segment,
+//! every level's ranges are chosen to cost least, from the leaves upwards. P is
+//! given, or one of some thirty candidates from 2 to F (where workers are alike
+//! also those that give every worker as many leaf tasks), and then merge tasks
+//! may have a smaller one, which makes the top of the tree deeper and its tasks
+//! more; segments are as large as the rules above want them, or up to sixteen
+//! times smaller. The combination with the least cost is taken; of equals the
+//! one with larger segments and smaller P.
 //!
 //! Where C is only estimated, as for text, the last range goes on to the end
 //! and those beyond it turn out to be empty; a wrong guess costs time, never

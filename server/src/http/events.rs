@@ -34,6 +34,7 @@ const RETRY: Duration = Duration::from_secs(1);
 #[utoipa::path(
     get,
     path = "/api/events",
+    operation_id = "follow_all",
     tag = "events",
     responses(
         (status = 200, description = "Events until the client or the server ends it",
@@ -54,6 +55,7 @@ pub(super) async fn of_all(
 #[utoipa::path(
     get,
     path = "/api/jobs/{id}/events",
+    operation_id = "follow_job",
     tag = "events",
     params(("id" = JobId, Path, description = "The job")),
     responses(

@@ -60,6 +60,7 @@ pub(super) struct File {
 #[utoipa::path(
     get,
     path = "/api/files",
+    operation_id = "list_files",
     tag = "files",
     params(ListParameters),
     responses(
@@ -95,6 +96,7 @@ pub(super) async fn list(
 #[utoipa::path(
     put,
     path = "/api/files/{*key}",
+    operation_id = "upload_file",
     tag = "files",
     params(("key" = String, Path, description = "Where it is to be, slashes and all")),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
@@ -134,6 +136,7 @@ pub(super) async fn upload(
 #[utoipa::path(
     get,
     path = "/api/files/{*key}",
+    operation_id = "download_file",
     tag = "files",
     params(("key" = String, Path, description = "Where it is, slashes and all")),
     responses(

@@ -28,6 +28,7 @@ const PAGE_TASKS: usize = 100;
 #[utoipa::path(
     post,
     path = "/api/jobs",
+    operation_id = "submit_job",
     tag = "jobs",
     request_body = JobRequest,
     responses(
@@ -59,6 +60,7 @@ pub(super) struct Preview {
 #[utoipa::path(
     post,
     path = "/api/plan",
+    operation_id = "plan_job",
     tag = "jobs",
     request_body = JobRequest,
     responses(
@@ -78,6 +80,7 @@ pub(super) async fn plan(
 #[utoipa::path(
     post,
     path = "/api/jobs/{id}/rerun",
+    operation_id = "rerun_job",
     tag = "jobs",
     params(("id" = JobId, Path, description = "The job that is over")),
     responses(
@@ -114,6 +117,7 @@ pub(super) struct ListParameters {
 #[utoipa::path(
     get,
     path = "/api/jobs",
+    operation_id = "list_jobs",
     tag = "jobs",
     params(ListParameters),
     responses(
@@ -133,6 +137,7 @@ pub(super) async fn list(
 #[utoipa::path(
     get,
     path = "/api/jobs/{id}",
+    operation_id = "show_job",
     tag = "jobs",
     params(("id" = JobId, Path, description = "The job")),
     responses(
@@ -161,6 +166,7 @@ pub(super) struct DeleteParameters {
 #[utoipa::path(
     delete,
     path = "/api/jobs/{id}",
+    operation_id = "delete_job",
     tag = "jobs",
     params(("id" = JobId, Path, description = "The job"), DeleteParameters),
     responses(
@@ -200,6 +206,7 @@ pub(super) struct TaskParameters {
 #[utoipa::path(
     get,
     path = "/api/jobs/{id}/tasks",
+    operation_id = "list_tasks",
     tag = "jobs",
     params(("id" = JobId, Path, description = "The job"), TaskParameters),
     responses(

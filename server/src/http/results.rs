@@ -45,6 +45,7 @@ enum ResultFormat {
 #[utoipa::path(
     get,
     path = "/api/jobs/{id}/result",
+    operation_id = "download_result",
     tag = "jobs",
     params(("id" = JobId, Path, description = "A job that is done"), ResultParameters),
     responses(

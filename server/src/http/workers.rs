@@ -14,6 +14,7 @@ use super::body::JsonBody;
 #[utoipa::path(
     get,
     path = "/api/workers",
+    operation_id = "show_workers",
     tag = "workers",
     responses(
         (status = 200, description = "The pool as it is now", body = PoolSnapshot),
@@ -35,6 +36,7 @@ pub(super) struct Desired {
 #[utoipa::path(
     put,
     path = "/api/workers",
+    operation_id = "set_workers",
     tag = "workers",
     request_body = Desired,
     responses(

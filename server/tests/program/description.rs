@@ -42,6 +42,13 @@ async fn every_call_is_described_and_answers_as_it_is_described() {
         "put /api/workers",
     ];
     assert_eq!(calls, expected.map(str::to_owned).into());
+    // What a generator of clients calls its functions.
+    let operations = described["paths"].as_object().expect("paths").values();
+    let names: BTreeSet<&str> = operations
+        .flat_map(|item| item.as_object().expect("methods").values())
+        .map(|operation| operation["operationId"].as_str().expect("a name"))
+        .collect();
+    assert_eq!(names.len(), expected.len(), "each has a name of its own: {names:?}");
 
     running.upload("in/a.npy", super::exact::to_npy("2, 3", &[1.0; 6])).await;
     running.upload("in/b.npy", super::exact::to_npy("2, 3", &[2.0; 6])).await;
