@@ -1,5 +1,6 @@
 //! The cluster, and namespaces in it.
 
+use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -159,6 +160,23 @@ pub(crate) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>
             return answer;
         }
         assert!(began.elapsed() < PATIENCE, "not in time: {what}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Looks again and again until what is seen is as it should be.
+pub(crate) async fn until_seen<T: Display>(
+    what: &str,
+    mut look: impl AsyncFnMut() -> T,
+    is_so: impl Fn(&T) -> bool,
+) -> T {
+    let began = Instant::now();
+    loop {
+        let seen = look().await;
+        if is_so(&seen) {
+            return seen;
+        }
+        assert!(began.elapsed() < PATIENCE, "not in time: {what}; seen last: {seen}");
         sleep(Duration::from_millis(20)).await;
     }
 }

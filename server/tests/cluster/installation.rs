@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::exact;
-use crate::ground::{Namespace, apply, kubectl, try_kubectl, until};
+use crate::ground::{Namespace, apply, kubectl, try_kubectl, until, until_seen};
 
 pub(crate) const WORKER: &str = "deployment/distributed-average-worker";
 /// How long workers stay when there is nothing to do.
@@ -112,6 +112,16 @@ impl Installation {
     pub(crate) fn replicas(&self) -> u64 {
         let path = "jsonpath={.spec.replicas}";
         self.namespace.kubectl(&["get", WORKER, "-o", path]).parse().expect("a number")
+    }
+
+    pub(crate) async fn until_replicas(&self, wanted: u64) {
+        let what = format!("{wanted} replicas");
+        until_seen(&what, async || self.replicas(), |it| *it == wanted).await;
+    }
+
+    pub(crate) async fn until_worker_pods(&self, wanted: usize) {
+        let what = format!("{wanted} pods of workers");
+        until_seen(&what, async || self.worker_pods().len(), |it| *it == wanted).await;
     }
 
     /// Changes the workers' Deployment.
@@ -220,27 +230,28 @@ impl Reached {
 
     /// Waits until the pool is as it should be.
     pub(crate) async fn until_pool(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-        let mut last = Value::Null;
-        until(what, async || {
-            last = self.client.get_json("/api/workers").await;
-            is_so(&last).then(|| last.clone())
-        })
-        .await
+        let pool = async || self.client.get_json("/api/workers").await;
+        until_seen(what, pool, is_so).await
     }
 
     /// Waits until a job is as it should be.
-    pub(crate) async fn until_job(&self, job: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-        until("the job to be where it should", async || {
+    pub(crate) async fn until_job(
+        &self,
+        what: &str,
+        job: &str,
+        is_so: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let job = async || {
             let job = self.client.get_json(&format!("/api/jobs/{job}")).await;
             assert_ne!(job["phase"], "failed", "{}", job["error"]);
-            is_so(&job).then_some(job)
-        })
-        .await
+            job
+        };
+        until_seen(what, job, is_so).await
     }
 
     /// Waits for a job's end; gives the bits of its result.
     pub(crate) async fn bits(&self, job: &str) -> Vec<u64> {
-        let done = self.until_job(job, |job| job["phase"] == "done").await;
+        let done = self.until_job("the job to be done", job, |job| job["phase"] == "done").await;
         println!("done, attempts: {}", done["attempts"]);
         self.client.result(job).await.into_iter().map(f64::to_bits).collect()
     }

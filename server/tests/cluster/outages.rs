@@ -21,7 +21,7 @@ async fn a_job_goes_on_while_the_api_server_is_away() {
     let server = installation.reach().await;
     let job = server.client.submit(&request(3)).await;
     let completed = |job: &Value| job["attempts"]["completed"].as_u64().unwrap_or(0);
-    let before = server.until_job(&job, |job| completed(job) > 3).await;
+    let before = server.until_job("some tasks to be done", &job, |job| completed(job) > 3).await;
     api_server("stop");
     let is_away = async || (!try_kubectl(&["get", "--raw", "/readyz"], "").2).then_some(());
     until("the API server to be away", is_away).await;
@@ -37,5 +37,5 @@ async fn a_job_goes_on_while_the_api_server_is_away() {
     assert!(completed(&after) > completed(&before), "it went on meanwhile");
     assert_eq!(server.bits(&job).await, expected());
     server.until_pool("no notice", |pool| pool["notice"].is_null()).await;
-    until("no replicas", async || (installation.replicas() == 0).then_some(())).await;
+    installation.until_replicas(0).await;
 }
