@@ -14,9 +14,11 @@
 //! tree how many segments make a range. Everything else follows from these.
 //!
 //! **Segments.** A power of two of columns, at most 2^20, whose accumulators
-//! take 16 MiB. Few enough that a task has several segments, so that a second
-//! attempt finds some done, and that the root can be cut into W ranges; many
-//! enough that writing one takes longer than the store needs to answer.
+//! take 16 MiB; where workers are alike also somewhat less, so that each worker
+//! gets as many of them and all are as long. Few enough that a task has several
+//! segments, so that a second attempt finds some done, and that the root can be
+//! cut into W ranges; many enough that writing one takes longer than the store
+//! needs to answer.
 //!
 //! **Ranges.** A level's `range_segments` is a power of two, and divides that
 //! of the level below. Text cannot be sought before it has been read, so its
@@ -123,6 +125,10 @@ const CUT_TASKS_MAX: u64 = 1 << 20;
 const SEGMENTS_WANTED: u64 = 8;
 /// So many sizes of segments are tried, each half the one before.
 const SEGMENT_SIZES: u32 = 5;
+/// Workers that differ less than this are taken to be alike: see [`Costs::unevenness`].
+const ALIKE: f64 = 0.5;
+/// Sums are kept in blocks of so many columns; segments have whole ones.
+const BLOCK_COLUMNS: u64 = 1 << 10;
 
 /// Lays out the sum tree of a job for W workers.
 #[must_use]
@@ -196,7 +202,7 @@ fn candidates(inputs: u64) -> impl Iterator<Item = u32> {
 /// gets the same number of tasks, if that is small; where they are not, that
 /// would not make them end together.
 fn leaf_candidates(objects: u64, workers: u32, costs: &Costs) -> Vec<u32> {
-    let most = if costs.unevenness < 0.5 { 8 } else { 0 };
+    let most = if costs.unevenness < ALIKE { 8 } else { 0 };
     let fair = (1..=most).map(|tasks| objects.div_ceil(u64::from(workers) * tasks));
     let fair = fair.filter_map(|fan_in| u32::try_from(fan_in).ok());
     let mut all: Vec<u32> = candidates(objects)
@@ -298,7 +304,17 @@ fn segment_sizes(
     let wanted = (columns / parts).max(1);
     let wanted: u64 = 1 << wanted.ilog2();
     let largest = wanted.clamp(worthwhile, most);
-    (0..SEGMENT_SIZES).map(move |halvings| (largest >> halvings).max(1))
+    let shared = inputs.seekable && costs.unevenness < ALIKE;
+    (0..SEGMENT_SIZES).map(move |halvings| (largest >> halvings).max(1)).flat_map(move |size| {
+        std::iter::once(size).chain(shared.then(|| share(columns, size, u64::from(workers))))
+    })
+}
+
+/// The size of segments that are no larger than `size`, as many for each worker,
+/// and all as long.
+fn share(columns: u64, size: u64, workers: u64) -> u64 {
+    let segments = columns.div_ceil(size).next_multiple_of(workers);
+    columns.div_ceil(segments).next_multiple_of(BLOCK_COLUMNS).min(size)
 }
 
 /// How many segments a level's ranges should have, and how long the level takes then.
