@@ -44,13 +44,15 @@ pub struct Total {
 }
 
 /// The most memory that writing the result takes, in bytes: of each segment
-/// that is divided its encoding and its sum, and then the numbers.
+/// that is divided its encoding, unless that is a file, and its numbers; and the
+/// numbers that are written meanwhile.
 #[must_use]
-pub fn memory_bytes(plan: &Plan, statistics: &[Statistic]) -> u64 {
+pub fn memory_bytes(plan: &Plan, statistics: &[Statistic], are_files: bool) -> u64 {
     let columns = plan.columns.unwrap_or(plan.segment_columns).min(plan.segment_columns);
-    let sum_bytes = PartialSum::column_bytes(statistics).0 as u64;
+    let sum_bytes = if are_files { 0 } else { PartialSum::column_bytes(statistics).0 as u64 };
     let number_bytes = 8 * (1 + statistics.len() as u64);
-    columns.saturating_mul(SEGMENTS_AT_ONCE as u64 * (2 * sum_bytes + number_bytes))
+    let at_once = SEGMENTS_AT_ONCE as u64;
+    columns.saturating_mul(at_once * sum_bytes + (at_once + 1) * number_bytes + 8)
 }
 
 /// Writes the result, segment by segment; says what it looks like.
@@ -72,11 +74,11 @@ pub async fn write_result(
     let mut summary = Summary::new(&total);
     let prefix = keys::node(total.job, total.plan.root_level(), 0);
     let segments = 0..total.columns.div_ceil(total.plan.segment_columns);
-    let kept = Kept::new(&total.statistics);
+    let spare = Spare::default();
     let divided = segments.map(|segment| {
         let start = segment * total.plan.segment_columns;
         let columns = (total.columns - start).min(total.plan.segment_columns);
-        divide(store, segment_key(&prefix, segment), columns, &total.statistics, &kept)
+        divide(store, segment_key(&prefix, segment), columns, &total.statistics, spare.take())
     });
     let mut divided = stream::iter(divided).buffered(SEGMENTS_AT_ONCE);
     let mut piece = Vec::new();
@@ -84,45 +86,39 @@ pub async fn write_result(
         if let Some(mean) = numbers.first() {
             summary.add(mean);
         }
-        for (upload, numbers) in uploads.iter_mut().zip(numbers) {
+        for (upload, numbers) in uploads.iter_mut().zip(&numbers) {
             piece.clear();
-            OutputFormat::Npy.put(0, &numbers, &mut piece);
+            OutputFormat::Npy.put(0, numbers, &mut piece);
             let bytes = Bytes::from(piece);
             upload.write(bytes.clone()).await.map_err(writing)?;
             // The same memory again, if nobody else holds it.
             piece = if bytes.is_unique() { bytes.into() } else { Vec::new() };
         }
+        spare.give(numbers);
     }
     finish(uploads).await.map_err(writing)?;
     Ok(summary.finish())
 }
 
-/// Reads one segment and divides it.
+/// The mean and the statistics of some columns, in this order.
+type Numbers = Vec<Vec<f64>>;
+
+/// Reads one segment and divides it; `numbers` is memory to use again.
 async fn divide(
     store: &Arc<dyn ObjectStore>,
     key: String,
     columns: u64,
     statistics: &[Statistic],
-    kept: &Kept,
-) -> Result<Vec<Vec<f64>>, Problem> {
+    numbers: Numbers,
+) -> Result<Numbers, Problem> {
     let reading = |error: StoreError| error.problem("reading the total");
     let encoded = match store.reader(&key) {
         Some(file) => Encoded::File(file),
         None => Encoded::Whole(read_all(&**store, &key).await.map_err(reading)?),
     };
-    let (statistics, mut sum) = (statistics.to_vec(), kept.take());
-    let work = move || {
-        sum.reset(usize::try_from(columns).unwrap_or(usize::MAX));
-        let numbers = add_encoded(encoded, &key, &mut sum).map(|()| {
-            let others = statistics.iter().map(|statistic| sum.statistic(*statistic));
-            std::iter::once(sum.mean()).chain(others).collect()
-        });
-        (sum, numbers)
-    };
-    let (sum, numbers) =
-        spawn_blocking(work).await.map_err(|error| internal("dividing the total", &error))?;
-    kept.give(sum);
-    numbers
+    let statistics = statistics.to_vec();
+    let work = move || divide_encoded(encoded, &key, columns, &statistics, numbers);
+    spawn_blocking(work).await.map_err(|error| internal("dividing the total", &error))?
 }
 
 /// A segment as it lies in the store.
@@ -132,46 +128,66 @@ enum Encoded {
     Whole(Vec<u8>),
 }
 
-/// Adds a segment to a sum.
-fn add_encoded(encoded: Encoded, key: &str, sum: &mut PartialSum) -> Result<(), Problem> {
+/// Divides a segment, piece by piece.
+fn divide_encoded(
+    encoded: Encoded,
+    key: &str,
+    columns: u64,
+    statistics: &[Statistic],
+    mut numbers: Numbers,
+) -> Result<Numbers, Problem> {
     let damaged = |error| internal(&format!("reading {key}"), &error);
-    let mut reader = PartialSumReader::new();
-    let mut file = match encoded {
-        Encoded::File(file) => file,
-        Encoded::Whole(bytes) => return reader.push(&bytes, true, sum).map_err(damaged),
+    let columns = usize::try_from(columns).unwrap_or(usize::MAX);
+    numbers.resize(1 + statistics.len(), Vec::new());
+    for numbers in &mut numbers {
+        numbers.clear();
+        numbers.reserve_exact(columns);
+    }
+    let mut put = |sum: &PartialSum| {
+        let (mean, others) = numbers.split_at_mut(1);
+        mean.iter_mut().for_each(|mean| sum.put_mean(mean));
+        for (numbers, &statistic) in others.iter_mut().zip(statistics) {
+            numbers.extend(sum.statistic(statistic));
+        }
     };
-    let mut range = vec![0; RANGE_BYTES];
-    let mut offset = 0;
-    loop {
-        let filled =
-            file.read_at(offset, &mut range).map_err(|error| error.problem("reading the total"))?;
-        offset += filled as u64;
-        let is_last = filled < range.len();
-        reader.push(&range[..filled], is_last, sum).map_err(damaged)?;
-        if is_last {
-            return Ok(());
+    let mut sum = PartialSum::new(0, statistics);
+    let mut reader = PartialSumReader::new();
+    match encoded {
+        Encoded::Whole(bytes) => {
+            reader.push_pieces(&bytes, true, columns, &mut sum, &mut put).map_err(damaged)?;
+        }
+        Encoded::File(mut file) => {
+            let mut range = vec![0; RANGE_BYTES];
+            let mut offset = 0;
+            let mut is_last = false;
+            while !is_last {
+                let filled = file
+                    .read_at(offset, &mut range)
+                    .map_err(|error| error.problem("reading the total"))?;
+                offset += filled as u64;
+                is_last = filled < range.len();
+                reader
+                    .push_pieces(&range[..filled], is_last, columns, &mut sum, &mut put)
+                    .map_err(damaged)?;
+            }
         }
     }
+    Ok(numbers)
 }
 
-/// Sums whose memory is used again for the next segment.
-struct Kept {
-    spare: Mutex<Vec<PartialSum>>,
-    statistics: Vec<Statistic>,
+/// Memory that numbers were in, for others.
+#[derive(Default)]
+struct Spare {
+    numbers: Mutex<Vec<Numbers>>,
 }
 
-impl Kept {
-    fn new(statistics: &[Statistic]) -> Kept {
-        Kept { spare: Mutex::default(), statistics: statistics.to_vec() }
+impl Spare {
+    fn take(&self) -> Numbers {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
-    fn take(&self) -> PartialSum {
-        let kept = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        kept.unwrap_or_else(|| PartialSum::new(0, &self.statistics))
-    }
-
-    fn give(&self, sum: PartialSum) {
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(sum);
+    fn give(&self, numbers: Numbers) {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).push(numbers);
     }
 }
 

@@ -58,27 +58,54 @@ impl Summary {
         let wanted = FIRST_NUMBERS - self.summary.first.len();
         let first = numbers.iter().take(wanted).map(|number| output::number_text(*number));
         self.summary.first.extend(first);
+        let mut rest = numbers;
+        while !rest.is_empty() {
+            if self.column >= self.point_end {
+                self.next_point();
+            }
+            let on_point = usize::try_from(self.point_end - self.column).unwrap_or(usize::MAX);
+            let (piece, behind) = rest.split_at(on_point.min(rest.len()));
+            self.add_to_point(piece);
+            self.column += piece.len() as u64;
+            rest = behind;
+        }
+    }
+
+    /// Takes numbers that fall on the same point of the plot.
+    fn add_to_point(&mut self, numbers: &[f64]) {
+        let (least, greatest) = match finite_extremes(numbers) {
+            Some(extremes) => extremes,
+            None => self.add_apart(numbers),
+        };
+        self.least = self.least.min(least);
+        self.greatest = self.greatest.max(greatest);
+        let point = &mut self.plot[self.point];
+        point.min = point.min.min(least);
+        point.max = point.max.max(greatest);
+        if let Some(picture) = &mut self.picture {
+            for (column, &number) in (self.column..).zip(numbers) {
+                if number.is_finite() {
+                    picture.add(column, number);
+                }
+            }
+        }
+    }
+
+    /// Counts those that are not finite; gives the extremes of the others.
+    fn add_apart(&mut self, numbers: &[f64]) -> (f64, f64) {
+        let mut extremes = (f64::INFINITY, f64::NEG_INFINITY);
         for &number in numbers {
             if number.is_nan() {
                 self.summary.nan_columns += 1;
             } else if number.is_infinite() {
                 self.summary.infinite_columns += 1;
+                self.least = self.least.min(number);
+                self.greatest = self.greatest.max(number);
+            } else {
+                extremes = (extremes.0.min(number), extremes.1.max(number));
             }
-            self.least = self.least.min(number);
-            self.greatest = self.greatest.max(number);
-            if self.column >= self.point_end {
-                self.next_point();
-            }
-            if number.is_finite() {
-                let point = &mut self.plot[self.point];
-                point.min = point.min.min(number);
-                point.max = point.max.max(number);
-                if let Some(picture) = &mut self.picture {
-                    picture.add(self.column, number);
-                }
-            }
-            self.column += 1;
         }
+        extremes
     }
 
     fn next_point(&mut self) {
@@ -155,6 +182,33 @@ impl Picture {
             pixels: means.into_iter().map(|mean| mean.map_or(0, shade)).collect(),
         }
     }
+}
+
+/// The least and the greatest number, if all of them are finite; by lanes, which
+/// the compiler makes vectors of.
+fn finite_extremes(numbers: &[f64]) -> Option<(f64, f64)> {
+    const LANES: usize = 8;
+    let mut least = [f64::INFINITY; LANES];
+    let mut greatest = [f64::NEG_INFINITY; LANES];
+    // Not 0 in a lane where a number is not finite: that times nought is NaN.
+    let mut noughts = [0.0; LANES];
+    let (whole, rest) = numbers.as_chunks::<LANES>();
+    let mut add = |lane: usize, number: f64| {
+        least[lane] = if number < least[lane] { number } else { least[lane] };
+        greatest[lane] = if number > greatest[lane] { number } else { greatest[lane] };
+        noughts[lane] += number * 0.0;
+    };
+    for chunk in whole {
+        for (lane, &number) in chunk.iter().enumerate() {
+            add(lane, number);
+        }
+    }
+    for (lane, &number) in rest.iter().enumerate() {
+        add(lane, number);
+    }
+    let is_finite = noughts.iter().all(|nought| *nought == 0.0);
+    let least = least.into_iter().fold(f64::INFINITY, f64::min);
+    is_finite.then(|| (least, greatest.into_iter().fold(f64::NEG_INFINITY, f64::max)))
 }
 
 /// The first of `columns` columns that falls on a point of a scale of `points`.

@@ -13,14 +13,19 @@ impl PartialSum {
     /// objects, rounded once to nearest, ties to even. NaN for no objects.
     #[must_use]
     pub fn mean(&self) -> Vec<f64> {
-        let divisor = Divisor::new(self.objects());
         let mut means = Vec::with_capacity(self.columns());
+        self.put_mean(&mut means);
+        means
+    }
+
+    /// Appends the mean of every column to others; see [`PartialSum::mean`].
+    pub fn put_mean(&self, means: &mut Vec<f64>) {
+        let divisor = Divisor::new(self.objects());
         self.for_each_block(|sums, length| {
             let start = means.len();
             means.resize(start + length, 0.0);
             divisor.divide_block(sums, &mut means[start..]);
         });
-        means
     }
 
     /// The sum of every column, rounded once.

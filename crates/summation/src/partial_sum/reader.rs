@@ -5,7 +5,7 @@ use std::fmt;
 use crate::exact::FixedPoint;
 
 use super::encoding::{HEADER_BYTES, PREFIX_BYTES, checksum, part};
-use super::{BLOCK_COLUMNS, EncodedHeader, PartialSum, Trailer};
+use super::{BLOCK_COLUMNS, EncodedHeader, Kept, PartialSum, Trailer};
 
 /// The longest trailer that is believed: of half a million objects.
 const TRAILER_BYTES_MAX: u64 = 16 << 20;
@@ -13,6 +13,10 @@ const TRAILER_BYTES_MAX: u64 = 16 << 20;
 /// The longest payload: every column with every part and two exceptions of
 /// full length.
 const PAYLOAD_BYTES_MAX: usize = BLOCK_COLUMNS * (8 * 9 + 2 * 5 + 8 * (34 + 67)) + 8;
+
+/// How many columns [`PartialSumReader::push_pieces`] has in a piece: enough to
+/// be worth a call, and few enough for the processor's cache.
+const PIECE_COLUMNS: usize = 8 * BLOCK_COLUMNS;
 
 /// An encoded partial sum that is not what it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,9 +89,59 @@ impl PartialSumReader {
         last: bool,
         sum: &mut PartialSum,
     ) -> Result<(), CorruptError> {
+        let shape = Shape { columns: sum.columns(), kept: sum.kept() };
+        self.read(bytes, last, shape, |_, block, scratch| {
+            add_block(block.payload, block.parts, block.start, block.length, sum, scratch)
+        })?;
+        if last && let Some(header) = &self.header {
+            sum.count_objects(header.objects);
+        }
+        Ok(())
+    }
+
+    /// Takes the next bytes of an encoded partial sum of so many columns, and
+    /// shows it in pieces, one after the other: each is put into `sum`, whose
+    /// statistics must be those of the encoded one, in the place of the one
+    /// before.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are damaged, or too few or too many, or of another shape;
+    /// pieces that were shown are of no use then.
+    pub fn push_pieces(
+        &mut self,
+        bytes: &[u8],
+        last: bool,
+        columns: usize,
+        sum: &mut PartialSum,
+        mut show: impl FnMut(&PartialSum),
+    ) -> Result<(), CorruptError> {
+        let shape = Shape { columns, kept: sum.kept() };
+        self.read(bytes, last, shape, |header, block, scratch| {
+            let start = block.start % PIECE_COLUMNS;
+            if start == 0 {
+                sum.reset(PIECE_COLUMNS.min(columns - block.start));
+                sum.count_objects(header.objects);
+            }
+            add_block(block.payload, block.parts, start, block.length, sum, scratch)?;
+            if start + block.length == sum.columns() {
+                show(sum);
+            }
+            Some(())
+        })
+    }
+
+    /// Takes the next bytes, and has the blocks used that they complete.
+    fn read(
+        &mut self,
+        bytes: &[u8],
+        last: bool,
+        shape: Shape,
+        mut add: impl FnMut(&EncodedHeader, EncodedBlock<'_>, &mut Vec<f64>) -> Option<()>,
+    ) -> Result<(), CorruptError> {
         let mut bytes = bytes;
         loop {
-            let wanted = self.wanted(sum)?;
+            let wanted = self.wanted(shape.columns)?;
             if wanted == 0 {
                 break;
             }
@@ -99,12 +153,12 @@ impl PartialSumReader {
             let (now, rest) = bytes.split_at(missing);
             bytes = rest;
             if self.held.is_empty() {
-                self.take(now, sum)?;
+                self.take(now, shape, &mut add)?;
             } else {
                 let mut held = std::mem::take(&mut self.held);
                 held.extend_from_slice(now);
                 // What precedes a block stays until the whole block is there.
-                if self.take(&held, sum)? {
+                if self.take(&held, shape, &mut add)? {
                     held.clear();
                 }
                 self.held = held;
@@ -114,11 +168,8 @@ impl PartialSumReader {
         if !bytes.is_empty() {
             return Err(self.error("more bytes than it should have"));
         }
-        if last && let Some(header) = &self.header {
-            if self.byte != header.total_bytes {
-                return Err(self.error("the end"));
-            }
-            sum.count_objects(header.objects);
+        if last && self.header.as_ref().is_some_and(|header| self.byte != header.total_bytes) {
+            return Err(self.error("the end"));
         }
         Ok(())
     }
@@ -128,7 +179,7 @@ impl PartialSumReader {
     }
 
     /// How many bytes are needed to go on; none at the end.
-    fn wanted(&self, sum: &PartialSum) -> Result<usize, CorruptError> {
+    fn wanted(&self, columns: usize) -> Result<usize, CorruptError> {
         let Some(header) = &self.header else {
             return Ok(HEADER_BYTES);
         };
@@ -136,7 +187,7 @@ impl PartialSumReader {
             return usize::try_from(header.trailer_bytes)
                 .map_err(|_| self.error("an endless trailer"));
         }
-        if self.column >= sum.columns() {
+        if self.column >= columns {
             return Ok(0);
         }
         let Some((length, _)) = self.held.split_first_chunk::<4>() else {
@@ -153,10 +204,15 @@ impl PartialSumReader {
     }
 
     /// Uses what was wanted; false if it must be kept and more added to it.
-    fn take(&mut self, bytes: &[u8], sum: &mut PartialSum) -> Result<bool, CorruptError> {
+    fn take(
+        &mut self,
+        bytes: &[u8],
+        shape: Shape,
+        add: &mut impl FnMut(&EncodedHeader, EncodedBlock<'_>, &mut Vec<f64>) -> Option<()>,
+    ) -> Result<bool, CorruptError> {
         let Some(header) = &self.header else {
             let header = EncodedHeader::read(bytes)?;
-            self.check_shape(&header, sum)?;
+            shape.check(&header)?;
             if header.trailer_bytes == 0 {
                 self.trailer = Some(header.read_trailer(&[])?);
             }
@@ -173,28 +229,6 @@ impl PartialSumReader {
             self.held.extend_from_slice(bytes);
             return Ok(false);
         }
-        self.take_block(bytes, sum)?;
-        self.byte += bytes.len() as u64;
-        Ok(true)
-    }
-
-    fn check_shape(&self, header: &EncodedHeader, sum: &PartialSum) -> Result<(), CorruptError> {
-        if header.columns != sum.columns() as u64 {
-            let (found, expected) = (header.columns, sum.columns());
-            let what = format!("{found} columns, where {expected} were expected");
-            return Err(CorruptError::new(16, what));
-        }
-        if header.kept() != sum.kept() {
-            return Err(CorruptError::new(10, "other statistics than were expected"));
-        }
-        if header.trailer_bytes > TRAILER_BYTES_MAX {
-            return Err(CorruptError::new(32, "an endless trailer"));
-        }
-        Ok(())
-    }
-
-    /// Adds a block, all of whose bytes are there.
-    fn take_block(&mut self, bytes: &[u8], sum: &mut PartialSum) -> Result<(), CorruptError> {
         let (prefix, payload) = bytes.split_at(PREFIX_BYTES);
         let (fields, _) = prefix.as_chunks::<8>();
         let number = self.column / BLOCK_COLUMNS;
@@ -202,13 +236,48 @@ impl PartialSumReader {
             return Err(self.error("a damaged block"));
         }
         let [_, _, _, _, p0, p1, p2, p3] = fields[0];
+        let length = BLOCK_COLUMNS.min(shape.columns - self.column);
         let parts = u32::from_le_bytes([p0, p1, p2, p3]);
-        let length = BLOCK_COLUMNS.min(sum.columns() - self.column);
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let added = add_block(payload, parts, self.column, length, sum, &mut scratch);
-        self.scratch = scratch;
-        added.ok_or_else(|| self.error("a block of another layout"))?;
+        let block = EncodedBlock { payload, parts, start: self.column, length };
+        if add(header, block, &mut self.scratch).is_none() {
+            return Err(self.error("a block of another layout"));
+        }
         self.column += length;
+        self.byte += bytes.len() as u64;
+        Ok(true)
+    }
+}
+
+/// A block of columns, all of whose bytes are there.
+struct EncodedBlock<'a> {
+    payload: &'a [u8],
+    parts: u32,
+    /// Its first column.
+    start: usize,
+    /// How many columns it has.
+    length: usize,
+}
+
+/// What an encoded partial sum must be like.
+#[derive(Clone, Copy)]
+struct Shape {
+    columns: usize,
+    kept: Kept,
+}
+
+impl Shape {
+    fn check(self, header: &EncodedHeader) -> Result<(), CorruptError> {
+        if header.columns != self.columns as u64 {
+            let (found, expected) = (header.columns, self.columns);
+            let what = format!("{found} columns, where {expected} were expected");
+            return Err(CorruptError::new(16, what));
+        }
+        if header.kept() != self.kept {
+            return Err(CorruptError::new(10, "other statistics than were expected"));
+        }
+        if header.trailer_bytes > TRAILER_BYTES_MAX {
+            return Err(CorruptError::new(32, "an endless trailer"));
+        }
         Ok(())
     }
 }

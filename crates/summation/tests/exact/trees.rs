@@ -106,6 +106,43 @@ fn a_group_with_a_spill_keeps_the_minus_of_its_noughts() {
     assert_eq!(sum.mean()[1].to_bits(), (-0.0f64).to_bits());
 }
 
+#[test]
+fn the_pieces_of_an_encoded_sum_have_its_numbers() {
+    let mut random = Random(7);
+    for columns in [1, 1024, 8191, 8192, 8193, 20_000] {
+        let objects = objects(&mut random, 3, columns);
+        let sum = random_tree(&mut random, &objects, &ALL);
+        let bytes = sum.encode(&Trailer::default());
+        let mut reader = PartialSumReader::new();
+        let mut piece = PartialSum::new(0, &ALL);
+        let (mut mean, mut deviation) = (Vec::new(), Vec::new());
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            let (now, after) = rest.split_at(1 + random.below(rest.len()));
+            rest = after;
+            let show = |piece: &PartialSum| {
+                piece.put_mean(&mut mean);
+                deviation.extend(piece.statistic(Statistic::Std));
+            };
+            reader
+                .push_pieces(now, rest.is_empty(), columns, &mut piece, show)
+                .expect("sound bytes");
+        }
+        assert_eq!(bits(&mean), bits(&sum.mean()));
+        assert_eq!(bits(&deviation), bits(&sum.statistic(Statistic::Std)));
+    }
+    let mut piece = PartialSum::new(0, &[]);
+    let bytes = PartialSum::new(5000, &[]).encode(&Trailer::default());
+    for wrong in [&bytes[..bytes.len() - 1], &[&bytes[..], &[0]].concat()] {
+        let read = PartialSumReader::new().push_pieces(wrong, true, 5000, &mut piece, |_| {});
+        assert!(read.is_err());
+    }
+}
+
+fn bits(numbers: &[f64]) -> Vec<u64> {
+    numbers.iter().map(|number| number.to_bits()).collect()
+}
+
 proptest! {
     #![proptest_config(cases(150))]
 
