@@ -1,15 +1,16 @@
 //! The program `distributed-average`.
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
 use server::arguments::{Arguments, Command};
 use server::command;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let outcome = Runtime::new().map_err(anyhow::Error::from).and_then(|runtime| {
+    let outcome = runtime(&arguments).map_err(anyhow::Error::from).and_then(|runtime| {
         let outcome = runtime.block_on(run(arguments));
         // What still runs was begun for nobody.
         runtime.shutdown_background();
@@ -22,6 +23,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The threads that the program runs on.
+fn runtime(arguments: &Arguments) -> io::Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    if let Command::Mean(arguments) = &arguments.command {
+        builder.max_blocking_threads(command::mean::blocking_threads(arguments));
+    }
+    builder.enable_all().build()
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {

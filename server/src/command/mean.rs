@@ -23,6 +23,17 @@ use crate::parts;
 /// How soon the end of a job is noticed if nothing tells of it.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// Threads for reading and writing beside those that workers add on.
+const SPARE_THREADS: usize = 4;
+
+/// How many threads may wait for files. Each worker has one to itself; many
+/// more would not make a disk faster, and each takes memory.
+#[must_use]
+pub fn blocking_threads(arguments: &MeanArguments) -> usize {
+    let workers = arguments.workers.unwrap_or_else(super::default_workers);
+    usize::try_from(workers).unwrap_or(usize::MAX).saturating_add(SPARE_THREADS)
+}
+
 /// Computes the mean of files on this machine.
 pub async fn run(arguments: MeanArguments) -> anyhow::Result<()> {
     super::log_from("error");
@@ -54,7 +65,7 @@ pub async fn run(arguments: MeanArguments) -> anyhow::Result<()> {
     tokio::select! {
         done = compute(&engine, request, tell) => {
             let done = done?;
-            output.write(&engine, &done).await?;
+            output.write(&engine, &done, scratch.path()).await?;
             tell.ended(&done);
         }
         interrupted = tokio::signal::ctrl_c() => {
