@@ -95,25 +95,28 @@ def compare(arguments: argparse.Namespace, form: str, count: int, scratch: Path)
     numbers = arguments.files * count
     print(f"{arguments.files} {form} files of {count:,} numbers, {size / 1e6:,.0f} MB")
 
-    ours = scratch / "ours.npy"
+    ours = "distributed-average mean"
+    outputs = {ours: scratch / "ours.npy"}
     contenders = {
-        "distributed-average mean": [arguments.program, "mean", folder, "--output", ours],
+        ours: [arguments.program, "mean", folder, "--output", outputs[ours]],
     }
     for name, source in sources(form, paths[0]).items():
-        output = scratch / f"{len(contenders)}.npy"
-        contenders[name] = [sys.executable, "-c", source(folder=folder, output=output)]
+        outputs[name] = scratch / f"{len(contenders)}.npy"
+        contenders[name] = [sys.executable, "-c", source(folder=folder, output=outputs[name])]
 
     times = {name: [] for name in contenders}
     memory = dict.fromkeys(contenders, 0)
     os.sync()  # nothing is to be written while others are timed
     for _ in range(arguments.runs):
         for name, command in contenders.items():
+            # Each writes a new file: replacing one has to wait for a disk.
+            outputs[name].unlink(missing_ok=True)
             read_all(paths)
             seconds, kibibytes = run(command)
             times[name].append(seconds)
             memory[name] = max(memory[name], kibibytes)
 
-    base = statistics.median(times["distributed-average mean"])
+    base = statistics.median(times[ours])
     print(f"  {'':<32}{'median':>9}{'least':>9}{'most':>9}{'times ours':>12}"
           f"{'ours of it':>12}{'million/s':>11}{'peak MiB':>10}")
     for name, taken in times.items():
@@ -122,9 +125,9 @@ def compare(arguments: argparse.Namespace, form: str, count: int, scratch: Path)
               f"{median / base:>12.2f}{base / median:>12.2f}{numbers / median / 1e6:>11.1f}"
               f"{memory[name] / 1024:>10.0f}")
 
-    wrong = inexact(np.load(ours), paths, form)
-    others = [int(np.count_nonzero(np.load(path) != np.load(ours)))
-              for path in sorted(scratch.glob("[0-9].npy"))]
+    mean = np.load(outputs.pop(ours))
+    wrong = inexact(mean, paths, form)
+    others = [int(np.count_nonzero(np.load(path) != mean)) for path in outputs.values()]
     print(f"  ours is exact at {COLUMNS_CHECKED - wrong} of {COLUMNS_CHECKED} columns looked at; "
           f"the others differ from it at {', '.join(map(str, others))} of {count:,}\n")
     shutil.rmtree(folder)

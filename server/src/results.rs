@@ -42,6 +42,11 @@ impl StoredResult {
         Ok(StoredResult { store, key, bytes, data })
     }
 
+    /// Its key in the store, under which it lies as a .npy file.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// The bytes from `start` to `end`, piece by piece.
     pub fn pieces(
         &self,

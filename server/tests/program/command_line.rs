@@ -69,6 +69,30 @@ fn the_mean_of_generated_files_is_exact_in_every_format() {
 }
 
 #[test]
+fn the_mean_is_an_ordinary_file_wherever_the_scratch_folder_lies() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    run_well(path, &["generate", "in", "--files", "5", "--count", "2000", "--format", "npy"]);
+    std::fs::write(path.join("ordinary"), "").unwrap();
+    let of_file = |name: &str| std::fs::metadata(path.join(name)).unwrap();
+    let mut found = Vec::new();
+    // The last one is another file system.
+    for scratch in [path.to_str().unwrap(), "/dev/shm"] {
+        for _ in ["new", "replaced"] {
+            run_well(path, &["mean", "in", "--output", "mean.npy", "--scratch", scratch]);
+            assert_eq!(of_file("mean.npy").mode(), of_file("ordinary").mode());
+            found.push(std::fs::read(path.join("mean.npy")).unwrap());
+        }
+    }
+    assert!(found.iter().all(|bytes| *bytes == found[0]));
+    let mut left: Vec<_> =
+        std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["in", "mean.npy", "ordinary"]);
+}
+
+#[test]
 fn statistics_are_written_beside_the_mean() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();

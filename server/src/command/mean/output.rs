@@ -1,5 +1,6 @@
 //! Writes the mean where the command line says.
 
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,7 @@ use platform::StoreError;
 use protocol::JobSnapshot;
 use protocol::job::Statistic;
 use summation::output::OutputFormat;
+use tempfile::NamedTempFile;
 
 use crate::engine::Engine;
 use crate::results::StoredResult;
@@ -50,12 +52,18 @@ impl Output {
     }
 
     /// Writes the result of a job that is done: the mean, and each statistic
-    /// beside it. A file appears when it is whole, the mean last.
-    pub(super) async fn write(&self, engine: &Engine, job: &JobSnapshot) -> anyhow::Result<()> {
+    /// beside it. A file appears when it is whole, the mean last. The engine's
+    /// store lies in `scratch`, which loses the results.
+    pub(super) async fn write(
+        &self,
+        engine: &Engine,
+        job: &JobSnapshot,
+        scratch: &Path,
+    ) -> anyhow::Result<()> {
         for statistic in &job.request.statistics {
-            self.write_one(engine, job, Some(*statistic)).await?;
+            self.write_one(engine, job, Some(*statistic), scratch).await?;
         }
-        self.write_one(engine, job, None).await
+        self.write_one(engine, job, None, scratch).await
     }
 
     async fn write_one(
@@ -63,6 +71,7 @@ impl Output {
         engine: &Engine,
         job: &JobSnapshot,
         statistic: Option<Statistic>,
+        scratch: &Path,
     ) -> anyhow::Result<()> {
         let result = StoredResult::open(engine.store().clone(), job.id, statistic).await?;
         let pieces = result.written(self.format, job, statistic);
@@ -84,6 +93,12 @@ impl Output {
             .permissions(permissions())
             .tempfile_in(folder_of(path))
             .with_context(writing)?;
+        let stored = scratch.join(result.key());
+        if self.format == OutputFormat::Npy
+            && move_file(&stored, path, &file).with_context(writing)?
+        {
+            return Ok(());
+        }
         copy(pieces, &mut file).await.with_context(writing)?;
         file.persist(path).with_context(writing)?;
         Ok(())
@@ -116,6 +131,17 @@ async fn copy(
         to.write_all(&piece)?;
     }
     Ok(to.flush()?)
+}
+
+/// Moves a file to where it has the permissions of another one, if both places
+/// are in one file system; whether they are.
+fn move_file(from: &Path, to: &Path, permissions: &NamedTempFile) -> io::Result<bool> {
+    fs::set_permissions(from, permissions.as_file().metadata()?.permissions())?;
+    match fs::rename(from, to) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn folder_of(path: &Path) -> &Path {
