@@ -7,7 +7,7 @@ CARGO_TARGET_DIR ?= $(XDG_CACHE_HOME)/distributed-average/target
 export XDG_CACHE_HOME CARGO_TARGET_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test check bundle examples straggler bench clean
+.PHONY: help run dev test check bundle examples straggler bench fuzz clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ straggler: ## a real engine (RabbitMQ, S3, worker processes) with one slow worke
 
 bench: ## measure: the kernels, whole programs beside NumPy and Dask, and their memory
 	@scripts/bench
+
+fuzz: ## feed the parsers and the decoder bytes that are meant to break them; SECONDS=60 each
+	@scripts/fuzz $(SECONDS)
 
 clean: ## remove what was built; downloaded tools stay
 	rm -rf "$(CARGO_TARGET_DIR)"

@@ -16,7 +16,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// A child process and all that it starts, in a process group of their own.
 /// They are killed when this is dropped, and also when the test process dies
-/// in whatever way.
+/// in whatever way; then the folder of its log, a temporary one that nobody else
+/// would remove, goes too.
 pub struct Process {
     name: String,
     child: Child,
@@ -41,8 +42,11 @@ impl Process {
             .spawn()
             .unwrap_or_else(|error| panic!("starting {name}: {error}"));
         // The pipe to it closes with the test process, and then it kills the group.
+        let folder = log.parent().expect("a folder of the log");
         let guardian = Command::new("sh")
-            .args(["-c", "read -r _; kill -s KILL -- \"-$0\"", &child.id().to_string()])
+            .args(["-c", "read -r _; kill -s KILL -- \"-$0\"; rm -rf -- \"$1\""])
+            .arg(child.id().to_string())
+            .arg(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use kube::config::{AuthInfo, KubeConfigOptions};
@@ -93,7 +94,10 @@ pub(crate) struct Namespace {
 
 impl Namespace {
     pub(crate) fn create(purpose: &str) -> Namespace {
-        let name = format!("distributed-average-{purpose}-{}", std::process::id());
+        // One that is on its way out would take nothing new of the same name.
+        static CREATED: AtomicU32 = AtomicU32::new(0);
+        let (process, turn) = (std::process::id(), CREATED.fetch_add(1, Ordering::Relaxed));
+        let name = format!("distributed-average-{purpose}-{process}-{turn}");
         let labels = json!({
             "distributed-average-test": "true",
             "pod-security.kubernetes.io/enforce": "restricted",

@@ -14,6 +14,9 @@ fuzz_target!(|data: (u8, u8, &[u8])| {
         let _ = PartialSum::decode(bytes);
         let mut sum = PartialSum::new(usize::from(place), statistics);
         let _ = PartialSumReader::new().push(bytes, true, &mut sum);
+        let columns = usize::from(place);
+        let show = |piece: &PartialSum| assert!(piece.mean().len() <= columns);
+        let _ = PartialSumReader::new().push_pieces(bytes, true, columns, &mut sum, show);
         return;
     }
     // A sound one, with a part written over and its checksums put right.
