@@ -67,10 +67,14 @@ pub struct ServeArguments {
         default_value = "distributed-average-worker"
     )]
     pub kubernetes_deployment: String,
-    /// How many workers are kept when there is nothing to do, and what a job
-    /// gets that does not say [default: the number of processors].
+    /// How many workers are kept when there is nothing to do [default: the
+    /// number of processors].
     #[arg(long, env = "DISTRIBUTED_AVERAGE_WORKERS", value_parser = clap::value_parser!(u32).range(0..))]
     pub workers: Option<u32>,
+    /// How many workers a job gets that does not say [default: as --workers,
+    /// at least one].
+    #[arg(long, env = "DISTRIBUTED_AVERAGE_JOB_WORKERS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub job_workers: Option<u32>,
     /// The most workers that are kept, whatever the jobs ask for.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_MAX_WORKERS", default_value_t = 32,
         value_parser = clap::value_parser!(u32).range(1..))]

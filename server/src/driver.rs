@@ -20,12 +20,12 @@ use protocol::worker::PoolSnapshot;
 use protocol::worker::QueueSnapshot;
 use protocol::{JobId, JobSnapshot, Phase, Problem, Timestamp};
 use scheduler::{Command, Event, JobTerms, Scheduler};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::effects::Effects;
+use self::effects::{Effects, RESULTS_AT_ONCE};
 use self::job::Job;
 use crate::board::Board;
 use crate::clock;
@@ -182,7 +182,12 @@ impl Driver {
         Driver {
             scheduler,
             jobs: BTreeMap::new(),
-            effects: Effects { parts, facts, tasks: TaskTracker::new() },
+            effects: Effects {
+                parts,
+                facts,
+                tasks: TaskTracker::new(),
+                writing: Arc::new(Semaphore::new(RESULTS_AT_ONCE)),
+            },
             board,
             over: std::collections::VecDeque::new(),
             notice: None,
@@ -400,10 +405,17 @@ impl Driver {
             backlog: view.backlog,
             queue: self.queue.clone(),
             workers: self.observed.complete(view.workers),
-            notice: self.notice.clone().or_else(|| self.observed.notice.clone()),
+            notice: self.notice.clone().or_else(|| self.observed.notice.clone()).or_else(|| {
+                let silent = self.queue.as_ref().is_some_and(|queue| queue.silent);
+                silent.then(|| SILENT_QUEUE.to_owned())
+            }),
         }
     }
 }
+
+/// What people are told while the queue does not answer.
+const SILENT_QUEUE: &str = "the queue does not answer: workers are given nothing to do until it \
+    does, and then jobs go on";
 
 fn terms(record: &RequestRecord) -> JobTerms {
     JobTerms { workers: record.workers, speculation: record.request.speculation }

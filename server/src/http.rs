@@ -18,6 +18,7 @@ use axum::Router;
 use axum::routing::get;
 use protocol::problem::{Problem, ProblemKind};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_http::trace::TraceLayer;
 use utoipa_axum::router::OpenApiRouter;
@@ -32,7 +33,12 @@ pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine>,
     /// Ends the streams that would not end by themselves.
     pub(crate) stop: CancellationToken,
+    /// What uploads need: each holds pieces of its object.
+    pub(crate) uploads: Arc<Semaphore>,
 }
+
+/// How many objects are uploaded at the same time; further ones wait.
+const UPLOADS_AT_ONCE: usize = 4;
 
 /// Serves until told to stop, then lets what is under way come to its end.
 ///
@@ -44,7 +50,8 @@ pub async fn serve(
     site: Option<PathBuf>,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    let shared = Shared { engine, stop: stop.clone() };
+    let uploads = Arc::new(Semaphore::new(UPLOADS_AT_ONCE));
+    let shared = Shared { engine, stop: stop.clone(), uploads };
     let app = api(shared.clone())
         .merge(pages::routes(&shared.engine, site.as_deref()))
         .layer(TraceLayer::new_for_http());

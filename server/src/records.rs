@@ -10,9 +10,10 @@ use futures::StreamExt;
 use platform::problems::internal;
 use platform::store::read_all;
 use platform::{ObjectStore, StoreError};
-use protocol::job::InputSummary;
+use protocol::job::{AttemptCounts, ByteCounts, InputSummary, Timings};
+use protocol::problem::ProblemKind;
 use protocol::task::InputObject;
-use protocol::{JobId, JobRequest, JobSnapshot, Plan, Problem, TaskId, Timestamp};
+use protocol::{Inputs, JobId, JobRequest, JobSnapshot, Phase, Plan, Problem, TaskId, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -100,17 +101,50 @@ pub async fn jobs(store: &dyn ObjectStore) -> Result<Vec<JobId>, Problem> {
 }
 
 /// What the store remembers of a job; `None` if it had hardly been submitted,
-/// or was being deleted.
+/// or was being deleted. A job with a record that cannot be read is over: its
+/// snapshot says why, and the records stay as they are.
 pub async fn recall(store: &dyn ObjectStore, job: JobId) -> Result<Option<Remembered>, Problem> {
-    let Some(request) = get(store, &keys::request(job)).await? else {
-        return Ok(None);
+    let request: Box<RequestRecord> = match get(store, &keys::request(job)).await? {
+        None => return Ok(None),
+        Some(Ok(request)) => request,
+        Some(Err(problem)) => return Ok(Some(unreadable(job, None, problem))),
     };
-    if let Some(report) = get(store, &keys::report(job)).await? {
-        return Ok(Some(Remembered::Over(report)));
+    match get(store, &keys::report(job)).await? {
+        None => {}
+        Some(Ok(report)) => return Ok(Some(Remembered::Over(report))),
+        Some(Err(problem)) => return Ok(Some(unreadable(job, Some(*request), problem))),
     }
     Ok(Some(match get(store, &keys::plan(job)).await? {
-        Some(plan) => Remembered::Planned(request, plan),
         None => Remembered::Submitted(request),
+        Some(Ok(plan)) => Remembered::Planned(request, plan),
+        Some(Err(problem)) => unreadable(job, Some(*request), problem),
+    }))
+}
+
+/// A job that has failed because one of its records cannot be read.
+fn unreadable(job: JobId, request: Option<RequestRecord>, problem: Problem) -> Remembered {
+    tracing::error!(job_id = %job, %problem, "a job cannot be taken up");
+    let (request, workers) = match request {
+        Some(record) => (record.request, record.workers),
+        None => (JobRequest::new(Inputs::Objects(Vec::new())), 1),
+    };
+    let submitted_at = job.submitted_at();
+    Remembered::Over(Box::new(JobSnapshot {
+        id: job,
+        phase: Phase::Failed,
+        request,
+        workers,
+        timings: Timings { submitted_at, ended_at: Some(submitted_at), ..Timings::default() },
+        inputs: InputSummary::default(),
+        generated: None,
+        plan: None,
+        progress: Vec::new(),
+        attempts: AttemptCounts::default(),
+        bytes: ByteCounts::default(),
+        bytes_per_sec: 0.0,
+        remaining_ms: None,
+        result: None,
+        error: Some(problem),
     }))
 }
 
@@ -164,14 +198,19 @@ async fn put<T: Serialize + Sync>(
     store.put(key, Bytes::from(bytes)).await.map_err(|error| error.problem("storing the job"))
 }
 
+/// A record, or what is wrong with it; an error if the store does not say.
 async fn get<T: DeserializeOwned>(
     store: &dyn ObjectStore,
     key: &str,
-) -> Result<Option<T>, Problem> {
+) -> Result<Option<Result<T, Problem>>, Problem> {
     match read_all(store, key).await {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|error| internal(&format!("reading {key}"), &error)),
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).map_err(|error| {
+            let detail = format!("its record {key} cannot be read: {error}");
+            Problem::new(ProblemKind::Internal, detail).remedy(
+                "if a newer version of the program has written it, start that one again; \
+                 else delete the job and submit it anew",
+            )
+        }))),
         Err(StoreError::NotFound { .. }) => Ok(None),
         Err(error) => Err(error.problem("reading a job")),
     }

@@ -1,5 +1,6 @@
 //! The program `distributed-average-worker`.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,7 +18,11 @@ use worker::{Worker, health, host_name, parts};
 #[tokio::main]
 async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
     match run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -27,52 +32,67 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Works in as many slots as told, until told to stop or drained.
+/// Works until told to stop or drained.
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let health_file = arguments.health_file.clone();
     if let Some(path) = health_file.as_ref().filter(|_| arguments.check_health) {
         return health::check(path);
     }
+    let leave = CancellationToken::new();
+    // First of all: it may take long until queue and store are there.
+    let told = stop_when_told(leave.clone(), Duration::from_secs(arguments.grace_secs))?;
+    if arguments.until_input_ends {
+        stop_with_input(leave.clone());
+    }
+    tokio::select! {
+        ended = work(arguments, leave) => ended,
+        out_of_time = told => out_of_time,
+    }
+}
+
+/// Works in as many slots as told.
+async fn work(arguments: Arguments, leave: CancellationToken) -> anyhow::Result<()> {
+    let connecting = Box::pin(connect(&arguments));
+    let Some(connected) = leave.run_until_cancelled(connecting).await else {
+        return Ok(());
+    };
+    let mut slots = JoinSet::new();
+    for worker in connected? {
+        slots.spawn(worker::run(worker, leave.clone()));
+    }
+    if let Some(path) = arguments.health_file {
+        tokio::spawn(show_health(path, leave.clone()));
+    }
+    while let Some(slot) = slots.join_next().await {
+        slot.context("a slot ended")?.context("using the queue")?;
+    }
+    let linger = Duration::from_secs(arguments.linger_secs);
+    leave.run_until_cancelled(tokio::time::sleep(linger)).await;
+    Ok(())
+}
+
+/// One worker a slot, each with its own connection to the queue.
+async fn connect(arguments: &Arguments) -> anyhow::Result<Vec<Worker>> {
     let name = arguments.name.clone().unwrap_or_else(default_name);
     let store = parts::store(&arguments.store).await?;
     let inputs = parts::inputs(store.clone(), &arguments.shared.allow_inputs).await?;
-    let leave = CancellationToken::new();
-    let mut slots = JoinSet::new();
+    let mut workers = Vec::new();
     for slot in 1..=arguments.slots {
         let name = match arguments.slots {
             1 => name.clone(),
             _ => format!("{name}-{slot}"),
         };
         let settings = parts::amqp(&arguments.queue, &arguments.shared.queue_prefix, &name)?;
-        let worker = Worker {
+        workers.push(Worker {
             id: WorkerId::from(name),
             node: arguments.node.clone().or_else(host_name),
             queue: parts::worker_end(settings).await?,
             store: store.clone(),
             inputs: inputs.clone(),
             settings: arguments.shared.settings(),
-        };
-        slots.spawn(worker::run(worker, leave.clone()));
+        });
     }
-    if let Some(path) = health_file {
-        tokio::spawn(show_health(path, leave.clone()));
-    }
-    if arguments.until_input_ends {
-        stop_with_input(leave.clone());
-    }
-    let (leaving, linger) = (leave.clone(), Duration::from_secs(arguments.linger_secs));
-    let told = stop_when_told(leave, Duration::from_secs(arguments.grace_secs))?;
-    let ended = async {
-        while let Some(slot) = slots.join_next().await {
-            slot.context("a slot ended")?.context("using the queue")?;
-        }
-        leaving.run_until_cancelled(tokio::time::sleep(linger)).await;
-        anyhow::Ok(())
-    };
-    tokio::select! {
-        ended = ended => ended,
-        out_of_time = told => out_of_time,
-    }
+    Ok(workers)
 }
 
 /// Gives signs of life until the worker is told to leave.

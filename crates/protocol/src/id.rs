@@ -21,6 +21,12 @@ impl JobId {
     pub fn from_parts(submitted_at: crate::Timestamp, random: u128) -> JobId {
         JobId(Ulid::from_parts(submitted_at.as_millis(), random))
     }
+
+    /// When the job was submitted.
+    #[must_use]
+    pub fn submitted_at(self) -> crate::Timestamp {
+        crate::Timestamp::from_millis(self.0.timestamp_ms())
+    }
 }
 
 impl fmt::Display for JobId {

@@ -46,6 +46,9 @@ pub struct QueueSnapshot {
     /// Messages that were put aside because they could not be decoded or were
     /// delivered too often; somebody should look at them.
     pub dead_letters: u64,
+    /// Set while the queue does not answer; the numbers are the last it gave.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub silent: bool,
     /// Where the broker's own pages are, if the server was told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub management_url: Option<String>,

@@ -7,12 +7,14 @@ use platform::ServerEnd;
 use platform::problems::with_sources;
 use protocol::worker::QueueSnapshot;
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::Fact;
 
 /// How often the queue is asked.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How long it may take to answer before it is said to be silent.
+const SILENT_AFTER: Duration = Duration::from_secs(5);
 
 /// Asks the queue how much waits in it and tells the driver what is new, until
 /// the driver is gone.
@@ -22,22 +24,26 @@ pub async fn pump(
     facts: mpsc::Sender<Fact>,
 ) {
     let mut last = None;
+    let mut seen = QueueSnapshot { management_url, ..QueueSnapshot::default() };
     loop {
-        match queue.depths().await {
-            Ok(depths) if last != Some(depths) => {
-                let queue = QueueSnapshot {
-                    assignments: depths.assignments,
-                    reports: depths.reports,
-                    dead_letters: depths.dead_letters,
-                    management_url: management_url.clone(),
-                };
-                if facts.send(Fact::QueueSeen { queue }).await.is_err() {
-                    return;
-                }
-                last = Some(depths);
+        match timeout(SILENT_AFTER, queue.depths()).await {
+            Ok(Ok(depths)) => {
+                seen.assignments = depths.assignments;
+                seen.reports = depths.reports;
+                seen.dead_letters = depths.dead_letters;
+                seen.silent = false;
             }
-            Ok(_) => {}
-            Err(error) => tracing::debug!(error = with_sources(&error), "depths not known"),
+            Ok(Err(error)) => {
+                tracing::debug!(error = with_sources(&error), "depths not known");
+                seen.silent = true;
+            }
+            Err(_) => seen.silent = true,
+        }
+        if last.as_ref() != Some(&seen) {
+            if facts.send(Fact::QueueSeen { queue: seen.clone() }).await.is_err() {
+                return;
+            }
+            last = Some(seen.clone());
         }
         sleep(LOOK_EVERY).await;
     }

@@ -7,7 +7,7 @@ use platform::problems::with_sources;
 use protocol::task::{Assignment, Control};
 use protocol::{JobId, JobSnapshot, Phase, Problem, WorkerId};
 use scheduler::Event;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -26,7 +26,12 @@ pub(super) struct Effects {
     pub(super) parts: Arc<Parts>,
     pub(super) facts: mpsc::Sender<Fact>,
     pub(super) tasks: TaskTracker,
+    /// What results are written by: each takes memory.
+    pub(super) writing: Arc<Semaphore>,
 }
+
+/// How many results are written at the same time.
+pub(super) const RESULTS_AT_ONCE: usize = 2;
 
 /// A job that is being planned.
 pub(super) struct Planning {
@@ -98,7 +103,10 @@ impl Effects {
     /// Divides the total and stores the result.
     pub(super) fn write_result(&self, total: Total) {
         let (parts, facts, job) = (self.parts.clone(), self.facts.clone(), total.job);
+        let writing = self.writing.clone();
         self.tasks.spawn(async move {
+            // An error would say that the semaphore was closed; it never is.
+            let _permit = writing.acquire().await;
             let fact = match write_result(&parts.store, total).await {
                 Ok(summary) => Fact::Finished { job, summary: Box::new(summary) },
                 Err(problem) => broken(job, problem),

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
+use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use futures::stream::{self, Stream, StreamExt};
+use futures::stream::{self, StreamExt};
 use protocol::live::{LiveEvent, Overview};
 use protocol::{JobId, JobSnapshot};
 use tokio::sync::watch;
@@ -23,6 +24,8 @@ use crate::board::{Board, Position};
 /// How often a stream without news shows that it is alive: more often than
 /// proxies give up on a connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Asks proxies (nginx heeds it) to pass on what comes as it comes.
+const UNBUFFERED: [(&str, &str); 1] = [("x-accel-buffering", "no")];
 /// How long a client waits before it connects again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -42,10 +45,7 @@ const RETRY: Duration = Duration::from_secs(1);
         (status = "default", response = Failed),
     ),
 )]
-pub(super) async fn of_all(
-    State(shared): State<Shared>,
-    headers: HeaderMap,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+pub(super) async fn of_all(State(shared): State<Shared>, headers: HeaderMap) -> impl IntoResponse {
     stream(&shared, last_position(&headers), Board::since)
 }
 
@@ -68,7 +68,7 @@ pub(super) async fn of_job(
     State(shared): State<Shared>,
     JobInPath(job): JobInPath,
     headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Answer> {
+) -> Result<impl IntoResponse, Answer> {
     shared.engine.job(job)?;
     let changes = move |board: &Board, position| {
         let (here, event) = board.job_since(job, position);
@@ -87,11 +87,7 @@ struct Reader<F> {
 
 /// A stream of what `changes` says has changed since a position, until the
 /// server stops.
-fn stream<F>(
-    shared: &Shared,
-    position: Option<Position>,
-    changes: F,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>> + use<F>>
+fn stream<F>(shared: &Shared, position: Option<Position>, changes: F) -> impl IntoResponse + use<F>
 where
     F: Fn(&Board, Option<Position>) -> (Position, Vec<LiveEvent>) + Send + 'static,
 {
@@ -111,8 +107,8 @@ where
         }
     });
     let until_stopped = shared.stop.clone().cancelled_owned();
-    let events = news.flatten().map(Ok).take_until(until_stopped);
-    Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+    let events = news.flatten().map(Ok::<_, Infallible>).take_until(until_stopped);
+    (UNBUFFERED, Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
 /// The events as they are sent; the last one carries the position.

@@ -116,6 +116,8 @@ pub(super) async fn upload(
             .remedy("choose a key that does not begin with \"jobs/\" or \"index/\"")
             .into());
     }
+    // An error would say that the semaphore was closed; it never is.
+    let _permit = shared.uploads.acquire().await;
     let storing = |error: StoreError| Answer::from(error.problem("storing the object"));
     let mut object = shared.engine.store().upload(&key).await.map_err(storing)?;
     let mut body = request.into_body().into_data_stream();

@@ -1,14 +1,20 @@
 //! Whether the server works, for probes and for Prometheus.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use protocol::Phase;
+use protocol::problem::ProblemKind;
+use protocol::{Phase, Problem};
+use tokio::time::timeout;
 
 use super::Shared;
 use super::answer::{Answer, Failed};
+
+/// How long the queue may take to answer: less than whoever probes waits.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Whether the process answers.
 #[utoipa::path(
@@ -32,9 +38,13 @@ pub(super) async fn health() -> &'static str {
     ),
 )]
 pub(super) async fn ready(State(shared): State<Shared>) -> Result<&'static str, Answer> {
-    let depths = shared.engine.queue().depths().await;
-    depths.map_err(|error| error.problem("asking the queue"))?;
-    Ok("ready\n")
+    match timeout(PATIENCE, shared.engine.queue().depths()).await {
+        Ok(Ok(_)) => Ok("ready\n"),
+        Ok(Err(error)) => Err(error.problem("asking the queue").into()),
+        Err(_) => Err(Problem::new(ProblemKind::Unavailable, "the queue does not answer")
+            .remedy("see that the broker runs and can be reached; jobs go on once it does")
+            .into()),
+    }
 }
 
 /// Figures in the text format of Prometheus.
@@ -75,12 +85,14 @@ pub(super) async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
         (format!("{{phase=\"{}\"}}", phase.word()), count as f64)
     });
     gauge("jobs", "Jobs by phase.", &jobs);
-    if let Ok(depths) = shared.engine.queue().depths().await {
+    if let Some(queue) = &pool.queue {
+        gauge("queue_up", "Whether the queue answers.", &plain(u8::from(!queue.silent).into()));
         let waiting = [
-            ("{queue=\"assignments\"}".to_owned(), depths.assignments as f64),
-            ("{queue=\"reports\"}".to_owned(), depths.reports as f64),
+            ("{queue=\"assignments\"}".to_owned(), queue.assignments as f64),
+            ("{queue=\"reports\"}".to_owned(), queue.reports as f64),
+            ("{queue=\"dead-letters\"}".to_owned(), queue.dead_letters as f64),
         ];
-        gauge("queue_messages", "Messages that wait in the queue.", &waiting);
+        gauge("queue_messages", "Messages in the queue, as last known.", &waiting);
     }
     let content_type = (header::CONTENT_TYPE, "text/plain; version=0.0.4");
     (StatusCode::OK, [content_type], text)

@@ -49,13 +49,23 @@ pub(crate) fn try_kubectl(arguments: &[&str], input: &str) -> (String, String, b
 
 /// Everything that an overlay consists of.
 pub(crate) fn overlay(name: &str) -> Vec<Value> {
+    overlay_with(name, "")
+}
+
+/// The same with more lines in its kustomization.
+pub(crate) fn overlay_with(name: &str, lines: &str) -> Vec<Value> {
     let scratch = tempfile::tempdir().expect("a temporary folder");
-    copy(&root().join("k8s/base"), &scratch.path().join("base"));
-    copy(&root().join("k8s/overlays"), &scratch.path().join("overlays"));
+    for part in ["base", "components", "overlays"] {
+        copy(&root().join("k8s").join(part), &scratch.path().join(part));
+    }
     // As docs/kubernetes.md has it made.
     let secret = "user=u\npassword=p\nurl=amqp://u:p@distributed-average-rabbitmq:5672\n";
     std::fs::write(scratch.path().join("overlays/aws/queue.env"), secret).expect("a file");
     let folder = scratch.path().join("overlays").join(name);
+    let kustomization = folder.join("kustomization.yaml");
+    let mut text = std::fs::read_to_string(&kustomization).expect("a kustomization");
+    text.push_str(lines);
+    std::fs::write(&kustomization, text).expect("a file");
     let yaml = kubectl(&["kustomize", folder.to_str().expect("a path of UTF-8")]);
     let convert = ["create", "--dry-run=client", "--validate=false", "-o", "json", "-f", "-"];
     let (stdout, stderr, succeeded) = try_kubectl(&convert, &yaml);

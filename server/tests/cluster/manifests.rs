@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::ground::{Namespace, apply, overlay, try_kubectl};
+use crate::ground::{Namespace, apply, overlay, overlay_with, try_kubectl};
 
 /// What a dry run says against objects: errors and warnings, those of pod
 /// security included.
@@ -34,6 +34,23 @@ fn every_overlay_is_accepted_without_a_warning() {
         let said = objections(&worse);
         assert!(said.contains("would violate PodSecurity \"restricted"), "{said}");
     }
+}
+
+#[test]
+fn a_broker_that_is_there_already_takes_the_place_of_rabbitmq() {
+    let lines = "components: [../../components/external-queue]\n";
+    let objects = overlay_with("local", lines);
+    let name = |it: &Value| it["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let left: Vec<String> =
+        objects.iter().filter(|it| it["kind"] != "ConfigMap").map(name).collect();
+    assert!(left.iter().all(|name| !name.contains("rabbitmq")), "{left:?}");
+    let policies = objects.iter().filter(|it| it["kind"] == "NetworkPolicy");
+    let let_out = policies.filter(|it| it["spec"]["egress"].to_string().contains("5671"));
+    assert_eq!(let_out.count(), 2, "the server's and the workers'");
+    let namespace: Vec<Value> =
+        objects.iter().filter(|it| it["kind"] == "Namespace").cloned().collect();
+    apply("default", &namespace);
+    assert_eq!(objections(&objects), "");
 }
 
 #[test]

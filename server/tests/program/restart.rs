@@ -34,3 +34,42 @@ async fn jobs_go_on_and_those_that_are_done_keep_their_pages() {
     assert_eq!(exact::bits(&again.result(&job).await), exact::bits(&again.result(&fresh).await));
     again.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_cannot_be_read_fails_its_job_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Running::start(folder.path()).await;
+    let inputs = json!({"generate": {"files": 2, "count": 3}});
+    let request = json!({"inputs": inputs, "statistics": ["sum"]});
+    let mut jobs = Vec::new();
+    for _ in ["request.json", "report.json", "sound"] {
+        let job = first.submit(&request).await;
+        assert_eq!(first.follow(&job).await["phase"], "done");
+        jobs.push(job);
+    }
+    first.stop().await;
+    let record = |job: &str, name: &str| folder.path().join("jobs").join(job).join(name);
+    // As a newer version might have written it.
+    let path = record(&jobs[0], "request.json");
+    let newer = std::fs::read_to_string(&path).unwrap();
+    let newer = newer.replacen("[\"sum\"]", "[\"median\"]", 1);
+    assert!(newer.contains("median"), "{newer}");
+    std::fs::write(&path, &newer).unwrap();
+    std::fs::write(record(&jobs[1], "report.json"), "{\"id\":").unwrap();
+
+    let again = Running::start(folder.path()).await;
+    for (job, name) in jobs.iter().zip(["request.json", "report.json"]) {
+        let failed = again.get_json(&format!("/api/jobs/{job}")).await;
+        assert_eq!(failed["phase"], "failed");
+        let detail = failed["error"]["detail"].as_str().unwrap_or_default();
+        assert!(detail.contains(&format!("jobs/{job}/{name} cannot be read")), "{failed}");
+        assert!(failed["timings"]["submitted_at"].as_u64() > Some(0), "{failed}");
+        let page = again.get(&format!("/jobs/{job}")).await.text().await.unwrap();
+        assert!(page.contains("cannot be read"), "its page says so");
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), newer, "it stays as it was");
+    assert_eq!(again.get_json(&format!("/api/jobs/{}", jobs[2])).await["phase"], "done");
+    let fresh = again.submit(&request).await;
+    assert_eq!(again.follow(&fresh).await["phase"], "done");
+    again.stop().await;
+}

@@ -1,12 +1,13 @@
 //! The broker and the S3 server go away in the middle of a job and come back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use testbed::{Disturbance, Proxy, RabbitMq, SeaweedFs};
 use tokio::time::sleep;
 
 use super::ground::{Installation, Server, embedded_bits};
+use crate::client::PATIENCE;
 
 const EXTERNAL: [&str; 4] = ["--pool", "external", "--workers", "2"];
 
@@ -37,7 +38,8 @@ async fn a_job_survives_a_restart_of_the_broker() {
     server.ready(2).await;
     let job = begun(&server).await;
     broker.stop().await;
-    sleep(Duration::from_secs(1)).await;
+    says_that_the_queue_is_silent(&server).await;
+    who_waits_for_the_queue_stops_when_told(&installation).await;
     broker.start_again().await;
     let now = server.get_json(&format!("/api/jobs/{job}")).await;
     assert_eq!(now["phase"], "running", "stopped in the middle");
@@ -48,6 +50,39 @@ async fn a_job_survives_a_restart_of_the_broker() {
         worker.stop().await;
     }
     server.stop().await;
+}
+
+/// Pages and figures are there without the queue, and tell of it.
+async fn says_that_the_queue_is_silent(server: &Server) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let pool = server.get_json("/api/workers").await;
+        if pool["queue"]["silent"] == true {
+            let notice = pool["notice"].as_str().unwrap_or_default();
+            assert!(notice.contains("queue does not answer"), "{pool}");
+            break;
+        }
+        assert!(Instant::now() < deadline, "nothing is said: {pool}");
+        sleep(Duration::from_millis(100)).await;
+    }
+    let asked = Instant::now();
+    let figures = server.get("/metrics").await.text().await.expect("figures");
+    assert!(figures.contains("\ndistributed_average_queue_up 0\n"), "{figures}");
+    assert!(figures.contains("queue=\"dead-letters\""), "{figures}");
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    assert_eq!(server.get("/healthz").await.status(), 200);
+    assert_eq!(server.get("/readyz").await.status(), 503);
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+}
+
+async fn who_waits_for_the_queue_stops_when_told(installation: &Installation) {
+    let other = installation.elsewhere();
+    for process in [other.worker("waits", &[]), other.start_server(&EXTERNAL)] {
+        sleep(Duration::from_secs(1)).await;
+        let told = Instant::now();
+        process.stop().await;
+        assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
