@@ -8,7 +8,7 @@ use platform::queue::Delivery;
 use platform::{InputStores, ObjectStore, QueueError, WorkerEnd};
 use protocol::task::{Control, Joined, Report, ReportBody, StopReason};
 use protocol::{AttemptId, Timestamp, WorkerId};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{self, Context, Ended, Lasting};
@@ -18,6 +18,9 @@ use crate::settings::Settings;
 
 /// How long to wait before a queue is asked again that did not answer.
 const AGAIN: Duration = Duration::from_millis(500);
+/// How long the queue is waited for with a worker's last word. Without it the
+/// server finds out when the worker's lease runs out.
+const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// A worker: executes one attempt at a time.
 pub struct Worker {
@@ -40,7 +43,8 @@ pub struct Worker {
 /// that the queue is gone for good.
 pub async fn run(worker: Worker, leave: CancellationToken) -> Result<(), QueueError> {
     let reason = worker.work(&leave).await?;
-    worker.report(ReportBody::Left { reason: reason.to_owned() }).await
+    let last_word = worker.report(ReportBody::Left { reason: reason.to_owned() });
+    timeout(LAST_WORD, last_word).await.unwrap_or(Ok(()))
 }
 
 /// What became of an attempt, and whether the worker was drained meanwhile.
@@ -77,7 +81,8 @@ impl Worker {
                 _ = alive.tick() => {
                     lasting.buffers.free();
                     let resident_bytes = meter::resident_bytes();
-                    self.report(ReportBody::Alive { resident_bytes }).await?;
+                    let alive = self.report(ReportBody::Alive { resident_bytes });
+                    leave.run_until_cancelled(alive).await.unwrap_or(Ok(()))?;
                 }
             }
         }

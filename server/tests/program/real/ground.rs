@@ -51,7 +51,7 @@ impl Installation {
     pub(crate) fn elsewhere(&self) -> Installation {
         Installation {
             queue: self.queue.clone(),
-            name: format!("{}-elsewhere", self.name),
+            name: format!("installation-{}", INSTALLATIONS.fetch_add(1, Ordering::SeqCst)),
             environment: self.environment.clone(),
             logs: tempfile::tempdir().expect("a temporary folder"),
         }
@@ -126,6 +126,11 @@ impl Server {
     /// Stops it in good order.
     pub(crate) async fn stop(self) {
         self.process.stop().await;
+    }
+
+    /// Its process alone.
+    pub(crate) fn into_process(self) -> Process {
+        self.process
     }
 
     /// Waits until so many workers are ready.
