@@ -237,29 +237,15 @@ fn without_result(job: &JobSnapshot) -> JobSnapshot {
 
 #[cfg(test)]
 mod tests {
-    use protocol::job::Timings;
     use protocol::{Inputs, JobRequest, Timestamp};
 
     use super::*;
 
     fn job(number: u64, phase: Phase) -> JobSnapshot {
-        JobSnapshot {
-            id: JobId::from_parts(Timestamp::from_millis(number), 0),
-            phase,
-            request: JobRequest::new(Inputs::Prefix("a/".to_owned())),
-            workers: 1,
-            timings: Timings::default(),
-            inputs: Default::default(),
-            generated: None,
-            plan: None,
-            progress: Vec::new(),
-            attempts: Default::default(),
-            bytes: Default::default(),
-            bytes_per_sec: 0.0,
-            remaining_ms: None,
-            result: None,
-            error: None,
-        }
+        let id = JobId::from_parts(Timestamp::from_millis(number), 0);
+        let request = JobRequest::new(Inputs::Prefix("a/".to_owned()));
+        let submitted = JobSnapshot::submitted(id, request, 1, Timestamp::default());
+        JobSnapshot { phase, ..submitted }
     }
 
     #[test]

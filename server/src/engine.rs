@@ -8,7 +8,7 @@ use platform::{InputStores, ObjectStore};
 use protocol::detail::TaskPage;
 use protocol::problem::ProblemKind;
 use protocol::task::Control;
-use protocol::{FanIn, Inputs, JobId, JobRequest, JobSnapshot, Problem};
+use protocol::{FanIn, Inputs, JobId, JobRequest, JobSnapshot, Problem, Timestamp};
 use scheduler::{Event, Scheduler, Settings};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -140,22 +140,12 @@ impl Engine {
         check(&request)?;
         let workers = request.workers.unwrap_or(self.default_workers);
         let (plan, inputs) = self.parts.planner.preview(&request, workers).await?;
+        let id = JobId::from_parts(clock::now(), rand::random());
         Ok(JobSnapshot {
-            id: JobId::from_parts(clock::now(), rand::random()),
             phase: protocol::Phase::Planning,
-            request,
-            workers,
-            timings: protocol::job::Timings::default(),
             inputs,
-            generated: None,
             plan: Some(plan),
-            progress: Vec::new(),
-            attempts: protocol::job::AttemptCounts::default(),
-            bytes: protocol::job::ByteCounts::default(),
-            bytes_per_sec: 0.0,
-            remaining_ms: None,
-            result: None,
-            error: None,
+            ..JobSnapshot::submitted(id, request, workers, Timestamp::default())
         })
     }
 

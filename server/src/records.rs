@@ -10,7 +10,7 @@ use futures::StreamExt;
 use platform::problems::internal;
 use platform::store::read_all;
 use platform::{ObjectStore, StoreError};
-use protocol::job::{AttemptCounts, ByteCounts, InputSummary, Timings};
+use protocol::job::{InputSummary, Timings};
 use protocol::problem::ProblemKind;
 use protocol::task::InputObject;
 use protocol::{Inputs, JobId, JobRequest, JobSnapshot, Phase, Plan, Problem, TaskId, Timestamp};
@@ -129,22 +129,12 @@ fn unreadable(job: JobId, request: Option<RequestRecord>, problem: Problem) -> R
         None => (JobRequest::new(Inputs::Objects(Vec::new())), 1),
     };
     let submitted_at = job.submitted_at();
+    let submitted = JobSnapshot::submitted(job, request, workers, submitted_at);
     Remembered::Over(Box::new(JobSnapshot {
-        id: job,
         phase: Phase::Failed,
-        request,
-        workers,
-        timings: Timings { submitted_at, ended_at: Some(submitted_at), ..Timings::default() },
-        inputs: InputSummary::default(),
-        generated: None,
-        plan: None,
-        progress: Vec::new(),
-        attempts: AttemptCounts::default(),
-        bytes: ByteCounts::default(),
-        bytes_per_sec: 0.0,
-        remaining_ms: None,
-        result: None,
+        timings: Timings { ended_at: Some(submitted_at), ..submitted.timings },
         error: Some(problem),
+        ..submitted
     }))
 }
 

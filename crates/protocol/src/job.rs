@@ -367,6 +367,33 @@ pub struct JobSnapshot {
 }
 
 impl JobSnapshot {
+    /// A job that has been submitted, and nothing else has become of it yet.
+    #[must_use]
+    pub fn submitted(
+        id: JobId,
+        request: JobRequest,
+        workers: u32,
+        submitted_at: Timestamp,
+    ) -> JobSnapshot {
+        JobSnapshot {
+            id,
+            phase: Phase::Listing,
+            request,
+            workers,
+            timings: Timings { submitted_at, ..Timings::default() },
+            inputs: InputSummary::default(),
+            generated: None,
+            plan: None,
+            progress: Vec::new(),
+            attempts: AttemptCounts::default(),
+            bytes: ByteCounts::default(),
+            bytes_per_sec: 0.0,
+            remaining_ms: None,
+            result: None,
+            error: None,
+        }
+    }
+
     /// The part of the job's tasks that are complete, 0 to 1, running attempts
     /// counted by how far they are.
     #[must_use]

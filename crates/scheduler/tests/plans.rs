@@ -43,12 +43,11 @@ proptest! {
         workers in prop_oneof![1..10_u32, 1..10_000_u32],
         fan_in in prop_oneof![Just(FanIn::Auto), (2..100_u32).prop_map(FanIn::Fixed)],
         kind in 0..3_u8,
-        real in any::<bool>(),
+        costs in proptest::sample::select(&[Costs::REAL, Costs::EMBEDDED, Costs::FILES][..]),
     ) {
         let mut inputs = if kind == 0 { npy(objects, columns) } else { text(objects, columns) };
         inputs.compressed = kind == 2;
         let limits = PlanLimits::default();
-        let costs = if real { Costs::REAL } else { Costs::EMBEDDED };
         let plan = plan(&inputs, fan_in, workers, &limits, &costs);
 
         // Every input belongs to exactly one node, level by level up to one root.
@@ -68,7 +67,11 @@ proptest! {
 
         // Ranges nest, and together are all segments.
         let segments = columns.div_ceil(plan.segment_columns);
-        prop_assert!(plan.segment_columns.is_power_of_two());
+        // Where workers are alike, whole blocks do too.
+        prop_assert!(
+            plan.segment_columns.is_power_of_two()
+                || costs == Costs::FILES && plan.segment_columns.is_multiple_of(1024)
+        );
         prop_assert!(plan.segment_columns <= limits.segment_columns);
         for level in &plan.levels {
             prop_assert_eq!(u64::from(level.ranges), segments.div_ceil(level.range_segments));
@@ -133,6 +136,21 @@ fn workers_that_are_alike_get_as_many_leaf_tasks_of_text_each() {
         let inputs = text(100, 100_000);
         let plan = plan(&inputs, FanIn::Auto, workers, &PlanLimits::default(), &Costs::FILES);
         assert_eq!(plan.levels[0].nodes % workers, 0, "{:?}", shape(&plan));
+    }
+}
+
+#[test]
+fn workers_that_are_alike_get_as_many_columns_each() {
+    for workers in [2, 3, 5] {
+        let columns = 1_000_000;
+        let inputs = npy(100, columns);
+        let plan = plan(&inputs, FanIn::Auto, workers, &PlanLimits::default(), &Costs::FILES);
+        let leaves = &plan.levels[0];
+        assert_eq!(leaves.tasks() % u64::from(workers), 0, "{:?}", shape(&plan));
+        // The last range is hardly shorter than the others.
+        let width = leaves.range_segments * plan.segment_columns;
+        let last = columns - u64::from(leaves.ranges - 1) * width;
+        assert!(last * 10 > width * 9, "{last} of {width} columns: {:?}", shape(&plan));
     }
 }
 

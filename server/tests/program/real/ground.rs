@@ -47,16 +47,6 @@ impl Installation {
         }
     }
 
-    /// Another one on the same servers.
-    pub(crate) fn elsewhere(&self) -> Installation {
-        Installation {
-            queue: self.queue.clone(),
-            name: format!("installation-{}", INSTALLATIONS.fetch_add(1, Ordering::SeqCst)),
-            environment: self.environment.clone(),
-            logs: tempfile::tempdir().expect("a temporary folder"),
-        }
-    }
-
     /// The same, but that it finds S3 elsewhere.
     pub(crate) fn with_s3_at(mut self, endpoint: String) -> Installation {
         self.environment.retain(|(key, _)| *key != "AWS_ENDPOINT_URL");

@@ -37,12 +37,12 @@ async fn a_job_survives_a_restart_of_the_broker() {
     let workers = ["a", "b"].map(|name| installation.worker(name, &["--slowness", "20"]));
     server.ready(2).await;
     let job = begun(&server).await;
-    let idle = installation.elsewhere();
+    let idle = Installation::on(&broker, &store);
     let (idle_server, idle_worker) = (idle.server(&EXTERNAL).await, idle.worker("idle", &[]));
     idle_server.ready(1).await;
     broker.stop().await;
     says_that_the_queue_is_silent(&server).await;
-    let waiting = installation.elsewhere();
+    let waiting = Installation::on(&broker, &store);
     let starting = [waiting.worker("waits", &[]), waiting.start_server(&EXTERNAL)];
     sleep(Duration::from_secs(1)).await;
     for process in starting.into_iter().chain([idle_worker, idle_server.into_process()]) {
