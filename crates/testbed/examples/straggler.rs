@@ -1,7 +1,7 @@
-//! A real engine with one slow worker, to look at: RabbitMQ, an S3 server, the
-//! server on 127.0.0.1:3000 and three workers, one of them eight times slower.
+//! A demonstration of a straggler: RabbitMQ, an S3 server, the server on
+//! 127.0.0.1:3000 and three workers, one of them eight times slower.
 //!
-//! `scripts/straggler` builds what it needs and starts it; Ctrl-C ends it all.
+//! `scripts/straggler` builds and starts everything. Ctrl-C stops it.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -9,17 +9,17 @@ use std::process::Command;
 use testbed::{Process, RabbitMq, SeaweedFs};
 
 const LISTEN: &str = "127.0.0.1:3000";
-/// So slow are all, to give the eye time …
-const UNHURRIED: &str = "20";
-/// … and so slow is one.
-const SLOW: &str = "160";
+/// Slowness of the normal workers, so that there is time to watch.
+const NORMAL_SLOWNESS: &str = "20";
+/// Slowness of the straggler.
+const STRAGGLER_SLOWNESS: &str = "160";
 
 #[tokio::main]
 async fn main() {
-    let programs = PathBuf::from(std::env::args().nth(1).expect("the folder of the programs"));
+    let programs = PathBuf::from(std::env::args().nth(1).expect("the directory of the programs"));
     println!("starting RabbitMQ and an S3 server");
     let (broker, store) = (RabbitMq::start().await, SeaweedFs::start().await);
-    let logs = tempfile::tempdir().expect("a temporary folder");
+    let logs = tempfile::tempdir().expect("a temporary directory");
     let start = |name: &str, program: &str, arguments: &[&str]| {
         let mut command = Command::new(programs.join(program));
         command
@@ -33,9 +33,13 @@ async fn main() {
     let mut server = start("server", "distributed-average", &serve);
     server.announced("listening on ").await;
     let worker = "distributed-average-worker";
-    let _workers = [("worker-1", UNHURRIED), ("worker-2", UNHURRIED), ("slow-worker", SLOW)]
-        .map(|(name, slowness)| start(name, worker, &["--name", name, "--slowness", slowness]));
-    println!("open http://{LISTEN} and submit, say, 60 generated files of 100,000 numbers");
-    println!("with W = 3; Ctrl-C ends everything");
+    let _workers = [
+        ("worker-1", NORMAL_SLOWNESS),
+        ("worker-2", NORMAL_SLOWNESS),
+        ("slow-worker", STRAGGLER_SLOWNESS),
+    ]
+    .map(|(name, slowness)| start(name, worker, &["--name", name, "--slowness", slowness]));
+    println!("open http://{LISTEN} and submit 60 generated files of 100,000 numbers");
+    println!("with W = 3; press Ctrl-C to stop");
     tokio::signal::ctrl_c().await.expect("listening for Ctrl-C");
 }

@@ -1,13 +1,14 @@
-//! Real servers for tests, each a child process on free ports of 127.0.0.1 with
-//! its data in a temporary folder, gone when dropped.
+//! Real servers for tests. Each is a child process on free ports of 127.0.0.1 with
+//! its data in a temporary directory. Dropping it ends the process and deletes the
+//! data.
 //!
-//! - [`RabbitMq`]: a broker.
-//! - [`SeaweedFs`]: an object store that speaks S3.
-//! - [`Proxy`]: stands before either and disturbs.
+//! - [`RabbitMq`]: a RabbitMQ broker.
+//! - [`SeaweedFs`]: an S3-compatible object store.
+//! - [`Proxy`]: a TCP proxy that injects network faults.
 //! - [`Process`]: any other program that must end with the test.
 //!
-//! `scripts/setup-real-parts` installs what is needed. A test that needs a
-//! server which is not there fails and says so; none is skipped.
+//! `scripts/setup-real-parts` installs the servers. A test fails, and is not
+//! skipped, if a server that it needs is not installed.
 
 mod ports;
 mod process;

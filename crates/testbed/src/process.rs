@@ -9,28 +9,29 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::time::sleep;
 
-/// How long a server may take to start or to stop. RabbitMQ takes ten seconds
-/// on two busy cores.
-const PATIENCE: Duration = Duration::from_secs(90);
-const PAUSE: Duration = Duration::from_millis(50);
+/// Timeout for a process to start or to stop. RabbitMQ takes ten seconds on two
+/// busy cores.
+const TIMEOUT: Duration = Duration::from_secs(90);
+/// Polling interval.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A child process and all that it starts, in a process group of their own.
-/// They are killed when this is dropped, and also when the test process dies
-/// in whatever way; then the folder of its log, a temporary one that nobody else
-/// would remove, goes too.
+/// A child process and its descendants, in a process group of their own. The group
+/// is killed when this is dropped. If the test process dies, a watchdog kills the
+/// group and deletes the temporary directory of the log.
 pub struct Process {
     name: String,
     child: Child,
-    guardian: Child,
+    /// Kills the group once the test process has ended.
+    watchdog: Child,
     log: PathBuf,
 }
 
 impl Process {
-    /// Starts it, its output appended to a file.
+    /// Starts a process. Its output is appended to the file `log`.
     ///
     /// # Panics
     ///
-    /// If it cannot be started.
+    /// If the process cannot be started.
     pub fn start(name: impl Into<String>, command: &mut Command, log: &Path) -> Process {
         let name = name.into();
         let output = File::options().create(true).append(true).open(log).expect("a log file");
@@ -41,28 +42,29 @@ impl Process {
             .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("starting {name}: {error}"));
-        // The pipe to it closes with the test process, and then it kills the group.
-        let folder = log.parent().expect("a folder of the log");
-        let guardian = Command::new("sh")
+        // The pipe to the watchdog closes when the test process ends. The watchdog
+        // then kills the group.
+        let directory = log.parent().expect("the directory of the log");
+        let watchdog = Command::new("sh")
             .args(["-c", "read -r _; kill -s KILL -- \"-$0\"; rm -rf -- \"$1\""])
             .arg(child.id().to_string())
-            .arg(folder)
+            .arg(directory)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()
             .expect("a shell");
-        Process { name, child, guardian, log: log.to_owned() }
+        Process { name, child, watchdog, log: log.to_owned() }
     }
 
-    /// Waits until `ready` says so.
+    /// Waits until `ready` returns true.
     ///
     /// # Panics
     ///
-    /// If it ends before, or takes too long.
+    /// If the process ends first, or on timeout.
     pub async fn wait_until(&mut self, ready: impl AsyncFn() -> bool) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while !ready().await {
             let ended = self.child.try_wait().ok().flatten();
             assert!(
@@ -71,79 +73,79 @@ impl Process {
                 self.name,
                 last_lines(&self.said()),
             );
-            sleep(PAUSE).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// Waits until a line of what it says begins so; gives the rest of the line.
+    /// Waits for an output line with a prefix and returns the rest of the line.
     ///
     /// # Panics
     ///
-    /// If it ends before, or takes too long.
-    pub async fn announced(&mut self, beginning: &str) -> String {
+    /// If the process ends first, or on timeout.
+    pub async fn announced(&mut self, prefix: &str) -> String {
         let log = self.log.clone();
         let find = || {
-            let text = said(&log);
-            text.lines().find_map(|line| line.strip_prefix(beginning)).map(str::to_owned)
+            let text = read_output(&log);
+            text.lines().find_map(|line| line.strip_prefix(prefix)).map(str::to_owned)
         };
         self.wait_until(async || find().is_some()).await;
         find().unwrap_or_default()
     }
 
-    /// Asks it to stop and waits until it has.
+    /// Sends SIGTERM to the process group and waits until the process has ended.
     pub async fn stop(mut self) {
         self.signal(Signal::TERM);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
-            sleep(PAUSE).await;
+            sleep(POLL_INTERVAL).await;
         }
-        // What is left of the group, if anything, is killed by dropping.
+        // Dropping kills the rest of the group.
     }
 
-    /// Kills it at once, but not what it has started.
+    /// Kills the process with SIGKILL, but not its descendants.
     pub fn kill(&mut self) {
-        // An error means that it has ended already.
+        // An error means that the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// Its number.
+    /// The process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until the process exits.
     ///
     /// # Panics
     ///
-    /// If that takes too long.
+    /// On timeout.
     pub async fn end(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             if let Some(status) = self.ended() {
                 return status;
             }
             assert!(Instant::now() < deadline, "{} does not end", self.name);
-            sleep(PAUSE).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// How it has ended, if it has.
+    /// The exit status; `None` while the process is running.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }
 
-    /// All that it has said so far.
+    /// The output so far.
     #[must_use]
     pub fn said(&self) -> String {
-        said(&self.log)
+        read_output(&self.log)
     }
 
     fn signal(&self, signal: Signal) {
         let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         if let Some(group) = group {
-            // An error means that there is nobody left to signal.
+            // An error means that the group has no processes left.
             let _ = kill_process_group(group, signal);
         }
     }
@@ -152,26 +154,26 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("the end of what {} said:\n{}", self.name, last_lines(&self.said()));
+            eprintln!("the end of the output of {}:\n{}", self.name, last_lines(&self.said()));
         }
-        let _ = self.guardian.kill();
-        let _ = self.guardian.wait();
+        let _ = self.watchdog.kill();
+        let _ = self.watchdog.wait();
         self.signal(Signal::KILL);
         let _ = self.child.wait();
     }
 }
 
-/// Kills a process by its number, as `kill -9` does.
+/// Kills the process with this id, as `kill -9` does.
 ///
 /// # Panics
 ///
-/// If there is none.
+/// If there is no such process.
 pub fn kill_9(id: u32) {
-    let id = i32::try_from(id).ok().and_then(Pid::from_raw).expect("a process's number");
+    let id = i32::try_from(id).ok().and_then(Pid::from_raw).expect("a process id");
     kill_process(id, Signal::KILL).unwrap_or_else(|error| panic!("killing {id:?}: {error}"));
 }
 
-fn said(log: &Path) -> String {
+fn read_output(log: &Path) -> String {
     let bytes = fs::read(log).unwrap_or_default();
     String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -1,4 +1,4 @@
-//! A proxy that disturbs.
+//! A TCP proxy that injects network faults.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,30 +12,29 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-/// What a [`Proxy`] does with connections.
+/// The network fault that a [`Proxy`] injects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disturbance {
-    /// Nothing: bytes go through.
+    /// No fault: forward all bytes.
     None,
-    /// Closes every connection at once.
+    /// Close every connection at once.
     Refuse,
-    /// Lets nothing through any more and closes nothing.
+    /// Keep connections open without forwarding anything.
     Silence,
-    /// Answers every HTTP request itself, with this status.
+    /// Answer every HTTP request with this status instead of forwarding it.
     Answer(u16),
-    /// Delays the answers on every so-many-th new connection.
+    /// Delay the data from the server on every n-th new connection.
     Slow {
-        /// 1 for every connection, 2 for every second.
+        /// n, at least 1: 1 for every connection, 2 for every second one.
         every: u64,
-        /// How long the first byte of an answer, and each pause after, waits.
+        /// The delay before each chunk of up to 64 KiB.
         by: Duration,
     },
 }
 
-/// Stands on a port of its own before a server on another and does to its
-/// connections what it is told. A new disturbance holds for new connections;
-/// those that are open are cut, but for [`Disturbance::Silence`], which
-/// silences them.
+/// A TCP proxy in front of a server. A new disturbance applies to new connections.
+/// Open connections are closed, except that [`Disturbance::Silence`] silences
+/// them.
 pub struct Proxy {
     port: u16,
     state: Arc<State>,
@@ -50,20 +49,21 @@ struct State {
 }
 
 impl Proxy {
-    /// Begins to listen on a free port of 127.0.0.1.
+    /// Starts a proxy on a free port of 127.0.0.1, for a server on the port
+    /// `upstream` of 127.0.0.1.
     ///
     /// # Panics
     ///
-    /// If it cannot.
+    /// If no port can be bound.
     pub async fn start(upstream: u16) -> Proxy {
         Proxy::start_before(SocketAddr::from(([127, 0, 0, 1], upstream))).await
     }
 
-    /// The same before a server that is elsewhere.
+    /// Starts a proxy on a free port of 127.0.0.1, for a server at any address.
     ///
     /// # Panics
     ///
-    /// If it cannot.
+    /// If no port can be bound.
     pub async fn start_before(upstream: SocketAddr) -> Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let port = listener.local_addr().expect("its address").port();
@@ -77,31 +77,31 @@ impl Proxy {
         Proxy { port, state, accepting }
     }
 
-    /// The port that it listens on.
+    /// The port of the proxy.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The address for clients that speak HTTP.
+    /// The HTTP URL of the proxy.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Disturbs from now on.
+    /// Sets the fault to inject.
     pub fn disturb(&self, disturbance: Disturbance) {
         self.state.disturbance.send_replace(disturbance);
     }
 
-    /// How often it has disturbed: connections cut, refused, silenced or
-    /// slowed, and requests answered.
+    /// Number of faults injected: connections closed, refused, silenced or delayed,
+    /// and requests answered.
     #[must_use]
     pub fn disturbed(&self) -> u64 {
         self.state.disturbed.load(Ordering::SeqCst)
     }
 
-    /// How many connections it has seen.
+    /// Number of connections accepted.
     #[must_use]
     pub fn connections(&self) -> u64 {
         self.state.connections.load(Ordering::SeqCst)
@@ -126,7 +126,7 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
         let number = state.connections.fetch_add(1, Ordering::SeqCst) + 1;
         let state = state.clone();
         tokio::spawn(async move {
-            // Connections end with errors all the time; that is what this is for.
+            // Connection errors are expected here.
             let _ = serve(client, number, &state).await;
         });
     }
@@ -173,7 +173,7 @@ async fn serve(mut client: TcpStream, number: u64, state: &State) -> io::Result<
     }
 }
 
-/// Holds the connection open until something else is asked for.
+/// Keeps the connection open until the disturbance changes.
 async fn silence(changes: &mut watch::Receiver<Disturbance>) -> io::Result<()> {
     let _ = changes.changed().await;
     Ok(())
@@ -197,7 +197,7 @@ async fn relay(
     }
 }
 
-/// Reads requests, bodies included, and answers each with the same status.
+/// Reads requests with their bodies and answers each with the same status.
 async fn answer(client: &mut TcpStream, status: u16, state: &State) -> io::Result<()> {
     let mut received = Vec::new();
     loop {

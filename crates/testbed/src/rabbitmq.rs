@@ -11,23 +11,23 @@ use tokio::net::TcpStream;
 use crate::ports;
 use crate::process::Process;
 
-/// Where packages put the script that starts the broker as whoever calls it;
-/// the one on the path insists on a user of its own.
+/// Paths of the start script in common packages. The script on the PATH requires a
+/// dedicated user; these run as the caller.
 const SCRIPTS: [&str; 3] = [
     "/usr/lib/rabbitmq/bin/rabbitmq-server",
     "/opt/rabbitmq/sbin/rabbitmq-server",
     "/opt/homebrew/opt/rabbitmq/sbin/rabbitmq-server",
 ];
 
-/// A broker with one node. Its messages outlive [`stop`](RabbitMq::stop) and
-/// [`kill`](RabbitMq::kill), as they should.
+/// A broker with one node. Durable messages survive [`stop`](RabbitMq::stop) and
+/// [`kill`](RabbitMq::kill).
 pub struct RabbitMq {
     script: &'static str,
-    folder: TempDir,
+    directory: TempDir,
     port: u16,
     distribution_port: u16,
-    names_port: u16,
-    /// The broker, and the name server that it needs.
+    epmd_port: u16,
+    /// The broker and its port mapper, `epmd`; `None` while stopped.
     running: Option<(Process, Process)>,
 }
 
@@ -36,31 +36,32 @@ impl RabbitMq {
     ///
     /// # Panics
     ///
-    /// If it cannot be had or does not start.
+    /// If RabbitMQ is not installed or does not start.
     pub async fn start() -> RabbitMq {
         RabbitMq::start_with("").await
     }
 
-    /// Starts a broker with more lines in its `rabbitmq.conf`.
+    /// Starts a broker with additional lines in its `rabbitmq.conf`.
     ///
     /// # Panics
     ///
-    /// If it cannot be had or does not start.
+    /// If RabbitMQ is not installed or does not start.
     pub async fn start_with(settings: &str) -> RabbitMq {
         let script = SCRIPTS.into_iter().find(|path| Path::new(path).exists());
-        let script = script.expect("RabbitMQ is not here; scripts/setup-real-parts gets it");
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let script = script.expect("RabbitMQ is not installed; run scripts/setup-real-parts");
+        let directory = tempfile::tempdir().expect("a temporary directory");
         let mut broker = RabbitMq {
             script,
-            folder,
+            directory,
             port: ports::free(),
             distribution_port: ports::free(),
-            names_port: ports::free(),
+            epmd_port: ports::free(),
             running: None,
         };
         let listener = format!("listeners.tcp.1 = 127.0.0.1:{}\n{settings}\n", broker.port);
         broker.write("rabbitmq.conf", &listener);
-        // Held deliveries are looked at once a minute otherwise.
+        // Checks for the acknowledgement timeout every second instead of every
+        // minute.
         broker.write("advanced.config", "[{rabbit, [{channel_tick_interval, 1000}]}].\n");
         broker.write("enabled_plugins", "[].\n");
         broker.write("environment.conf", "");
@@ -68,25 +69,25 @@ impl RabbitMq {
         broker
     }
 
-    /// Starts it on the same port with what it held, after it was stopped or killed.
+    /// Restarts a stopped or killed broker on the same port with the same data.
     ///
     /// # Panics
     ///
-    /// If it does not start.
+    /// If the broker does not start.
     pub async fn start_again(&mut self) {
-        let names = Process::start(
+        let epmd = Process::start(
             "epmd",
             Command::new("epmd")
-                .args(["-port", &self.names_port.to_string()])
+                .args(["-port", &self.epmd_port.to_string()])
                 .env("ERL_EPMD_ADDRESS", "127.0.0.1"),
             &self.path("epmd.log"),
         );
         let mut broker = Process::start(
             "rabbitmq-server",
             Command::new(self.script)
-                .env("HOME", self.folder.path())
+                .env("HOME", self.directory.path())
                 .env("ERL_EPMD_ADDRESS", "127.0.0.1")
-                .env("ERL_EPMD_PORT", self.names_port.to_string())
+                .env("ERL_EPMD_PORT", self.epmd_port.to_string())
                 .env("RABBITMQ_ADVANCED_CONFIG_FILE", self.path("advanced.config"))
                 .env("RABBITMQ_CONF_ENV_FILE", self.path("environment.conf"))
                 .env("RABBITMQ_CONFIG_FILE", self.path("rabbitmq.conf"))
@@ -96,7 +97,7 @@ impl RabbitMq {
                 .env("RABBITMQ_LOGS", "-")
                 .env("RABBITMQ_MNESIA_BASE", self.path("mnesia"))
                 .env("RABBITMQ_NODENAME", "testbed@localhost")
-                // Threads that spin while they wait take the cores from the test.
+                // Busy-waiting scheduler threads would take CPU time from the test.
                 .env(
                     "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
                     "+sbwt none +sbwtdcpu none +sbwtdio none \
@@ -105,43 +106,43 @@ impl RabbitMq {
             &self.path("broker.log"),
         );
         let port = self.port;
-        broker.wait_until(async || answers(port).await.is_some()).await;
-        self.running = Some((broker, names));
+        broker.wait_until(async || accepts_amqp(port).await.is_some()).await;
+        self.running = Some((broker, epmd));
     }
 
-    /// Stops it in good order.
+    /// Stops the broker gracefully.
     pub async fn stop(&mut self) {
-        if let Some((broker, names)) = self.running.take() {
+        if let Some((broker, epmd)) = self.running.take() {
             broker.stop().await;
-            drop(names);
+            drop(epmd);
         }
     }
 
-    /// Kills it at once.
+    /// Kills the broker.
     pub fn kill(&mut self) {
         self.running = None;
     }
 
-    /// Where to connect, user and password included.
+    /// The AMQP URL, with user and password.
     #[must_use]
     pub fn url(&self) -> String {
         RabbitMq::url_at(self.port)
     }
 
-    /// The same by way of another port, of a [`crate::Proxy`] before it.
+    /// The AMQP URL with another port, such as that of a [`crate::Proxy`].
     #[must_use]
     pub fn url_at(port: u16) -> String {
         format!("amqp://guest:guest@127.0.0.1:{port}/%2f")
     }
 
-    /// The port of 127.0.0.1 that it listens on.
+    /// The AMQP port on 127.0.0.1.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.directory.path().join(name)
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -149,8 +150,8 @@ impl RabbitMq {
     }
 }
 
-/// Sends the header of the protocol and waits for the first frame.
-async fn answers(port: u16) -> Option<()> {
+/// Sends the AMQP protocol header and waits for the first frame.
+async fn accepts_amqp(port: u16) -> Option<()> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
     stream.write_all(b"AMQP\0\0\x09\x01").await.ok()?;
     let mut frame_type = [0];

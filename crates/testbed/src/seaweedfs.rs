@@ -1,4 +1,4 @@
-//! An object store that speaks S3.
+//! An S3-compatible object store.
 
 use std::env;
 use std::fs;
@@ -19,8 +19,8 @@ const SECRET_KEY: &str = "testbed-secret-that-no-log-may-show";
 /// SeaweedFS: master, volume server, filer and S3 gateway in one process.
 pub struct SeaweedFs {
     program: PathBuf,
-    folder: TempDir,
-    /// Of master, volume server, filer and gateway, each with its second one.
+    directory: TempDir,
+    /// HTTP and gRPC ports of the master, volume server, filer and S3 gateway.
     ports: [u16; 8],
     running: Option<Process>,
 }
@@ -30,11 +30,11 @@ impl SeaweedFs {
     ///
     /// # Panics
     ///
-    /// If it cannot be had or does not start.
+    /// If SeaweedFS is not installed or does not start.
     pub async fn start() -> SeaweedFs {
         let program = find_program();
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        fs::create_dir(folder.path().join("data")).expect("a folder for its data");
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        fs::create_dir(directory.path().join("data")).expect("a data directory");
         let identities = format!(
             r#"{{"identities": [{{
                 "name": "testbed",
@@ -42,48 +42,49 @@ impl SeaweedFs {
                 "actions": ["Admin", "Read", "Write", "List", "Tagging"]
             }}]}}"#
         );
-        fs::write(folder.path().join("s3.json"), identities).expect("writing a configuration file");
+        fs::write(directory.path().join("s3.json"), identities)
+            .expect("writing a configuration file");
         let ports = [(); 8].map(|()| ports::free());
-        let mut store = SeaweedFs { program, folder, ports, running: None };
+        let mut store = SeaweedFs { program, directory, ports, running: None };
         store.start_again().await;
         store
     }
 
-    /// Starts it on the same ports with what it held, after it was stopped or killed.
+    /// Restarts a stopped or killed store on the same ports with the same data.
     ///
     /// # Panics
     ///
-    /// If it does not start.
+    /// If the store does not start.
     pub async fn start_again(&mut self) {
-        let folder = |name: &str| self.folder.path().join(name).display().to_string();
+        let directory = |name: &str| self.directory.path().join(name).display().to_string();
         let [master, master_grpc, volume, volume_grpc, filer, filer_grpc, s3, s3_grpc] = self.ports;
         let mut process = Process::start(
             "weed",
             Command::new(&self.program)
                 .arg("-logtostderr=true")
                 .arg("server")
-                .arg(format!("-dir={}", folder("data")))
+                .arg(format!("-dir={}", directory("data")))
                 .args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1"])
                 .args(["-master.telemetry=false", "-master.electionTimeout=1s"])
                 .args(["-master.volumeSizeLimitMB=1024", "-volume.max=0"])
                 .args(["-filer", "-s3", "-s3.iam=false", "-s3.autoCreateBucket=false"])
                 .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
-                .arg(format!("-s3.config={}", folder("s3.json")))
+                .arg(format!("-s3.config={}", directory("s3.json")))
                 .arg(format!("-master.port={master}"))
                 .arg(format!("-master.port.grpc={master_grpc}"))
                 .arg(format!("-volume.port={volume}"))
                 .arg(format!("-volume.port.grpc={volume_grpc}"))
                 .arg(format!("-filer.port={filer}"))
                 .arg(format!("-filer.port.grpc={filer_grpc}"))
-                .arg(format!("-filer.localSocket={}", folder("filer.sock")))
+                .arg(format!("-filer.localSocket={}", directory("filer.sock")))
                 .arg(format!("-s3.port={s3}"))
                 .arg(format!("-s3.port.grpc={s3_grpc}"))
-                .arg(format!("-s3.localSocket={}", folder("s3.sock")))
-                .env("HOME", self.folder.path()),
-            &self.folder.path().join("weed.log"),
+                .arg(format!("-s3.localSocket={}", directory("s3.sock")))
+                .env("HOME", self.directory.path()),
+            &self.directory.path().join("weed.log"),
         );
-        // A folder of the filer is a bucket (409: it is there already), and a file
-        // can be written once all parts have found each other.
+        // A directory of the filer is a bucket (409: it exists already). A file can
+        // be written once all components are connected.
         let bucket = format!("/buckets/{BUCKET}/");
         process
             .wait_until(async || {
@@ -95,43 +96,43 @@ impl SeaweedFs {
         self.running = Some(process);
     }
 
-    /// Stops it in good order.
+    /// Stops the store gracefully.
     pub async fn stop(&mut self) {
         if let Some(process) = self.running.take() {
             process.stop().await;
         }
     }
 
-    /// Kills it at once.
+    /// Kills the store.
     pub fn kill(&mut self) {
         self.running = None;
     }
 
-    /// The port of 127.0.0.1 that its S3 gateway listens on.
+    /// The port of the S3 gateway on 127.0.0.1.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.ports[6]
     }
 
-    /// The address of its S3 gateway.
+    /// The URL of the S3 gateway.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port())
     }
 
-    /// The bucket that is there.
+    /// The name of the bucket.
     #[must_use]
     pub fn bucket(&self) -> &'static str {
         BUCKET
     }
 
-    /// The identity that may do everything: its access key and its secret.
+    /// The access key id and secret access key of an identity with all permissions.
     #[must_use]
     pub fn credentials(&self) -> (&'static str, &'static str) {
         (ACCESS_KEY, SECRET_KEY)
     }
 
-    /// The standard environment that makes a program use it.
+    /// The standard `AWS_*` environment variables for clients of the store.
     #[must_use]
     pub fn environment(&self) -> [(&'static str, String); 4] {
         [
@@ -147,16 +148,17 @@ fn find_program() -> PathBuf {
     let cache = env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")));
-    let set_up = cache.map(|cache| cache.join("distributed-average/seaweedfs/bin/weed"));
+    let installed = cache.map(|cache| cache.join("distributed-average/seaweedfs/bin/weed"));
     let on_path = env::var_os("PATH").unwrap_or_default();
-    set_up
+    installed
         .into_iter()
-        .chain(env::split_paths(&on_path).map(|folder| folder.join("weed")))
+        .chain(env::split_paths(&on_path).map(|directory| directory.join("weed")))
         .find(|path| path.exists())
-        .expect("SeaweedFS is not here; scripts/setup-real-parts gets it")
+        .expect("SeaweedFS is not installed; run scripts/setup-real-parts")
 }
 
-/// Sends a request to a port of 127.0.0.1; the answer's status.
+/// Sends an HTTP request to a port of 127.0.0.1 and returns the status; `None` if
+/// there is no response.
 async fn request(port: u16, method: &str, path: &str, body: &str) -> Option<u16> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
     let request = format!(
@@ -165,8 +167,8 @@ async fn request(port: u16, method: &str, path: &str, body: &str) -> Option<u16>
         body.len()
     );
     stream.write_all(request.as_bytes()).await.ok()?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.ok()?;
-    let answer = String::from_utf8_lossy(&answer);
-    answer.split(' ').nth(1)?.parse().ok()
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).await.ok()?;
+    let response = String::from_utf8_lossy(&response);
+    response.split(' ').nth(1)?.parse().ok()
 }
