@@ -1,4 +1,4 @@
-//! Runs the scheduler among simulated workers and prints what came of it.
+//! Runs the scheduler with simulated workers and prints the measurements.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -9,12 +9,12 @@ use scheduler::sim::{chaos, table};
 use scheduler::speculation::Rule;
 
 const USAGE: &str = "sim [policies [SEEDS] | sizes | million | chaos [SEEDS]]
-  policies   every scenario under every policy: time over the lower bound,
-             work done twice, idle share
-  sizes      without stragglers, from 10 to 1,000,000 objects and 1 to 10,000 workers
+  policies   all scenarios and policies: completion time relative to the lower
+             bound, duplicate work, idle fraction
+  sizes      no stragglers, 10 to 1,000,000 objects, 1 to 10,000 workers
   million    a million leaf tasks on ten thousand workers: time and memory
-  chaos      worlds full of faults; SEED=n in the environment runs one of them
-Without a word: policies, sizes and million.";
+  chaos      random runs with faults; SEED=n in the environment runs one of them
+The default is policies, sizes and million.";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -37,13 +37,15 @@ fn main() -> ExitCode {
 }
 
 fn policies(seeds: u32) -> Result<(), String> {
-    println!("Time over the lower bound · work done twice · idle, mean of {seeds} seeds\n");
+    println!(
+        "Completion time / lower bound · duplicate work · idle fraction, mean of {seeds} seeds\n"
+    );
     println!("{}", table::policies(seeds)?);
     Ok(())
 }
 
 fn sizes() -> Result<(), String> {
-    println!("Workers of equal speed\n");
+    println!("Workers of equal speed, no stragglers\n");
     println!("{}", table::sizes()?);
     Ok(())
 }
@@ -57,7 +59,7 @@ fn million() -> Result<(), String> {
     let score = scenario.score_of(&world, bound_us);
     let tasks: u64 = world.plans().map(protocol::Plan::tasks).sum();
     println!(
-        "{tasks} tasks on {} workers simulated in {:.1} s: {:.0} events, {:.2} µs each to handle",
+        "{tasks} tasks on {} workers simulated in {:.1} s: {:.0} events, {:.2} µs per event",
         scenario.workers,
         took.as_secs_f64(),
         score.events,
@@ -65,12 +67,12 @@ fn million() -> Result<(), String> {
     );
     if let (Some(before), Some(after)) = (before, resident_bytes()) {
         println!(
-            "{} bytes a task, the simulated workers and their store included",
+            "{} bytes per task, including the simulated workers and their store",
             after.saturating_sub(before) / tasks.max(1)
         );
     }
     println!(
-        "time over the lower bound {:.3}, work done twice {:.2} %",
+        "completion time / lower bound {:.3}, duplicate work {:.2} %",
         score.time,
         score.twice * 100.0
     );
@@ -93,7 +95,7 @@ fn chaos(seeds: u64) -> Result<(), String> {
     Ok(())
 }
 
-/// The most memory that this process has held, if the system says.
+/// The peak resident memory of this process, in bytes; `None` without `/proc`.
 fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;

@@ -1,4 +1,4 @@
-//! What is printed: the table of policies, the grid of sizes, the scale run.
+//! The printed tables: policies, job sizes, and the scale test.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use protocol::job::FanIn;
 use super::scenario::{SCENARIOS, Scenario, Speeds};
 use crate::speculation::Rule;
 
-/// The policies of the table, and what they are called.
+/// The names and rules of the compared policies.
 pub const POLICIES: [(&str, Rule); 6] = [
     ("none", Rule::Never),
     ("original", Rule::Original),
@@ -17,10 +17,10 @@ pub const POLICIES: [(&str, Rule); 6] = [
     ("ours", Rule::Resume),
 ];
 
-/// Every scenario under every policy, as a table in Markdown.
+/// Runs every scenario under every policy. Returns a table in Markdown.
 ///
 /// # Errors
-/// What went wrong, in words.
+/// A description of the failure.
 pub fn policies(seeds: u32) -> Result<String, String> {
     let mut table = String::from("| scenario |");
     for (name, _) in POLICIES {
@@ -46,13 +46,13 @@ pub fn policies(seeds: u32) -> Result<String, String> {
     Ok(table)
 }
 
-/// Without stragglers, from few objects and workers to many, as a table in Markdown.
+/// Runs the [`grid`] of job sizes without stragglers. Returns a table in Markdown.
 ///
 /// # Errors
-/// What went wrong, in words.
+/// A description of the failure.
 pub fn sizes() -> Result<String, String> {
     let mut table = String::from(
-        "| F | C | W | P | tasks | time / bound | busy until the last task | work twice |\n\
+        "| F | C | W | P | tasks | time / bound | utilization | duplicate work |\n\
          | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for scenario in grid() {
@@ -74,13 +74,13 @@ pub fn sizes() -> Result<String, String> {
     Ok(table)
 }
 
-/// Sizes where F and C give every worker enough to do.
+/// Job sizes with about two minutes of work for every worker.
 #[must_use]
 pub fn grid() -> Vec<Scenario> {
     let mut grid = Vec::new();
     for objects in [10, 100, 1_000, 10_000, 100_000, 1_000_000] {
         for workers in [1, 10, 100, 1_000, 10_000] {
-            // Some two minutes of work for every worker, 1.6 GB a minute.
+            // About two minutes of work for every worker.
             let numbers = u64::from(workers) * 3_000_000_000;
             let columns = (numbers / objects).max(1_000);
             grid.push(Scenario {
