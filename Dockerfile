@@ -46,7 +46,6 @@ COPY style style
 COPY app app
 RUN find . -name '*.rs' -exec touch {} + && cargo run --locked --package xtask -- bundle
 
-# The programs, and the libraries that they are linked to, at their places.
 FROM dependencies AS programs
 ARG PROFILE
 ENV CARGO_PROFILE_DEV_OPT_LEVEL=0
@@ -56,19 +55,15 @@ RUN find crates app -name '*.rs' -exec touch {} + \
     && cargo build --locked --profile $PROFILE --package server --package worker
 COPY worker worker
 COPY server server
+COPY scripts/image-root scripts/
 RUN find worker server -name '*.rs' -exec touch {} + \
     && cargo build --locked --profile $PROFILE --package server --package worker \
     && folder=/target/$(echo $PROFILE | sed 's/^dev$/debug/') \
-    && mkdir -p /image/usr/local/bin /image/etc/ssl/certs /writable \
-    && cp $folder/distributed-average $folder/distributed-average-worker /image/usr/local/bin/ \
-    && ldd /image/usr/local/bin/* | grep -o ' /[^ ]*\|^\s/[^ ]*' | sort -u \
-        | xargs cp --parents --dereference --target-directory /image \
-    && cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ \
-    && echo 'nonroot:x:65532:65532::/:/none' >/image/etc/passwd \
-    && echo 'nonroot:x:65532:' >/image/etc/group \
-    && echo 'hosts: files dns' >/image/etc/nsswitch.conf
+    && scripts/image-root / $folder/distributed-average $folder/distributed-average-worker
 
 # No shell, no package manager: the programs, the C library, and whom to trust.
+# Tests build it from what cargo has built already: --build-context programs=...
+# and bundle=... stand in for the stages.
 FROM scratch
 ARG VERSION=dev
 ARG REVISION=unknown

@@ -5,46 +5,64 @@ import { expectPhase, shownNumbers, sights, submit, watch } from "../pages.ts";
 import { expect, test } from "../test.ts";
 
 /**
- * The longest task that the page may have. The aim is 250 ms, a pause that a
- * person notices as a jerk, and is missed: tasks of up to a second were
- * measured. What is allowed lies above that, so that it cannot grow unnoticed.
+ * The longest that one task of the page may keep a processor busy: a pause of a
+ * quarter of a second is noticed as a jerk. Of the processor's time, for the server
+ * and the tests want it too.
  */
-const JERK_MS = 2500;
+const JERK_MS = 250;
 
-test("a job of 10,000 small files ends, and its page stays smooth", async ({ page, server }) => {
+/** What a browser notes of a task, times in microseconds; see the Trace Event Format. */
+interface TraceEvent {
+  name: string;
+  ph: string;
+  pid: number;
+  tid: number;
+  tdur?: number;
+  args: { name?: string };
+}
+
+/** The processor time of each task on the main threads of pages, in milliseconds. */
+function pageTasks(trace: Buffer): number[] {
+  const events = (JSON.parse(trace.toString()) as { traceEvents: TraceEvent[] }).traceEvents;
+  const threads = events.filter((event) => event.name === "thread_name" && event.args.name === "CrRendererMain");
+  const main = new Set(threads.map(({ pid, tid }) => `${pid} ${tid}`));
+  return events
+    .filter((event) => event.ph === "X" && event.tdur !== undefined && main.has(`${event.pid} ${event.tid}`))
+    .map((event) => event.tdur! / 1000);
+}
+
+test("a job of 10,000 small files ends, and its page stays smooth", async ({ browser, page, server }) => {
   test.setTimeout(240_000);
   await watch(page);
   await page.addInitScript(() => {
-    const pace = { frames: [] as number[], longTasks: [] as number[] };
-    Object.assign(window, { pace });
-    new PerformanceObserver((list) => {
-      pace.longTasks.push(...list.getEntries().map((entry) => entry.duration));
-    }).observe({ type: "longtask", buffered: true });
+    const frames: number[] = [];
+    Object.assign(window, { frames });
     let last = performance.now();
     const frame = (now: number) => {
-      pace.frames.push(now - last);
+      frames.push(now - last);
       last = now;
       requestAnimationFrame(frame);
     };
     requestAnimationFrame(frame);
   });
 
+  await browser.startTracing(page, { categories: ["toplevel"] });
   const id = await submit(page, { files: "10000", count: "20", workers: "1", fan_in: "5" });
   await expect(page.locator("article.job")).toHaveAttribute("data-state", "done", { timeout: 200_000 });
 
-  const pace = await page.evaluate(
-    () => (window as unknown as { pace: { frames: number[]; longTasks: number[] } }).pace,
-  );
-  const frames = pace.frames.toSorted((a, b) => a - b);
+  const tasks = pageTasks(await browser.stopTracing());
+  const seen = await page.evaluate(() => (window as unknown as { frames: number[] }).frames);
+  const frames = seen.toSorted((a, b) => a - b);
   const at = (part: number) => frames[Math.floor(part * (frames.length - 1))]!.toFixed(0);
+  const longest = Math.max(...tasks);
   console.log(
     `${(await sights(page)).length} states of the page, ${frames.length} frames: ` +
       `median ${at(0.5)} ms, 99 % ${at(0.99)} ms, longest ${at(1)} ms; ` +
-      `${pace.longTasks.length} long tasks, longest ${Math.max(0, ...pace.longTasks).toFixed(0)} ms`,
+      `${tasks.length} tasks, longest ${longest.toFixed(0)} ms of processor time`,
   );
   expect(frames.length).toBeGreaterThan(30);
-  // Frames wait for a processor that the server uses too; long tasks are the page's own.
-  expect(Math.max(0, ...pace.longTasks), "the longest task of the page").toBeLessThan(JERK_MS);
+  expect(tasks.length).toBeGreaterThan(1000);
+  expect(longest, "the longest task of the page").toBeLessThan(JERK_MS);
 
   const rows = (await server.generated(id, "csv")).map(parseText);
   expect(rows.length).toBe(10_000);

@@ -1,51 +1,55 @@
 # shellcheck shell=bash disable=SC2154
 # Builds the programs of a cluster from Go modules into the cache, once; sourced
-# by scripts/cluster. Two processors take ten minutes, a third less than with
-# functions inlined and notes for a debugger, neither of which a test needs.
+# by scripts/cluster. One module and one call for all of them, so that each package
+# is compiled once and programs are linked while others compile; neither functions
+# inlined nor notes for a debugger, which a test does not need.
 
-# build_go MODULE OUTPUT PACKAGE [FLAG...]
-build_go() {
-    local module=$1 output=$2 package=$3
-    shift 3
-    [ ! -x "$binaries/$output" ] || return 0
-    say "building $output"
-    (cd "$root/k8s/testing/$module" &&
-        CGO_ENABLED=0 go build -trimpath -buildvcs=false '-gcflags=all=-dwarf=false -l' -o "$binaries/$output.new" "$@" "$package") ||
-        fail "$output does not build; Go reaches its modules by GOPROXY ($(go env GOPROXY))"
-    mv "$binaries/$output.new" "$binaries/$output"
-}
+# The programs, and the packages that they are.
+declare -A packages=(
+    [etcd]=go.etcd.io/etcd/server/v3
+    [kube-apiserver]=k8s.io/kubernetes/cmd/kube-apiserver
+    [kube-controller-manager]=k8s.io/kubernetes/cmd/kube-controller-manager
+    [kube-scheduler]=k8s.io/kubernetes/cmd/kube-scheduler
+    [kubectl]=k8s.io/kubernetes/cmd/kubectl
+    [kubelet]=k8s.io/kubernetes/cmd/kubelet
+    [kube-proxy]=k8s.io/kubernetes/cmd/kube-proxy
+    [containerd]=github.com/containerd/containerd/v2/cmd/containerd
+    [containerd-shim-runc-v2]=github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2
+    [ctr]=github.com/containerd/containerd/v2/cmd/ctr
+    [dns]=./dns
+    [pause]=./pause
+)
+control_plane=(etcd kube-apiserver kube-controller-manager kube-scheduler kubectl)
+node_programs=(kubelet kube-proxy containerd containerd-shim-runc-v2 ctr dns pause)
 
-build_kubernetes() {
-    local program
-    # Without its version a client refuses the server.
-    local kubernetes="-X k8s.io/component-base/version.gitVersion=v$version"
-    kubernetes+=" -X k8s.io/component-base/version.gitMajor=${version%%.*}"
-    kubernetes+=" -X k8s.io/component-base/version.gitMinor=$(cut -d. -f2 <<<"$version")"
-    for program in "$@"; do
-        build_go kubernetes "$program" "k8s.io/kubernetes/cmd/$program" -ldflags "-s -w $kubernetes"
+build() {
+    local program missing=() wanted=("${control_plane[@]}")
+    [ "$with_node" = no ] || wanted+=("${node_programs[@]}")
+    for program in "${wanted[@]}"; do
+        [ -x "$binaries/$program" ] || missing+=("$program")
     done
+    [ ${#missing[@]} -eq 0 ] || build_programs "${missing[@]}"
 }
 
-build_control_plane() {
-    require_go
-    build_go kubernetes etcd go.etcd.io/etcd/server/v3 -ldflags '-s -w'
-    build_kubernetes kube-apiserver kube-controller-manager kubectl kube-scheduler
-}
-
-build_node() {
-    local program
-    require_go
-    build_kubernetes kubelet kube-proxy
-    for program in containerd containerd-shim-runc-v2 ctr; do
-        build_go containerd "$program" "github.com/containerd/containerd/v2/cmd/$program" \
-            -tags no_btrfs -ldflags '-s -w'
-    done
-    build_go extras dns ./dns -ldflags '-s -w'
-    build_go extras pause ./pause -ldflags '-s -w'
-}
-
-require_go() {
-    mkdir -p "$binaries"
+build_programs() {
     command -v go >/dev/null ||
-        fail "this needs Go (https://go.dev/dl) of the version in k8s/testing/kubernetes/go.mod or newer"
+        fail "this needs Go (https://go.dev/dl) of the version in k8s/testing/programs/go.mod or newer"
+    # Without its version a client refuses the server.
+    local versioned=k8s.io/component-base/version program names=()
+    local flags="-s -w -X $versioned.gitVersion=v$version -X $versioned.gitMajor=${version%%.*}"
+    flags+=" -X $versioned.gitMinor=$(cut -d. -f2 <<<"$version")"
+    for program; do
+        names+=("${packages[$program]}")
+    done
+    say "building $*"
+    rm -rf "$binaries/new"
+    mkdir -p "$binaries/new"
+    (cd "$root/k8s/testing/programs" &&
+        CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags no_btrfs '-gcflags=all=-dwarf=false -l' \
+            -ldflags "$flags" -o "$binaries/new/" "${names[@]}") ||
+        fail "these do not build; Go reaches its modules by GOPROXY ($(go env GOPROXY))"
+    # Go names a program by the last part of its package.
+    [ ! -e "$binaries/new/server" ] || mv "$binaries/new/server" "$binaries/new/etcd"
+    mv "$binaries"/new/* "$binaries/"
+    rmdir "$binaries/new"
 }

@@ -3,7 +3,8 @@
 
 version=1.36.3
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/distributed-average
-binaries=$cache/kubernetes-$version
+# What is built of other versions lies elsewhere.
+binaries=$cache/kubernetes-$version-$(cksum <"$root/k8s/testing/programs/go.sum" | cut -d' ' -f1)
 
 # Several clusters can run side by side under names of their own.
 if [ "$with_node" = yes ]; then

@@ -13,21 +13,49 @@ use scheduler::speculation::Rule;
 /// happened to wait.
 const EQUAL: f64 = 0.003;
 
+/// The most that ours may take of the time of no speculation, of Spark's rule and
+/// of LATE's, where there are stragglers to help. The table of `sim policies`, of
+/// ten seeds, says somewhat less each time.
+const GAINS: [(&str, [f64; 3]); 6] = [
+    ("1 in 10 8x slower", [0.97, 1.0, 1.0]),
+    ("slower midway", [0.93, 0.98, 1.0]),
+    ("text, 1 in 10 slow", [0.80, 0.98, 0.98]),
+    ("P = 5, 1 in 10 slow", [0.78, 0.86, 0.99]),
+    ("text of 40, 1 slow", [0.30, 0.55, 0.97]),
+    ("W = 2, one slow", [0.75, 0.90, 1.0]),
+];
+
 #[test]
-fn ours_is_best_or_equal_in_every_scenario() {
+fn ours_is_best_or_equal_in_every_scenario_and_gains_what_the_table_says() {
+    let rivals = POLICIES.iter().filter(|(_, rule)| *rule != Rule::Resume);
+    let mut gains = GAINS.to_vec();
     for scenario in SCENARIOS {
         let ours = scenario.score(Rule::Resume, 2).unwrap();
-        for (name, rule) in POLICIES {
+        let promised = gains.extract_if(.., |(name, _)| *name == scenario.name).next();
+        for &(name, rule) in rivals.clone() {
             let other = scenario.score(rule, 2).unwrap();
+            let at_most = promised.map_or(1.0, |(_, [none, spark, late])| match rule {
+                Rule::Never => none,
+                Rule::Spark => spark,
+                Rule::Late => late,
+                _ => 1.0,
+            });
             assert!(
-                ours.time <= other.time + EQUAL,
-                "{}: ours {:.3}, {name} {:.3}",
+                ours.time <= other.time * at_most + EQUAL,
+                "{}: ours {:.3}, {name} {:.3}, of which at most {at_most}",
                 scenario.name,
                 ours.time,
                 other.time
             );
         }
+        assert!(
+            ours.twice <= 0.02,
+            "{}: {:.2} % of the work done twice",
+            scenario.name,
+            ours.twice * 100.0
+        );
     }
+    assert!(gains.is_empty(), "there are no such scenarios: {gains:?}");
 }
 
 #[test]

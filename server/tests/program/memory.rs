@@ -3,8 +3,11 @@
 use std::path::Path;
 use std::process::Command;
 
-/// Peak resident memory and its bound, in bytes, of the mean of files that hold
-/// more than either.
+/// What the bound allows for the program itself, whatever the job.
+const PROGRAM_BYTES: f64 = 48.0 * 1024.0 * 1024.0;
+
+/// Peak resident memory and its bound, in bytes, of the mean of eight files of so
+/// many numbers.
 fn peak_and_bound(folder: &Path, format: &str, count: u64) -> (f64, f64) {
     let files = folder.join(format);
     let program = env!("CARGO_BIN_EXE_distributed-average");
@@ -22,6 +25,7 @@ fn peak_and_bound(folder: &Path, format: &str, count: u64) -> (f64, f64) {
         .expect("the program runs");
     let told = String::from_utf8(output.stderr).expect("UTF-8");
     assert!(output.status.success(), "{told}");
+    std::fs::remove_dir_all(files).expect("the files are there");
     let memory: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("memory  ")).collect();
     let [before, after] = memory[..] else { panic!("{told}") };
     let (peak, bound) = after.split_once(" at its peak, bound ").expect("both");
@@ -44,14 +48,19 @@ fn bytes(text: &str) -> f64 {
 fn a_job_holds_no_more_than_its_bound_however_large_its_files() {
     for (format, counts) in [("npy", [1_500_000, 3_000_000]), ("csv", [1_400_000, 2_000_000])] {
         let folder = tempfile::tempdir().unwrap();
-        let bounds = counts.map(|count| {
+        // Next to no data: what the program takes by itself.
+        let (program, _) = peak_and_bound(folder.path(), format, 8);
+        assert!(program <= PROGRAM_BYTES, "{format}: {program} bytes without data");
+        let peaks = counts.map(|count| {
             let (peak, bound) = peak_and_bound(folder.path(), format, count);
             assert!(peak <= bound, "{format}: {peak} of {bound} bytes");
+            // Nor does it hide in what is allowed for the program.
+            let (job, planned) = (peak - program, bound - PROGRAM_BYTES);
+            assert!(job <= planned, "{format}: the job takes {job} of {planned} bytes");
             // Else the test would show nothing.
             assert!(bound < (8 * 8 * count) as f64, "{format}: {bound}");
-            std::fs::remove_dir_all(folder.path().join(format)).unwrap();
-            bound
+            (job, planned)
         });
-        println!("{format}: bounds {bounds:?}");
+        println!("{format}: the program {program}, jobs and what is planned for them {peaks:?}");
     }
 }

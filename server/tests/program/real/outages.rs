@@ -44,7 +44,8 @@ async fn a_job_survives_a_restart_of_the_broker() {
     says_that_the_queue_is_silent(&server).await;
     let waiting = Installation::on(&broker, &store);
     let starting = [waiting.worker("waits", &[]), waiting.start_server(&EXTERNAL)];
-    sleep(Duration::from_secs(1)).await;
+    let wait = || starting.iter().all(|it| it.said().contains("waiting for the broker"));
+    until("both wait for the broker", wait).await;
     for process in starting.into_iter().chain([idle_worker, idle_server.into_process()]) {
         let told = Instant::now();
         process.stop().await;
@@ -60,6 +61,15 @@ async fn a_job_survives_a_restart_of_the_broker() {
         worker.stop().await;
     }
     server.stop().await;
+}
+
+/// Waits until something is so.
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Pages and figures are there without the queue, and tell of it.
@@ -88,13 +98,16 @@ async fn says_that_the_queue_is_silent(server: &Server) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_survives_a_restart_of_the_store() {
     let (broker, mut store) = (RabbitMq::start().await, SeaweedFs::start().await);
-    let installation = Installation::on(&broker, &store);
+    let proxy = Proxy::start(store.port()).await;
+    let installation = Installation::on(&broker, &store).with_s3_at(proxy.endpoint());
     let server = installation.server(&EXTERNAL).await;
     let workers = ["a", "b"].map(|name| installation.worker(name, &["--slowness", "20"]));
     server.ready(2).await;
     let job = begun(&server).await;
     store.stop().await;
-    sleep(Duration::from_secs(3)).await;
+    // Long enough to be missed, by everybody and more than once.
+    let before = proxy.connections();
+    until("the store is missed", || proxy.connections() > before + 10).await;
     store.start_again().await;
     let now = server.get_json(&format!("/api/jobs/{job}")).await;
     assert_eq!(now["phase"], "running", "stopped in the middle");
@@ -122,11 +135,13 @@ async fn a_job_survives_errors_and_slowness_of_the_store() {
     ] {
         let before = proxy.disturbed();
         proxy.disturb(disturbance);
-        sleep(Duration::from_secs(2)).await;
+        until("somebody is disturbed", || proxy.disturbed() > before + 3).await;
         proxy.disturb(Disturbance::None);
-        assert!(proxy.disturbed() > before, "{disturbance:?} met nobody");
-        sleep(Duration::from_millis(300)).await;
+        let before = proxy.connections();
+        until("requests pass again", || proxy.connections() > before).await;
     }
+    let now = server.get_json(&format!("/api/jobs/{job}")).await;
+    assert_eq!(now["phase"], "running", "disturbed in the middle");
     ends_well(&server, &job).await;
     server.stop().await;
 }
