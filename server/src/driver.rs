@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use platform::{InputStores, ObjectStore, ServerEnd};
+use platform::{Description, InputStores, ObjectStore, ServerEnd};
+use program::clock;
 use protocol::detail::TaskPage;
 use protocol::job::Counted;
 use protocol::result::ResultSummary;
@@ -28,7 +29,6 @@ use tokio_util::task::TaskTracker;
 use self::effects::{Effects, RESULTS_AT_ONCE};
 use self::job::Job;
 use crate::board::Board;
-use crate::clock;
 use crate::planning::Planner;
 use crate::pool::{Observed, WorkerPool};
 use crate::records::{PlanRecord, RequestRecord};
@@ -58,7 +58,7 @@ pub struct Parts {
     pub store: Arc<dyn ObjectStore>,
     /// Where inputs may lie.
     pub inputs: InputStores,
-    /// Where the broker's own pages are, if it has some.
+    /// Where the queue's own pages are, if it has some.
     pub queue_management_url: Option<String>,
     /// What keeps the workers.
     pub pool: Arc<dyn WorkerPool>,
@@ -394,8 +394,10 @@ impl Driver {
 
     fn pool(&self) -> PoolSnapshot {
         let view = self.scheduler.pool();
+        let Description { name: kind, location } = self.effects.parts.pool.description();
         PoolSnapshot {
-            kind: self.effects.parts.pool.kind().to_owned(),
+            kind,
+            location,
             desired: view.desired,
             by_hand: view.by_hand,
             ready: view.ready,
