@@ -275,6 +275,14 @@ async fn pages_are_complete_without_scripts() {
         let text = page.text().await.unwrap();
         assert!(text.contains("shown to others"), "{path}");
         assert!(text.contains("data-state=\"done\""), "{path}");
+        let times: Vec<&str> = text.split(" datetime=\"").skip(1).collect();
+        assert!(!times.is_empty(), "{path}");
+        for time in times {
+            let time = time.split('"').next().unwrap();
+            // As RFC 3339 has it, every digit written as 0.
+            let form = time.replace(|it: char| it.is_ascii_digit(), "0");
+            assert_eq!(form, "0000-00-00T00:00:00Z", "{path}: {time}");
+        }
     }
     assert_eq!(running.get("/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV").await.status(), 404);
     assert_eq!(running.get("/healthz").await.status(), 200);
