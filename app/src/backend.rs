@@ -1,7 +1,6 @@
 //! What the server offers to the dashboard's server functions.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use leptos::prelude::{expect_context, use_context};
@@ -12,10 +11,13 @@ use protocol::{JobId, JobRequest, JobSnapshot, Problem, Timestamp};
 /// What the server offers to the dashboard. It is provided as a context of
 /// type `Arc<dyn Backend>`, both to the pages and to the server functions.
 ///
-/// Snapshots in lists ([`Overview::jobs`], [`JobPage::jobs`]) need no plot,
-/// image or first numbers in their result; the lists do not show them.
+/// Snapshots in lists ([`Overview::jobs`], [`JobPage::jobs`]) come without
+/// their result: the lists do not show it, and it would be most of the bytes.
 #[async_trait]
 pub trait Backend: Send + Sync + 'static {
+    /// The time by the server's clock.
+    fn now(&self) -> Timestamp;
+
     /// The newest jobs and the worker pool.
     async fn overview(&self) -> Overview;
 
@@ -52,10 +54,9 @@ pub(crate) fn backend() -> Arc<dyn Backend> {
     expect_context::<Arc<dyn Backend>>()
 }
 
-/// What time it is by the server's clock.
+/// The time by the server's clock.
 pub(crate) fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+    backend().now()
 }
 
 /// Gives the response the HTTP status code of a problem.

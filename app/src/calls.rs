@@ -56,8 +56,7 @@ pub const HISTORY_JOBS: usize = 50;
 /// What the home page shows.
 #[server(name = ReadOverview, prefix = "/app", endpoint = "overview", input = GetUrl)]
 pub async fn overview() -> Result<AsOf<Overview>, Refusal> {
-    let mut value = backend().overview().await;
-    value.jobs.iter_mut().for_each(strip_for_list);
+    let value = backend().overview().await;
     Ok(AsOf { at: now(), value })
 }
 
@@ -67,8 +66,7 @@ pub async fn jobs(
     /// The last job of the page before.
     before: Option<JobId>,
 ) -> Result<AsOf<JobPage>, Refusal> {
-    let mut value = backend().jobs(before, HISTORY_JOBS).await;
-    value.jobs.iter_mut().for_each(strip_for_list);
+    let value = backend().jobs(before, HISTORY_JOBS).await;
     Ok(AsOf { at: now(), value })
 }
 
@@ -185,14 +183,4 @@ pub async fn set_desired_workers(
 pub fn no_such_job(id: &str) -> Problem {
     Problem::new(ProblemKind::NotFound, format!("There is no job {id}."))
         .remedy("Check the link; the job may also have been deleted.")
-}
-
-/// Takes from a snapshot what a list does not show and what would be most of
-/// its bytes.
-fn strip_for_list(job: &mut JobSnapshot) {
-    if let Some(result) = &mut job.result {
-        result.plot = Vec::new();
-        result.image = None;
-        result.first = Vec::new();
-    }
 }

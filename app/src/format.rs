@@ -10,7 +10,7 @@ mod time;
 
 pub use job::job_title;
 pub use quantity::{bytes, count, many, percent, rate, scientific};
-pub use time::{age, duration, utc};
+pub use time::{age, duration, rfc3339, utc};
 
 /// Holds a number and its unit on one line.
 const NO_BREAK_SPACE: char = '\u{a0}';

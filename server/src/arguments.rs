@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use platform::backends::{queue_forms, store_forms};
+use platform::{QueuePlace, StorePlace};
+use program::arguments::{PlaceParser, SharedArguments};
 use protocol::FanIn;
 use protocol::job::{GeneratedFormat, Speculation, Statistic};
-use worker::arguments::SharedArguments;
 
 /// The exact mean of every index across many files, on many workers, shown live.
 #[derive(Debug, Parser)]
@@ -40,11 +42,13 @@ pub struct ServeArguments {
     #[arg(
         long,
         env = "DISTRIBUTED_AVERAGE_QUEUE",
-        default_value = "embedded",
-        value_name = "embedded | amqp://..."
+        hide_env_values = true,
+        default_value_t = QueuePlace::default(),
+        value_parser = PlaceParser::<QueuePlace>::default(),
+        value_name = queue_forms()
     )]
-    pub queue: String,
-    /// Where people find the broker's own pages; the dashboard links to it.
+    pub queue: QueuePlace,
+    /// Where people find the queue's own pages; the dashboard links to it.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_QUEUE_MANAGEMENT_URL", value_name = "https://...")]
     pub queue_management_url: Option<String>,
     /// Where inputs, partial sums and results lie.
@@ -52,9 +56,10 @@ pub struct ServeArguments {
         long,
         env = "DISTRIBUTED_AVERAGE_STORE",
         default_value = "data",
-        value_name = "DIR | s3://BUCKET/PREFIX"
+        value_parser = PlaceParser::<StorePlace>::default(),
+        value_name = store_forms()
     )]
-    pub store: String,
+    pub store: StorePlace,
     /// What keeps the workers.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_POOL", default_value = "embedded")]
     pub pool: PoolKind,

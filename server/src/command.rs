@@ -5,11 +5,9 @@ pub mod mean;
 pub mod ready;
 pub mod serve;
 
-use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tracing_subscriber::EnvFilter;
 
 /// How often a progress bar is drawn anew.
 const DRAW_HZ: u8 = 10;
@@ -18,16 +16,6 @@ const DRAW_HZ: u8 = 10;
 fn default_workers() -> u32 {
     std::thread::available_parallelism()
         .map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX))
-}
-
-/// Logs to standard error, from `level` on unless `RUST_LOG` says otherwise.
-fn log_from(level: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
 }
 
 /// A progress bar on standard error, if that is a terminal.

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use platform::{InputStores, ObjectStore, ServerEnd};
+use platform::{Description, InputStores, ObjectStore, ServerEnd};
+use program::clock;
 use protocol::detail::TaskPage;
 use protocol::job::Counted;
 use protocol::result::ResultSummary;
@@ -28,7 +29,6 @@ use tokio_util::task::TaskTracker;
 use self::effects::{Effects, RESULTS_AT_ONCE};
 use self::job::Job;
 use crate::board::Board;
-use crate::clock;
 use crate::planning::Planner;
 use crate::pool::{Observed, WorkerPool};
 use crate::records::{PlanRecord, RequestRecord};
@@ -58,7 +58,7 @@ pub struct Parts {
     pub store: Arc<dyn ObjectStore>,
     /// Where inputs may lie.
     pub inputs: InputStores,
-    /// Where the broker's own pages are, if it has some.
+    /// Where the queue's own pages are, if it has some.
     pub queue_management_url: Option<String>,
     /// What keeps the workers.
     pub pool: Arc<dyn WorkerPool>,
@@ -298,11 +298,10 @@ impl Driver {
     /// Sets an effect going. What comes of it comes back as a fact.
     fn perform(&mut self, command: Command) {
         match command {
-            Command::PlanJob { job } => {
-                if let Some(known) = self.jobs.get_mut(&job) {
-                    known.planning = Some(self.effects.plan(job, &known.record));
-                }
-            }
+            Command::PlanJob { job } => match self.jobs.get_mut(&job) {
+                Some(known) => known.planning = Some(self.effects.plan(job, &known.record)),
+                None => tracing::error!(job_id = %job, "a job to plan that is not known"),
+            },
             Command::PublishAttempt { attempt, .. } => {
                 let heartbeat_ms = self.effects.parts.heartbeat_ms;
                 let known = self.jobs.get(&attempt.job);
@@ -317,9 +316,9 @@ impl Driver {
             Command::WriteResult { job, columns } => {
                 let view = self.scheduler.job(job);
                 let total = self.jobs.get(&job).zip(view);
-                if let Some(total) = total.and_then(|(job_, view)| job_.total(job, columns, &view))
-                {
-                    self.effects.write_result(total);
+                match total.and_then(|(known, view)| known.total(job, columns, &view)) {
+                    Some(total) => self.effects.write_result(total),
+                    None => tracing::error!(job_id = %job, "a result to write without a plan"),
                 }
             }
             Command::EndJob { job, phase, problem } => self.end(job, phase, problem),
@@ -332,6 +331,8 @@ impl Driver {
     fn end(&mut self, job: JobId, phase: Phase, problem: Option<Problem>) {
         self.effects.control(Control::StopJob { job });
         let Some(mut snapshot) = self.snapshot(job) else {
+            // Without a report in the store the next start begins it anew.
+            tracing::error!(job_id = %job, phase = phase.word(), "a job ended that is not known");
             return;
         };
         snapshot.phase = phase;
@@ -394,8 +395,10 @@ impl Driver {
 
     fn pool(&self) -> PoolSnapshot {
         let view = self.scheduler.pool();
+        let Description { name: kind, location } = self.effects.parts.pool.description();
         PoolSnapshot {
-            kind: self.effects.parts.pool.kind().to_owned(),
+            kind,
+            location,
             desired: view.desired,
             by_hand: view.by_hand,
             ready: view.ready,
@@ -430,3 +433,6 @@ async fn until(deadline: Option<Timestamp>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

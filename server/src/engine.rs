@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt, stream};
 use platform::ServerEnd;
 use platform::{InputStores, ObjectStore};
+use program::clock;
 use protocol::detail::TaskPage;
 use protocol::problem::ProblemKind;
 use protocol::task::Control;
@@ -16,7 +17,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::board::Board;
 use crate::cleaning;
-use crate::clock;
 use crate::driver::{
     Driver, FACTS_CAPACITY, Fact, Parts, pump_depths, pump_observed, pump_reports,
 };

@@ -1,13 +1,13 @@
 //! One server a store: a second one started by mistake says so and ends.
 //!
-//! A directory is locked by the operating system, which lets go when the
-//! server ends in whatever way. S3 has no such thing. There an object names the
+//! A store that has a lock is locked: the operating system lets go of it when
+//! the server ends in whatever way. In any other an object names the
 //! server and is written anew every few seconds; who finds one that has not
 //! changed for longer takes over, and who finds somebody else's name in it ends.
 //! A server that is started again where the one before was killed need not wait:
 //! a file there tells whether that one lives.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +15,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use platform::problems::with_sources;
-use platform::store::read_all;
-use platform::{ObjectStore, StoreError};
+use platform::store::{StoreLock, read_all};
+use platform::{ObjectStore, StoreError, StorePlace};
+use program::host::host_name;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -35,19 +36,22 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// The right to be the only server of a store.
 pub enum Hold {
-    /// Of a directory: the lock goes with the open file.
-    Folder(File),
+    /// Of a store that can be locked.
+    Lock(StoreLock),
     /// Of a store without locks.
     Lease(Lease),
 }
 
 impl Hold {
-    /// Takes hold of the store that `location` names and `store` opens.
-    pub async fn take(location: &str, store: Arc<dyn ObjectStore>) -> anyhow::Result<Hold> {
-        if location.contains("://") {
-            Ok(Hold::Lease(Lease::take(location, store).await?))
-        } else {
-            lock(Path::new(location)).map(Hold::Folder)
+    /// Takes hold of the store at `place`, which is open as `store`.
+    pub async fn take(place: &StorePlace, store: Arc<dyn ObjectStore>) -> anyhow::Result<Hold> {
+        match store.lock() {
+            Ok(Some(lock)) => Ok(Hold::Lock(lock)),
+            Ok(None) => Ok(Hold::Lease(Lease::take(place, store).await?)),
+            Err(StoreError::AlreadyExists { .. }) => bail!(
+                "another server uses the store {place}: stop it, or name another store by --store"
+            ),
+            Err(error) => Err(error).with_context(|| format!("locking the store {place}")),
         }
     }
 
@@ -55,7 +59,7 @@ impl Hold {
     /// all goes well.
     pub async fn lost(&mut self) -> anyhow::Error {
         match self {
-            Hold::Folder(_) => std::future::pending().await,
+            Hold::Lock(_) => std::future::pending().await,
             Hold::Lease(lease) => match (&mut lease.renewing).await {
                 Ok(error) => error,
                 Err(panicked) => anyhow::Error::new(panicked).context("renewing the lease"),
@@ -82,21 +86,6 @@ impl Hold {
     }
 }
 
-fn lock(folder: &Path) -> anyhow::Result<File> {
-    let path = folder.join(".server.lock");
-    let file = File::create(&path).with_context(|| format!("creating {}", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => bail!(
-            "another server uses the store {}: stop it, or name another directory by --store",
-            folder.display()
-        ),
-        Err(TryLockError::Error(error)) => {
-            Err(error).with_context(|| format!("locking {}", path.display()))
-        }
-    }
-}
-
 /// The right to be the only server of a store without locks.
 pub struct Lease {
     store: Arc<dyn ObjectStore>,
@@ -117,7 +106,7 @@ struct Holder {
 
 impl Holder {
     fn new() -> Holder {
-        let host = worker::host_name().unwrap_or_else(|| "unknown".to_owned());
+        let host = host_name().unwrap_or_else(|| "unknown".to_owned());
         Holder { host, process: std::process::id(), server: rand::random(), renewals: 0 }
     }
 }
@@ -166,7 +155,7 @@ impl Drop for SignOfLife {
 }
 
 impl Lease {
-    async fn take(location: &str, store: Arc<dyn ObjectStore>) -> anyhow::Result<Lease> {
+    async fn take(place: &StorePlace, store: Arc<dyn ObjectStore>) -> anyhow::Result<Lease> {
         let holder = Holder::new();
         let temporary = std::env::temp_dir();
         // Before anybody can read the number.
@@ -175,7 +164,7 @@ impl Lease {
             if !matches!(error, StoreError::AlreadyExists { .. }) {
                 return Err(error).context("seeing whether another server uses the store");
             }
-            wait_until_gone(location, &*store, &temporary).await?;
+            wait_until_gone(place, &*store, &temporary).await?;
             store.delete(keys::SERVER).await.context("taking over from a server that is gone")?;
         }
         let renewing = tokio::spawn(renew(store.clone(), holder));
@@ -185,7 +174,7 @@ impl Lease {
 
 /// Watches the object: an error says that somebody keeps writing it.
 async fn wait_until_gone(
-    location: &str,
+    place: &StorePlace,
     store: &dyn ObjectStore,
     temporary: &Path,
 ) -> anyhow::Result<()> {
@@ -203,8 +192,8 @@ async fn wait_until_gone(
         match read(store).await? {
             None => return Ok(()),
             Some(holder) if holder != first => bail!(
-                "another server uses the store {location}: process {} on {}; stop it, \
-                 or name another prefix by --store",
+                "another server uses the store {place}: process {} on {}; stop it, \
+                 or name another store by --store",
                 holder.process,
                 holder.host
             ),

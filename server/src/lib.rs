@@ -22,7 +22,6 @@
 pub mod arguments;
 pub mod board;
 pub mod cleaning;
-pub mod clock;
 pub mod command;
 pub mod driver;
 pub mod engine;

@@ -39,6 +39,6 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Serve(arguments) => command::serve::run(arguments).await,
         Command::Mean(arguments) => command::mean::run(arguments).await,
         Command::Generate(arguments) => command::generate::run(arguments).await,
-        Command::Ready(arguments) => command::ready::run(&arguments),
+        Command::Ready(arguments) => command::ready::run(&arguments).await,
     }
 }

@@ -1,13 +1,13 @@
-//! Which implementations the program is made of: the only place that names them.
+//! Which parts the program is made of: queue and stores as their places say,
+//! and the pools, which no other module names.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use platform::queue::amqp::AmqpServerEnd;
-use platform::queue::embedded::EmbeddedQueue;
-use platform::{InputStores, ObjectStore, ServerEnd};
+use platform::place::{InputPlace, QueuePlace};
+use platform::{InputStores, ObjectStore, Queue, ServerEnd, backends};
 use scheduler::Settings;
 use scheduler::plan::{Costs, PlanLimits};
 
@@ -25,8 +25,6 @@ const HEARTBEAT_MS: u64 = 500;
 /// The most columns of a segment that is a file: it costs little to write one,
 /// and the allocator keeps less of the memory that it took.
 const FILE_SEGMENT_COLUMNS: u64 = 1 << 18;
-/// What locations of files on this machine begin with, on the command line.
-pub const FILES: &str = "file:///";
 
 /// The parts that `serve` was told to take, around its store.
 pub async fn for_serving(
@@ -34,60 +32,61 @@ pub async fn for_serving(
     store: Arc<dyn ObjectStore>,
 ) -> anyhow::Result<Parts> {
     let shared = &arguments.shared;
-    let inputs = worker::parts::inputs(store.clone(), &shared.allow_inputs).await?;
-    let is_local = !arguments.store.contains("://");
+    let inputs = backends::inputs(store.clone(), &shared.allow_inputs).await?;
+    let is_local = arguments.store.is_local();
     let ground = Ground {
         store,
         inputs,
-        worker: shared.settings(),
+        worker: worker::Settings::from(shared),
         costs: if is_local { Costs::EMBEDDED } else { Costs::REAL },
-        are_files: is_local && shared.allow_inputs.iter().all(|at| at.starts_with("file://")),
+        are_files: is_local && shared.allow_inputs.iter().all(InputPlace::is_local),
         keep_partial_sums: arguments.keep_partial_sums,
         queue_management_url: arguments.queue_management_url.clone(),
     };
-    if arguments.queue == "embedded" {
-        if arguments.pool != PoolKind::Embedded {
-            bail!(
-                "workers outside of the server need a queue that they can reach: --queue amqp://..."
-            );
-        }
-        return Ok(ground.embedded());
+    match (arguments.pool, arguments.queue.is_shared()) {
+        (PoolKind::Embedded, true) => bail!(
+            "--queue {} goes with --pool process, kubernetes or external",
+            backends::shared_queue_forms()
+        ),
+        (PoolKind::Process | PoolKind::Kubernetes | PoolKind::External, false) => bail!(
+            "workers outside of the server need a queue that they can reach: --queue {}",
+            backends::shared_queue_forms()
+        ),
+        _ => {}
     }
-    let settings = worker::parts::amqp(&arguments.queue, &shared.queue_prefix, "server")?;
-    let address = settings.address();
-    let queue = AmqpServerEnd::connect(settings)
-        .await
-        .with_context(|| format!("connecting to the queue at {address}"))?;
+    let queue = arguments.queue.open(&shared.queue_prefix);
+    let connected = queue.connect_server().await;
+    let server_end =
+        connected.with_context(|| format!("connecting to the queue at {}", arguments.queue))?;
     let pool: Arc<dyn WorkerPool> = match arguments.pool {
+        PoolKind::Embedded => ground.embedded_pool(queue),
         PoolKind::Process => Arc::new(ProcessPool::new(worker_program(arguments)?)),
         PoolKind::External => Arc::new(ExternalPool),
         PoolKind::Kubernetes => {
             Arc::new(KubernetesPool::connect(&arguments.kubernetes_deployment).await?)
         }
-        PoolKind::Embedded => {
-            bail!("--queue amqp://... goes with --pool process, kubernetes or external")
-        }
     };
-    Ok(ground.with(Arc::new(queue), pool))
+    Ok(ground.with(server_end, pool))
 }
 
 /// The parts that compute a mean of files on this machine, with `scratch` for
 /// what lies in between.
 pub async fn for_files(scratch: &Path) -> anyhow::Result<Parts> {
-    let scratch = scratch.to_str().context("the scratch folder's name must be UTF-8")?;
-    let store = worker::parts::store(scratch).await?;
-    let inputs = worker::parts::inputs(store.clone(), &[FILES.to_owned()]).await?;
-    let worker = worker::Settings::default();
+    let store = backends::folder(scratch).open().await?;
+    let inputs = backends::inputs(store.clone(), &[backends::all_files()]).await?;
     let ground = Ground {
         store,
         inputs,
-        worker,
+        worker: worker::Settings::default(),
         costs: Costs::FILES,
         are_files: true,
         keep_partial_sums: false,
         queue_management_url: None,
     };
-    Ok(ground.embedded())
+    let queue = QueuePlace::default().open("mean");
+    let server_end = queue.connect_server().await.context("making a queue")?;
+    let pool = ground.embedded_pool(queue);
+    Ok(ground.with(server_end, pool))
 }
 
 /// How a worker process of this server is started.
@@ -101,14 +100,15 @@ fn worker_program(arguments: &ServeArguments) -> anyhow::Result<WorkerProgram> {
         format!("--slowness={}", shared.slowness),
     ];
     if !shared.allow_inputs.is_empty() {
-        flags.push(format!("--allow-inputs={}", shared.allow_inputs.join(",")));
+        let allowed: Vec<&str> = shared.allow_inputs.iter().map(InputPlace::prefix).collect();
+        flags.push(format!("--allow-inputs={}", allowed.join(",")));
     }
     Ok(WorkerProgram {
         path: own.with_file_name("distributed-average-worker"),
         arguments: flags.into_iter().map(OsString::from).collect(),
         environment: vec![
-            ("DISTRIBUTED_AVERAGE_QUEUE".to_owned(), arguments.queue.clone()),
-            ("DISTRIBUTED_AVERAGE_STORE".to_owned(), arguments.store.clone()),
+            ("DISTRIBUTED_AVERAGE_QUEUE".to_owned(), arguments.queue.secret_text().to_owned()),
+            ("DISTRIBUTED_AVERAGE_STORE".to_owned(), arguments.store.to_string()),
         ],
     })
 }
@@ -149,12 +149,10 @@ struct Ground {
 }
 
 impl Ground {
-    /// With workers and their queue inside the process.
-    fn embedded(self) -> Parts {
-        let queue = EmbeddedQueue::new();
+    /// Workers inside the process that take from `queue`.
+    fn embedded_pool(&self, queue: Arc<dyn Queue>) -> Arc<dyn WorkerPool> {
         let (store, inputs) = (self.store.clone(), self.inputs.clone());
-        let pool = EmbeddedPool::new(queue.clone(), store, inputs, self.worker.clone());
-        self.with(Arc::new(queue), Arc::new(pool))
+        Arc::new(EmbeddedPool::new(queue, store, inputs, self.worker.clone()))
     }
 
     fn with(self, queue: Arc<dyn ServerEnd>, pool: Arc<dyn WorkerPool>) -> Parts {

@@ -3,13 +3,15 @@
 pub mod embedded;
 pub mod external;
 pub mod kubernetes;
+mod local;
 pub mod process;
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use platform::Description;
 use protocol::WorkerId;
-use protocol::worker::{PodStatus, SHOWN_WORKERS, WorkerSnapshot, WorkerState};
+use protocol::worker::{InstanceStatus, SHOWN_WORKERS, WorkerSnapshot, WorkerState};
 use tokio::sync::watch;
 
 /// Keeps a number of workers running.
@@ -23,8 +25,8 @@ use tokio::sync::watch;
 /// - **Does not wait.** Workers come and go later, and say so themselves.
 #[async_trait]
 pub trait WorkerPool: Send + Sync + 'static {
-    /// What keeps the workers, in one word for the dashboard.
-    fn kind(&self) -> &'static str;
+    /// What keeps the workers, named by one word, and where.
+    fn description(&self) -> Description;
 
     /// Hears that a worker has been told to drain, so that it counts no more
     /// and is the first to go.
@@ -61,8 +63,8 @@ pub struct Member {
     pub state: WorkerState,
     /// The machine it runs on, once that is decided.
     pub node: Option<String>,
-    /// Its pod.
-    pub pod: PodStatus,
+    /// What the pool sees of the instance that the worker runs in.
+    pub instance: InstanceStatus,
     /// Why it is as it is, where that needs saying.
     pub reason: Option<String>,
 }
@@ -85,11 +87,11 @@ impl Observed {
                 bytes_per_sec: 0.0,
                 faults: None,
                 reason: None,
-                pod: None,
+                instance: None,
             });
             worker.node = member.node.clone().or(worker.node.take());
             worker.reason = worker.reason.take().or_else(|| member.reason.clone());
-            worker.pod = Some(member.pod.clone());
+            worker.instance = Some(member.instance.clone());
         }
         workers.into_values().take(SHOWN_WORKERS).collect()
     }
@@ -103,7 +105,7 @@ mod tests {
         Member {
             state,
             node: Some("node-a".to_owned()),
-            pod: PodStatus { phase: "Pending".to_owned(), restarts: 2 },
+            instance: InstanceStatus { phase: "Pending".to_owned(), restarts: 2 },
             reason: Some(reason.to_owned()),
         }
     }
@@ -126,13 +128,13 @@ mod tests {
                 state: WorkerState::Busy,
                 reason: None,
                 node: None,
-                pod: None,
+                instance: None,
                 ..like
             }
         };
         let all = observed.complete(vec![spoken("b"), spoken("c")]);
         let told = |worker: &WorkerSnapshot| {
-            let restarts = worker.pod.as_ref().map(|pod| pod.restarts);
+            let restarts = worker.instance.as_ref().map(|instance| instance.restarts);
             (worker.id.to_string(), worker.state, worker.reason.clone(), restarts)
         };
         let told: Vec<_> = all.iter().map(told).collect();

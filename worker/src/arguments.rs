@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser};
-
-use crate::settings::{Faults, Settings};
+use clap::Parser;
+use platform::backends::{shared_queue_forms, store_forms};
+use platform::{QueuePlace, StorePlace};
+use program::arguments::{PlaceParser, SharedArguments};
 
 /// Executes tasks of distributed-average: takes them from a queue, sums, and
 /// writes partial sums into an object store.
@@ -12,11 +13,22 @@ use crate::settings::{Faults, Settings};
 #[command(name = "distributed-average-worker", version)]
 pub struct Arguments {
     /// Where tasks wait.
-    #[arg(long, env = "DISTRIBUTED_AVERAGE_QUEUE", value_name = "amqp://...")]
-    pub queue: String,
+    #[arg(
+        long,
+        env = "DISTRIBUTED_AVERAGE_QUEUE",
+        hide_env_values = true,
+        value_parser = PlaceParser::<QueuePlace>::default(),
+        value_name = shared_queue_forms()
+    )]
+    pub queue: QueuePlace,
     /// Where partial sums lie, and inputs unless they say otherwise.
-    #[arg(long, env = "DISTRIBUTED_AVERAGE_STORE", value_name = "DIR | s3://BUCKET/PREFIX")]
-    pub store: String,
+    #[arg(
+        long,
+        env = "DISTRIBUTED_AVERAGE_STORE",
+        value_parser = PlaceParser::<StorePlace>::default(),
+        value_name = store_forms()
+    )]
+    pub store: StorePlace,
     /// How many tasks to execute at the same time; each takes the memory of one
     /// worker.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_SLOTS", default_value_t = 1,
@@ -53,62 +65,4 @@ pub struct Arguments {
     /// What both programs have to know alike.
     #[command(flatten)]
     pub shared: SharedArguments,
-}
-
-/// What the server and its workers have to know alike.
-#[derive(Args, Clone, Debug)]
-pub struct SharedArguments {
-    /// What the names of queues begin with, so that several installations can
-    /// share a broker.
-    #[arg(long, env = "DISTRIBUTED_AVERAGE_QUEUE_PREFIX", default_value = "distributed-average")]
-    pub queue_prefix: String,
-    /// Where inputs may lie besides the store: `s3://BUCKET/PREFIX` or
-    /// `file:///DIR`, several separated by commas.
-    #[arg(
-        long,
-        env = "DISTRIBUTED_AVERAGE_ALLOW_INPUTS",
-        value_delimiter = ',',
-        value_name = "LOCATION,..."
-    )]
-    pub allow_inputs: Vec<String>,
-    /// How many objects a worker reads at the same time, at most.
-    #[arg(long, env = "DISTRIBUTED_AVERAGE_MAX_OPEN_OBJECTS", default_value_t = 5,
-        value_parser = positive)]
-    pub max_open_objects: usize,
-    /// How many bytes a worker asks of the store at a time, for one object.
-    #[arg(long, env = "DISTRIBUTED_AVERAGE_RANGE_BYTES", default_value_t = 8 << 20,
-        value_parser = positive)]
-    pub range_bytes: usize,
-    /// Work so many times slower than possible, for tests and demonstrations;
-    /// the dashboard shows it.
-    #[arg(long, env = "DISTRIBUTED_AVERAGE_SLOWNESS", default_value_t = 1.0,
-        value_parser = slowness)]
-    pub slowness: f64,
-}
-
-impl SharedArguments {
-    /// How workers work.
-    #[must_use]
-    pub fn settings(&self) -> Settings {
-        Settings {
-            max_open_objects: self.max_open_objects,
-            range_bytes: self.range_bytes,
-            faults: Faults { slowness: self.slowness },
-            ..Settings::default()
-        }
-    }
-}
-
-fn positive(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(number) if number > 0 => Ok(number),
-        _ => Err("it is a number from 1".to_owned()),
-    }
-}
-
-fn slowness(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(slowness) if (1.0..=1000.0).contains(&slowness) => Ok(slowness),
-        _ => Err("slowness is a number from 1 to 1000".to_owned()),
-    }
 }

@@ -3,7 +3,6 @@
 //! In reading order:
 //!
 //! - [`arguments`]: the command line and its environment variables.
-//! - [`parts`]: which queue and stores they name.
 //! - [`settings`]: how much a worker reads at a time, and what it is told to do wrong.
 //! - [`service`]: the life of a worker: it takes deliveries one after another,
 //!   sends heartbeats and heeds what the server tells all workers.
@@ -14,7 +13,6 @@
 //! - `formats`: what is known of the objects of a job.
 //! - `merge`: adds partial sums.
 //! - `segments`: finds and writes segments.
-//! - `host`: the machine that it runs on.
 //! - [`health`]: a sign of life for whoever asks.
 //! - `meter`: counts what an attempt does, for its heartbeats.
 //! - `failure`: what an attempt ends with when it does not complete.
@@ -23,7 +21,8 @@
 //!
 //! - **At most `max_open_objects` input objects are open at once**, each with
 //!   at most two ranges of `range_bytes` in memory. Of partial sums the same
-//!   holds. [`settings::Settings::memory_bytes`] is the formula.
+//!   holds. The plan of a job tells the bound beforehand
+//!   (`worker_memory_bytes` in [`protocol::plan::Estimate`]).
 //! - **A segment is written once.** Whoever comes second finds it there and
 //!   takes it for its own: both would have written the same bytes.
 //! - **A delivery is acknowledged only once what became of it is reported.**
@@ -34,17 +33,14 @@ mod buffers;
 mod failure;
 mod formats;
 pub mod health;
-mod host;
 mod leaf;
 mod merge;
 mod meter;
-pub mod parts;
 mod ranges;
 mod segments;
 pub mod service;
 pub mod settings;
 mod source;
 
-pub use host::host_name;
 pub use service::{Worker, run};
 pub use settings::{Faults, Settings};

@@ -1,28 +1,24 @@
 //! The program `distributed-average-worker`.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Parser;
+use platform::backends;
+use program::host::host_name;
+use program::signals::stop_on_signal;
+use program::telemetry;
 use protocol::WorkerId;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 use worker::arguments::Arguments;
-use worker::{Worker, health, host_name, parts};
+use worker::{Settings, Worker, health};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+    telemetry::log_from("info");
     match run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -38,6 +34,11 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     if let Some(path) = health_file.as_ref().filter(|_| arguments.check_health) {
         return health::check(path);
     }
+    ensure!(
+        arguments.queue.is_shared(),
+        "a worker needs a queue that it can reach: --queue {}",
+        backends::shared_queue_forms()
+    );
     let leave = CancellationToken::new();
     // First of all: it may take long until queue and store are there.
     let told = stop_when_told(leave.clone(), Duration::from_secs(arguments.grace_secs))?;
@@ -74,22 +75,24 @@ async fn work(arguments: Arguments, leave: CancellationToken) -> anyhow::Result<
 /// One worker a slot, each with its own connection to the queue.
 async fn connect(arguments: &Arguments) -> anyhow::Result<Vec<Worker>> {
     let name = arguments.name.clone().unwrap_or_else(default_name);
-    let store = parts::store(&arguments.store).await?;
-    let inputs = parts::inputs(store.clone(), &arguments.shared.allow_inputs).await?;
+    let store = arguments.store.open().await?;
+    let inputs = backends::inputs(store.clone(), &arguments.shared.allow_inputs).await?;
+    let queue = arguments.queue.open(&arguments.shared.queue_prefix);
     let mut workers = Vec::new();
     for slot in 1..=arguments.slots {
         let name = match arguments.slots {
             1 => name.clone(),
             _ => format!("{name}-{slot}"),
         };
-        let settings = parts::amqp(&arguments.queue, &arguments.shared.queue_prefix, &name)?;
+        let connected = queue.connect_worker(&name).await;
         workers.push(Worker {
             id: WorkerId::from(name),
             node: arguments.node.clone().or_else(host_name),
-            queue: parts::worker_end(settings).await?,
+            queue: connected
+                .with_context(|| format!("connecting to the queue at {}", arguments.queue))?,
             store: store.clone(),
             inputs: inputs.clone(),
-            settings: arguments.shared.settings(),
+            settings: Settings::from(&arguments.shared),
         });
     }
     Ok(workers)
@@ -119,16 +122,9 @@ fn stop_when_told(
     leave: CancellationToken,
     grace: Duration,
 ) -> anyhow::Result<impl Future<Output = anyhow::Result<()>>> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let told = stop_on_signal(leave)?;
     Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            () = leave.cancelled() => {}
-        }
-        tracing::info!("stopping");
-        leave.cancel();
+        told.await;
         tokio::time::sleep(grace).await;
         anyhow::bail!("not done within {} s of being told to stop", grace.as_secs())
     })

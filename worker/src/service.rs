@@ -6,8 +6,9 @@ use std::time::{Duration, SystemTime};
 use platform::problems::with_sources;
 use platform::queue::Delivery;
 use platform::{InputStores, ObjectStore, QueueError, WorkerEnd};
+use program::clock::now;
 use protocol::task::{Control, Joined, Report, ReportBody, StopReason};
-use protocol::{AttemptId, Timestamp, WorkerId};
+use protocol::{AttemptId, WorkerId};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -70,7 +71,10 @@ impl Worker {
                 control = self.queue.next_control() => match control? {
                     Control::Drain { worker } if worker == self.id => return Ok("drained"),
                     Control::RollCall => self.report(self.joined()).await?,
-                    _ => {}
+                    // Somebody else is to go, and there is no attempt to be stopped.
+                    Control::Drain { .. }
+                    | Control::StopAttempt { .. }
+                    | Control::StopJob { .. } => {}
                 },
                 delivery = self.queue.next_delivery() => match self.unless_away(delivery)? {
                     Some(delivery) => if self.settle(delivery, &lasting, leave).await? {
@@ -160,7 +164,10 @@ impl Worker {
                         self.report(self.joined()).await?;
                         self.report(ReportBody::Started { attempt: id }).await?;
                     }
-                    _ => {}
+                    // Others are meant.
+                    Control::Drain { .. }
+                    | Control::StopAttempt { .. }
+                    | Control::StopJob { .. } => {}
                 },
             }
         }
@@ -226,11 +233,4 @@ fn settle_report(
             progress,
         },
     }
-}
-
-/// The time by this machine's clock.
-fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let millis = since_epoch.map_or(0, |elapsed| elapsed.as_millis());
-    Timestamp::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
 }

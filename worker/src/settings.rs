@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use program::arguments::SharedArguments;
+
 use crate::ranges::FILE_RANGE_BYTES;
 
 /// How a worker works. The defaults need no thought.
@@ -28,6 +30,18 @@ impl Default for Settings {
     }
 }
 
+/// What the flags say that the worker shares with its server.
+impl From<&SharedArguments> for Settings {
+    fn from(arguments: &SharedArguments) -> Self {
+        Settings {
+            max_open_objects: arguments.max_open_objects,
+            range_bytes: arguments.range_bytes,
+            faults: Faults { slowness: arguments.slowness },
+            ..Settings::default()
+        }
+    }
+}
+
 impl Settings {
     /// The memory that reading one object takes, in bytes: one range that is
     /// being added and one that is on its way, or one small one of a file.
@@ -39,23 +53,6 @@ impl Settings {
             true => range,
             false => 2 * range,
         }
-    }
-
-    /// The most memory that one attempt holds, in bytes, whatever the data: the
-    /// ranges of each open object, the sum of one segment, and that segment
-    /// encoded twice (one being made, one being written).
-    ///
-    /// `column_bytes` is what the accumulators and the encoding each take for a
-    /// column.
-    #[must_use]
-    pub const fn memory_bytes(
-        &self,
-        are_files: bool,
-        segment_columns: u64,
-        column_bytes: u64,
-    ) -> u64 {
-        let ranges = self.max_open_objects as u64 * self.object_bytes(are_files);
-        ranges + 3 * segment_columns * column_bytes
     }
 }
 

@@ -6,7 +6,7 @@ use protocol::{JobId, JobSnapshot, Phase};
 use super::level_bar::LevelBars;
 use super::phase_badge::PhaseBadge;
 use crate::clock::Clock;
-use crate::format::{age, count, duration, job_title, percent, rate, utc};
+use crate::format::{age, count, duration, job_title, percent, rate, rfc3339, utc};
 use crate::keyed::Keyed;
 use crate::paths::job_path;
 use crate::picture::tree::thousandths;
@@ -42,7 +42,6 @@ pub fn JobRow(
     let clock = Clock::of_page();
     let id = job.with_untracked(|job| job.id);
     let submitted_at = job.with_untracked(|job| job.timings.submitted_at);
-    let submitted = utc(submitted_at);
     let text = move |text: fn(&JobSnapshot) -> String| Signal::derive(move || job.with(text));
     view! {
         <li
@@ -52,7 +51,7 @@ pub fn JobRow(
         >
             <div class="job-row-title">
                 <a href=job_path(id)>{text(job_title)}</a>
-                <time title=submitted.clone() datetime=submitted.clone()>
+                <time title=utc(submitted_at) datetime=rfc3339(submitted_at)>
                     {Signal::derive(move || age(submitted_at, clock.now()))}
                 </time>
             </div>

@@ -30,7 +30,9 @@ pub fn WorkerPanel(
         <section class="card workers" aria-labelledby="workers-heading">
             <header class="card-header">
                 <h2 id="workers-heading">"Workers"</h2>
-                <span class="tag">{of_pool(|pool| pool.kind.clone())}</span>
+                <span class="tag" title=of_pool(|pool| pool.location.clone().unwrap_or_default())>
+                    {of_pool(|pool| pool.kind.clone())}
+                </span>
             </header>
             <dl class="pool-figures">
                 <PoolFigure label="ready" value=of_pool(|pool| count(pool.ready.into())) />
@@ -42,10 +44,11 @@ pub fn WorkerPanel(
             <p class="hint queue" hidden=hidden_if_none(|pool| queue_outside(pool).is_some())>
                 {of_pool(|pool| queue_outside(pool).map_or_else(String::new, waiting))}
                 <a
+                    title=of_pool(|pool| queue_location(pool).unwrap_or_default().to_owned())
                     href=of_pool(|pool| management_url(pool).unwrap_or_default().to_owned())
                     hidden=hidden_if_none(|pool| management_url(pool).is_some())
                 >
-                    "Broker"
+                    {of_pool(|pool| pool.queue.as_ref().map_or_else(String::new, |it| it.name.clone()))}
                 </a>
             </p>
             <p class="notice" hidden=hidden_if_none(|pool| pool.notice.is_some())>
@@ -85,7 +88,11 @@ fn PoolFigure(label: &'static str, value: Signal<String>) -> impl IntoView {
 
 /// The queue, if it is not inside the server.
 fn queue_outside(pool: &PoolSnapshot) -> Option<&QueueSnapshot> {
-    pool.queue.as_ref().filter(|_| pool.kind != "embedded")
+    pool.queue.as_ref().filter(|queue| queue.location.is_some())
+}
+
+fn queue_location(pool: &PoolSnapshot) -> Option<&str> {
+    pool.queue.as_ref()?.location.as_deref()
 }
 
 fn management_url(pool: &PoolSnapshot) -> Option<&str> {

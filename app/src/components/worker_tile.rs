@@ -63,7 +63,7 @@ pub fn WorkerTile(
                     })}
                 </span>
             </p>
-            <p class="hint" hidden=hidden_unless(|worker| worker.pod.is_some())>{text(pod)}</p>
+            <p class="hint" hidden=hidden_unless(|worker| worker.instance.is_some())>{text(instance)}</p>
             <p class="hint" hidden=hidden_unless(|worker| worker.reason.is_some())>
                 {text(|worker| worker.reason.clone().unwrap_or_default())}
             </p>
@@ -79,11 +79,12 @@ fn task(worker: &WorkerSnapshot) -> String {
     worker.attempt.map_or_else(String::new, |attempt| format!("task {}", attempt.id.task))
 }
 
-/// What the cluster says of its pod.
-fn pod(worker: &WorkerSnapshot) -> String {
-    worker.pod.as_ref().map_or_else(String::new, |pod| {
+/// What the pool sees of the instance that it runs in.
+fn instance(worker: &WorkerSnapshot) -> String {
+    worker.instance.as_ref().map_or_else(String::new, |instance| {
         let node = worker.node.as_deref().unwrap_or("no node yet");
-        format!("{} on {node}, {}", pod.phase, many(pod.restarts.into(), "restart", "restarts"))
+        let restarts = many(instance.restarts.into(), "restart", "restarts");
+        format!("{} on {node}, {restarts}", instance.phase)
     })
 }
 

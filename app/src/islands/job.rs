@@ -20,7 +20,7 @@ use crate::components::phase_steps::PhaseSteps;
 use crate::components::plan_figures::PlanFigures;
 use crate::components::problem_card::ProblemCard;
 use crate::components::progress_card::ProgressCard;
-use crate::format::{job_title, percent, utc};
+use crate::format::{job_title, percent, rfc3339, utc};
 use crate::live;
 use crate::paths::job_events_path;
 
@@ -34,7 +34,7 @@ pub fn LiveJob(
 ) -> impl IntoView {
     let Given(job) = job;
     Clock::provide(job.at);
-    let submitted_at = utc(job.value.timings.submitted_at);
+    let submitted_at = job.value.timings.submitted_at;
     let id = job.value.id;
     let job = RwSignal::new(job.value);
     let is_deleted = RwSignal::new(false);
@@ -70,7 +70,7 @@ pub fn LiveJob(
                     <ConnectionBadge connection />
                 </div>
                 <p class="hint">
-                    "Submitted " <time datetime=submitted_at.clone()>{submitted_at.clone()}</time>
+                    "Submitted " <time datetime=rfc3339(submitted_at)>{utc(submitted_at)}</time>
                 </p>
             </header>
             <PhaseSteps job />

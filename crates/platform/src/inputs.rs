@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::place::has_scheme;
 use crate::{ObjectStore, StoreError};
 
 /// The stores that inputs may lie in: the program's own, and others that the
@@ -40,7 +41,7 @@ impl InputStores {
                 return Ok((store, name, key));
             }
         }
-        if location.contains("://") {
+        if has_scheme(location) {
             return Err(StoreError::Denied { key: location.to_owned(), source: None });
         }
         Ok((&self.own, "", location))

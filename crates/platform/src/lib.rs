@@ -5,10 +5,13 @@
 //!
 //! - [`store`]: the trait [`ObjectStore`] and its guarantees; [`store::local`]
 //!   is a directory, [`store::s3`] a bucket.
-//! - [`inputs`]: which store an input's location lies in.
+//! - [`inputs`]: which store an input's location lies in; [`files`]: files of
+//!   this machine as locations.
 //! - [`queue`]: the traits [`ServerEnd`] and [`WorkerEnd`] and their
 //!   guarantees; [`queue::embedded`] lives inside the process,
 //!   [`queue::amqp`] in RabbitMQ.
+//! - [`place`]: where a queue, a store or inputs lie, as a command line says it;
+//!   [`backends`]: the queues and stores that there are, the only list of them.
 //! - [`faults`]: what goes wrong with either, on purpose.
 //! - [`problems`]: the errors of both in the words that a user gets.
 //!
@@ -21,12 +24,18 @@
 //!   implementation it came from.
 //! - Nothing here knows what a partial sum is.
 
+pub mod backends;
+pub mod description;
 pub mod faults;
+pub mod files;
 pub mod inputs;
+pub mod place;
 pub mod problems;
 pub mod queue;
 pub mod store;
 
+pub use description::Description;
 pub use inputs::InputStores;
-pub use queue::{QueueError, ServerEnd, WorkerEnd};
+pub use place::{InputPlace, QueuePlace, StorePlace};
+pub use queue::{Queue, QueueError, ServerEnd, WorkerEnd};
 pub use store::{ObjectMeta, ObjectStore, StoreError};

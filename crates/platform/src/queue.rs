@@ -7,9 +7,23 @@ pub mod conformance;
 pub mod embedded;
 
 use std::error::Error;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use protocol::task::{Assignment, Control, Report};
+
+use crate::Description;
+
+/// A queue that can be connected to.
+#[async_trait]
+pub trait Queue: Send + Sync + 'static {
+    /// Connects the server. There should be one at a time: several would share
+    /// the reports among them.
+    async fn connect_server(&self) -> Result<Arc<dyn ServerEnd>, QueueError>;
+
+    /// Connects one more worker, known to the queue by `name`.
+    async fn connect_worker(&self, name: &str) -> Result<Box<dyn WorkerEnd>, QueueError>;
+}
 
 /// The server's end of the queue.
 ///
@@ -26,6 +40,9 @@ use protocol::task::{Assignment, Control, Report};
 ///   tried again and again.
 #[async_trait]
 pub trait ServerEnd: Send + Sync + 'static {
+    /// What the queue is and where, for people.
+    fn description(&self) -> Description;
+
     /// Gives the queue an assignment; returns once the queue answers for it.
     async fn publish(&self, assignment: &Assignment) -> Result<(), QueueError>;
 
@@ -64,7 +81,8 @@ pub trait WorkerEnd: Send + Sync + 'static {
     async fn next_control(&self) -> Result<Control, QueueError>;
 }
 
-/// An assignment in a worker's hands.
+/// An assignment in a worker's hands. Dropped unacknowledged it goes back to
+/// the queue, for any worker to take.
 pub struct Delivery {
     /// What is to be done.
     pub assignment: Assignment,
@@ -82,15 +100,12 @@ pub struct ReportDelivery {
 
 /// What settles one delivery.
 ///
-/// Dropped unsettled it hands back. An error means that the queue was lost in
+/// Dropped unsettled it hands the message back, for anybody to take. An error means that the queue was lost in
 /// between, so that the message may be delivered again.
 #[async_trait]
 pub trait Receipt: Send + Sync {
     /// It is done and must not be delivered again.
     async fn ack(self: Box<Self>) -> Result<(), QueueError>;
-
-    /// It is to be delivered again, to anybody.
-    async fn hand_back(self: Box<Self>) -> Result<(), QueueError>;
 }
 
 impl Delivery {
@@ -103,11 +118,6 @@ impl Delivery {
     /// Settles it: what became of it has been reported.
     pub async fn ack(self) -> Result<(), QueueError> {
         self.receipt.ack().await
-    }
-
-    /// Gives it back to the queue, for any worker to take.
-    pub async fn hand_back(self) -> Result<(), QueueError> {
-        self.receipt.hand_back().await
     }
 }
 

@@ -5,6 +5,7 @@ pub mod conformance;
 pub mod local;
 pub mod s3;
 
+use std::any::Any;
 use std::error::Error;
 use std::time::Duration;
 
@@ -82,7 +83,34 @@ pub trait ObjectStore: Send + Sync + 'static {
     /// if they began longer ago than `older_than`; how many. For a server that
     /// starts: nobody should have been writing one object for so long.
     async fn remove_leftovers(&self, older_than: Duration) -> Result<u64, StoreError>;
+
+    /// Locks the store for this process, if it has a lock that goes with the
+    /// process, however that ends: [`StoreError::AlreadyExists`] if another
+    /// process holds it. `None` from a store without such a lock.
+    fn lock(&self) -> Result<Option<StoreLock>, StoreError> {
+        Ok(None)
+    }
 }
+
+/// The lock of a store, released when it is dropped.
+pub struct StoreLock {
+    _guard: Box<dyn Any + Send + Sync>,
+}
+
+impl StoreLock {
+    /// For implementations: a lock that is held as long as `guard` lives.
+    pub fn new(guard: impl Any + Send + Sync) -> StoreLock {
+        StoreLock { _guard: Box::new(guard) }
+    }
+}
+
+/// What stores keep for themselves: no key of an object begins with one of
+/// these names as its first part.
+pub const RESERVED: [&str; 2] = [UNFINISHED, LOCK];
+/// Where a store of files keeps objects that are not whole yet.
+pub(crate) const UNFINISHED: &str = ".unfinished";
+/// The file that a store of files locks.
+pub(crate) const LOCK: &str = ".server.lock";
 
 /// An object that is read on the thread of the caller.
 pub trait ObjectReader: Send {
@@ -157,14 +185,6 @@ pub enum StoreError {
         /// What the system said.
         source: Box<dyn Error + Send + Sync>,
     },
-}
-
-impl StoreError {
-    /// Whether asking again later may succeed with nothing changed.
-    #[must_use]
-    pub const fn is_transient(&self) -> bool {
-        matches!(self, StoreError::Unavailable { .. })
-    }
 }
 
 /// Says what is wrong with a key, if anything is.

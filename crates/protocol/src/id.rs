@@ -127,7 +127,7 @@ impl FromStr for AttemptId {
     }
 }
 
-/// Names a worker while it lives: a pod's name, or host, process and slot.
+/// Names a worker while it lives: what its pool calls it, or host, process and slot.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct WorkerId(Arc<str>);

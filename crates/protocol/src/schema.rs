@@ -28,7 +28,7 @@ texts! {
     JobId: "Names a job: a ULID, which sorts by the time of submission and cannot be guessed.", "01JD9ZK2V5Q8R3T7W1X4Y6A8BC";
     TaskId: "Names a task within its job: `level.node.range`, each from 0.", "0.17.3";
     AttemptId: "Names an attempt: `job/level.node.range/number`.", "01JD9ZK2V5Q8R3T7W1X4Y6A8BC/0.17.3/1";
-    WorkerId: "Names a worker while it lives: a pod's name, or host, process and slot.", "node-1-4711-0";
+    WorkerId: "Names a worker while it lives: what its pool calls it, or host, process and slot.", "node-1-4711-0";
 }
 
 impl PartialSchema for Timestamp {

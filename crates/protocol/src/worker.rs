@@ -8,8 +8,11 @@ use crate::{AttemptId, Timestamp, WorkerId};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PoolSnapshot {
-    /// What keeps the workers: `embedded`, `process`, `kubernetes` or `external`.
+    /// What keeps the workers, in one word.
     pub kind: String,
+    /// Where that is; absent for workers that live with the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
     /// How many workers are asked for now.
     pub desired: u32,
     /// Set if somebody asked for this number by hand; absent: it follows from the jobs.
@@ -39,6 +42,12 @@ pub struct PoolSnapshot {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct QueueSnapshot {
+    /// What the queue is, by the name that people know it by.
+    #[serde(default)]
+    pub name: String,
+    /// Where it is, without user and password; absent inside the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
     /// Attempts that no worker has taken.
     pub assignments: u64,
     /// Reports of workers that the server has not taken.
@@ -49,7 +58,7 @@ pub struct QueueSnapshot {
     /// Set while the queue does not answer; the numbers are the last it gave.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub silent: bool,
-    /// Where the broker's own pages are, if the server was told.
+    /// Where the queue's own pages are, if the server was told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub management_url: Option<String>,
 }
@@ -83,19 +92,19 @@ pub struct WorkerSnapshot {
     /// Why it is in its state, where that needs saying.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The pod that it runs in, if Kubernetes keeps the workers; the pod has
-    /// the worker's name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pod: Option<PodStatus>,
+    /// The instance that it runs in, if the pool sees more of it than the worker
+    /// says itself. Clients of the JSON API know it as `pod`.
+    #[serde(default, rename = "pod", skip_serializing_if = "Option::is_none")]
+    pub instance: Option<InstanceStatus>,
 }
 
-/// A worker's pod, as the cluster knows it.
+/// What a worker runs in, as its pool sees it from outside.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub struct PodStatus {
-    /// Pending, Running, Succeeded, Failed, Unknown, or Terminating.
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = PodStatus))]
+pub struct InstanceStatus {
+    /// Where it is in its life, in the pool's own word.
     pub phase: String,
-    /// How often its container has been started again.
+    /// How often it has been started again.
     pub restarts: u32,
 }
 
@@ -144,5 +153,28 @@ impl WorkerState {
             WorkerState::Aside => "aside",
             WorkerState::Lost => "lost",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_know_an_instance_as_a_pod() {
+        let written = r#"{"id":"w","state":"idle","completed":0,"resident_bytes":0,
+            "bytes_per_sec":0.0,"pod":{"phase":"Running","restarts":2}}"#;
+        let worker: WorkerSnapshot = serde_json::from_str(written).unwrap();
+        let instance = InstanceStatus { phase: "Running".to_owned(), restarts: 2 };
+        assert_eq!(worker.instance, Some(instance));
+        let json = serde_json::to_value(&worker).unwrap();
+        assert_eq!(json["pod"]["restarts"], 2);
+    }
+
+    #[test]
+    fn a_queue_that_an_older_server_tells_of_has_no_name() {
+        let written = r#"{"assignments":1,"reports":2,"dead_letters":3}"#;
+        let queue: QueueSnapshot = serde_json::from_str(written).unwrap();
+        assert_eq!((queue.name.as_str(), queue.location, queue.dead_letters), ("", None, 3));
     }
 }

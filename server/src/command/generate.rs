@@ -13,7 +13,7 @@ use crate::generating;
 
 /// Makes test data in a folder.
 pub async fn run(arguments: GenerateArguments) -> anyhow::Result<()> {
-    super::log_from("warn");
+    program::telemetry::log_from("warn");
     let GenerateArguments { folder, files, count, format, seed } = arguments;
     let store = LocalStore::open(&folder)
         .with_context(|| format!("creating the folder {}", folder.display()))?;

@@ -36,7 +36,7 @@ pub fn blocking_threads(arguments: &MeanArguments) -> usize {
 
 /// Computes the mean of files on this machine.
 pub async fn run(arguments: MeanArguments) -> anyhow::Result<()> {
-    super::log_from("error");
+    program::telemetry::log_from("error");
     let output = arguments.output.as_deref().map(Output::parse).transpose()?;
     if !arguments.statistics.is_empty() && output.as_ref().is_some_and(|o| !o.takes_statistics()) {
         bail!("standard output takes the mean alone: name a file with --output for --statistics");

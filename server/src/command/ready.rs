@@ -1,45 +1,50 @@
 //! `distributed-average ready`: whether a server is, as an exit code, for
 //! containers that hold no other program that could ask.
 
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use axum::http::{StatusCode, Uri};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use tokio::time::timeout;
 
 use crate::arguments::ReadyArguments;
 
-/// How long the server may be silent; less than health checks allow.
-const SILENCE_MAX: Duration = Duration::from_secs(4);
-/// The most that is read of an answer: a status line and a problem.
-const ANSWER_BYTES_MAX: u64 = 64 << 10;
+/// How long the server may take to answer; less than health checks allow.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(4);
+/// The most that is read of an answer: a problem.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 /// Asks `/readyz`.
 ///
 /// # Errors
 /// If the server does not answer, or says that it is not ready.
-pub fn run(arguments: &ReadyArguments) -> Result<()> {
+pub async fn run(arguments: &ReadyArguments) -> Result<()> {
     let address = reachable(arguments.listen);
-    let answer =
-        ask(address).with_context(|| format!("asking {address}; is the server running?"))?;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let status = head.lines().next().unwrap_or_default();
-    if status.split(' ').nth(1) != Some("200") {
+    let answer = timeout(ANSWER_TIME_MAX, ask(address)).await;
+    let (status, body) = answer
+        .unwrap_or_else(|_| bail!("no answer within {} s", ANSWER_TIME_MAX.as_secs()))
+        .with_context(|| format!("asking {address}; is the server running?"))?;
+    if status != StatusCode::OK {
         bail!("{address} is not ready: {status} {body}");
     }
     println!("{address} is ready");
     Ok(())
 }
 
-fn ask(address: SocketAddr) -> io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, SILENCE_MAX)?;
-    stream.set_read_timeout(Some(SILENCE_MAX))?;
-    let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    // In one piece, for whoever answers as soon as anything is there.
-    stream.write_all(request.as_bytes())?;
-    let mut answer = Vec::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+/// The status and the text of the answer.
+async fn ask(address: SocketAddr) -> Result<(StatusCode, String)> {
+    let uri: Uri = format!("http://{address}/readyz").parse().context("making the address")?;
+    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+    let answer = client.get(uri).await.context("sending the request")?;
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+    let body = body.map_err(anyhow::Error::from_boxed).context("reading the answer")?.to_bytes();
+    Ok((status, String::from_utf8_lossy(&body).into_owned()))
 }
 
 /// Where a server that listens on all addresses can be asked.
@@ -54,13 +59,13 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead, BufReader};
+    use std::io::{BufRead, BufReader, Write};
     use std::net::TcpListener;
     use std::thread;
 
     use super::*;
 
-    fn asked_of_one_that_says(answer: &'static str) -> Result<()> {
+    async fn asked_of_one_that_says(answer: &'static str) -> Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let server = thread::spawn(move || {
@@ -75,28 +80,28 @@ mod tests {
             (&stream).write_all(answer.as_bytes()).unwrap();
         });
         let listen = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port);
-        let outcome = run(&ReadyArguments { listen });
+        let outcome = run(&ReadyArguments { listen }).await;
         server.join().unwrap();
         outcome
     }
 
-    #[test]
-    fn a_server_that_answers_200_is_ready() {
-        asked_of_one_that_says("HTTP/1.1 200 OK\r\n\r\nok").unwrap();
+    #[tokio::test]
+    async fn a_server_that_answers_200_is_ready() {
+        asked_of_one_that_says("HTTP/1.1 200 OK\r\n\r\nok").await.unwrap();
     }
 
-    #[test]
-    fn what_is_amiss_is_passed_on() {
-        let error =
-            asked_of_one_that_says("HTTP/1.1 503 Service Unavailable\r\n\r\nno queue").unwrap_err();
+    #[tokio::test]
+    async fn what_is_amiss_is_passed_on() {
+        let answer = "HTTP/1.1 503 Service Unavailable\r\n\r\nno queue";
+        let error = asked_of_one_that_says(answer).await.unwrap_err();
         assert!(error.to_string().contains("503 Service Unavailable no queue"), "{error}");
     }
 
-    #[test]
-    fn nobody_there_is_not_ready() {
+    #[tokio::test]
+    async fn nobody_there_is_not_ready() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let listen = listener.local_addr().unwrap();
         drop(listener);
-        assert!(run(&ReadyArguments { listen }).is_err());
+        assert!(run(&ReadyArguments { listen }).await.is_err());
     }
 }

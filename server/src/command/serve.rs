@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use platform::ObjectStore;
+use program::signals::stop_on_signal;
+use program::telemetry;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::ServeArguments;
@@ -15,12 +16,12 @@ use crate::{http, parts};
 
 /// Serves until the process is told to stop.
 pub async fn run(arguments: ServeArguments) -> anyhow::Result<()> {
-    super::log_from("info");
+    telemetry::log_from("info");
     let stop = CancellationToken::new();
     // First of all: it may take long until store and queue are there.
     tokio::spawn(stop_on_signal(stop.clone())?);
     let taking = Box::pin(async {
-        let store = worker::parts::store(&arguments.store).await?;
+        let store = arguments.store.open().await?;
         anyhow::Ok((Hold::take(&arguments.store, store.clone()).await?, store))
     });
     let Some(taken) = stop.run_until_cancelled(taking).await else {
@@ -66,18 +67,4 @@ async fn serve(
     };
     engine.stop().await;
     served
-}
-
-/// Waits for SIGINT or SIGTERM.
-fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<impl Future<Output = ()>> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        tracing::info!("stopping");
-        stop.cancel();
-    })
 }

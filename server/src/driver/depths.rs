@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use platform::ServerEnd;
 use platform::problems::with_sources;
+use platform::{Description, ServerEnd};
 use protocol::worker::QueueSnapshot;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -24,7 +24,8 @@ pub async fn pump(
     facts: mpsc::Sender<Fact>,
 ) {
     let mut last = None;
-    let mut seen = QueueSnapshot { management_url, ..QueueSnapshot::default() };
+    let Description { name, location } = queue.description();
+    let mut seen = QueueSnapshot { name, location, management_url, ..QueueSnapshot::default() };
     loop {
         match timeout(SILENT_AFTER, queue.depths()).await {
             Ok(Ok(depths)) => {

@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::Shared;
 use super::answer::{Answer, Failed};
 use super::body::Parameters;
-use crate::keys::is_own;
+use crate::keys::{is_own, own_names};
 
 /// How many objects a page of the list has unless another number is asked for.
 const PAGE_FILES: usize = 1000;
@@ -112,8 +112,9 @@ pub(super) async fn upload(
 ) -> Result<impl IntoResponse, Answer> {
     if is_own(&key) {
         let detail = format!("{key:?} lies where the program keeps its own objects");
+        let own = own_names().collect::<Vec<_>>().join(", ");
         return Err(Problem::new(ProblemKind::Forbidden, detail)
-            .remedy("choose a key that does not begin with \"jobs/\" or \"index/\"")
+            .remedy(format!("choose a key whose first part is none of {own}"))
             .into());
     }
     // An error would say that the semaphore was closed; it never is.

@@ -8,8 +8,9 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::http::{HeaderValue, header};
 use leptos::config::LeptosOptions;
+use program::clock;
 use protocol::live::{JobPage, Overview};
-use protocol::{JobId, JobRequest, JobSnapshot, Problem};
+use protocol::{JobId, JobRequest, JobSnapshot, Problem, Timestamp};
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -47,6 +48,10 @@ fn options(site: Option<&Path>) -> LeptosOptions {
 
 #[async_trait]
 impl Backend for Engine {
+    fn now(&self) -> Timestamp {
+        clock::now()
+    }
+
     async fn overview(&self) -> Overview {
         self.board().overview()
     }

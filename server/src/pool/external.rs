@@ -1,6 +1,7 @@
 //! Workers that somebody else starts and stops.
 
 use async_trait::async_trait;
+use platform::Description;
 use protocol::WorkerId;
 
 use super::WorkerPool;
@@ -12,8 +13,8 @@ pub struct ExternalPool;
 
 #[async_trait]
 impl WorkerPool for ExternalPool {
-    fn kind(&self) -> &'static str {
-        "external"
+    fn description(&self) -> Description {
+        Description::inside("external")
     }
 
     async fn drained(&self, _: &WorkerId) -> anyhow::Result<()> {

@@ -16,6 +16,7 @@ mod trouble;
 use anyhow::Context;
 use async_trait::async_trait;
 use kube::{Client, Config};
+use platform::Description;
 use protocol::WorkerId;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -35,6 +36,7 @@ const ASKS_CAPACITY: usize = 64;
 /// A worker that was drained and whose pod stays, because something else went
 /// instead, is started again by its kubelet and works on.
 pub struct KubernetesPool {
+    location: String,
     asks: mpsc::Sender<Ask>,
     observed: watch::Receiver<Observed>,
     keeper: TaskTracker,
@@ -62,6 +64,7 @@ impl KubernetesPool {
     /// If its certificates make no sense.
     pub fn start(config: Config, deployment: &str) -> anyhow::Result<KubernetesPool> {
         let client = Client::try_from(config).context("reading the cluster's configuration")?;
+        let location = format!("Deployment {}/{deployment}", client.default_namespace());
         let (asks, asked) = mpsc::channel(ASKS_CAPACITY);
         let (observing, observed) = watch::channel(Observed::default());
         let stop = CancellationToken::new();
@@ -69,7 +72,7 @@ impl KubernetesPool {
         let keep = Keeper::new(client, deployment.to_owned(), asked, observing).run(stop.clone());
         keeper.spawn(keep);
         keeper.close();
-        Ok(KubernetesPool { asks, observed, keeper, stop })
+        Ok(KubernetesPool { location, asks, observed, keeper, stop })
     }
 
     async fn ask(&self, ask: Ask) -> anyhow::Result<()> {
@@ -79,8 +82,8 @@ impl KubernetesPool {
 
 #[async_trait]
 impl WorkerPool for KubernetesPool {
-    fn kind(&self) -> &'static str {
-        "kubernetes"
+    fn description(&self) -> Description {
+        Description::at("kubernetes", self.location.clone())
     }
 
     async fn drained(&self, worker: &WorkerId) -> anyhow::Result<()> {

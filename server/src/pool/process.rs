@@ -1,21 +1,19 @@
 //! Workers as processes on this machine.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use async_trait::async_trait;
+use platform::Description;
 use protocol::WorkerId;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::WorkerPool;
+use super::local::{LocalWorkers, Member};
 
 /// How long to wait before a worker that died is started again; twice as long
 /// each time it dies soon …
@@ -44,106 +42,72 @@ pub struct WorkerProgram {
 /// standard input has ended.
 pub struct ProcessPool {
     program: WorkerProgram,
-    running: Arc<Mutex<BTreeMap<u32, Running>>>,
-    tasks: TaskTracker,
-}
-
-/// A worker of the pool.
-struct Running {
-    id: WorkerId,
-    stop: CancellationToken,
-    is_draining: bool,
+    workers: LocalWorkers,
 }
 
 impl ProcessPool {
     /// A pool without workers.
     #[must_use]
     pub fn new(program: WorkerProgram) -> ProcessPool {
-        ProcessPool { program, running: Arc::default(), tasks: TaskTracker::new() }
-    }
-
-    /// Keeps one worker running until it is told to go.
-    fn keep(&self, number: u32) -> Running {
-        let id = WorkerId::from(format!("worker-{}-{number}", std::process::id()));
-        let stop = CancellationToken::new();
-        let (program, running) = (self.program.clone(), self.running.clone());
-        let (name, token) = (id.clone(), stop.clone());
-        self.tasks.spawn(async move {
-            let mut pause = RESTART_AFTER;
-            loop {
-                let began = Instant::now();
-                let how = live(&program, &name, &token).await;
-                let drained = lock(&running).get(&number).is_none_or(|it| it.is_draining);
-                if token.is_cancelled() || drained {
-                    break;
-                }
-                match how {
-                    Ok(how) => tracing::warn!(worker_id = %name, how, "worker died"),
-                    Err(error) => {
-                        tracing::error!(worker_id = %name, error = format!("{error:#}"), "no worker");
-                    }
-                }
-                if began.elapsed() > GOOD_LIFE {
-                    pause = RESTART_AFTER;
-                }
-                tokio::select! {
-                    () = sleep(pause) => {}
-                    () = token.cancelled() => break,
-                }
-                pause = (2 * pause).min(RESTART_AFTER_MAX);
-            }
-            lock(&running).remove(&number);
-        });
-        Running { id, stop, is_draining: false }
+        let workers = LocalWorkers::new(format!("worker-{}-", std::process::id()));
+        ProcessPool { program, workers }
     }
 }
 
 #[async_trait]
 impl WorkerPool for ProcessPool {
-    fn kind(&self) -> &'static str {
-        "process"
+    fn description(&self) -> Description {
+        Description::inside("process")
     }
 
     async fn drained(&self, worker: &WorkerId) -> anyhow::Result<()> {
-        for running in lock(&self.running).values_mut().filter(|running| running.id == *worker) {
-            running.is_draining = true;
-        }
+        self.workers.drained(worker);
         Ok(())
     }
 
     async fn ensure(&self, desired: u32) -> anyhow::Result<()> {
         let program = &self.program.path;
         anyhow::ensure!(program.is_file(), "there is no worker program {}", program.display());
-        let mut running = lock(&self.running);
-        let kept = running.values().filter(|worker| !worker.is_draining).count();
-        let missing = (desired as usize).saturating_sub(kept);
-        let free: Vec<u32> =
-            (1..).filter(|number| !running.contains_key(number)).take(missing).collect();
-        for number in free {
-            running.insert(number, self.keep(number));
-        }
+        self.workers.ensure(desired, |member| live(self.program.clone(), member));
         Ok(())
     }
 
     async fn stop(&self) {
-        for running in lock(&self.running).values() {
-            running.stop.cancel();
-        }
-        self.tasks.close();
-        self.tasks.wait().await;
+        self.workers.stop().await;
     }
 }
 
-/// Starts a worker and waits for its end; says how it ended.
-async fn live(
-    program: &WorkerProgram,
-    name: &WorkerId,
-    stop: &CancellationToken,
-) -> anyhow::Result<String> {
+/// Keeps one worker running until it is told to go.
+async fn live(program: WorkerProgram, member: Member) {
+    let mut pause = RESTART_AFTER;
+    loop {
+        let began = Instant::now();
+        let how = run(&program, &member).await;
+        if member.stop.is_cancelled() || member.drained.is_cancelled() {
+            return;
+        }
+        let worker_id = &member.id;
+        match how {
+            Ok(how) => tracing::warn!(%worker_id, how, "worker died"),
+            Err(error) => tracing::error!(%worker_id, error = format!("{error:#}"), "no worker"),
+        }
+        if began.elapsed() > GOOD_LIFE {
+            pause = RESTART_AFTER;
+        }
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = member.stop.cancelled() => return,
+        }
+        pause = (2 * pause).min(RESTART_AFTER_MAX);
+    }
+}
+
+/// Starts a worker's process and waits for its end; says how it ended.
+async fn run(program: &WorkerProgram, member: &Member) -> anyhow::Result<String> {
     let mut child = Command::new(&program.path)
         .args(&program.arguments)
         .arg("--name")
-        .arg(name.as_str())
+        .arg(member.id.as_str())
         .arg("--until-input-ends")
         .envs(program.environment.iter().map(|(key, value)| (key, value)))
         .stdin(Stdio::piped())
@@ -154,7 +118,7 @@ async fn live(
     let input = child.stdin.take();
     tokio::select! {
         status = child.wait() => Ok(status.context("waiting for the worker")?.to_string()),
-        () = stop.cancelled() => {
+        () = member.stop.cancelled() => {
             drop(input);
             end(&mut child).await;
             Ok("told to stop".to_owned())
@@ -169,9 +133,4 @@ async fn end(child: &mut Child) {
         // It may have ended just now.
         let _ = child.kill().await;
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // The map stays whole even if somebody panicked while holding it.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

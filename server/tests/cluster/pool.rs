@@ -103,7 +103,7 @@ async fn until_observed(
 }
 
 fn running(observed: &Observed) -> usize {
-    observed.members.values().filter(|it| it.pod.phase == "Running").count()
+    observed.members.values().filter(|it| it.instance.phase == "Running").count()
 }
 
 async fn drain(pool: &KubernetesPool, pods: &[String]) {
@@ -193,7 +193,7 @@ async fn a_pod_that_no_node_takes_says_why() {
     let reason = member.reason.as_deref().expect("a reason");
     println!("told after {} ms: {reason}", began.elapsed().as_millis());
     assert!(reason.starts_with("Unschedulable: "), "{reason}");
-    assert_eq!((member.state, member.pod.phase.as_str()), (WorkerState::Starting, "Pending"));
+    assert_eq!((member.state, member.instance.phase.as_str()), (WorkerState::Starting, "Pending"));
     pool.stop().await;
 }
 
@@ -204,24 +204,25 @@ async fn of_the_pods_that_were_thrown_out_the_last_is_shown() {
     let pool = scene.pool().await;
     pool.ensure(1).await.expect("it hears");
     for _ in 0..2 {
-        let is_there = |it: &Observed| it.members.values().any(|it| it.pod.phase == "Pending");
+        let is_there = |it: &Observed| it.members.values().any(|it| it.instance.phase == "Pending");
         let observed = until_observed(&pool, "a pod", is_there).await;
-        let mut waiting = observed.members.iter().filter(|(_, it)| it.pod.phase == "Pending");
+        let mut waiting = observed.members.iter().filter(|(_, it)| it.instance.phase == "Pending");
         let (name, _) = waiting.next().expect("a pod");
         let status =
             json!({"status": {"phase": "Failed", "reason": "Evicted", "message": "too full"}});
         let (how, patch) = (PatchParams::default(), Patch::Merge(status));
         scene.pods.patch_status(name.as_str(), &how, &patch).await.expect("a status");
-        let is_out = |it: &Observed| it.members.get(name).is_none_or(|it| it.pod.phase == "Failed");
+        let is_out =
+            |it: &Observed| it.members.get(name).is_none_or(|it| it.instance.phase == "Failed");
         until_observed(&pool, "it thrown out", is_out).await;
     }
     let one_of_each = |it: &Observed| {
-        let mut phases: Vec<_> = it.members.values().map(|it| it.pod.phase.as_str()).collect();
+        let mut phases: Vec<_> = it.members.values().map(|it| it.instance.phase.as_str()).collect();
         phases.sort_unstable();
         phases == ["Failed", "Pending"]
     };
     let observed = until_observed(&pool, "one thrown out, one in its place", one_of_each).await;
-    let mut ended = observed.members.values().filter(|it| it.pod.phase == "Failed");
+    let mut ended = observed.members.values().filter(|it| it.instance.phase == "Failed");
     assert_eq!(ended.next().and_then(|it| it.reason.as_deref()), Some("Evicted: too full"));
     assert_eq!(scene.pods.list(&ListParams::default()).await.expect("pods").items.len(), 3);
     pool.stop().await;

@@ -242,8 +242,20 @@ async fn files_are_listed_page_by_page_and_the_programs_own_are_left_alone() {
     );
     let second = running.get_json("/api/files?limit=2&cursor=a/2").await;
     assert_eq!(second, json!({"files": [{"key": "b", "bytes": 1}]}));
-    let own = running.http.put(format!("{}/api/files/jobs/x", running.url)).body("1");
-    assert_eq!(own.send().await.unwrap().status(), StatusCode::FORBIDDEN);
+    for name in ["jobs", "index", "cleaning", "server.json", ".server.lock", ".unfinished"] {
+        for rest in ["", "/", "/x", "%2Fx", "/a/b"] {
+            let url = format!("{}/api/files/{name}{rest}", running.url);
+            let refused = running.http.put(url).body("1").send().await.unwrap();
+            assert_eq!(refused.status(), StatusCode::FORBIDDEN, "{name}{rest}");
+            let remedy = refused.json::<Value>().await.unwrap()["remedy"].to_string();
+            assert!(remedy.contains(name), "{remedy}");
+        }
+    }
+    // Nothing of the above is in the way of a job, or listed.
+    running.follow(&running.submit(&json!({"inputs": {"prefix": "a"}})).await).await;
+    let all = running.get_json("/api/files").await;
+    let all: Vec<_> = all["files"].as_array().unwrap().iter().map(|file| &file["key"]).collect();
+    assert_eq!(all, ["a/1", "a/2", "b"]);
     let outside = running.http.put(format!("{}/api/files/a/%2e%2e/%2e%2e/x", running.url));
     let refused = outside.body("1").send().await.unwrap().status();
     assert!(refused.is_client_error(), "{refused}");
@@ -263,6 +275,14 @@ async fn pages_are_complete_without_scripts() {
         let text = page.text().await.unwrap();
         assert!(text.contains("shown to others"), "{path}");
         assert!(text.contains("data-state=\"done\""), "{path}");
+        let times: Vec<&str> = text.split(" datetime=\"").skip(1).collect();
+        assert!(!times.is_empty(), "{path}");
+        for time in times {
+            let time = time.split('"').next().unwrap();
+            // As RFC 3339 has it, every digit written as 0.
+            let form = time.replace(|it: char| it.is_ascii_digit(), "0");
+            assert_eq!(form, "0000-00-00T00:00:00Z", "{path}: {time}");
+        }
     }
     assert_eq!(running.get("/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV").await.status(), 404);
     assert_eq!(running.get("/healthz").await.status(), 200);

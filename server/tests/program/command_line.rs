@@ -153,3 +153,23 @@ fn errors_name_the_file_as_the_user_knows_it() {
     assert!(run_badly(&path, &["mean", "a.csv", "-o", "x.doc"]).contains(".npy"));
     assert!(!path.join("x.doc").exists());
 }
+
+#[test]
+fn a_password_is_repeated_neither_by_errors_nor_by_help() {
+    let folder = tempfile::tempdir().unwrap();
+    for (queue, said) in [
+        ("kafka://user:hunter2@broker", "a queue is embedded | amqp://..."),
+        ("amqp://user:hunter2@broker:port", "--queue"),
+    ] {
+        let refused = run_badly(folder.path(), &["serve", "--queue", queue]);
+        assert!(refused.contains(said) && refused.contains("***@broker"), "{refused}");
+        assert!(!refused.contains("hunter2"), "{refused}");
+    }
+    let help = Command::new(env!("CARGO_BIN_EXE_distributed-average"))
+        .args(["serve", "--help"])
+        .env("DISTRIBUTED_AVERAGE_QUEUE", "amqp://user:hunter2@broker")
+        .output()
+        .expect("the program runs");
+    let help = String::from_utf8(help.stdout).expect("UTF-8");
+    assert!(help.contains("DISTRIBUTED_AVERAGE_QUEUE") && !help.contains("hunter2"), "{help}");
+}

@@ -37,7 +37,7 @@ impl Running {
             panic!("serve is serve");
         };
         let settings = parts::settings(&arguments, 2);
-        let store = worker::parts::store(&arguments.store).await.expect("a store");
+        let store = arguments.store.open().await.expect("a store");
         let parts = parts::for_serving(&arguments, store).await.expect("parts");
         let engine = Arc::new(Engine::start(parts, settings, 2).await.expect("an engine"));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use protocol::task::{Assignment, Control, Report};
 
 use super::{Faults, OnPurpose};
+use crate::Description;
 use crate::queue::{Delivery, Depths, QueueError, ReportDelivery, ServerEnd, WorkerEnd};
 
 /// A server's end around another, with faults. What it takes in comes as it
@@ -29,6 +30,10 @@ fn unavailable() -> QueueError {
 
 #[async_trait]
 impl ServerEnd for FaultyServerEnd {
+    fn description(&self) -> Description {
+        self.inner.description()
+    }
+
     async fn publish(&self, assignment: &Assignment) -> Result<(), QueueError> {
         self.faults.send(|| self.inner.publish(assignment), unavailable).await
     }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 
 use super::{Faults, OnPurpose};
-use crate::store::{ObjectMeta, ObjectStore, StoreError, Upload};
+use crate::store::{ObjectMeta, ObjectStore, StoreError, StoreLock, Upload};
 
 /// A store around another, with faults. An upload that fails is broken for good,
 /// as a real one is; listings fail or wait before their first object.
@@ -82,6 +82,10 @@ impl ObjectStore for FaultyStore {
 
     async fn remove_leftovers(&self, older_than: Duration) -> Result<u64, StoreError> {
         self.faults.perform(|| self.inner.remove_leftovers(older_than), || unavailable("")).await
+    }
+
+    fn lock(&self) -> Result<Option<StoreLock>, StoreError> {
+        self.inner.lock()
     }
 }
 

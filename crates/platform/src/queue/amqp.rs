@@ -1,15 +1,18 @@
 //! A queue in RabbitMQ.
 //!
-//! In reading order: [`settings`], `topology` (what is declared on the
-//! broker), `connection` (comes back by itself), `intake` (from the broker to
-//! who waits), `message` (JSON).
+//! In reading order: [`settings`], `failure` (what the broker's answers mean),
+//! `topology` (what is declared on the broker), `connection` (comes back by
+//! itself), `intake` (from the broker to who waits), `message` (JSON).
 
 mod connection;
+mod failure;
 mod intake;
 mod message;
 pub mod settings;
 mod topology;
 
+use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,9 +25,17 @@ use tokio::time::sleep;
 
 use self::connection::{Link, Outgoing, Session, Sessions};
 use self::intake::{AmqpReceipt, Intake, Taking};
-use self::message::{Message, decode, encode};
+use self::message::{ControlReader, Message, encode};
 pub use self::settings::AmqpSettings;
-use super::{Delivery, Depths, QueueError, ReportDelivery, ServerEnd, WorkerEnd};
+use self::topology::Topology;
+use super::{Delivery, Depths, Queue, QueueError, ReportDelivery, ServerEnd, WorkerEnd};
+use crate::Description;
+use crate::place::{InvalidPlace, QueueKind, QueuePlace};
+
+/// Queues in RabbitMQ.
+pub(crate) const KIND: QueueKind = QueueKind { form: "amqp://...", is_shared: true, parse };
+/// What the places of such queues begin with; the second one is TLS.
+const SCHEMES: [&str; 2] = ["amqp://", "amqps://"];
 
 /// How many reports the broker sends ahead of the server's taking them in.
 const REPORTS_PREFETCH: u16 = 512;
@@ -33,9 +44,57 @@ const CONTROL_CAPACITY: usize = 1024;
 /// How long to wait before hearing is tried again.
 const HEARING_PAUSE: Duration = Duration::from_millis(50);
 
+fn parse(text: &str) -> Option<Result<QueuePlace, InvalidPlace>> {
+    if !SCHEMES.iter().any(|scheme| text.starts_with(scheme)) {
+        return None;
+    }
+    let settings = match AmqpSettings::new(text) {
+        Ok(settings) => settings,
+        Err(error) => {
+            let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+            return Some(Err(InvalidPlace::new(text, reason)));
+        }
+    };
+    let description = settings.description();
+    let make = move |installation: &str| -> Arc<dyn Queue> {
+        let prefix = installation.to_owned();
+        Arc::new(AmqpQueue::new(AmqpSettings { prefix, ..settings.clone() }))
+    };
+    Some(Ok(QueuePlace::new(text, description, make)))
+}
+
+/// A queue in RabbitMQ; every end has a connection of its own.
+pub struct AmqpQueue {
+    settings: AmqpSettings,
+}
+
+impl AmqpQueue {
+    /// Nothing is connected yet.
+    #[must_use]
+    pub fn new(settings: AmqpSettings) -> AmqpQueue {
+        AmqpQueue { settings }
+    }
+
+    fn settings_of(&self, name: &str) -> AmqpSettings {
+        AmqpSettings { connection_name: name.to_owned(), ..self.settings.clone() }
+    }
+}
+
+#[async_trait]
+impl Queue for AmqpQueue {
+    async fn connect_server(&self) -> Result<Arc<dyn ServerEnd>, QueueError> {
+        Ok(Arc::new(AmqpServerEnd::connect(self.settings_of("server")).await?))
+    }
+
+    async fn connect_worker(&self, name: &str) -> Result<Box<dyn WorkerEnd>, QueueError> {
+        Ok(Box::new(AmqpWorkerEnd::connect(self.settings_of(name)).await?))
+    }
+}
+
 /// The server's end of a queue in RabbitMQ. There should be one at a time:
 /// several would share the reports among them.
 pub struct AmqpServerEnd {
+    description: Description,
     reports: Intake<Report>,
     link: Link,
 }
@@ -49,15 +108,20 @@ impl AmqpServerEnd {
     /// [`QueueError::Refused`] at once, [`QueueError::Unavailable`] when the
     /// settings' patience is at its end.
     pub async fn connect(settings: AmqpSettings) -> Result<AmqpServerEnd, QueueError> {
+        let description = settings.description();
         let link = Link::connect(settings).await?;
         let taking = Taking::Many { prefetch: REPORTS_PREFETCH };
         let reports = Intake::new(&link, link.topology.reports.clone(), taking);
-        Ok(AmqpServerEnd { reports, link })
+        Ok(AmqpServerEnd { description, reports, link })
     }
 }
 
 #[async_trait]
 impl ServerEnd for AmqpServerEnd {
+    fn description(&self) -> Description {
+        self.description.clone()
+    }
+
     async fn publish(&self, assignment: &Assignment) -> Result<(), QueueError> {
         self.link.publish(&into_queue(&self.link.topology.assignments, assignment)).await
     }
@@ -121,7 +185,8 @@ impl AmqpWorkerEnd {
         let assignments = Intake::new(&link, link.topology.assignments.clone(), taking);
         let (tx, rx) = mpsc::channel(CONTROL_CAPACITY);
         let (heard, hears) = oneshot::channel();
-        let hearing = Hearing { topology: link.topology.clone(), tx };
+        let reader = ControlReader::default();
+        let hearing = Hearing { topology: link.topology.clone(), reader, tx };
         let (closing, sessions) = (link.closing(), link.sessions());
         tokio::spawn(async move {
             tokio::select! {
@@ -163,7 +228,8 @@ fn into_queue(queue: &ShortString, message: &impl Message) -> Outgoing {
 
 /// The task that hears the server's words to all workers.
 struct Hearing {
-    topology: std::sync::Arc<topology::Topology>,
+    topology: Arc<Topology>,
+    reader: ControlReader,
     tx: mpsc::Sender<Control>,
 }
 
@@ -201,13 +267,10 @@ impl Hearing {
             let Some(delivery) = delivery.transpose()? else {
                 return Ok(());
             };
-            match decode::<Control>(&delivery.data) {
-                Ok(control) => {
-                    if self.tx.try_send(control).is_err() {
-                        tracing::warn!("a worker missed words of the server");
-                    }
-                }
-                Err(reason) => tracing::debug!(%reason, "the server said something unknown"),
+            if let Some(control) = self.reader.read(&delivery.data)
+                && self.tx.try_send(control).is_err()
+            {
+                tracing::warn!("a worker missed words of the server");
             }
         }
     }

@@ -5,48 +5,37 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures::FutureExt;
 use protocol::task::{Assignment, Columns, Control, Report, ReportBody, Work};
 use protocol::{AttemptId, JobId, TaskId, Timestamp, WorkerId};
 use tokio::time::timeout;
 
-use super::{ServerEnd, WorkerEnd};
+use super::{Queue, ServerEnd, WorkerEnd};
 
 /// How long to wait for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// An implementation under test: one queue, empty, with as many ends as asked for.
-#[async_trait]
-pub trait Subject: Sync {
-    /// The server's end.
-    async fn server_end(&self) -> Arc<dyn ServerEnd>;
-    /// An end for one more worker.
-    async fn worker_end(&self) -> Box<dyn WorkerEnd>;
-}
-
-/// Runs the whole suite. Every part leaves the queue empty.
+/// Runs the whole suite on an empty queue. Every part leaves it empty.
 ///
 /// # Panics
 ///
 /// If the queue does not keep one of the guarantees of its traits.
-pub async fn run(subject: &dyn Subject) {
-    assignments_reach_one_worker_each(subject).await;
-    a_worker_has_one_delivery_at_a_time(subject).await;
-    what_is_handed_back_is_delivered_again(subject).await;
-    a_lost_workers_delivery_is_delivered_again(subject).await;
-    reports_reach_the_server(subject).await;
-    control_reaches_every_worker(subject).await;
-    purging_leaves_nothing_to_take(subject).await;
-    a_dropped_wait_takes_nothing(subject).await;
-    who_stopped_waiting_holds_nothing_back(subject).await;
-    a_dropped_delivery_goes_back(subject).await;
+pub async fn run(queue: &dyn Queue) {
+    assignments_reach_one_worker_each(queue).await;
+    a_worker_has_one_delivery_at_a_time(queue).await;
+    a_lost_workers_delivery_is_delivered_again(queue).await;
+    reports_reach_the_server(queue).await;
+    control_reaches_every_worker(queue).await;
+    purging_leaves_nothing_to_take(queue).await;
+    a_dropped_wait_takes_nothing(queue).await;
+    who_stopped_waiting_holds_nothing_back(queue).await;
+    a_dropped_delivery_goes_back(queue).await;
 }
 
-async fn assignments_reach_one_worker_each(subject: &dyn Subject) {
+async fn assignments_reach_one_worker_each(queue: &dyn Queue) {
     const COUNT: u32 = 100;
     let (server, workers) =
-        (subject.server_end().await, [subject.worker_end().await, subject.worker_end().await]);
+        (server_end(queue).await, [worker_end(queue).await, worker_end(queue).await]);
     for node in 0..COUNT {
         server.publish(&assignment(node)).await.expect("publish");
     }
@@ -61,9 +50,9 @@ async fn assignments_reach_one_worker_each(subject: &dyn Subject) {
     assert_eq!(server.depths().await.expect("depths").assignments, 0);
 }
 
-async fn a_worker_has_one_delivery_at_a_time(subject: &dyn Subject) {
+async fn a_worker_has_one_delivery_at_a_time(queue: &dyn Queue) {
     let (server, slow, quick) =
-        (subject.server_end().await, subject.worker_end().await, subject.worker_end().await);
+        (server_end(queue).await, worker_end(queue).await, worker_end(queue).await);
     server.publish(&assignment(1)).await.expect("publish");
     let held = soon(slow.next_delivery()).await.expect("delivery");
     server.publish(&assignment(2)).await.expect("publish");
@@ -74,21 +63,9 @@ async fn a_worker_has_one_delivery_at_a_time(subject: &dyn Subject) {
     held.ack().await.expect("ack");
 }
 
-async fn what_is_handed_back_is_delivered_again(subject: &dyn Subject) {
-    let (server, worker) = (subject.server_end().await, subject.worker_end().await);
-    server.publish(&assignment(1)).await.expect("publish");
-    let first = soon(worker.next_delivery()).await.expect("delivery");
-    let sent = first.assignment.clone();
-    first.hand_back().await.expect("hand back");
-    let second = soon(worker.next_delivery()).await.expect("delivery");
-    assert_eq!(second.assignment, sent);
-    assert!(second.redelivered);
-    second.ack().await.expect("ack");
-}
-
-async fn a_lost_workers_delivery_is_delivered_again(subject: &dyn Subject) {
+async fn a_lost_workers_delivery_is_delivered_again(queue: &dyn Queue) {
     let (server, lost, other) =
-        (subject.server_end().await, subject.worker_end().await, subject.worker_end().await);
+        (server_end(queue).await, worker_end(queue).await, worker_end(queue).await);
     server.publish(&assignment(1)).await.expect("publish");
     let taken = soon(lost.next_delivery()).await.expect("delivery");
     drop(taken);
@@ -98,9 +75,9 @@ async fn a_lost_workers_delivery_is_delivered_again(subject: &dyn Subject) {
     again.ack().await.expect("ack");
 }
 
-async fn reports_reach_the_server(subject: &dyn Subject) {
+async fn reports_reach_the_server(queue: &dyn Queue) {
     const COUNT: u64 = 50;
-    let (server, worker) = (subject.server_end().await, subject.worker_end().await);
+    let (server, worker) = (server_end(queue).await, worker_end(queue).await);
     for resident_bytes in 0..COUNT {
         worker.report(&report(resident_bytes)).await.expect("report");
     }
@@ -113,9 +90,9 @@ async fn reports_reach_the_server(subject: &dyn Subject) {
     }
 }
 
-async fn control_reaches_every_worker(subject: &dyn Subject) {
+async fn control_reaches_every_worker(queue: &dyn Queue) {
     let (server, workers) =
-        (subject.server_end().await, [subject.worker_end().await, subject.worker_end().await]);
+        (server_end(queue).await, [worker_end(queue).await, worker_end(queue).await]);
     let words = [Control::RollCall, Control::StopJob { job: job() }];
     for word in &words {
         server.control(word).await.expect("control");
@@ -127,8 +104,8 @@ async fn control_reaches_every_worker(subject: &dyn Subject) {
     }
 }
 
-async fn purging_leaves_nothing_to_take(subject: &dyn Subject) {
-    let (server, worker) = (subject.server_end().await, subject.worker_end().await);
+async fn purging_leaves_nothing_to_take(queue: &dyn Queue) {
+    let (server, worker) = (server_end(queue).await, worker_end(queue).await);
     for node in 0..10 {
         server.publish(&assignment(node)).await.expect("publish");
     }
@@ -141,8 +118,8 @@ async fn purging_leaves_nothing_to_take(subject: &dyn Subject) {
     next.ack().await.expect("ack");
 }
 
-async fn a_dropped_wait_takes_nothing(subject: &dyn Subject) {
-    let (server, worker) = (subject.server_end().await, subject.worker_end().await);
+async fn a_dropped_wait_takes_nothing(queue: &dyn Queue) {
+    let (server, worker) = (server_end(queue).await, worker_end(queue).await);
     assert!(worker.next_delivery().now_or_never().is_none());
     assert!(server.next_report().now_or_never().is_none());
     server.publish(&assignment(1)).await.expect("publish");
@@ -151,9 +128,9 @@ async fn a_dropped_wait_takes_nothing(subject: &dyn Subject) {
     soon(server.next_report()).await.expect("report").ack().await.expect("ack");
 }
 
-async fn who_stopped_waiting_holds_nothing_back(subject: &dyn Subject) {
+async fn who_stopped_waiting_holds_nothing_back(queue: &dyn Queue) {
     let (server, gone, other) =
-        (subject.server_end().await, subject.worker_end().await, subject.worker_end().await);
+        (server_end(queue).await, worker_end(queue).await, worker_end(queue).await);
     // Waited long enough to be known to wait.
     assert!(timeout(Duration::from_millis(500), gone.next_delivery()).await.is_err());
     for node in 0..2 {
@@ -164,16 +141,27 @@ async fn who_stopped_waiting_holds_nothing_back(subject: &dyn Subject) {
     }
 }
 
-async fn a_dropped_delivery_goes_back(subject: &dyn Subject) {
-    let (server, worker) = (subject.server_end().await, subject.worker_end().await);
+async fn a_dropped_delivery_goes_back(queue: &dyn Queue) {
+    let (server, worker) = (server_end(queue).await, worker_end(queue).await);
     server.publish(&assignment(1)).await.expect("publish");
-    drop(soon(worker.next_delivery()).await.expect("delivery"));
+    let first = soon(worker.next_delivery()).await.expect("delivery");
+    let sent = first.assignment.clone();
+    drop(first);
     let again = soon(worker.next_delivery()).await.expect("delivery");
+    assert_eq!(again.assignment, sent);
     assert!(again.redelivered);
     again.ack().await.expect("ack");
     worker.report(&report(1)).await.expect("report");
     drop(soon(server.next_report()).await.expect("report"));
     soon(server.next_report()).await.expect("report").ack().await.expect("ack");
+}
+
+async fn server_end(queue: &dyn Queue) -> Arc<dyn ServerEnd> {
+    queue.connect_server().await.expect("the server's end")
+}
+
+async fn worker_end(queue: &dyn Queue) -> Box<dyn WorkerEnd> {
+    queue.connect_worker("worker").await.expect("a worker's end")
 }
 
 #[track_caller]

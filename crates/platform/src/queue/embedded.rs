@@ -7,7 +7,15 @@ use async_trait::async_trait;
 use protocol::task::{Assignment, Control, Report};
 use tokio::sync::{Notify, Semaphore, broadcast};
 
-use super::{Delivery, Depths, QueueError, Receipt, ReportDelivery, ServerEnd, WorkerEnd};
+use super::{Delivery, Depths, Queue, QueueError, Receipt, ReportDelivery, ServerEnd, WorkerEnd};
+use crate::Description;
+use crate::place::{QueueKind, QueuePlace};
+
+/// What names a queue inside the process.
+const NAME: &str = "embedded";
+/// Queues inside the process.
+pub(crate) const KIND: QueueKind =
+    QueueKind { form: NAME, is_shared: false, parse: |text| (text == NAME).then(|| Ok(place())) };
 
 /// How many words to all workers a slow worker may fall behind by.
 const CONTROL_CAPACITY: usize = 1024;
@@ -51,8 +59,28 @@ impl EmbeddedQueue {
     }
 }
 
+/// A queue of this process; each time it is opened another one.
+pub(crate) fn place() -> QueuePlace {
+    QueuePlace::new(NAME, Description::inside(NAME), |_| Arc::new(EmbeddedQueue::new()))
+}
+
+#[async_trait]
+impl Queue for EmbeddedQueue {
+    async fn connect_server(&self) -> Result<Arc<dyn ServerEnd>, QueueError> {
+        Ok(Arc::new(self.clone()))
+    }
+
+    async fn connect_worker(&self, _name: &str) -> Result<Box<dyn WorkerEnd>, QueueError> {
+        Ok(Box::new(self.worker_end()))
+    }
+}
+
 #[async_trait]
 impl ServerEnd for EmbeddedQueue {
+    fn description(&self) -> Description {
+        Description::inside(NAME)
+    }
+
     async fn publish(&self, assignment: &Assignment) -> Result<(), QueueError> {
         self.assignments.push_back(assignment.clone());
         Ok(())
@@ -189,11 +217,6 @@ impl<T: Send + Sync + 'static> EmbeddedReceipt<T> {
 impl<T: Send + Sync + 'static> Receipt for EmbeddedReceipt<T> {
     async fn ack(mut self: Box<Self>) -> Result<(), QueueError> {
         self.message = None;
-        Ok(())
-    }
-
-    async fn hand_back(self: Box<Self>) -> Result<(), QueueError> {
-        // Dropping it does that.
         Ok(())
     }
 }

@@ -30,6 +30,7 @@ pub async fn run(store: Arc<dyn ObjectStore>, prefix: &str) {
     suite.strange_but_valid_keys_work().await;
     suite.invalid_keys_are_refused().await;
     suite.leftovers_are_removed().await;
+    suite.a_lock_is_held_once();
 }
 
 struct Suite<'a> {
@@ -199,6 +200,16 @@ impl Suite<'_> {
             let refused = self.store.read(key, 0, 1, Vec::new()).await;
             assert!(matches!(refused, Err(StoreError::InvalidKey { .. })), "{key:?}: {refused:?}");
         }
+    }
+
+    /// Of stores that have locks; others say so.
+    fn a_lock_is_held_once(&self) {
+        let Some(held) = self.store.lock().expect("the lock") else {
+            return;
+        };
+        assert!(matches!(self.store.lock(), Err(StoreError::AlreadyExists { .. })));
+        drop(held);
+        assert!(self.store.lock().expect("the lock again").is_some());
     }
 
     async fn leftovers_are_removed(&self) {

@@ -1,25 +1,42 @@
 //! An object store in a local directory.
 
+mod lock;
 mod walk;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::{self, FutureExt};
 use futures::stream::{self, BoxStream, StreamExt};
 use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use self::walk::{Interrupted, Walk};
-use super::{ObjectMeta, ObjectReader, ObjectStore, StoreError, Upload, check_key};
+use super::{
+    ObjectMeta, ObjectReader, ObjectStore, RESERVED, StoreError, StoreLock, UNFINISHED, Upload,
+    check_key,
+};
+use crate::files;
+use crate::place::{InputPlace, OpenError, StoreKind, StorePlace, has_scheme};
 
-/// Objects that are not whole yet lie here, below the root; no listing shows them.
-const UNFINISHED: &str = ".unfinished";
+/// Folders of this machine.
+pub(crate) const KIND: StoreKind = StoreKind {
+    form: "DIR",
+    parse: |text| {
+        let is_folder = !text.is_empty() && !has_scheme(text);
+        is_folder.then(|| Ok(place(Path::new(text))))
+    },
+    input_form: "file:///DIR",
+    parse_input: |text| text.strip_prefix(files::SCHEME).map(|it| Ok(input_place(Path::new(it)))),
+};
+
 /// How many entries of a listing may wait for their reader.
 const LISTING_CAPACITY: usize = 1024;
 
@@ -61,6 +78,11 @@ impl LocalStore {
 
     fn path(&self, key: &str) -> Result<PathBuf, StoreError> {
         check_key(key)?;
+        let first = key.split('/').next().unwrap_or_default();
+        if !self.read_only && RESERVED.contains(&first) {
+            let reason = "the store keeps this name for itself";
+            return Err(StoreError::InvalidKey { key: key.to_owned(), reason });
+        }
         Ok(self.root.join(key))
     }
 
@@ -75,6 +97,34 @@ impl LocalStore {
             unfinished: self.root.join(UNFINISHED),
         })
     }
+}
+
+/// The store in a folder.
+pub(crate) fn place(folder: &Path) -> StorePlace {
+    let text = folder.display().to_string();
+    let open = {
+        let (place, folder) = (text.clone(), folder.to_owned());
+        move || {
+            let place = place.clone();
+            let opened = LocalStore::open(&folder)
+                .map(|store| Arc::new(store) as Arc<dyn ObjectStore>)
+                .map_err(|error| OpenError { place, source: Box::new(error) });
+            future::ready(opened).boxed()
+        }
+    };
+    StorePlace::new(&text, true, open)
+}
+
+/// Inputs below a folder.
+pub(crate) fn input_place(folder: &Path) -> InputPlace {
+    let path = folder.display().to_string();
+    let text = format!("{}{}/", files::SCHEME, path.trim_end_matches('/'));
+    let folder = folder.to_owned();
+    let open = move || {
+        let store: Arc<dyn ObjectStore> = Arc::new(LocalStore::read_only(&folder));
+        future::ready(Ok(store)).boxed()
+    };
+    InputPlace::new(StorePlace::new(&text, true, open))
 }
 
 #[async_trait]
@@ -210,6 +260,10 @@ impl ObjectStore for LocalStore {
             Ok(removed)
         })
         .await
+    }
+
+    fn lock(&self) -> Result<Option<StoreLock>, StoreError> {
+        lock::lock(&self.root).map(Some)
     }
 
     async fn delete_prefix(&self, prefix: &str) -> Result<(), StoreError> {

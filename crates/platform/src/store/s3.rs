@@ -20,6 +20,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use bytes::Bytes;
+use futures::FutureExt;
 use futures::stream::BoxStream;
 
 use self::failure::Failure;
@@ -27,6 +28,29 @@ use self::read::Pace;
 use self::settings::Tuning;
 pub use self::settings::{S3Access, S3Location};
 use super::{ObjectMeta, ObjectStore, StoreError, Upload, check_key};
+use crate::place::{InputPlace, InvalidPlace, StoreKind, StorePlace};
+
+/// Buckets, and parts of them.
+pub(crate) const KIND: StoreKind = StoreKind {
+    form: settings::FORM,
+    parse: |text| text.starts_with(settings::SCHEME).then(|| place(text, text)),
+    input_form: settings::FORM,
+    parse_input: |text| {
+        let with_slash = format!("{}/", text.trim_end_matches('/'));
+        let is_ours = text.starts_with(settings::SCHEME);
+        is_ours.then(|| place(text, &with_slash).map(InputPlace::new))
+    },
+};
+
+/// The store at the location that `text` says, shown as `shown`.
+fn place(text: &str, shown: &str) -> Result<StorePlace, InvalidPlace> {
+    let location: S3Location = text.parse()?;
+    let open = move || {
+        let location = location.clone();
+        async move { Ok(Arc::new(S3Store::open(&location).await) as Arc<dyn ObjectStore>) }.boxed()
+    };
+    Ok(StorePlace::new(shown, false, open))
+}
 
 /// The objects of a bucket below a prefix. Clones share connections and counts.
 ///

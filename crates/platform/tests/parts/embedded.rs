@@ -2,28 +2,14 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use platform::queue::conformance::Subject;
+use futures::TryStreamExt;
 use platform::queue::embedded::EmbeddedQueue;
 use platform::store::local::LocalStore;
-use platform::{ObjectStore, ServerEnd, StoreError, WorkerEnd};
-
-struct Embedded(EmbeddedQueue);
-
-#[async_trait]
-impl Subject for Embedded {
-    async fn server_end(&self) -> Arc<dyn ServerEnd> {
-        Arc::new(self.0.clone())
-    }
-
-    async fn worker_end(&self) -> Box<dyn WorkerEnd> {
-        Box::new(self.0.worker_end())
-    }
-}
+use platform::{ObjectStore, StoreError};
 
 #[tokio::test]
 async fn the_embedded_queue_conforms() {
-    platform::queue::conformance::run(&Embedded(EmbeddedQueue::new())).await;
+    platform::queue::conformance::run(&EmbeddedQueue::new()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -41,4 +27,19 @@ async fn a_read_only_store_takes_nothing() {
     assert_eq!(store.head("a").await.unwrap().bytes, 3);
     assert!(matches!(store.put("b", "x".into()).await, Err(StoreError::Denied { .. })));
     assert!(matches!(store.delete("a").await, Err(StoreError::Denied { .. })));
+}
+
+#[tokio::test]
+async fn what_the_store_keeps_for_itself_is_no_object() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = LocalStore::open(folder.path()).unwrap();
+    let _lock = store.lock().unwrap().expect("a directory can be locked");
+    for key in [".server.lock", ".server.lock/a", ".unfinished", ".unfinished/a"] {
+        let refused = store.put(key, "x".into()).await;
+        assert!(matches!(refused, Err(StoreError::InvalidKey { .. })), "{key}: {refused:?}");
+    }
+    store.put("a/.server.lock", "x".into()).await.unwrap();
+    let listed: Vec<_> = store.list("").try_collect().await.unwrap();
+    let keys: Vec<_> = listed.into_iter().map(|object| object.key).collect();
+    assert_eq!(keys, ["a/.server.lock"]);
 }

@@ -6,15 +6,14 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use lapin::options::{
     BasicGetOptions, BasicPublishOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::FieldTable;
 use platform::queue::Depths;
-use platform::queue::amqp::{AmqpServerEnd, AmqpSettings, AmqpWorkerEnd};
-use platform::queue::conformance::{Subject, assignment, report};
+use platform::queue::amqp::{AmqpQueue, AmqpServerEnd, AmqpSettings, AmqpWorkerEnd};
+use platform::queue::conformance::{assignment, report};
 use platform::{QueueError, ServerEnd, WorkerEnd};
 use protocol::task::{Control, ReportBody};
 use testbed::{Disturbance, Proxy, RabbitMq};
@@ -45,23 +44,13 @@ impl Installation {
     }
 }
 
-#[async_trait]
-impl Subject for Installation {
-    async fn server_end(&self) -> Arc<dyn ServerEnd> {
-        Arc::new(self.server().await)
-    }
-
-    async fn worker_end(&self) -> Box<dyn WorkerEnd> {
-        Box::new(self.worker().await)
-    }
-}
-
 /// All but one of the tests share a broker, in installations of their own;
 /// starting one takes longer than most of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_queue_in_rabbitmq() {
     let mut broker = RabbitMq::start().await;
-    platform::queue::conformance::run(&Installation::new(&broker, "conformance")).await;
+    let installation = Installation::new(&broker, "conformance");
+    platform::queue::conformance::run(&AmqpQueue::new(installation.settings)).await;
     what_cannot_be_decoded_is_put_aside(&broker).await;
     what_was_delivered_too_often_is_put_aside(&broker).await;
     a_deleted_queue_is_declared_again(&broker).await;
@@ -108,8 +97,7 @@ async fn what_was_delivered_too_often_is_put_aside(broker: &RabbitMq) {
     server.publish(&assignment(1)).await.expect("publish");
     // Once, and three times more.
     for _ in 0..4 {
-        let delivery = soon(worker.next_delivery()).await.expect("delivery");
-        delivery.hand_back().await.expect("hand back");
+        drop(soon(worker.next_delivery()).await.expect("delivery"));
     }
     until_depths(&server, Depths { dead_letters: 1, ..Depths::default() }).await;
 }

@@ -44,7 +44,7 @@ impl Costs {
         segment_bytes_min: 2 << 20,
     };
 
-    /// S3 and RabbitMQ in the same data centre.
+    /// A queue and a store on other machines of the same data centre.
     pub const REAL: Costs = Costs {
         request_secs: 0.020,
         task_secs: 0.005,

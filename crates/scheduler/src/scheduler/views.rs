@@ -130,7 +130,7 @@ impl Scheduler {
                     bytes_per_sec: worker.bytes_per_sec,
                     faults: worker.joined.faults.clone(),
                     reason: reason(worker),
-                    pod: None,
+                    instance: None,
                 })
                 .collect(),
         }

@@ -4,9 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use platform::files;
 use protocol::Problem;
-
-use crate::parts::FILES;
 
 /// The locations of all files that the inputs name, in order, each once: files,
 /// directories with all below them, patterns.
@@ -73,17 +72,14 @@ fn location(file: &Path) -> anyhow::Result<String> {
         .with_context(|| format!("finding out where {} is", file.display()))?;
     // Parts such as `..` are not allowed in keys.
     let path = path.canonicalize().with_context(|| format!("opening {}", file.display()))?;
-    match path.to_str() {
-        Some(text) => Ok(format!("{FILES}{}", text.trim_start_matches('/'))),
-        None => bail!("the name of {} is not UTF-8: rename it", path.display()),
-    }
+    files::location(&path)
+        .with_context(|| format!("the name of {} is not UTF-8: rename it", path.display()))
 }
 
 /// A problem in the words of who named files, not locations.
 pub(super) fn as_paths(mut problem: Problem) -> Problem {
-    let as_path = |text: &str| text.replace(FILES, "/");
-    problem.detail = as_path(&problem.detail);
-    problem.remedy = as_path(&problem.remedy);
+    problem.detail = files::as_paths(&problem.detail);
+    problem.remedy = files::as_paths(&problem.remedy);
     problem
 }
 
@@ -101,7 +97,7 @@ mod tests {
         fs::write(folder.path().join("d/e.csv"), "1").unwrap();
         let root = folder.path().canonicalize().unwrap();
         let names = |input: String| -> Vec<String> {
-            let prefix = format!("{FILES}{}/", root.to_str().unwrap().trim_start_matches('/'));
+            let prefix = format!("{}/", files::location(&root).unwrap());
             let found = find_inputs(&[input]).unwrap();
             found.iter().map(|at| at.strip_prefix(&prefix).unwrap().to_owned()).collect()
         };

@@ -1,7 +1,7 @@
 //! What a pod says about the worker in it.
 
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
-use protocol::worker::{PodStatus, WorkerState};
+use protocol::worker::{InstanceStatus, WorkerState};
 
 use crate::pool::Member;
 
@@ -42,6 +42,7 @@ impl Seen {
         let runs = !containers.is_empty()
             && containers.iter().all(|it| it.state.as_ref().is_some_and(|s| s.running.is_some()));
         let restarts = containers.iter().map(|it| it.restart_count).sum::<i32>();
+        let restarts = u32::try_from(restarts).unwrap_or(0);
         let annotations = pod.metadata.annotations.as_ref();
         Seen {
             is_working: runs && !is_leaving && !has_ended,
@@ -59,10 +60,7 @@ impl Seen {
                 },
                 node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
                 reason: reason(pod),
-                pod: PodStatus {
-                    phase: phase.to_owned(),
-                    restarts: u32::try_from(restarts).unwrap_or(0),
-                },
+                instance: InstanceStatus { phase: phase.to_owned(), restarts },
             },
         }
     }

@@ -37,14 +37,14 @@ pub(super) struct Step {
 impl Scaling {
     /// Hears that a worker has been told to drain.
     pub(super) fn drain(&mut self, worker: WorkerId, pods: &Listing<Seen>) {
-        let restarts = pods.get(worker.as_str()).map_or(0, |pod| pod.member.pod.restarts);
+        let restarts = pods.get(worker.as_str()).map_or(0, |pod| pod.member.instance.restarts);
         self.drained.insert(worker, restarts);
     }
 
     /// Forgets about drained workers that are gone.
     pub(super) fn forget_the_gone(&mut self, pods: &BTreeMap<String, Seen>) {
         self.drained.retain(|worker, restarts| {
-            pods.get(worker.as_str()).is_some_and(|pod| pod.member.pod.restarts <= *restarts)
+            pods.get(worker.as_str()).is_some_and(|pod| pod.member.instance.restarts <= *restarts)
         });
     }
 
@@ -90,7 +90,7 @@ impl Scaling {
 
 #[cfg(test)]
 mod tests {
-    use protocol::worker::{PodStatus, WorkerState};
+    use protocol::worker::{InstanceStatus, WorkerState};
 
     use super::*;
     use crate::pool::Member;
@@ -103,7 +103,7 @@ mod tests {
             member: Member {
                 state: WorkerState::Starting,
                 node: None,
-                pod: PodStatus { phase: "Running".to_owned(), restarts: 0 },
+                instance: InstanceStatus { phase: "Running".to_owned(), restarts: 0 },
                 reason: None,
             },
             is_working,
@@ -161,7 +161,7 @@ mod tests {
         let mut pods = pods("a b");
         assert!(scaling.step(2, &pods).is_some());
         let again = pods.get_mut("b").unwrap();
-        again.member.pod.restarts = 1;
+        again.member.instance.restarts = 1;
         again.deletion_cost = Some(DRAINED_COST);
         scaling.forget_the_gone(&pods);
         assert_eq!(scaling.step(2, &pods), None);

@@ -43,14 +43,14 @@ async fn every_message_may_come_twice_and_answers_may_get_lost() {
     let Command::Serve(arguments) = arguments.command else { panic!("serve is serve") };
     let rates = FaultRates { duplicate_every: 1, lose_answer_every: 5, ..FaultRates::default() };
     let (at_server, at_workers) = (Arc::new(Faults::at(rates)), Arc::new(Faults::at(rates)));
-    let store = worker::parts::store(path).await.expect("a store");
+    let store = arguments.store.open().await.expect("a store");
     let mut parts = parts::for_serving(&arguments, store.clone()).await.expect("parts");
     parts.queue = Arc::new(FaultyServerEnd::new(parts.queue, at_server.clone()));
     let engine = Engine::start(parts, parts::settings(&arguments, 2), 2).await.expect("an engine");
     let leave = CancellationToken::new();
     for name in ["a", "b"] {
-        let settings = worker::parts::amqp(queue, prefix, name).expect("settings");
-        let end = worker::parts::worker_end(settings).await.expect("a worker's end");
+        let queue = arguments.queue.open(prefix);
+        let end = queue.connect_worker(name).await.expect("a worker's end");
         let store: Arc<dyn ObjectStore> = Arc::new(LocalStore::open(path).expect("a store"));
         let worker = Worker {
             id: WorkerId::from(name.to_owned()),

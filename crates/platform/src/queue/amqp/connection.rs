@@ -12,8 +12,9 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::AmqpSettings;
-use super::topology::{Meaning, Topology};
+use super::failure::{Meaning, Trouble};
+use super::settings::AmqpSettings;
+use super::topology::Topology;
 use crate::QueueError;
 
 /// How long a broker may take to accept a connection and answer the declarations.
@@ -52,34 +53,6 @@ pub(super) struct Session {
     publishing: Channel,
     /// Cancelled once the session is of no use any more.
     pub(super) lost: CancellationToken,
-}
-
-/// Why there is no session.
-#[derive(Debug)]
-pub(super) enum Trouble {
-    /// The broker will not have it.
-    Refused(Box<dyn Error + Send + Sync>),
-    /// The broker is not there, or broken.
-    Absent(Box<dyn Error + Send + Sync>),
-}
-
-impl From<lapin::Error> for Trouble {
-    fn from(error: lapin::Error) -> Trouble {
-        if error.kind().is_refusal() {
-            Trouble::Refused(Box::new(error))
-        } else {
-            Trouble::Absent(Box::new(error))
-        }
-    }
-}
-
-impl From<Trouble> for QueueError {
-    fn from(trouble: Trouble) -> QueueError {
-        match trouble {
-            Trouble::Refused(source) => QueueError::Refused { source },
-            Trouble::Absent(source) => QueueError::Unavailable { source },
-        }
-    }
 }
 
 impl Link {

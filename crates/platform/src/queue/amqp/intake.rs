@@ -145,11 +145,12 @@ impl AmqpReceipt {
 #[async_trait]
 impl Receipt for AmqpReceipt {
     async fn ack(self: Box<Self>) -> Result<(), QueueError> {
-        settled(self.acker.ack(BasicAckOptions::default()).await)
-    }
-
-    async fn hand_back(self: Box<Self>) -> Result<(), QueueError> {
-        settled(self.acker.nack(BasicNackOptions { requeue: true, multiple: false }).await)
+        let source = match self.acker.ack(BasicAckOptions::default()).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => "the connection that it came by is lost".into(),
+            Err(error) => error.into(),
+        };
+        Err(QueueError::Unavailable { source })
     }
 }
 
@@ -164,15 +165,6 @@ impl Drop for AmqpReceipt {
             });
         }
     }
-}
-
-fn settled(outcome: lapin::Result<bool>) -> Result<(), QueueError> {
-    let source = match outcome {
-        Ok(true) => return Ok(()),
-        Ok(false) => "the connection that it came by is lost".into(),
-        Err(error) => error.into(),
-    };
-    Err(QueueError::Unavailable { source })
 }
 
 /// How a consumer ended.

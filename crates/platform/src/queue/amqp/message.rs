@@ -1,5 +1,7 @@
 //! Messages as bytes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use protocol::task::{Assignment, Control, Report};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -54,8 +56,40 @@ pub(super) fn decode<T: Message>(bytes: &[u8]) -> Result<T, Undecodable> {
     Ok(message)
 }
 
+/// Reads what the server tells all workers.
+#[derive(Debug, Default)]
+pub(super) struct ControlReader {
+    /// Whether something unknown has come before.
+    has_warned: AtomicBool,
+}
+
+impl ControlReader {
+    /// Reads one message. A newer server may say what this program does not
+    /// know, which is skipped; the first time with a warning.
+    pub(super) fn read(&self, bytes: &[u8]) -> Option<Control> {
+        match decode(bytes) {
+            Ok(control) => Some(control),
+            Err(reason) if self.has_warned.swap(true, Ordering::Relaxed) => {
+                tracing::debug!(%reason, "skipped a control message");
+                None
+            }
+            Err(reason) => {
+                tracing::warn!(
+                    %reason,
+                    "skipped a control message of the server, which may be newer than this \
+                     worker; others like it are logged at debug level"
+                );
+                None
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
     use protocol::task::ReportBody;
     use protocol::{Timestamp, WorkerId};
 
@@ -73,5 +107,39 @@ mod tests {
         report.version += 1;
         assert!(matches!(decode::<Report>(&encode(&report)), Err(Undecodable::TooNew(_))));
         assert!(matches!(decode::<Report>(b"{}"), Err(Undecodable::Malformed(_))));
+    }
+
+    /// What is logged, as text.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_the_server_says_and_nobody_knows_is_warned_of_once() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::DEBUG)
+            .with_writer(move || writer.clone())
+            .finish();
+        let read = tracing::subscriber::with_default(subscriber, || {
+            let reader = ControlReader::default();
+            let messages = [&b"\"drop_caches\""[..], b"\"roll_call\"", b"\"drop_caches\""];
+            messages.map(|message| reader.read(message))
+        });
+        assert_eq!(read, [None, Some(Control::RollCall), None]);
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(log.matches("WARN").count(), 1, "{log}");
+        assert!(log.contains("drop_caches"), "{log}");
+        assert_eq!(log.matches("DEBUG").count(), 1, "{log}");
     }
 }

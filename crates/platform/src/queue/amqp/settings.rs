@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lapin::uri::AMQPUri;
 
-use crate::QueueError;
+use crate::{Description, QueueError};
 
 /// Half the time after which a silent connection counts as broken. RabbitMQ's
 /// own default of a minute leaves a worker idle for two.
@@ -64,6 +64,12 @@ impl AmqpSettings {
     #[must_use]
     pub fn address(&self) -> String {
         format!("{}:{}", self.uri.authority.host, self.uri.authority.port)
+    }
+
+    /// The broker for people, without user and password.
+    #[must_use]
+    pub fn description(&self) -> Description {
+        Description::at("RabbitMQ", self.address())
     }
 }
 

@@ -23,8 +23,8 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Connection, ExchangeKind};
 
-use super::AmqpSettings;
-use super::connection::Trouble;
+use super::failure::{Meaning, Trouble};
+use super::settings::AmqpSettings;
 
 /// Names in AMQP have at most 255 bytes, and ours go on after the prefix.
 const PREFIX_BYTES_MAX: usize = 200;
@@ -164,28 +164,4 @@ fn arguments(quorum: bool) -> FieldTable {
 /// and somebody else notices.
 async fn close(channel: &Channel) {
     let _ = channel.close(200, "done".into()).await;
-}
-
-/// What the broker's answers mean.
-pub(super) trait Meaning {
-    /// Whether the broker understood and will not do it.
-    fn is_refusal(&self) -> bool;
-}
-
-impl Meaning for lapin::ErrorKind {
-    fn is_refusal(&self) -> bool {
-        use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
-        let lapin::ErrorKind::ProtocolError(error) = self else {
-            return false;
-        };
-        matches!(
-            error.kind(),
-            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED | AMQPSoftError::PRECONDITIONFAILED)
-                | AMQPErrorKind::Hard(
-                    AMQPHardError::NOTALLOWED
-                        | AMQPHardError::NOTIMPLEMENTED
-                        | AMQPHardError::INVALIDPATH
-                )
-        )
-    }
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use tokio::sync::mpsc;
 
-use super::{UNFINISHED, explain};
-use crate::store::{ObjectMeta, StoreError};
+use super::explain;
+use crate::store::{ObjectMeta, RESERVED, StoreError};
 
 /// Visits files in the order of their keys.
 pub(super) struct Walk<'a> {
@@ -46,7 +46,9 @@ impl Walk<'_> {
             let Ok(mut name) = entry.file_name().into_string() else {
                 continue;
             };
-            if !name.starts_with(name_prefix) || (folder.is_empty() && name == UNFINISHED) {
+            if !name.starts_with(name_prefix)
+                || (folder.is_empty() && RESERVED.contains(&name.as_str()))
+            {
                 continue;
             }
             // Symbolic links are followed: people link their data into place.

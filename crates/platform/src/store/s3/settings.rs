@@ -17,6 +17,12 @@ use aws_sdk_s3::config::{
 };
 use aws_smithy_http_client::tls;
 
+use crate::place::InvalidPlace;
+
+/// What the locations of objects in S3 begin with.
+pub(crate) const SCHEME: &str = "s3://";
+/// The form of a store's place.
+pub(crate) const FORM: &str = "s3://BUCKET/PREFIX";
 /// How long a connection may take to be made.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long the first byte of an answer may take.
@@ -34,20 +40,19 @@ pub struct S3Location {
     pub prefix: String,
 }
 
-/// A text is not of the form `s3://bucket/prefix`.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0:?} is not of the form s3://bucket/prefix")]
-pub struct InvalidLocation(String);
-
 impl FromStr for S3Location {
-    type Err = InvalidLocation;
+    type Err = InvalidPlace;
 
-    fn from_str(text: &str) -> Result<S3Location, InvalidLocation> {
-        let invalid = || InvalidLocation(text.to_owned());
-        let rest = text.strip_prefix("s3://").ok_or_else(invalid)?;
+    fn from_str(text: &str) -> Result<S3Location, InvalidPlace> {
+        let invalid = || InvalidPlace::new(text, format!("it is not of the form {FORM}"));
+        let rest = text.strip_prefix(SCHEME).ok_or_else(invalid)?;
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         let prefix = prefix.trim_end_matches('/');
-        if bucket.is_empty() || (!prefix.is_empty() && crate::store::check_key(prefix).is_err()) {
+        // Keys and secrets come from the environment, and have no place here.
+        if bucket.is_empty()
+            || bucket.contains(['@', ':'])
+            || (!prefix.is_empty() && crate::store::check_key(prefix).is_err())
+        {
             return Err(invalid());
         }
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
@@ -57,7 +62,7 @@ impl FromStr for S3Location {
 
 impl fmt::Display for S3Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "s3://{}/{}", self.bucket, self.prefix)
+        write!(f, "{SCHEME}{}/{}", self.bucket, self.prefix)
     }
 }
 

@@ -46,7 +46,7 @@ fn a_pod_that_runs_has_a_worker_and_needs_no_words() {
     assert!(seen.is_working && seen.counts);
     assert_eq!(seen.member.reason, None);
     assert_eq!(seen.member.node.as_deref(), Some("node-a"));
-    assert_eq!(seen.member.pod, PodStatus { phase: "Running".to_owned(), restarts: 0 });
+    assert_eq!(seen.member.instance, InstanceStatus { phase: "Running".to_owned(), restarts: 0 });
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_worker_that_dies_again_and_again_says_what_its_last_words_were() {
              code 1: error: connecting to the queue at rabbitmq:5672"
         )
     );
-    assert_eq!(seen.member.pod.restarts, 3);
+    assert_eq!(seen.member.instance.restarts, 3);
     assert!(!seen.is_working);
 }
 
@@ -139,7 +139,7 @@ fn a_pod_that_is_being_deleted_counts_no_more() {
     leaving.metadata.deletion_timestamp =
         serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
     let seen = Seen::read(&leaving);
-    assert_eq!(seen.member.pod.phase, "Terminating");
+    assert_eq!(seen.member.instance.phase, "Terminating");
     assert_eq!(seen.member.state, WorkerState::Draining);
     assert!(!seen.is_working && !seen.counts);
 }

@@ -1,6 +1,6 @@
 //! The machine that a program runs on.
 
-/// What it is called, if it has a name.
+/// The name of this machine, or of this container, if it has one.
 #[must_use]
 pub fn host_name() -> Option<String> {
     let name = std::env::var("HOSTNAME")

@@ -1,10 +1,10 @@
-//! The only place of the server that reads a clock.
+//! The only place of the programs that reads the clock of the machine.
 
 use std::time::SystemTime;
 
 use protocol::Timestamp;
 
-/// What time it is.
+/// The time by this machine's clock.
 #[must_use]
 pub fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);

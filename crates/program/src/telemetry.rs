@@ -1,0 +1,16 @@
+//! Where logs go.
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::EnvFilter;
+
+/// Logs to standard error from now on, from `level` up unless `RUST_LOG` says
+/// otherwise; in colour on a terminal. To be called once.
+pub fn log_from(level: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+}
