@@ -9,7 +9,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use platform::problems::internal;
 use platform::store::{ObjectReader, Upload, read_all};
 use platform::{ObjectStore, StoreError};
-use protocol::job::Statistic;
+use protocol::request::Statistic;
 use protocol::result::ResultSummary;
 use protocol::task::segment_key;
 use protocol::{JobId, Plan, Problem};

@@ -1,7 +1,7 @@
 //! Where a job's objects lie in the store. All follow from the job and its plan.
 
 use protocol::JobId;
-use protocol::job::Statistic;
+use protocol::request::{Choice, Statistic};
 
 /// All jobs lie below this prefix.
 pub const JOBS: &str = "jobs/";

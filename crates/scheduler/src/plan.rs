@@ -51,8 +51,8 @@
 
 mod cost;
 
-use protocol::job::FanIn;
 use protocol::plan::Estimate;
+use protocol::request::FanIn;
 use protocol::{Plan, PlanLevel};
 
 pub use cost::Costs;

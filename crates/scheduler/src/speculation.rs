@@ -31,7 +31,7 @@
 #[cfg(feature = "sim")]
 mod peers;
 
-use protocol::job::{Speculation, SpeculationPolicy};
+use protocol::request::{Speculation, SpeculationPolicy};
 
 /// A rule that finds stragglers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The life of a job, from submission to result, as events and commands.
 
-use protocol::job::Speculation;
+use protocol::request::Speculation;
 use protocol::task::{Joined, Outcome, Progress};
 use protocol::{FanIn, JobId, Phase, Timestamp, WorkerId};
 use scheduler::plan::{Costs, PlanInputs, PlanLimits, plan};

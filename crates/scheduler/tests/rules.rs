@@ -5,7 +5,7 @@
 #[path = "rules/scene.rs"]
 mod scene;
 
-use protocol::job::Speculation;
+use protocol::request::Speculation;
 use protocol::task::StopReason;
 use protocol::{Phase, worker::WorkerState};
 use scene::{OBJECT_BYTES, Scene, terms};
@@ -427,7 +427,7 @@ fn a_straggler_gets_company_from_the_far_end_and_the_loser_is_stopped() {
 fn the_original_rule_waits_for_the_quantile_and_starts_over() {
     let mut scene = scene();
     let speculation = Speculation {
-        policy: protocol::job::SpeculationPolicy::Original,
+        policy: protocol::request::SpeculationPolicy::Original,
         ..Speculation::default()
     };
     scene.runs(1, JobTerms { workers: 4, speculation }, &[(5, 1), (1, 1)]);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use criterion::{
     BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
 };
-use protocol::job::Statistic;
+use protocol::request::Statistic;
 use summation::{Block, PartialSum, PartialSumReader, Trailer};
 
 /// Columns of a segment: its sums stay in the second-level cache.

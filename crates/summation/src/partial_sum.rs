@@ -15,7 +15,7 @@ mod trailer;
 
 use std::ops::Range;
 
-use protocol::job::Statistic;
+use protocol::request::Statistic;
 
 use crate::Block;
 use extremes::{Extreme, Extremes};

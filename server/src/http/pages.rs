@@ -9,7 +9,7 @@ use axum::Router;
 use axum::http::{HeaderValue, header};
 use leptos::config::LeptosOptions;
 use protocol::live::{JobPage, Overview};
-use protocol::{JobId, JobRequest, JobSnapshot, Problem};
+use protocol::{JobId, JobSnapshot, Preview, Problem, ValidRequest};
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -59,11 +59,11 @@ impl Backend for Engine {
         Engine::job(self, id).map(|job| JobSnapshot::clone(&job))
     }
 
-    async fn preview(&self, request: JobRequest) -> Result<JobSnapshot, Problem> {
+    async fn preview(&self, request: &ValidRequest) -> Result<Preview, Problem> {
         Engine::preview(self, request).await
     }
 
-    async fn submit(&self, request: JobRequest) -> Result<JobId, Problem> {
+    async fn submit(&self, request: ValidRequest) -> Result<JobId, Problem> {
         Engine::submit(self, request).await
     }
 

@@ -1,7 +1,7 @@
 //! A small world full of faults, all of it from a seed.
 
 use protocol::Phase;
-use protocol::job::{FanIn, Speculation, SpeculationPolicy};
+use protocol::request::{FanIn, Speculation, SpeculationPolicy};
 
 use super::chance::Chance;
 use super::faults::{Faults, Fired};

@@ -1,6 +1,6 @@
 //! Worlds without faults, to compare policies in.
 
-use protocol::job::{FanIn, Speculation};
+use protocol::request::{FanIn, Speculation};
 
 use super::chance::Chance;
 use super::machine::Speed;

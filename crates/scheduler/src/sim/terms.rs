@@ -1,6 +1,6 @@
 //! What a world is made of, and what is measured in it.
 
-use protocol::job::FanIn;
+use protocol::request::FanIn;
 
 use super::faults::Faults;
 use crate::Settings;

@@ -38,7 +38,7 @@ impl Given {
 
 /// W, and the usual speculation.
 pub(crate) fn terms(workers: u32) -> JobTerms {
-    JobTerms { workers, speculation: protocol::job::Speculation::default() }
+    JobTerms { workers, speculation: protocol::request::Speculation::default() }
 }
 
 /// The job of a number.

@@ -7,7 +7,7 @@ mod quick;
 
 use std::cmp::Ordering;
 
-use protocol::job::Statistic;
+use protocol::request::Statistic;
 
 use crate::exact::{ExactSquares, ExactSum, Magnitude};
 

@@ -1,7 +1,7 @@
 //! What damage to an encoded partial sum does, and what an encoding costs.
 
 use proptest::prelude::*;
-use protocol::job::Statistic;
+use protocol::request::Statistic;
 use summation::{
     Block, Checkpoint, EncodedHeader, HEADER_BYTES, ObjectEnd, PartialSum, PartialSumReader,
     Trailer,

@@ -1,7 +1,7 @@
 //! The statistics of one column, whatever its numbers.
 
 use proptest::prelude::*;
-use protocol::job::Statistic;
+use protocol::request::Statistic;
 use summation::{Block, PartialSum};
 
 use crate::numbers::{any_number, cases, column, finite};

@@ -2,7 +2,7 @@
 //! encodings against the numbers added one object after the other.
 
 use proptest::prelude::*;
-use protocol::job::Statistic;
+use protocol::request::Statistic;
 use summation::{Block, ObjectEnd, PartialSum, PartialSumReader, Trailer};
 
 use crate::numbers::{KINDS, Random, cases};
