@@ -52,7 +52,7 @@
 mod cost;
 
 use protocol::plan::Estimate;
-use protocol::request::FanIn;
+use protocol::request::{FanIn, SUM_COLUMN_BYTES};
 use protocol::{Plan, PlanLevel};
 
 pub use cost::Costs;
@@ -87,7 +87,7 @@ impl Default for PlanInputs {
             columns_estimate: 0,
             seekable: false,
             compressed: false,
-            partial_column_bytes: crate::job::PARTIAL_COLUMN_BYTES,
+            partial_column_bytes: SUM_COLUMN_BYTES,
         }
     }
 }
@@ -279,6 +279,7 @@ fn lay_out(
         columns: inputs.columns,
         fan_in: leaf_fan_in,
         segment_columns,
+        partial_column_bytes: inputs.partial_column_bytes,
         estimate: estimate(inputs, &levels, segment_columns, limits, seconds),
         levels,
     };

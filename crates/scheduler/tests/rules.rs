@@ -8,7 +8,7 @@ mod scene;
 use protocol::request::Speculation;
 use protocol::task::StopReason;
 use protocol::{Phase, worker::WorkerState};
-use scene::{OBJECT_BYTES, Scene, terms};
+use scene::{OBJECT_BYTES, SEGMENT_BYTES, Scene, terms};
 use scheduler::{JobTerms, Settings};
 
 /// A scheduler that publishes nothing ahead, and a pool of somebody else.
@@ -243,6 +243,16 @@ fn what_is_read_beyond_the_size_of_the_inputs_is_read_twice() {
     scene.reads("1/0.0.0/2", "a", 2 * OBJECT_BYTES).gives([]);
     let bytes = scene.view(1).bytes;
     assert_eq!((bytes.input_read, bytes.read_twice), (3 * OBJECT_BYTES, OBJECT_BYTES));
+}
+
+#[test]
+fn what_is_reused_counts_with_its_statistics() {
+    let mut scene = scene();
+    scene.runs(1, terms(1), &[(1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.started("1/0.0.0/1", "a").gives([]);
+    scene.finds("1/0.0.0/1", "a", 3).gives([]);
+    assert_eq!(scene.view(1).bytes.reused, 3 * SEGMENT_BYTES);
 }
 
 #[test]
