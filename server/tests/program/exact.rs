@@ -41,6 +41,7 @@ pub(crate) fn statistic_of_three(statistic: Statistic) -> [f64; 3] {
         Statistic::Max => [3.0, 0.5, 0.0],
         Statistic::Variance => variance,
         Statistic::Std => variance.map(f64::sqrt),
+        Statistic::Count => [3.0; 3],
     }
 }
 

@@ -96,6 +96,12 @@ statistics! {
         description: "The population standard deviation, rounded once",
         keeps: [Kept::Squares],
     }
+    Count {
+        word: "count",
+        title: "count",
+        description: "How many numbers there are; exact up to 2^53",
+        keeps: [],
+    }
 }
 
 #[cfg(feature = "schema")]

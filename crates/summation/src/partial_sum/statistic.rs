@@ -18,6 +18,7 @@ impl PartialSum {
             Statistic::Max => self.extremes(Kept::Greatest),
             Statistic::Variance => Some(self.variance(self.squares()?)),
             Statistic::Std => Some(self.deviation(self.squares()?)),
+            Statistic::Count => Some(vec![self.objects() as f64; self.columns()]),
         }
     }
 

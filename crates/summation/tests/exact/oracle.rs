@@ -83,6 +83,7 @@ pub(crate) fn statistic(statistic: Statistic, numbers: &[f64]) -> f64 {
         Statistic::Max => greatest(numbers),
         Statistic::Variance => variance(numbers),
         Statistic::Std => deviation(numbers),
+        Statistic::Count => numbers.len() as f64,
     }
 }
 
