@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use leptos::prelude::{expect_context, use_context};
 use leptos_axum::ResponseOptions;
 use protocol::live::{JobPage, Overview};
-use protocol::{JobId, JobRequest, JobSnapshot, Problem, Timestamp};
+use protocol::{JobId, JobSnapshot, Preview, Problem, Timestamp, ValidRequest};
 
 /// What the server offers to the dashboard. It is provided as a context of
 /// type `Arc<dyn Backend>`, both to the pages and to the server functions.
@@ -27,12 +27,12 @@ pub trait Backend: Send + Sync + 'static {
     /// One job, with its result. Fails with `NotFound`.
     async fn job(&self, id: JobId) -> Result<JobSnapshot, Problem>;
 
-    /// A job as it would be once it is planned. Fails as `submit` does, and
-    /// where its inputs cannot be found or read.
-    async fn preview(&self, request: JobRequest) -> Result<JobSnapshot, Problem>;
+    /// How a request would be computed. Fails where its inputs cannot be found
+    /// or read.
+    async fn preview(&self, request: &ValidRequest) -> Result<Preview, Problem>;
 
-    /// Submits a job. Fails with a problem that names the field.
-    async fn submit(&self, request: JobRequest) -> Result<JobId, Problem>;
+    /// Submits a job.
+    async fn submit(&self, request: ValidRequest) -> Result<JobId, Problem>;
 
     /// Cancels a job that is not over. Fails with `NotFound` or `Conflict`.
     async fn cancel(&self, id: JobId) -> Result<(), Problem>;

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::{answer_with_status, backend, now, wants_page};
 use crate::clock::AsOf;
+use crate::components::plan_figures::Planned;
 use crate::form::JobForm;
 use crate::paths::job_path;
 
@@ -89,14 +90,15 @@ pub async fn job(
     }
 }
 
-/// A job as it would be once it is planned, without running it.
+/// How the job that is filled in would be computed, without running it.
 #[server(prefix = "/app", endpoint = "preview")]
 pub async fn preview(
     /// What was typed.
     form: JobForm,
-) -> Result<JobSnapshot, Refusal> {
+) -> Result<Planned, Refusal> {
     let request = form.request()?;
-    Ok(backend().preview(request).await?)
+    let preview = backend().preview(&request).await?;
+    Ok(Planned::of_preview(preview, request.speculation))
 }
 
 /// Submits a job and goes to its page.

@@ -1,86 +1,42 @@
 //! The form of a new job, from what was typed to a request.
 
-#![allow(
-    clippy::result_large_err,
-    reason = "a form is refused once, by hand; nothing would be gained by a smaller problem"
-)]
+pub mod fields;
+
+use std::collections::BTreeMap;
 
 use leptos_router::params::ParamsMap;
-use protocol::job::{Generate, GeneratedFormat, RawNumbers, Speculation, Statistic};
 use protocol::problem::ProblemKind;
-use protocol::{Inputs, JobRequest, Problem};
+use protocol::request::{
+    COUNT, Choice, FAN_IN, FILES, FORMAT, Field, Generate, GeneratedFormat, MODE, MULTIPLIER, NAME,
+    PREFIX, QUANTILE, RAW, RawNumbers, SEED, SpeculationMode, Statistic, WORKERS,
+};
+use protocol::{Inputs, JobRequest, Problem, ValidRequest};
 use serde::{Deserialize, Serialize};
 
-/// The form of a new job, every field as it was typed.
+use self::fields::{FROM_PREFIX, SOURCE, defaults, statistic_key};
+
+/// The form of a new job: what was typed into each of its [`fields`], by the
+/// field's key.
 ///
 /// It also reads and writes itself as the query of the home page: a refused
 /// form comes back that way without JavaScript, and a link can fill it in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct JobForm {
-    /// Where the numbers come from: `generate` or `prefix`.
-    pub source: String,
-    /// F, how many files to generate.
-    pub files: String,
-    /// C, how many numbers in each.
-    pub count: String,
-    /// The format that they are generated in: `csv` or `npy`.
-    pub format: String,
-    /// What the generated numbers follow from.
-    pub seed: String,
-    /// The prefix of the objects to average.
-    pub prefix: String,
-    /// Set to `f32` or `f64` if they are bare numbers.
-    pub raw: String,
-    /// W, the most attempts in flight; empty for the server's default.
-    pub workers: String,
-    /// P, the fan-in, or `auto`.
-    pub fan_in: String,
-    /// What to call the job.
-    pub name: String,
-    /// The rule that finds stragglers: `resume`, `original` or `off`.
-    pub speculation: String,
-    /// The part of a level that must be complete before there are stragglers.
-    pub quantile: String,
-    /// How many times the average duration a straggler has run for.
-    pub multiplier: String,
-    /// Set if the sum is wanted beside the mean.
-    pub sum: String,
-    /// Set if the least number is wanted.
-    pub min: String,
-    /// Set if the greatest number is wanted.
-    pub max: String,
-    /// Set if the variance is wanted.
-    pub variance: String,
-    /// Set if the standard deviation is wanted.
-    pub std: String,
-}
+#[serde(from = "BTreeMap<String, String>")]
+pub struct JobForm(BTreeMap<String, String>);
 
 impl Default for JobForm {
     /// The form as a newcomer finds it: a job that is over in seconds and shows
     /// all there is to see.
     fn default() -> Self {
-        let text = str::to_owned;
-        JobForm {
-            source: text("generate"),
-            files: text("40"),
-            count: text("10000"),
-            format: text("csv"),
-            seed: text("1"),
-            prefix: String::new(),
-            raw: String::new(),
-            workers: text("2"),
-            fan_in: text("5"),
-            name: String::new(),
-            speculation: text("resume"),
-            quantile: text("0.75"),
-            multiplier: text("1.2"),
-            sum: String::new(),
-            min: String::new(),
-            max: String::new(),
-            variance: String::new(),
-            std: String::new(),
-        }
+        JobForm(defaults().map(|(key, text)| (key, text.to_owned())).collect())
+    }
+}
+
+impl From<BTreeMap<String, String>> for JobForm {
+    /// What is missing is as a newcomer finds it, and what the form does not
+    /// have is left out.
+    fn from(mut typed: BTreeMap<String, String>) -> JobForm {
+        JobForm::filled(|key| typed.remove(key))
     }
 }
 
@@ -95,14 +51,9 @@ impl JobForm {
     /// refused, if it was.
     #[must_use]
     pub fn from_query(query: &ParamsMap) -> (JobForm, Option<Problem>) {
-        let mut form = JobForm::default();
-        for (name, field) in form.fields_mut() {
-            // As a link names it, or as the form itself does.
-            let typed = query.get_str(name);
-            if let Some(typed) = typed.or_else(|| query.get_str(&format!("form[{name}]"))) {
-                typed.clone_into(field);
-            }
-        }
+        // As a link names a field, or as the form itself does.
+        let form =
+            JobForm::filled(|key| query.get(key).or_else(|| query.get(&format!("form[{key}]"))));
         let [field, why, remedy] = REFUSAL_WORDS.map(|word| query.get_str(word));
         let refusal = why.map(|why| Problem {
             field: field.filter(|field| !field.is_empty()).map(str::to_owned),
@@ -116,9 +67,8 @@ impl JobForm {
     #[must_use]
     pub fn home_path_with(&self, refusal: &Problem) -> String {
         let mut query = ParamsMap::new();
-        let mut form = self.clone();
-        for (name, field) in form.fields_mut() {
-            query.insert(name, std::mem::take(field));
+        for (key, typed) in &self.0 {
+            query.insert(key.clone(), typed.clone());
         }
         let field = refusal.field.clone().unwrap_or_default();
         let texts = [field, refusal.detail.clone(), refusal.remedy.clone()];
@@ -128,156 +78,107 @@ impl JobForm {
         format!("/{}#new-job", query.to_query_string())
     }
 
-    /// The request that the form stands for; fails with a problem that names
-    /// the field.
-    pub fn request(&self) -> Result<JobRequest, Problem> {
+    /// What was typed into a field.
+    #[must_use]
+    pub fn typed(&self, field: &Field) -> &str {
+        self.text(field.key())
+    }
+
+    /// Whether a statistic is checked.
+    #[must_use]
+    pub fn wants(&self, statistic: Statistic) -> bool {
+        !self.text(&statistic_key(statistic)).is_empty()
+    }
+
+    /// The request that the form stands for.
+    ///
+    /// # Errors
+    ///
+    /// A problem that names the field.
+    pub fn request(&self) -> Result<ValidRequest, Problem> {
         let mut request = JobRequest::new(self.inputs()?);
-        let name = self.name.trim();
-        request.name = (!name.is_empty()).then(|| name.to_owned());
-        let workers = self.workers.trim();
-        if !workers.is_empty() {
-            request.workers = Some(whole_number("workers", workers, 1)?);
-        }
-        request.fan_in = self.fan_in.parse().map_err(|_| {
-            refused("fan_in", "P is “auto” or a whole number from 2.", &self.fan_in)
-        })?;
-        request.speculation = Speculation::from_word(&self.speculation).unwrap_or_default();
+        request.name = self.filled_in(&NAME).map(str::to_owned);
+        let workers = self.filled_in(&WORKERS.field);
+        request.workers = workers.map(|text| WORKERS.parse(text)).transpose()?;
+        request.fan_in = self.typed(&FAN_IN.field).parse()?;
+        request.speculation = SpeculationMode::parse(self.typed(&MODE))?.settings();
         if request.speculation.enabled {
-            request.speculation.quantile =
-                number_between("quantile", &self.quantile, 0.0, 1.0, request.speculation.quantile)?;
-            request.speculation.multiplier = number_between(
-                "multiplier",
-                &self.multiplier,
-                1.0,
-                1000.0,
-                request.speculation.multiplier,
-            )?;
+            if let Some(text) = self.filled_in(&QUANTILE.field) {
+                request.speculation.quantile = QUANTILE.parse(text)?;
+            }
+            if let Some(text) = self.filled_in(&MULTIPLIER.field) {
+                request.speculation.multiplier = MULTIPLIER.parse(text)?;
+            }
         }
-        request.raw = self.raw();
-        request.statistics = [
-            (&self.sum, Statistic::Sum),
-            (&self.min, Statistic::Min),
-            (&self.max, Statistic::Max),
-            (&self.variance, Statistic::Variance),
-            (&self.std, Statistic::Std),
-        ]
-        .into_iter()
-        .filter_map(|(checked, statistic)| (!checked.is_empty()).then_some(statistic))
-        .collect();
-        Ok(request)
+        if self.is_from_prefix() {
+            // Generated numbers never are bare.
+            request.raw = self.filled_in(&RAW).map(RawNumbers::parse).transpose()?;
+        }
+        request.statistics =
+            Statistic::ALL.iter().copied().filter(|statistic| self.wants(*statistic)).collect();
+        request.validate()
     }
 
     fn inputs(&self) -> Result<Inputs, Problem> {
-        if self.source == "prefix" {
-            let prefix = self.prefix.trim();
-            if prefix.is_empty() {
+        if self.is_from_prefix() {
+            // The whole store would be a valid prefix, but hardly what is meant.
+            let Some(prefix) = self.filled_in(&PREFIX) else {
                 return Err(Problem::new(ProblemKind::InvalidRequest, "The prefix is missing.")
-                    .field("prefix")
+                    .field(PREFIX.name)
                     .remedy("Name the folder of the store that holds your files."));
-            }
+            };
             return Ok(Inputs::Prefix(prefix.to_owned()));
         }
         Ok(Inputs::Generate(Generate {
-            files: whole_number("files", &self.files, 1)?,
-            count: whole_number("count", &self.count, 1)?,
-            format: match self.format.as_str() {
-                "npy" => GeneratedFormat::Npy,
-                _ => GeneratedFormat::Csv,
-            },
-            seed: whole_number("seed", &self.seed, 0)?,
+            files: FILES.parse(self.typed(&FILES.field))?,
+            count: COUNT.parse(self.typed(&COUNT.field))?,
+            format: GeneratedFormat::parse(self.typed(&FORMAT))?,
+            seed: SEED.parse(self.typed(&SEED.field))?,
         }))
     }
 
-    /// How bare numbers are read, if they are bare; generated ones never are.
-    fn raw(&self) -> Option<RawNumbers> {
-        match (self.source.as_str(), self.raw.as_str()) {
-            ("prefix", "f32") => Some(RawNumbers::F32),
-            ("prefix", "f64") => Some(RawNumbers::F64),
-            _ => None,
-        }
+    /// Whether the numbers come from the store.
+    #[must_use]
+    pub fn is_from_prefix(&self) -> bool {
+        self.typed(&SOURCE) == FROM_PREFIX
     }
 
-    /// All fields under the names that they have in the form and in the query.
-    fn fields_mut(&mut self) -> [(&'static str, &mut String); 18] {
-        [
-            ("source", &mut self.source),
-            ("files", &mut self.files),
-            ("count", &mut self.count),
-            ("format", &mut self.format),
-            ("seed", &mut self.seed),
-            ("prefix", &mut self.prefix),
-            ("raw", &mut self.raw),
-            ("workers", &mut self.workers),
-            ("fan_in", &mut self.fan_in),
-            ("name", &mut self.name),
-            ("speculation", &mut self.speculation),
-            ("quantile", &mut self.quantile),
-            ("multiplier", &mut self.multiplier),
-            ("sum", &mut self.sum),
-            ("min", &mut self.min),
-            ("max", &mut self.max),
-            ("variance", &mut self.variance),
-            ("std", &mut self.std),
-        ]
+    /// What was typed into a field that may be left empty.
+    fn filled_in(&self, field: &Field) -> Option<&str> {
+        Some(self.typed(field).trim()).filter(|text| !text.is_empty())
+    }
+
+    fn text(&self, key: &str) -> &str {
+        self.0.get(key).map_or("", String::as_str)
+    }
+
+    fn filled(mut typed: impl FnMut(&str) -> Option<String>) -> JobForm {
+        let fields = defaults().map(|(key, default)| {
+            let text = typed(&key).unwrap_or_else(|| default.to_owned());
+            (key, text)
+        });
+        JobForm(fields.collect())
     }
 }
 
-/// The field of the form that a problem lies in. A problem of the backend names
-/// the field of the request, such as `inputs.generate.files`, whose last word is
-/// the form's.
+/// The key of the form's field that a problem lies in. A problem names the field
+/// of the request, such as `inputs.generate.files`, whose last word is the key.
 #[must_use]
 pub fn field_of(problem: &Problem) -> Option<&str> {
     problem.field.as_deref()?.rsplit('.').next()
-}
-
-/// A whole number from `least`; digits may be grouped by spaces or underscores.
-fn whole_number<T>(field: &'static str, typed: &str, least: T) -> Result<T, Problem>
-where
-    T: std::str::FromStr + PartialOrd + std::fmt::Display,
-{
-    let digits: String =
-        typed.chars().filter(|character| !character.is_whitespace() && *character != '_').collect();
-    match digits.parse() {
-        Ok(number) if number >= least => Ok(number),
-        _ => Err(refused(field, &format!("A whole number from {least} is needed here."), typed)),
-    }
-}
-
-/// A number from `least` to `most`, or `default` if nothing was typed.
-fn number_between(
-    field: &'static str,
-    typed: &str,
-    least: f64,
-    most: f64,
-    default: f64,
-) -> Result<f64, Problem> {
-    match typed.trim() {
-        "" => Ok(default),
-        text => match text.parse() {
-            Ok(number) if (least..=most).contains(&number) => Ok(number),
-            _ => Err(refused(
-                field,
-                &format!("A number from {least} to {most} is needed here."),
-                typed,
-            )),
-        },
-    }
-}
-
-fn refused(field: &'static str, rule: &str, typed: &str) -> Problem {
-    let detail = if typed.trim().is_empty() {
-        rule.to_owned()
-    } else {
-        format!("{rule} “{typed}” is not one.")
-    };
-    Problem::new(ProblemKind::InvalidRequest, detail).field(field)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use protocol::FanIn;
-    use protocol::job::SpeculationPolicy;
+    use protocol::request::{Speculation, SpeculationPolicy};
+
+    /// The form as a newcomer finds it, with something else typed into some fields.
+    fn form(typed: &[(&Field, &str)]) -> JobForm {
+        let typed = typed.iter().map(|(field, text)| (field.key().to_owned(), (*text).to_owned()));
+        JobForm::from(typed.collect::<BTreeMap<_, _>>())
+    }
 
     #[test]
     fn the_form_as_a_newcomer_finds_it_is_a_request() {
@@ -299,24 +200,22 @@ mod tests {
 
     #[test]
     fn every_field_reaches_the_request() {
-        let text = str::to_owned;
-        let request = JobForm {
-            source: text("prefix"),
-            prefix: text(" climate/ "),
-            raw: text("f32"),
-            workers: text(""),
-            fan_in: text("auto"),
-            name: text("ensemble mean"),
-            speculation: text("original"),
-            quantile: text("0.9"),
-            multiplier: text("3"),
-            min: text("on"),
-            std: text("on"),
-            ..JobForm::default()
+        let mut form = form(&[
+            (&SOURCE, "prefix"),
+            (&PREFIX, " climate/ "),
+            (&RAW, "f32"),
+            (&WORKERS.field, ""),
+            (&FAN_IN.field, "auto"),
+            (&NAME, "ensemble mean"),
+            (&MODE, "original"),
+            (&QUANTILE.field, "0.9"),
+            (&MULTIPLIER.field, "3"),
+        ]);
+        for statistic in [Statistic::Min, Statistic::Std] {
+            form.0.insert(statistic_key(statistic), "on".to_owned());
         }
-        .request()
-        .unwrap();
-        assert_eq!(request.inputs, Inputs::Prefix(text("climate/")));
+        let request = form.request().unwrap();
+        assert_eq!(request.inputs, Inputs::Prefix("climate/".to_owned()));
         assert_eq!(request.raw, Some(RawNumbers::F32));
         assert_eq!(request.workers, None);
         assert_eq!(request.fan_in, FanIn::Auto);
@@ -329,34 +228,23 @@ mod tests {
 
     #[test]
     fn a_value_that_cannot_be_used_is_refused_by_the_name_of_its_field() {
-        let refused_field = |change: fn(&mut JobForm)| {
-            let mut form = JobForm::default();
-            change(&mut form);
-            form.request().unwrap_err().field.unwrap()
+        let refused_field = |field: &Field, text| {
+            let refusal = form(&[(field, text)]).request().unwrap_err();
+            field_of(&refusal).unwrap().to_owned()
         };
-        assert_eq!(refused_field(|form| form.files = "0".into()), "files");
-        assert_eq!(refused_field(|form| form.count = "1e4".into()), "count");
-        assert_eq!(refused_field(|form| form.seed = "-1".into()), "seed");
-        assert_eq!(refused_field(|form| form.workers = "two".into()), "workers");
-        assert_eq!(refused_field(|form| form.fan_in = "1".into()), "fan_in");
-        assert_eq!(refused_field(|form| form.quantile = "75".into()), "quantile");
-        assert_eq!(refused_field(|form| form.multiplier = "NaN".into()), "multiplier");
-        assert_eq!(refused_field(|form| form.source = "prefix".into()), "prefix");
-    }
-
-    #[test]
-    fn digits_may_be_grouped() {
-        assert_eq!(whole_number("count", " 10 000_000 ", 1_u64), Ok(10_000_000));
+        assert_eq!(refused_field(&FILES.field, "0"), "files");
+        assert_eq!(refused_field(&COUNT.field, "1e4"), "count");
+        assert_eq!(refused_field(&SEED.field, "-1"), "seed");
+        assert_eq!(refused_field(&WORKERS.field, "two"), "workers");
+        assert_eq!(refused_field(&FAN_IN.field, "1"), "fan_in");
+        assert_eq!(refused_field(&QUANTILE.field, "75"), "quantile");
+        assert_eq!(refused_field(&MULTIPLIER.field, "NaN"), "multiplier");
+        assert_eq!(refused_field(&SOURCE, "prefix"), "prefix");
     }
 
     #[test]
     fn a_refused_form_comes_back_with_all_that_was_typed() {
-        let typed = JobForm {
-            files: "forty & more".to_owned(),
-            name: "a=b?".to_owned(),
-            workers: String::new(),
-            ..JobForm::default()
-        };
+        let typed = form(&[(&FILES.field, "forty & more"), (&NAME, "a=b?"), (&WORKERS.field, "")]);
         let refusal = typed.request().unwrap_err().remedy("Write 40.");
         let path = typed.home_path_with(&refusal);
         let url = path.strip_prefix("/?").unwrap();
@@ -373,7 +261,7 @@ mod tests {
         let (form, back) = JobForm::from_query(&query);
         assert_eq!(form, typed);
         let back = back.unwrap();
-        assert_eq!(back.field.as_deref(), Some("files"));
+        assert_eq!(field_of(&back), Some("files"));
         assert_eq!(back.detail, refusal.detail);
         assert_eq!(back.remedy, "Write 40.");
     }

@@ -3,12 +3,16 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use platform::backends::{queue_forms, store_forms};
 use platform::{QueuePlace, StorePlace};
 use program::arguments::{PlaceParser, SharedArguments};
-use protocol::FanIn;
-use protocol::job::{GeneratedFormat, Speculation, Statistic};
+use protocol::request::{
+    COUNT, Choice, Described, FAN_IN, FILES, FORMAT, GeneratedFormat, MODE, Number, Numeric, SEED,
+    STATISTICS, SpeculationMode, Statistic, WORKERS,
+};
+use protocol::{FanIn, Inputs, JobRequest, Problem};
 
 /// The exact mean of every index across many files, on many workers, shown live.
 #[derive(Debug, Parser)]
@@ -124,27 +128,45 @@ pub struct MeanArguments {
     /// .raw, or `-` for standard output as CSV.
     #[arg(long, short, value_name = "PATH", required_unless_present = "plan")]
     pub output: Option<String>,
-    /// How many workers [default: the number of processors].
-    #[arg(long, env = "DISTRIBUTED_AVERAGE_WORKERS",
-        value_parser = clap::value_parser!(u32).range(1..))]
+    /// W; absent for the number of processors.
+    #[arg(
+        long,
+        env = "DISTRIBUTED_AVERAGE_WORKERS",
+        value_parser = number(&WORKERS),
+        help = format!("{} [default: the number of processors]", WORKERS.field.description)
+    )]
     pub workers: Option<u32>,
-    /// The most inputs that one node of the sum tree adds up: a number from 2, or `auto`.
+    /// P.
     #[arg(
         long,
         env = "DISTRIBUTED_AVERAGE_FAN_IN",
         default_value = "auto",
-        value_name = "P | auto"
+        value_name = "P | auto",
+        help = FAN_IN.field.description
     )]
     pub fan_in: FanIn,
-    /// What becomes of a straggler's task: a second attempt takes it up where it
-    /// stands, begins it again (the original rule), or it is waited for.
-    #[arg(long, default_value = "resume", value_parser = speculation,
-        value_name = "resume | original | off")]
-    pub speculation: Speculation,
-    /// What to compute beside the mean: sum, min, max, variance (divided by F)
-    /// or std, several separated by commas. Each is written beside the mean,
-    /// its name before the ending: mean.std.npy beside mean.npy.
-    #[arg(long, value_delimiter = ',', value_parser = statistic, value_name = "STATISTIC,...")]
+    /// What happens to a straggler's task.
+    #[arg(
+        long,
+        default_value = "resume",
+        value_parser = choice::<SpeculationMode>(),
+        value_name = "MODE",
+        help = MODE.description
+    )]
+    pub speculation: SpeculationMode,
+    /// What to compute beside the mean.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_parser = choice::<Statistic>(),
+        value_name = "STATISTIC,...",
+        help = STATISTICS.description,
+        long_help = format!(
+            "{}; several are separated by commas. Each is written beside the mean, its name \
+             before the ending: mean.std.npy beside mean.npy",
+            STATISTICS.description
+        )
+    )]
     pub statistics: Vec<Statistic>,
     /// Print the plan (the sum tree, bytes, memory) and compute nothing.
     #[arg(long)]
@@ -173,36 +195,52 @@ pub struct GenerateArguments {
     /// The folder to write the files into; it is created.
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
-    /// F, how many files.
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    /// F.
+    #[arg(long, value_parser = number(&FILES), help = FILES.field.description)]
     pub files: u64,
-    /// C, how many numbers in each.
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    /// C.
+    #[arg(long, value_parser = number(&COUNT), help = COUNT.field.description)]
     pub count: u64,
     /// The format of the files.
-    #[arg(long, default_value = "csv", value_parser = generated_format,
-        value_name = "csv | npy")]
+    #[arg(
+        long,
+        default_value = "csv",
+        value_parser = choice::<GeneratedFormat>(),
+        help = FORMAT.description
+    )]
     pub format: GeneratedFormat,
-    /// What the numbers follow from: the same seed gives the same bytes.
-    #[arg(long, default_value_t = 0)]
+    /// The seed of the random numbers.
+    #[arg(long, default_value = "0", value_parser = number(&SEED), help = SEED.field.description)]
     pub seed: u64,
 }
 
-fn speculation(text: &str) -> Result<Speculation, String> {
-    Speculation::from_word(text)
-        .ok_or_else(|| format!("it is one of {}", Speculation::WORDS.join(", ")))
+impl MeanArguments {
+    /// The request that they stand for, once the inputs are found and the
+    /// number of workers is known.
+    #[must_use]
+    pub fn request(&self, objects: Vec<String>, workers: u32) -> JobRequest {
+        JobRequest {
+            workers: Some(workers),
+            fan_in: self.fan_in,
+            speculation: self.speculation.settings(),
+            statistics: self.statistics.clone(),
+            ..JobRequest::new(Inputs::Objects(objects))
+        }
+    }
 }
 
-fn statistic(text: &str) -> Result<Statistic, String> {
-    Statistic::ALL
-        .into_iter()
-        .find(|statistic| statistic.word() == text)
-        .ok_or_else(|| "a statistic is sum, min, max, variance or std".to_owned())
+/// Reads a number within its bounds.
+fn number<T: Numeric + Send + Sync + 'static>(
+    number: &'static Number<T>,
+) -> impl Fn(&str) -> Result<T, Problem> + Clone + Send + Sync + 'static {
+    move |text| number.parse(text)
 }
 
-fn generated_format(text: &str) -> Result<GeneratedFormat, String> {
-    [GeneratedFormat::Csv, GeneratedFormat::Npy]
-        .into_iter()
-        .find(|format| format.extension() == text)
-        .ok_or_else(|| "the format is csv or npy".to_owned())
+/// Reads one of a few words, which the help names with what they stand for.
+fn choice<C: Choice>() -> impl TypedValueParser<Value = C> {
+    let words = C::ALL.iter().map(|choice| {
+        let Described { word, description, .. } = choice.described();
+        PossibleValue::new(word).help(description)
+    });
+    PossibleValuesParser::new(words).try_map(|word| C::parse(&word))
 }

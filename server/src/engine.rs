@@ -9,7 +9,7 @@ use program::clock;
 use protocol::detail::TaskPage;
 use protocol::problem::ProblemKind;
 use protocol::task::Control;
-use protocol::{FanIn, Inputs, JobId, JobRequest, JobSnapshot, Problem, Timestamp};
+use protocol::{JobId, JobSnapshot, Preview, Problem, ValidRequest};
 use scheduler::{Event, Scheduler, Settings};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -24,11 +24,6 @@ use crate::records::{self, Remembered, RequestRecord};
 
 /// How many jobs' records are read at the same time when the server starts.
 const RECORDS_AT_ONCE: usize = 16;
-/// The most bytes of test data that a request may have generated: about what a
-/// developer's disk has to spare.
-const GENERATED_BYTES_MAX: u64 = 64 << 30;
-/// About how many bytes a generated number takes, as text.
-const GENERATED_NUMBER_BYTES: u64 = 20;
 
 /// A running program: everything behind the command line and the HTTP server.
 pub struct Engine {
@@ -117,8 +112,7 @@ impl Engine {
 
     /// Takes a job on. Once this has returned the job is in the store and on
     /// the board.
-    pub async fn submit(&self, request: JobRequest) -> Result<JobId, Problem> {
-        check(&request)?;
+    pub async fn submit(&self, request: ValidRequest) -> Result<JobId, Problem> {
         let submitted_at = clock::now();
         let job = JobId::from_parts(submitted_at, rand::random());
         let workers = request.workers.unwrap_or(self.default_workers);
@@ -134,25 +128,18 @@ impl Engine {
         Ok(job)
     }
 
-    /// A job as it would be once it is planned; nothing is written, and test
-    /// data is not generated.
-    pub async fn preview(&self, request: JobRequest) -> Result<JobSnapshot, Problem> {
-        check(&request)?;
+    /// How a request would be computed; nothing is written, and test data is
+    /// not generated.
+    pub async fn preview(&self, request: &ValidRequest) -> Result<Preview, Problem> {
         let workers = request.workers.unwrap_or(self.default_workers);
-        let (plan, inputs) = self.parts.planner.preview(&request, workers).await?;
-        let id = JobId::from_parts(clock::now(), rand::random());
-        Ok(JobSnapshot {
-            phase: protocol::Phase::Planning,
-            inputs,
-            plan: Some(plan),
-            ..JobSnapshot::submitted(id, request, workers, Timestamp::default())
-        })
+        let (plan, inputs) = self.parts.planner.preview(request, workers).await?;
+        Ok(Preview { workers, inputs, plan })
     }
 
     /// Submits the request of a job again, as a new job.
     pub async fn rerun(&self, job: JobId) -> Result<JobId, Problem> {
         let request = self.job(job)?.request.clone();
-        self.submit(request).await
+        self.submit(request.validate()?).await
     }
 
     /// Cancels a job that is not over.
@@ -264,55 +251,6 @@ async fn restore(store: &dyn ObjectStore, board: &Board) -> Result<Vec<Fact>, Pr
         }
     }
     Ok(facts)
-}
-
-/// Says what is wrong with a request, if anything is.
-fn check(request: &JobRequest) -> Result<(), Problem> {
-    let invalid = |field: &str, detail: String| {
-        Err(Problem::new(ProblemKind::InvalidRequest, detail).field(field))
-    };
-    match &request.inputs {
-        Inputs::Generate(data) => {
-            if data.files == 0 {
-                return invalid("inputs.generate.files", "files must be at least 1".to_owned());
-            }
-            if data.count == 0 {
-                return invalid("inputs.generate.count", "count must be at least 1".to_owned());
-            }
-            let bytes =
-                data.files.saturating_mul(data.count).saturating_mul(GENERATED_NUMBER_BYTES);
-            if bytes > GENERATED_BYTES_MAX {
-                let detail = format!(
-                    "{} files of {} numbers take about {} GB; at most {} GB are generated",
-                    data.files,
-                    data.count,
-                    bytes / 1_000_000_000,
-                    GENERATED_BYTES_MAX / 1_000_000_000
-                );
-                return invalid("inputs.generate", detail);
-            }
-        }
-        Inputs::Objects(_) | Inputs::Prefix(_) => {}
-    }
-    if request.workers == Some(0) {
-        return invalid("workers", "workers must be at least 1".to_owned());
-    }
-    if let FanIn::Fixed(fan_in) = request.fan_in
-        && fan_in < 2
-    {
-        return invalid("fan_in", "fan_in must be \"auto\" or at least 2".to_owned());
-    }
-    let speculation = &request.speculation;
-    if !(0.0..=1.0).contains(&speculation.quantile) {
-        return invalid("speculation.quantile", "quantile must lie from 0 to 1".to_owned());
-    }
-    if !(speculation.multiplier >= 1.0 && speculation.multiplier.is_finite()) {
-        return invalid("speculation.multiplier", "multiplier must be at least 1".to_owned());
-    }
-    if !(0.0..=1.0).contains(&speculation.share) {
-        return invalid("speculation.share", "share must lie from 0 to 1".to_owned());
-    }
-    Ok(())
 }
 
 /// The driver is gone.

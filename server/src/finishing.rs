@@ -9,7 +9,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use platform::problems::internal;
 use platform::store::{ObjectReader, Upload, read_all};
 use platform::{ObjectStore, StoreError};
-use protocol::job::Statistic;
+use protocol::problem::ProblemKind;
+use protocol::request::Statistic;
 use protocol::result::ResultSummary;
 use protocol::task::segment_key;
 use protocol::{JobId, Plan, Problem};
@@ -147,7 +148,7 @@ fn divide_encoded(
         let (mean, others) = numbers.split_at_mut(1);
         mean.iter_mut().for_each(|mean| sum.put_mean(mean));
         for (numbers, &statistic) in others.iter_mut().zip(statistics) {
-            numbers.extend(sum.statistic(statistic));
+            numbers.extend(sum.statistic(statistic).into_iter().flatten());
         }
     };
     let mut sum = PartialSum::new(0, statistics);
@@ -171,6 +172,9 @@ fn divide_encoded(
                     .map_err(damaged)?;
             }
         }
+    }
+    if numbers.iter().any(|numbers| numbers.len() != columns) {
+        return Err(Problem::new(ProblemKind::Internal, format!("{key} lacks a statistic")));
     }
     Ok(numbers)
 }

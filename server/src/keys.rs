@@ -3,7 +3,7 @@
 
 use platform::store::RESERVED;
 use protocol::JobId;
-use protocol::job::Statistic;
+use protocol::request::{Choice, Statistic};
 
 /// All jobs lie below this prefix.
 pub const JOBS: &str = "jobs/";

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt, stream};
 use platform::{InputStores, ObjectStore, StoreError};
-use protocol::job::{Counted, GeneratedFormat, InputSummary, RawNumbers};
+use protocol::job::{Counted, InputSummary};
 use protocol::problem::ProblemKind;
+use protocol::request::{GeneratedFormat, RawNumbers};
 use protocol::task::InputObject;
-use protocol::{Inputs, JobId, JobRequest, Plan, Problem, Timestamp};
+use protocol::{Inputs, JobId, JobRequest, Plan, Problem, Timestamp, ValidRequest};
 use scheduler::plan::{Costs, PlanInputs, PlanLimits};
 use summation::{Block, Format, InputError, PartialSum};
 use tokio_util::sync::CancellationToken;
@@ -43,7 +44,7 @@ impl Planner {
     pub async fn plan(
         &self,
         job: JobId,
-        request: &JobRequest,
+        request: &ValidRequest,
         workers: u32,
         generated: impl Fn(Counted),
         stop: &CancellationToken,
@@ -59,7 +60,7 @@ impl Planner {
     /// The plan of a job that does not run, and what its inputs are.
     pub async fn preview(
         &self,
-        request: &JobRequest,
+        request: &ValidRequest,
         workers: u32,
     ) -> Result<(Plan, InputSummary), Problem> {
         let Inputs::Generate(data) = &request.inputs else {

@@ -13,7 +13,9 @@ use platform::{ObjectStore, StoreError};
 use protocol::job::{InputSummary, Timings};
 use protocol::problem::ProblemKind;
 use protocol::task::InputObject;
-use protocol::{Inputs, JobId, JobRequest, JobSnapshot, Phase, Plan, Problem, TaskId, Timestamp};
+use protocol::{
+    Inputs, JobId, JobRequest, JobSnapshot, Phase, Plan, Problem, TaskId, Timestamp, ValidRequest,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +25,7 @@ use crate::keys;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RequestRecord {
     /// What was asked for.
-    pub request: JobRequest,
+    pub request: ValidRequest,
     /// W, after the server's default.
     pub workers: u32,
     /// When.
@@ -125,7 +127,7 @@ pub async fn recall(store: &dyn ObjectStore, job: JobId) -> Result<Option<Rememb
 fn unreadable(job: JobId, request: Option<RequestRecord>, problem: Problem) -> Remembered {
     tracing::error!(job_id = %job, %problem, "a job cannot be taken up");
     let (request, workers) = match request {
-        Some(record) => (record.request, record.workers),
+        Some(record) => (record.request.into_request(), record.workers),
         None => (JobRequest::new(Inputs::Objects(Vec::new())), 1),
     };
     let submitted_at = job.submitted_at();

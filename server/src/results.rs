@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use platform::{ObjectStore, StoreError};
-use protocol::job::Statistic;
+use protocol::request::{Choice, Statistic};
 use protocol::{JobId, JobSnapshot, Problem};
 use summation::output::OutputFormat;
 use summation::{Format, HEAD_BYTES};

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use protocol::job::Statistic;
+use protocol::request::Statistic;
 use summation::PartialSum;
 
 /// Buffers that are not in use just now, and a sum: fresh memory costs more than

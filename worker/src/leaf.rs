@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use futures::future::try_join_all;
 use protocol::Problem;
-use protocol::job::RawNumbers;
+use protocol::request::RawNumbers;
 use protocol::task::{Failure, InputObject, Outcome};
 use summation::{Block, Format, ObjectEnd, PartialSum, Trailer};
 

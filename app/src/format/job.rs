@@ -1,6 +1,6 @@
 //! What a job is called.
 
-use protocol::job::Generate;
+use protocol::request::Generate;
 use protocol::{Inputs, JobSnapshot};
 
 use super::count;

@@ -17,7 +17,7 @@ use crate::components::byte_figures::ByteFigures;
 use crate::components::connection_badge::ConnectionBadge;
 use crate::components::phase_badge::PhaseBadge;
 use crate::components::phase_steps::PhaseSteps;
-use crate::components::plan_figures::PlanFigures;
+use crate::components::plan_figures::{PlanFigures, Planned};
 use crate::components::problem_card::ProblemCard;
 use crate::components::progress_card::ProgressCard;
 use crate::format::{job_title, percent, rfc3339, utc};
@@ -58,6 +58,7 @@ pub fn LiveJob(
     });
     // There is nothing to count before a plan.
     let has_no_plan = Signal::derive(move || job.with(|job| job.plan.is_none()));
+    let planned = Signal::from(Memo::new(move |_| job.with(Planned::of_job)));
     let text = move |text: fn(&JobSnapshot) -> String| Signal::derive(move || job.with(text));
     view! {
         <article class="job" data-state=text(|job| job.phase.word().to_owned())>
@@ -78,7 +79,7 @@ pub fn LiveJob(
             {children()}
             <ProgressCard job />
             <div class="job-figures" hidden=has_no_plan>
-                <PlanFigures job />
+                <PlanFigures planned />
                 <ByteFigures job />
                 <AttemptFigures job />
             </div>

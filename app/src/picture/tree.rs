@@ -121,6 +121,7 @@ mod tests {
             columns: None,
             fan_in,
             segment_columns: 1,
+            partial_column_bytes: 16,
             levels: levels
                 .iter()
                 .map(|(nodes, ranges)| PlanLevel {

@@ -1,15 +1,17 @@
 //! The words spoken between the dashboard, the server and the workers.
 //!
 //! Everything here is plain data that serde turns into JSON; there is no I/O
-//! and no logic beyond reading and printing the types, so the crate builds for
-//! the browser as it does for the server.
+//! and no logic beyond reading, checking and printing the types, so the crate
+//! builds for the browser as it does for the server.
 //!
 //! In reading order:
 //!
 //! - [`id`]: what names a job, a task, an attempt and a worker.
 //! - [`time`]: points in time and durations as they cross a process boundary.
-//! - [`job`]: what a user asks for, and what a job looks like from outside.
+//! - [`request`]: what a user asks for: fields, bounds, texts, and the check.
 //! - [`plan`]: the sum tree that a job is computed by.
+//! - [`job`]: what a job looks like from outside.
+//! - [`preview`]: how a request would be computed.
 //! - [`task`]: what the server asks of a worker, and what the worker answers.
 //! - [`detail`]: tasks and attempts as they look from outside.
 //! - [`worker`]: the worker pool as it looks from outside.
@@ -33,7 +35,9 @@ pub mod id;
 pub mod job;
 pub mod live;
 pub mod plan;
+pub mod preview;
 pub mod problem;
+pub mod request;
 pub mod result;
 #[cfg(feature = "schema")]
 mod schema;
@@ -42,9 +46,11 @@ pub mod time;
 pub mod worker;
 
 pub use id::{AttemptId, JobId, TaskId, WorkerId};
-pub use job::{FanIn, Inputs, JobRequest, JobSnapshot, Phase};
+pub use job::{JobSnapshot, Phase};
 pub use plan::{Plan, PlanLevel};
+pub use preview::Preview;
 pub use problem::Problem;
+pub use request::{FanIn, Inputs, JobRequest, ValidRequest};
 pub use time::Timestamp;
 
 /// The version of the messages between server and workers. It changes only

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::TaskId;
+use crate::request::SUM_COLUMN_BYTES;
 
 /// The sum tree of a job: fixed before its first task starts, stored beside its
 /// result, and all that the keys of its partial sums follow from.
@@ -28,6 +29,10 @@ pub struct Plan {
     pub fan_in: u32,
     /// How many columns one segment has, but for the last.
     pub segment_columns: u64,
+    /// Bytes that one column of a partial sum takes, statistics included.
+    /// Records from before this was remembered count the sums alone.
+    #[serde(default = "sum_column_bytes")]
+    pub partial_column_bytes: u64,
     /// From level 0 to the root's.
     pub levels: Vec<PlanLevel>,
     /// What the plan is expected to cost.
@@ -66,6 +71,10 @@ pub struct Estimate {
     pub worker_memory_bytes: u64,
     /// How long the job takes with all its workers, if that can be told.
     pub duration_ms: Option<u64>,
+}
+
+const fn sum_column_bytes() -> u64 {
+    SUM_COLUMN_BYTES
 }
 
 impl Plan {
@@ -110,5 +119,20 @@ impl PlanLevel {
     #[must_use]
     pub const fn tasks(&self) -> u64 {
         self.nodes as u64 * self.ranges as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_of_before_columns_had_a_size_reads_back() {
+        let plan = r#"{"objects": 2, "columns": 3, "fan_in": 2, "segment_columns": 1024,
+            "levels": [{"nodes": 1, "ranges": 1, "range_segments": 1, "fan_in": 2}],
+            "estimate": {"input_bytes": 48}}"#;
+        let plan: Plan = serde_json::from_str(plan).unwrap();
+        assert_eq!(plan.partial_column_bytes, 16);
+        assert_eq!(plan.tasks(), 1);
     }
 }

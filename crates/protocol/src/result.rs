@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::Statistic;
+use crate::request::Statistic;
 
 /// A job's result as its page shows it: small, whatever the size of the result.
 ///

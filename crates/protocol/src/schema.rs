@@ -1,11 +1,11 @@
-//! How the types that serde is told about by hand look as JSON, for the
-//! description of the JSON API; the others derive it.
+//! How ids and times look as JSON, for the description of the JSON API. Other
+//! types derive it, and the fields of a request have it beside their bounds.
 
-use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::{AttemptId, FanIn, JobId, TaskId, Timestamp, WorkerId};
+use crate::{AttemptId, JobId, TaskId, Timestamp, WorkerId};
 
 /// Describes types that are a text in JSON, each with an example.
 macro_rules! texts {
@@ -43,17 +43,3 @@ impl PartialSchema for Timestamp {
 }
 
 impl ToSchema for Timestamp {}
-
-impl PartialSchema for FanIn {
-    fn schema() -> RefOr<Schema> {
-        let word = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["auto"]));
-        let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(2));
-        OneOfBuilder::new()
-            .item(word)
-            .item(number)
-            .description(Some("P, the most inputs that one node of the sum tree adds up."))
-            .into()
-    }
-}
-
-impl ToSchema for FanIn {}

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::{RawNumbers, Statistic};
+use crate::request::{RawNumbers, Statistic};
 use crate::{AttemptId, JobId, Problem, Timestamp, WorkerId};
 
 /// One attempt at one task, as it lies in the queue. It says all that a worker

@@ -1,6 +1,6 @@
 //! The events that the scheduler handles.
 
-use protocol::job::Speculation;
+use protocol::request::Speculation;
 use protocol::task::{Failure, Joined, Outcome, Progress, StopReason};
 use protocol::{AttemptId, JobId, Plan, TaskId, WorkerId};
 

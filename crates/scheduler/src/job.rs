@@ -15,9 +15,6 @@ use crate::task::{Attempt, Task, TaskKey};
 pub(crate) use level::Level;
 use throughput::Throughput;
 
-/// Bytes that a partial sum takes for each of its columns, but for a little.
-pub(crate) const PARTIAL_COLUMN_BYTES: u64 = 16;
-
 /// One job.
 #[derive(Debug)]
 pub(crate) struct Job {
@@ -240,7 +237,7 @@ impl Job {
             let input_bytes = plan.estimate.input_bytes;
             self.bytes.read_twice = self.bytes.input_read.saturating_sub(input_bytes);
             let columns = plan.segment_columns.min(self.columns.unwrap_or(plan.segment_columns));
-            self.bytes.reused += done.segments_reused * columns * PARTIAL_COLUMN_BYTES;
+            self.bytes.reused += done.segments_reused * columns * plan.partial_column_bytes;
         }
         self.throughput.record(now, self.bytes.input_read);
     }

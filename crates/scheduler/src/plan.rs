@@ -57,8 +57,8 @@
 
 mod cost;
 
-use protocol::job::FanIn;
 use protocol::plan::Estimate;
+use protocol::request::{FanIn, SUM_COLUMN_BYTES};
 use protocol::{Plan, PlanLevel};
 
 pub use cost::Costs;
@@ -94,7 +94,7 @@ impl Default for PlanInputs {
             columns_estimate: 0,
             seekable: false,
             compressed: false,
-            partial_column_bytes: crate::job::PARTIAL_COLUMN_BYTES,
+            partial_column_bytes: SUM_COLUMN_BYTES,
         }
     }
 }
@@ -284,6 +284,7 @@ fn build(
         columns: inputs.columns,
         fan_in: leaf_fan_in,
         segment_columns,
+        partial_column_bytes: inputs.partial_column_bytes,
         estimate: estimate(inputs, &levels, segment_columns, limits, seconds),
         levels,
     };

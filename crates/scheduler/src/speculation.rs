@@ -35,7 +35,7 @@
 #[cfg(feature = "sim")]
 mod peers;
 
-use protocol::job::{Speculation, SpeculationPolicy};
+use protocol::request::{Speculation, SpeculationPolicy};
 
 /// A rule that detects stragglers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The events and commands of a job, from submission to result.
 
-use protocol::job::Speculation;
+use protocol::request::Speculation;
 use protocol::task::{Joined, Outcome, Progress};
 use protocol::{FanIn, JobId, Phase, Timestamp, WorkerId};
 use scheduler::plan::{Costs, PlanInputs, PlanLimits, plan};

@@ -10,8 +10,8 @@ use std::collections::{BTreeSet, VecDeque};
 
 use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
-use protocol::job::Speculation;
 use protocol::problem::ProblemKind;
+use protocol::request::Speculation;
 use protocol::task::{Failure, Joined, Outcome, Progress, StopReason};
 use protocol::{AttemptId, FanIn, JobId, Phase, Problem, Timestamp, WorkerId};
 use scheduler::plan::{Costs, PlanInputs, PlanLimits, plan};

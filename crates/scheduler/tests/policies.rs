@@ -1,7 +1,7 @@
 //! What speculation and planning promise, measured in simulated worlds.
 
 use protocol::FanIn;
-use protocol::job::Speculation;
+use protocol::request::Speculation;
 use scheduler::JobTerms;
 use scheduler::plan::{Costs, PlanInputs, PlanLimits};
 use scheduler::sim::scenario::{SCENARIOS, Score};

@@ -5,10 +5,10 @@
 #[path = "rules/scene.rs"]
 mod scene;
 
-use protocol::job::Speculation;
+use protocol::request::Speculation;
 use protocol::task::StopReason;
 use protocol::{Phase, worker::WorkerState};
-use scene::{OBJECT_BYTES, Scene, terms};
+use scene::{OBJECT_BYTES, SEGMENT_BYTES, Scene, terms};
 use scheduler::{JobTerms, Settings};
 
 /// A scheduler without look-ahead and with an external pool.
@@ -247,6 +247,16 @@ fn bytes_read_beyond_the_size_of_the_inputs_count_as_read_twice() {
 }
 
 #[test]
+fn what_is_reused_counts_with_its_statistics() {
+    let mut scene = scene();
+    scene.runs(1, terms(1), &[(1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.started("1/0.0.0/1", "a").gives([]);
+    scene.finds("1/0.0.0/1", "a", 3).gives([]);
+    assert_eq!(scene.view(1).bytes.reused, 3 * SEGMENT_BYTES);
+}
+
+#[test]
 fn an_error_that_every_attempt_would_meet_fails_the_job_at_once_and_keeps_its_progress() {
     let mut scene = scene();
     scene.runs(1, terms(1), &[(2, 1), (1, 1)]);
@@ -428,7 +438,7 @@ fn a_straggler_gets_a_speculative_attempt_from_the_other_end_and_the_loser_is_st
 fn the_original_rule_waits_for_the_quantile_and_starts_over() {
     let mut scene = scene();
     let speculation = Speculation {
-        policy: protocol::job::SpeculationPolicy::Original,
+        policy: protocol::request::SpeculationPolicy::Original,
         ..Speculation::default()
     };
     scene.runs(1, JobTerms { workers: 4, speculation }, &[(5, 1), (1, 1)]);

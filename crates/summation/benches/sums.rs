@@ -7,7 +7,7 @@ use std::time::Duration;
 use criterion::{
     BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
 };
-use protocol::job::Statistic;
+use protocol::request::{Choice, Statistic};
 use summation::{Block, PartialSum, PartialSumReader, Trailer};
 
 /// Columns of a segment: its sums stay in the second-level cache.
@@ -153,10 +153,7 @@ fn statistics(c: &mut Criterion) {
         ("min", &[Statistic::Min]),
         ("max", &[Statistic::Max]),
         ("variance or standard deviation", &[Statistic::Variance]),
-        (
-            "all of them",
-            &[Statistic::Sum, Statistic::Min, Statistic::Max, Statistic::Variance, Statistic::Std],
-        ),
+        ("all of them", Statistic::ALL),
     ] {
         let mut sum = PartialSum::new(COLUMNS, statistics);
         group.bench_function(name, |b| b.iter(|| add_all(&mut sum, black_box(&blocks))));

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use protocol::job::{Generate, GeneratedFormat};
+use protocol::request::{Generate, GeneratedFormat};
 use summation::generate::Generator;
 use summation::{Block, Format, HEAD_BYTES};
 

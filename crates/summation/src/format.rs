@@ -10,7 +10,7 @@ mod number_type;
 mod powers_of_five;
 mod text;
 
-use protocol::job::RawNumbers;
+use protocol::request::RawNumbers;
 
 use crate::InputError;
 

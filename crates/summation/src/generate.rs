@@ -4,7 +4,7 @@
 //! file to file, so that the mean of many files shows the wave and the more
 //! files the clearer. Only operations that IEEE 754 defines exactly are used.
 
-use protocol::job::{Generate, GeneratedFormat};
+use protocol::request::{Generate, GeneratedFormat};
 
 use crate::output;
 

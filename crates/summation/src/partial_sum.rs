@@ -3,24 +3,26 @@
 mod encoding;
 mod expansion;
 mod extremes;
+mod kept;
 mod kernel;
 mod mean;
+mod payload;
 mod reader;
 mod special;
 mod spill;
 mod spread;
 mod squares;
+mod statistic;
 mod sums;
 mod trailer;
 
 use std::ops::Range;
 
-use protocol::job::Statistic;
+use protocol::request::Statistic;
 
 use crate::Block;
-use extremes::{Extreme, Extremes};
+use kept::{KeptSet, Kernel};
 use special::Specials;
-use squares::Squares;
 use sums::Sums;
 
 #[cfg(feature = "fuzzing")]
@@ -49,27 +51,26 @@ pub struct PartialSum {
     objects: u64,
     sums: Sums,
     specials: Specials,
-    squares: Option<Squares>,
-    least: Option<Extremes>,
-    greatest: Option<Extremes>,
+    /// What is kept beside the sums, in the order in which it is encoded.
+    kernels: Vec<Kernel>,
+    kept: KeptSet,
 }
 
 impl PartialSum {
     /// The sum of no objects, over so many columns, with what these statistics need.
     #[must_use]
     pub fn new(columns: usize, statistics: &[Statistic]) -> PartialSum {
-        PartialSum::with(columns, Kept::of(statistics))
+        PartialSum::with(columns, KeptSet::of(statistics))
     }
 
-    fn with(columns: usize, kept: Kept) -> PartialSum {
+    fn with(columns: usize, kept: KeptSet) -> PartialSum {
         PartialSum {
             columns,
             objects: 0,
             sums: Sums::new(columns),
             specials: Specials::new(columns),
-            squares: kept.squares.then(|| Squares::new(columns)),
-            least: kept.least.then(|| Extremes::new(Extreme::Least, columns)),
-            greatest: kept.greatest.then(|| Extremes::new(Extreme::Greatest, columns)),
+            kernels: kept.kernels(columns),
+            kept,
         }
     }
 
@@ -97,11 +98,8 @@ impl PartialSum {
         self.objects = 0;
         self.sums.reset(columns);
         self.specials.reset(columns);
-        if let Some(squares) = &mut self.squares {
-            squares.reset(columns);
-        }
-        for extremes in [&mut self.least, &mut self.greatest].into_iter().flatten() {
-            extremes.reset(columns);
+        for kernel in &mut self.kernels {
+            kernel.reset(columns);
         }
     }
 
@@ -114,11 +112,8 @@ impl PartialSum {
         self.columns = columns;
         self.sums.truncate(columns);
         self.specials.truncate(columns);
-        if let Some(squares) = &mut self.squares {
-            squares.truncate(columns);
-        }
-        for extremes in [&mut self.least, &mut self.greatest].into_iter().flatten() {
-            extremes.truncate(columns);
+        for kernel in &mut self.kernels {
+            kernel.truncate(columns);
         }
     }
 
@@ -154,7 +149,7 @@ impl PartialSum {
     }
 
     /// Adds sums of other partial sums to columns that all lie in one block,
-    /// squares and extremes apart.
+    /// without what is kept beside them.
     fn add_sums(&mut self, start: usize, hi: &[f64], lo: Option<&[f64]>) {
         let mut done = 0;
         if !self.specials.has_any(start) {
@@ -179,22 +174,10 @@ impl PartialSum {
 
     /// Adds to columns that all lie in one block.
     fn add_piece(&mut self, start: usize, values: &[f64], low: Option<&[f64]>) {
-        for extremes in [&mut self.least, &mut self.greatest].into_iter().flatten() {
-            extremes.add(start, values);
-        }
         self.add_sums(start, values, low);
-        let Some(squares) = &mut self.squares else {
-            return;
-        };
-        if !self.specials.has_any(start) {
-            squares.add(start, values, low);
-        } else {
-            let mut finite = [0.0; BLOCK_COLUMNS];
-            let finite = &mut finite[..values.len()];
-            for (finite, &x) in finite.iter_mut().zip(values) {
-                *finite = if x.is_finite() { x } else { 0.0 };
-            }
-            squares.add(start, finite, low);
+        let all_finite = !self.specials.has_any(start);
+        for kernel in &mut self.kernels {
+            kernel.add(start, values, low, all_finite);
         }
     }
 
@@ -206,21 +189,14 @@ impl PartialSum {
     /// If the columns or the statistics differ.
     pub fn merge(&mut self, other: &PartialSum) {
         assert_eq!(self.columns, other.columns, "partial sums of different columns");
-        assert_eq!(self.kept(), other.kept(), "partial sums with different statistics");
+        assert_eq!(self.kept, other.kept, "partial sums with different statistics");
         for columns in pieces(0..self.columns) {
             self.sums.merge_block(columns.clone(), &other.sums);
-            if let (Some(squares), Some(other)) = (&mut self.squares, &other.squares) {
-                squares.merge_block(columns, other);
+            for (kernel, other) in self.kernels.iter_mut().zip(&other.kernels) {
+                kernel.merge_block(columns.clone(), other);
             }
         }
         self.specials.merge(&other.specials);
-        for (extremes, other) in
-            [(&mut self.least, &other.least), (&mut self.greatest, &other.greatest)]
-        {
-            if let (Some(extremes), Some(other)) = (extremes, other) {
-                extremes.merge(other);
-            }
-        }
         self.count_objects(other.objects);
     }
 
@@ -228,52 +204,11 @@ impl PartialSum {
     /// range so widely that all of them spill over. Bytes.
     #[must_use]
     pub fn column_bytes(statistics: &[Statistic]) -> (usize, usize) {
-        Kept::of(statistics).column_bytes()
+        KeptSet::of(statistics).column_bytes()
     }
 
-    const fn kept(&self) -> Kept {
-        Kept {
-            squares: self.squares.is_some(),
-            least: self.least.is_some(),
-            greatest: self.greatest.is_some(),
-        }
-    }
-}
-
-/// What is kept beside the sums.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Kept {
-    squares: bool,
-    least: bool,
-    greatest: bool,
-}
-
-impl Kept {
-    fn of(statistics: &[Statistic]) -> Kept {
-        let has = |statistic| statistics.contains(&statistic);
-        Kept {
-            squares: has(Statistic::Variance) || has(Statistic::Std),
-            least: has(Statistic::Min),
-            greatest: has(Statistic::Max),
-        }
-    }
-
-    /// See [`PartialSum::column_bytes`].
-    fn column_bytes(self) -> (usize, usize) {
-        let mut usual = 16;
-        // Two more components, remainders of 34 limbs, their places, and numbers
-        // that are not finite; a growing list of remainders may take twice what
-        // it holds.
-        let mut most = 16 + 16 + 2 * 8 * 34 + 2 + 8;
-        for is_kept in [self.least, self.greatest] {
-            let bytes = if is_kept { 8 } else { 0 };
-            (usual, most) = (usual + bytes, most + bytes);
-        }
-        if self.squares {
-            usual += 24;
-            most += 24 + 2 * 8 * 67 + 2;
-        }
-        (usual, most)
+    const fn kept(&self) -> KeptSet {
+        self.kept
     }
 }
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use indicatif::HumanBytes;
-use protocol::job::Statistic;
-use protocol::{Inputs, JobId, JobRequest, JobSnapshot, Phase, Plan, Problem};
+use protocol::request::Statistic;
+use protocol::{JobId, JobSnapshot, Phase, Plan, Problem, ValidRequest};
 use scheduler::Settings;
 
 use self::found::{as_paths, find_inputs};
@@ -51,11 +51,7 @@ pub async fn run(arguments: MeanArguments) -> anyhow::Result<()> {
     };
     let scratch = scratch.context("making a folder for partial sums; --scratch names another")?;
     let parts = parts::for_files(scratch.path()).await?;
-    let mut request = JobRequest::new(Inputs::Objects(locations));
-    request.fan_in = arguments.fan_in;
-    request.workers = Some(workers);
-    request.speculation = arguments.speculation;
-    request.statistics = arguments.statistics;
+    let request = arguments.request(locations, workers).validate()?;
     let tell = Tell { workers, is_wanted: arguments.verbose || io::stderr().is_terminal() };
     let Some(output) = output.filter(|_| !arguments.plan) else {
         return plan::print(&parts.planner, &request, workers).await;
@@ -78,7 +74,11 @@ pub async fn run(arguments: MeanArguments) -> anyhow::Result<()> {
 }
 
 /// Has the job computed, and shows how far it is.
-async fn compute(engine: &Engine, request: JobRequest, tell: Tell) -> anyhow::Result<JobSnapshot> {
+async fn compute(
+    engine: &Engine,
+    request: ValidRequest,
+    tell: Tell,
+) -> anyhow::Result<JobSnapshot> {
     let job = engine.submit(request).await.map_err(as_paths)?;
     let snapshot = watch(engine, job, tell).await.map_err(as_paths)?;
     match (snapshot.phase, snapshot.error.clone()) {

@@ -117,7 +117,7 @@ impl Job {
         JobSnapshot {
             id: view.id,
             phase: view.phase,
-            request: self.record.request.clone(),
+            request: self.record.request.clone().into_request(),
             workers: view.workers,
             timings: protocol::job::Timings {
                 submitted_at: self.record.submitted_at,

@@ -231,6 +231,7 @@ mod tests {
                 columns: None,
                 fan_in: 2,
                 segment_columns: 1024,
+                partial_column_bytes: 16,
                 levels: Vec::new(),
                 estimate: Default::default(),
             },

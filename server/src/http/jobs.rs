@@ -5,11 +5,10 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use protocol::detail::TaskPage;
-use protocol::job::InputSummary;
 use protocol::live::JobPage;
-use protocol::{JobId, JobRequest, JobSnapshot, Plan};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use protocol::{JobId, JobRequest, JobSnapshot, Preview};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::Shared;
 use super::answer::{Answer, Failed};
@@ -24,7 +23,7 @@ const PAGE_TASKS: usize = 100;
 /// Submit a job.
 ///
 /// It is listed, planned and computed after the answer; its events tell how it
-/// gets on. A field that there is not is refused.
+/// gets on. Unknown fields are rejected.
 #[utoipa::path(
     post,
     path = "/api/jobs",
@@ -41,19 +40,8 @@ pub(super) async fn submit(
     State(shared): State<Shared>,
     JsonBody(request): JsonBody<JobRequest>,
 ) -> Result<impl IntoResponse, Answer> {
-    let job = shared.engine.submit(request).await?;
+    let job = shared.engine.submit(request.validate()?).await?;
     created(&shared, job)
-}
-
-/// How a request would be computed.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Preview {
-    /// W as it would be used.
-    workers: u32,
-    /// What has been found out about the inputs.
-    inputs: InputSummary,
-    /// The plan, if the inputs let one be made.
-    plan: Option<Plan>,
 }
 
 /// Plan a job without starting it.
@@ -72,8 +60,7 @@ pub(super) async fn plan(
     State(shared): State<Shared>,
     JsonBody(request): JsonBody<JobRequest>,
 ) -> Result<Json<Preview>, Answer> {
-    let JobSnapshot { workers, inputs, plan, .. } = shared.engine.preview(request).await?;
-    Ok(Json(Preview { workers, inputs, plan }))
+    Ok(Json(shared.engine.preview(&request.validate()?).await?))
 }
 
 /// Run a job again that is over, as a new one.

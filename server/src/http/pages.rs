@@ -10,7 +10,7 @@ use axum::http::{HeaderValue, header};
 use leptos::config::LeptosOptions;
 use program::clock;
 use protocol::live::{JobPage, Overview};
-use protocol::{JobId, JobRequest, JobSnapshot, Problem, Timestamp};
+use protocol::{JobId, JobSnapshot, Preview, Problem, Timestamp, ValidRequest};
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -64,11 +64,11 @@ impl Backend for Engine {
         Engine::job(self, id).map(|job| JobSnapshot::clone(&job))
     }
 
-    async fn preview(&self, request: JobRequest) -> Result<JobSnapshot, Problem> {
+    async fn preview(&self, request: &ValidRequest) -> Result<Preview, Problem> {
         Engine::preview(self, request).await
     }
 
-    async fn submit(&self, request: JobRequest) -> Result<JobId, Problem> {
+    async fn submit(&self, request: ValidRequest) -> Result<JobId, Problem> {
         Engine::submit(self, request).await
     }
 

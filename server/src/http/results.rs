@@ -4,8 +4,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use protocol::job::Statistic;
 use protocol::problem::{Problem, ProblemKind};
+use protocol::request::{Choice, Statistic};
 use protocol::{JobId, JobSnapshot, Phase};
 use serde::Deserialize;
 use summation::output::OutputFormat;
@@ -20,8 +20,9 @@ use crate::results::StoredResult;
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ResultParameters {
-    /// What it is written as.
+    /// What it is written as; `raw` is bare little-endian f64.
     #[serde(default)]
+    #[param(inline)]
     format: ResultFormat,
     /// Absent: the mean.
     statistic: Option<Statistic>,

@@ -1,5 +1,6 @@
 //! Jobs, results, workers and files through HTTP.
 
+use protocol::request::{Choice, Statistic};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -293,6 +294,55 @@ async fn pages_are_complete_without_scripts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_form_of_the_home_page_posts_what_is_typed_and_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(folder.path()).await;
+    let home = running.get("/").await.text().await.unwrap();
+    let mut fields = vec![("form[files]".to_owned(), "2".to_owned())];
+    for statistic in Statistic::ALL {
+        let name = format!("form[statistics.{}]", statistic.word());
+        assert!(home.contains(&format!("name=\"{name}\"")), "{name}: {home}");
+        assert!(home.contains(statistic.title()), "{statistic:?}: {home}");
+        fields.push((name, "on".to_owned()));
+    }
+    let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    let browser = browser.build().unwrap();
+    let post = async |fields: &[(String, String)]| {
+        let pairs = fields.iter().map(|(name, typed)| {
+            format!("{}={typed}", name.replace('[', "%5B").replace(']', "%5D"))
+        });
+        let request = browser
+            .post(format!("{}/app/submit", running.url))
+            .header("accept", "text/html")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(pairs.collect::<Vec<_>>().join("&"));
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::FOUND);
+        response.headers()["location"].to_str().unwrap().to_owned()
+    };
+    let job = post(&fields).await;
+    let snapshot = running.get_json(&format!("/api{job}")).await;
+    let words: Vec<&str> = Statistic::ALL.iter().map(|statistic| statistic.word()).collect();
+    assert_eq!(snapshot["request"]["statistics"], json!(words));
+    assert_eq!(snapshot["request"]["inputs"]["generate"]["files"], 2);
+
+    fields[0].1 = "forty".to_owned();
+    let refused = post(&fields).await;
+    let page = running.get(refused.split('#').next().unwrap()).await.text().await.unwrap();
+    assert!(page.contains("“forty” is not one"), "{page}");
+    assert_eq!(page.matches("type=\"checkbox\" name=\"form[statistics.").count(), words.len());
+    assert_eq!(page.matches("value=\"on\" checked").count(), words.len(), "they stay checked");
+    let shown = page.find("data-field=\"files\"").unwrap();
+    let explained = page.find("“forty” is not one").unwrap();
+    assert!(shown < explained && explained < page.find("data-field=\"count\"").unwrap());
+
+    let plan = running.get("/?plan=shown&files=12&fan_in=3").await.text().await.unwrap();
+    assert!(plan.contains("id=\"plan\""), "{plan}");
+    assert!(plan.contains("resumed elsewhere"), "what happens to stragglers: {plan}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plan_is_seen_before_anything_runs() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start(folder.path()).await;
@@ -317,19 +367,17 @@ async fn a_plan_is_seen_before_anything_runs() {
 async fn statistics_are_served_in_every_format_if_they_were_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start(folder.path()).await;
-    for (name, text) in [("a", "1,0.5,-2"), ("b", "3,0.5,-4"), ("c", "2,0.5,0")] {
+    for (name, text) in ["a", "b", "c"].into_iter().zip(exact::THREE) {
         running.upload(&format!("in/{name}.csv"), text).await;
     }
-    let asked = ["sum", "min", "max", "variance", "std"];
+    let asked: Vec<&str> = Statistic::ALL.iter().map(|statistic| statistic.word()).collect();
     let request = json!({"inputs": {"prefix": "in"}, "statistics": asked});
     let job = running.submit(&request).await;
     let ended = running.follow(&job).await;
     assert_eq!(ended["phase"], "done", "{}", ended["error"]);
     assert_eq!(ended["result"]["statistics"], json!(asked));
-    let variance = [2.0 / 3.0, 0.0, 8.0 / 3.0];
-    let expected =
-        [[6.0, 1.5, -6.0], [1.0, 0.5, -4.0], [3.0, 0.5, 0.0], variance, variance.map(f64::sqrt)];
-    for (statistic, expected) in asked.into_iter().zip(expected) {
+    for &of_three in Statistic::ALL {
+        let (statistic, expected) = (of_three.word(), exact::statistic_of_three(of_three));
         let path = |format| format!("/api/jobs/{job}/result?statistic={statistic}&format={format}");
         let npy = running.get(&path("npy")).await.bytes().await.unwrap();
         assert_eq!(exact::parse_npy(&npy), expected, "{statistic}");

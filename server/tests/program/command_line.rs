@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use protocol::request::{Choice, Statistic};
+
 use super::exact;
 
 fn run(folder: &Path, arguments: &[&str]) -> Output {
@@ -96,38 +98,59 @@ fn the_mean_is_an_ordinary_file_wherever_the_scratch_folder_lies() {
 fn statistics_are_written_beside_the_mean() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    for (name, text) in [("a.csv", "1,0.5,-2"), ("b.csv", "3,0.5,-4"), ("c.csv", "2,0.5,0")] {
+    for (name, text) in ["a.csv", "b.csv", "c.csv"].into_iter().zip(exact::THREE) {
         std::fs::write(path.join(name), text).unwrap();
     }
-    let all = "sum,min,max,variance,std";
+    let words: Vec<&str> = Statistic::ALL.iter().map(|statistic| statistic.word()).collect();
+    let all = words.join(",");
     for extension in ["csv", "npy"] {
         let output = format!("mean.{extension}");
-        run_well(path, &["mean", "*.csv", "--output", &output, "--statistics", all]);
-        let read = |statistic: &str| -> Vec<f64> {
-            let file = std::fs::read(path.join(format!("mean.{statistic}{extension}"))).unwrap();
+        run_well(path, &["mean", "*.csv", "--output", &output, "--statistics", &all]);
+        // What is read is deleted: results are not taken for inputs the next time.
+        let take = |name: &str| -> Vec<f64> {
+            let file = path.join(name);
+            let bytes = std::fs::read(&file).unwrap();
+            std::fs::remove_file(file).unwrap();
             match extension {
-                "npy" => exact::parse_npy(&file),
-                _ => exact::parse(std::str::from_utf8(&file).unwrap()),
+                "npy" => exact::parse_npy(&bytes),
+                _ => exact::parse(std::str::from_utf8(&bytes).unwrap()),
             }
         };
-        let variance = [2.0 / 3.0, 0.0, 8.0 / 3.0];
-        assert_eq!(read(""), [2.0, 0.5, -2.0]);
-        assert_eq!(read("sum."), [6.0, 1.5, -6.0]);
-        assert_eq!(read("min."), [1.0, 0.5, -4.0]);
-        assert_eq!(read("max."), [3.0, 0.5, 0.0]);
-        assert_eq!(read("variance."), variance);
-        assert_eq!(read("std."), variance.map(f64::sqrt));
-        // The results are not taken for inputs the next time.
-        for statistic in ["", "sum.", "min.", "max.", "variance.", "std."] {
-            std::fs::remove_file(path.join(format!("mean.{statistic}{extension}"))).unwrap();
+        assert_eq!(take(&output), [2.0, 0.5, -2.0]);
+        for &statistic in Statistic::ALL {
+            let found = take(&format!("mean.{}.{extension}", statistic.word()));
+            assert_eq!(found, exact::statistic_of_three(statistic), "{statistic:?}");
         }
     }
     let refused = run_badly(path, &["mean", "*.csv", "-o", "-", "--statistics", "min"]);
     assert!(refused.contains("--output"), "{refused}");
     let unknown = run_badly(path, &["mean", "*.csv", "-o", "m.csv", "--statistics", "median"]);
-    assert!(unknown.contains("variance or std"), "{unknown}");
+    assert!(unknown.contains(&words.join(", ")), "{unknown}");
     let plain = run_badly(path, &["mean", "*.csv", "-o", "m.csv", "--speculation", "plain"]);
     assert!(plain.contains("resume, original, off"), "{plain}");
+}
+
+#[test]
+fn values_out_of_bounds_are_refused_with_the_rule_and_words_are_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let generate =
+        |files, count| run_badly(path, &["generate", "in", "--files", files, "--count", count]);
+    assert!(generate("0", "1").contains("files must be a whole number from 1; “0” is not one"));
+    assert!(generate("1", "none").contains("count must be a whole number from 1; “none” is not"));
+    let fan_in = run_badly(path, &["mean", "in", "--plan", "--fan-in", "1"]);
+    assert!(fan_in.contains("fan_in must be “auto” or a whole number from 2"), "{fan_in}");
+    let workers = run_badly(path, &["mean", "in", "--plan", "--workers", "0"]);
+    assert!(workers.contains("workers must be a whole number from 1"), "{workers}");
+    let help = run_well(path, &["mean", "--help"]);
+    let readme = include_str!("../../../README.md");
+    for statistic in Statistic::ALL {
+        let word = statistic.word();
+        assert!(help.contains(&format!("- {word}:")), "{word}: {help}");
+        for listed in [format!("`{word}`"), format!("\"{word}\"")] {
+            assert!(readme.contains(&listed), "the README lists {listed}");
+        }
+    }
 }
 
 #[test]

@@ -76,8 +76,59 @@ async fn every_call_is_described_and_answers_as_it_is_described() {
     assert_eq!(refused.headers()["content-type"], "application/problem+json");
     schema.check("Problem", &refused.json().await.unwrap());
 
-    assert!(!schema.fits("JobRequest", &json!({"inputs": {"prefix": "in"}, "fan_in": 1})));
-    assert!(!schema.fits("JobRequest", &json!({"inputs": {"prefix": "in"}, "worker": 1})));
+    // What is described as wrong is refused, by its name.
+    for (wrong, field) in [
+        (json!({"inputs": {"prefix": "in"}, "worker": 1}), "worker"),
+        (json!({"inputs": {"prefix": "in"}, "fan_in": 1}), "fan_in"),
+        (json!({"inputs": {"prefix": "in"}, "workers": 0}), "workers"),
+        (json!({"inputs": {"prefix": "in"}, "statistics": ["median"]}), "statistics[0]"),
+        (json!({"inputs": {"prefix": "in"}, "raw": "f16"}), "raw"),
+        (json!({"inputs": {"generate": {"files": 0, "count": 1}}}), "inputs.generate.files"),
+        (json!({"inputs": {"generate": {"files": 1, "count": 0}}}), "inputs.generate.count"),
+        (
+            json!({"inputs": {"prefix": "in"}, "speculation": {"quantile": 2}}),
+            "speculation.quantile",
+        ),
+        (
+            json!({"inputs": {"prefix": "in"}, "speculation": {"multiplier": 0}}),
+            "speculation.multiplier",
+        ),
+        (json!({"inputs": {"prefix": "in"}, "speculation": {"share": -1}}), "speculation.share"),
+    ] {
+        assert!(!schema.fits("JobRequest", &wrong), "{wrong}");
+        let refused = running.post("/api/jobs", &wrong).await;
+        assert_eq!(refused.status(), 400, "{wrong}");
+        let problem: Value = refused.json().await.unwrap();
+        assert_eq!(problem["field"], field, "{problem}");
+    }
+    let sound = json!({"inputs": {"prefix": "in"}, "workers": null, "raw": null});
+    schema.check("JobRequest", &sound);
+    assert_eq!(running.post("/api/plan", &sound).await.status(), 200);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_reference_of_the_description_can_be_resolved() {
+    fn references(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(map) => {
+                found.extend(map.get("$ref").and_then(Value::as_str).map(str::to_owned));
+                map.values().for_each(|value| references(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(folder.path()).await;
+    let described = running.get_json("/api/openapi.json").await;
+    let mut found = BTreeSet::new();
+    references(&described, &mut found);
+    assert!(found.contains("#/components/schemas/JobRequest"), "{found:?}");
+    for reference in found {
+        let pointer = reference.strip_prefix('#').expect("a reference within the description");
+        assert!(described.pointer(pointer).is_some(), "{reference} leads nowhere");
+    }
     running.stop().await;
 }
 

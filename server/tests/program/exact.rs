@@ -1,5 +1,7 @@
 //! The exact mean by integers, written without the program's own arithmetic.
 
+use protocol::request::Statistic;
+
 /// Numbers are taken as multiples of this power of two; tests use none finer.
 const FRACTION_BITS: i32 = 100;
 
@@ -25,6 +27,22 @@ fn to_integer(number: f64) -> i128 {
     let scaled = number * 2.0_f64.powi(FRACTION_BITS);
     assert!(scaled == scaled.trunc() && scaled.abs() < 2.0_f64.powi(120), "{number} is too fine");
     scaled as i128
+}
+
+/// Three objects of three numbers each, whose statistics are easily seen.
+pub(crate) const THREE: [&str; 3] = ["1,0.5,-2", "3,0.5,-4", "2,0.5,0"];
+
+/// A statistic of [`THREE`].
+pub(crate) fn statistic_of_three(statistic: Statistic) -> [f64; 3] {
+    let variance = [2.0 / 3.0, 0.0, 8.0 / 3.0];
+    match statistic {
+        Statistic::Sum => [6.0, 1.5, -6.0],
+        Statistic::Min => [1.0, 0.5, -4.0],
+        Statistic::Max => [3.0, 0.5, 0.0],
+        Statistic::Variance => variance,
+        Statistic::Std => variance.map(f64::sqrt),
+        Statistic::Count => [3.0; 3],
+    }
 }
 
 /// The numbers of a text.

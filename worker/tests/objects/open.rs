@@ -1,6 +1,6 @@
 //! How many objects are open at once, and how often their bytes are read.
 
-use protocol::job::GeneratedFormat;
+use protocol::request::GeneratedFormat;
 use summation::{Block, Format, HEAD_BYTES};
 
 use super::scene::Scene;

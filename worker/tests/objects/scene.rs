@@ -8,7 +8,7 @@ use platform::queue::embedded::EmbeddedQueue;
 use platform::store::local::LocalStore;
 use platform::store::read_all;
 use platform::{InputStores, ObjectStore, ServerEnd};
-use protocol::job::{Generate, GeneratedFormat};
+use protocol::request::{Generate, GeneratedFormat};
 use protocol::task::{
     Assignment, Columns, Direction, Failure, InputObject, Outcome, ReportBody, Work, segment_key,
 };

@@ -9,10 +9,11 @@ use leptos_router::hooks::use_query_map;
 use protocol::Problem;
 
 use self::advanced_fields::AdvancedFields;
-use self::field::Field;
+use self::field::Fields;
 use self::source_fields::SourceFields;
 use crate::calls::Submit;
 use crate::components::problem_card::ProblemCard;
+use crate::form::fields::{Section, section_of};
 use crate::form::{JobForm, PLAN_WORD, field_of};
 
 /// The form of a new job. It posts, and a refusal comes back in the query of
@@ -36,30 +37,7 @@ pub fn JobFormCard() -> impl IntoView {
                 {elsewhere}
                 <SourceFields form=form.clone() refusal=refusal.clone() />
                 <div class="fields">
-                    <Field
-                        name="workers"
-                        label="Workers"
-                        symbol="W"
-                        hint="The most tasks at once"
-                        value=form.workers.clone()
-                        numeric=true
-                        refusal=refusal.clone()
-                    />
-                    <Field
-                        name="fan_in"
-                        label="Fan-in"
-                        symbol="P"
-                        hint="Files a task sums; or auto"
-                        value=form.fan_in.clone()
-                        refusal=refusal.clone()
-                    />
-                    <Field
-                        name="name"
-                        label="Name"
-                        hint="To recognise it by; optional"
-                        value=form.name.clone()
-                        refusal=refusal.clone()
-                    />
+                    <Fields section=Section::Job form=form.clone() refusal=refusal.clone() />
                 </div>
                 <AdvancedFields form refusal />
                 <div class="buttons">
@@ -84,17 +62,5 @@ pub fn JobFormCard() -> impl IntoView {
 
 /// Whether a problem lies in a field that shows it.
 fn is_beside_a_field(problem: &Problem) -> bool {
-    const FIELDS: [&str; 10] = [
-        "files",
-        "count",
-        "seed",
-        "prefix",
-        "workers",
-        "fan_in",
-        "name",
-        "quantile",
-        "multiplier",
-        "raw",
-    ];
-    field_of(problem).is_some_and(|field| FIELDS.contains(&field))
+    field_of(problem).and_then(section_of).is_some()
 }

@@ -25,8 +25,8 @@ pub fn PlanPreview() -> impl IntoView {
                     .await
                     .map(|preview| {
                         let shown = match preview {
-                            Ok(job) => {
-                                view! { <PlanFigures job=RwSignal::new(job) /> }.into_any()
+                            Ok(planned) => {
+                                view! { <PlanFigures planned=Signal::stored(planned) /> }.into_any()
                             }
                             Err(refusal) => {
                                 view! { <ProblemCard problem=Some(refusal.0) /> }.into_any()

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use protocol::JobId;
-use protocol::job::Statistic;
+use protocol::request::Choice;
 use protocol::result::ResultSummary;
 
 use super::first_numbers::FirstNumbers;
@@ -70,17 +70,7 @@ fn ResultFigures(result: ResultSummary) -> impl IntoView {
     };
     let some = |number: u64| (number > 0).then(|| count(number));
     let statistics = (!result.statistics.is_empty()).then(|| {
-        let words: Vec<&str> = result
-            .statistics
-            .iter()
-            .map(|statistic| match statistic {
-                Statistic::Sum => "sum",
-                Statistic::Min => "minimum",
-                Statistic::Max => "maximum",
-                Statistic::Variance => "variance",
-                Statistic::Std => "standard deviation",
-            })
-            .collect();
+        let words: Vec<_> = result.statistics.iter().map(|statistic| statistic.title()).collect();
         words.join(", ")
     });
     view! {

@@ -1,7 +1,7 @@
 //! Small random runs with faults, each determined by its seed.
 
 use protocol::Phase;
-use protocol::job::{FanIn, Speculation, SpeculationPolicy};
+use protocol::request::{FanIn, Speculation, SpeculationPolicy};
 
 use super::faults::{Faults, Fired};
 use super::random::Random;

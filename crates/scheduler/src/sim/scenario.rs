@@ -1,6 +1,6 @@
 //! Scenarios without faults, to compare policies.
 
-use protocol::job::{FanIn, Speculation};
+use protocol::request::{FanIn, Speculation};
 
 use super::random::Random;
 use super::terms::{Load, Measures, Terms};

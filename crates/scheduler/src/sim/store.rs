@@ -1,6 +1,6 @@
 //! The simulated object store: which segments of which tasks are stored.
 
-use protocol::job::FanIn;
+use protocol::request::FanIn;
 use protocol::{Plan, TaskId};
 
 use crate::plan::{Costs, PlanInputs, PlanLimits, plan, task_seconds};

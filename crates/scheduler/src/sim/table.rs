@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use protocol::job::FanIn;
+use protocol::request::FanIn;
 
 use super::scenario::{SCENARIOS, Scenario, Speeds};
 use crate::speculation::Rule;

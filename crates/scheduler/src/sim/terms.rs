@@ -1,6 +1,6 @@
 //! The parameters of a simulation and its measurements.
 
-use protocol::job::FanIn;
+use protocol::request::FanIn;
 
 use super::faults::Faults;
 use crate::Settings;

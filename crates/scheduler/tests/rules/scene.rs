@@ -10,6 +10,12 @@ use scheduler::{Command, Event, JobTerms, JobView, Scheduler, Settings};
 const COLUMNS: u64 = 1_000;
 /// Size of an object in bytes.
 pub(crate) const OBJECT_BYTES: u64 = 8 * COLUMNS;
+/// How many columns a segment of a scene has.
+const SEGMENT_COLUMNS: u64 = COLUMNS / 8;
+/// How many bytes a column of a partial sum takes: a sum, a least and a greatest number.
+const PARTIAL_COLUMN_BYTES: u64 = 32;
+/// How many bytes a segment of a scene takes.
+pub(crate) const SEGMENT_BYTES: u64 = SEGMENT_COLUMNS * PARTIAL_COLUMN_BYTES;
 
 /// A scheduler with a clock that advances by one millisecond per event.
 pub(crate) struct Scene {
@@ -38,7 +44,7 @@ impl Given {
 
 /// Terms with W and the default speculation.
 pub(crate) fn terms(workers: u32) -> JobTerms {
-    JobTerms { workers, speculation: protocol::job::Speculation::default() }
+    JobTerms { workers, speculation: protocol::request::Speculation::default() }
 }
 
 /// The id of a numbered job.
@@ -72,7 +78,8 @@ fn plan(levels: &[(u32, u32)], columns: Option<u64>) -> Plan {
         objects: 0,
         columns,
         fan_in: 2,
-        segment_columns: COLUMNS / 8,
+        segment_columns: SEGMENT_COLUMNS,
+        partial_column_bytes: PARTIAL_COLUMN_BYTES,
         levels,
         estimate: protocol::plan::Estimate::default(),
     };
@@ -199,6 +206,15 @@ impl Scene {
             attempt: attempt(id),
             worker: worker.into(),
             progress: Progress { input_read_bytes, ..Progress::default() },
+        })
+    }
+
+    /// Tells how many segments an attempt has found.
+    pub(crate) fn finds(&mut self, id: &str, worker: &str, segments_reused: u64) -> Given {
+        self.handle(Event::AttemptProgressed {
+            attempt: attempt(id),
+            worker: worker.into(),
+            progress: Progress { segments_reused, ..Progress::default() },
         })
     }
 

@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use protocol::job::Statistic;
+use protocol::request::Statistic;
 use summation::{PartialSum, PartialSumReader, Trailer};
 
 fuzz_target!(|data: (u8, u8, &[u8])| {

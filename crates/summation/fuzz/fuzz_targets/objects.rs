@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use protocol::job::RawNumbers;
+use protocol::request::RawNumbers;
 use summation::{Block, Format, HEAD_BYTES};
 
 fuzz_target!(|data: (u8, u16, &[u8])| {

@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use protocol::job::Statistic;
+use protocol::request::Statistic;
 use summation::{Block, PartialSum, Trailer};
 
 const STATISTICS: [Statistic; 3] = [Statistic::Min, Statistic::Max, Statistic::Std];

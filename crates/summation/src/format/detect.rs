@@ -1,6 +1,6 @@
 //! Telling the format of an object from its first bytes.
 
-use protocol::job::RawNumbers;
+use protocol::request::RawNumbers;
 
 use crate::InputError;
 

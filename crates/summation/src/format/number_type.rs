@@ -1,6 +1,6 @@
 //! The types of numbers in binary files.
 
-use protocol::job::RawNumbers;
+use protocol::request::RawNumbers;
 
 use crate::Block;
 

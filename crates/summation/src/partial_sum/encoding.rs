@@ -34,11 +34,10 @@
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use crate::exact::FixedPoint;
-
-use super::squares::CanonicalSquares;
+use super::kept::{EncodeScratch, KeptSet};
+use super::payload::{part, put_exceptions, put_parts};
 use super::sums::CanonicalSums;
-use super::{BLOCK_COLUMNS, CorruptError, Kept, PartialSum, Trailer, pieces};
+use super::{BLOCK_COLUMNS, CorruptError, PartialSum, Trailer, pieces};
 
 /// How many bytes the header of an encoded partial sum has; the trailer follows.
 pub const HEADER_BYTES: usize = 64;
@@ -48,15 +47,6 @@ const VERSION: u16 = 1;
 
 /// What precedes a block's payload.
 pub(super) const PREFIX_BYTES: usize = 16;
-
-/// The parts of a payload that may be left out.
-pub(super) mod part {
-    /// The parts of the sums after the first, and of the squares after the first.
-    pub(crate) const SUMS: [u32; 3] = [1, 2, 4];
-    pub(crate) const SQUARES: [u32; 2] = [16, 32];
-    pub(crate) const EXCEPTIONS: u32 = 8;
-    pub(crate) const SQUARE_EXCEPTIONS: u32 = 64;
-}
 
 /// What the header of an encoded partial sum says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +60,7 @@ pub struct EncodedHeader {
     /// How many bytes there are in all.
     pub total_bytes: u64,
     trailer_checksum: u64,
-    kept: Kept,
+    kept: KeptSet,
 }
 
 impl EncodedHeader {
@@ -98,9 +88,10 @@ impl EncodedHeader {
         }
         let flags = u16::from_le_bytes([k0, k1]);
         let block_columns = u32::from_le_bytes([b0, b1, b2, b3]);
-        if flags > 7 || usize::try_from(block_columns) != Ok(BLOCK_COLUMNS) {
+        let is_usual = usize::try_from(block_columns) == Ok(BLOCK_COLUMNS);
+        let Some(kept) = KeptSet::from_flags(flags).filter(|_| is_usual) else {
             return Err(CorruptError::new(10, "an unknown layout"));
-        }
+        };
         let number = |index: usize| u64::from_le_bytes(fields[index]);
         Ok(EncodedHeader {
             columns: number(2),
@@ -108,7 +99,7 @@ impl EncodedHeader {
             trailer_bytes: number(4),
             trailer_checksum: number(5),
             total_bytes: number(6),
-            kept: Kept { squares: flags & 1 != 0, least: flags & 2 != 0, greatest: flags & 4 != 0 },
+            kept,
         })
     }
 
@@ -125,7 +116,7 @@ impl EncodedHeader {
         Trailer::decode(bytes).ok_or_else(|| CorruptError::new(byte, "an unknown trailer"))
     }
 
-    pub(super) const fn kept(&self) -> Kept {
+    pub(super) const fn kept(&self) -> KeptSet {
         self.kept
     }
 }
@@ -154,7 +145,7 @@ impl PartialSum {
         bytes.resize(HEADER_BYTES, 0);
         bytes.extend_from_slice(&trailer);
         let mut sums = Box::new(CanonicalSums::new());
-        let mut squares = self.squares.is_some().then(|| Box::new(CanonicalSquares::new()));
+        let mut scratch = EncodeScratch::default();
         for (number, columns) in pieces(0..self.columns()).enumerate() {
             let start = bytes.len();
             bytes.resize(start + PREFIX_BYTES, 0);
@@ -165,17 +156,8 @@ impl PartialSum {
             if put_exceptions(bytes, &sums.exceptions) {
                 parts |= part::EXCEPTIONS;
             }
-            for extremes in [&self.least, &self.greatest].into_iter().flatten() {
-                for key in extremes.keys(columns.clone()) {
-                    bytes.extend_from_slice(&key.to_le_bytes());
-                }
-            }
-            if let (Some(kept), Some(squares)) = (&self.squares, &mut squares) {
-                kept.canonical(columns, squares);
-                parts |= put_parts(bytes, &squares.parts, length, &part::SQUARES);
-                if put_exceptions(bytes, &squares.exceptions) {
-                    parts |= part::SQUARE_EXCEPTIONS;
-                }
+            for kernel in &self.kernels {
+                parts |= kernel.encode(columns.clone(), &mut scratch, bytes);
             }
             seal_block(&mut bytes[start..], number, parts);
         }
@@ -184,13 +166,11 @@ impl PartialSum {
     }
 
     fn write_header(&self, header: &mut [u8], trailer: &[u8], total_bytes: u64) {
-        let Kept { squares, least, greatest } = self.kept();
-        let flags = u16::from(squares) | u16::from(least) << 1 | u16::from(greatest) << 2;
         let block_columns = u32::try_from(BLOCK_COLUMNS).unwrap_or(u32::MAX);
         let mut fields = Vec::with_capacity(HEADER_BYTES);
         fields.extend_from_slice(&MAGIC);
         fields.extend_from_slice(&VERSION.to_le_bytes());
-        fields.extend_from_slice(&flags.to_le_bytes());
+        fields.extend_from_slice(&self.kept().flags().to_le_bytes());
         fields.extend_from_slice(&block_columns.to_le_bytes());
         for number in [
             self.columns() as u64,
@@ -235,57 +215,4 @@ fn seal_block(block: &mut [u8], number: usize, parts: u32) {
 /// it and its number.
 pub(super) fn checksum(prefix: &[u8], payload: &[u8], number: u64) -> u64 {
     xxh3_64_with_seed(payload, xxh3_64_with_seed(prefix, number))
-}
-
-/// Puts the first part, and of the others those that are not all nought; tells
-/// which these are.
-fn put_parts(
-    bytes: &mut Vec<u8>,
-    parts: &[[f64; BLOCK_COLUMNS]],
-    length: usize,
-    names: &[u32],
-) -> u32 {
-    let mut put = 0;
-    for (index, part) in parts.iter().enumerate() {
-        let part = &part[..length];
-        let any = part.iter().fold(0, |any, number| any | number.to_bits()) != 0;
-        match index.checked_sub(1) {
-            Some(index) if any => put |= names[index],
-            Some(_) => continue,
-            None => {}
-        }
-        put_numbers(bytes, part);
-    }
-    put
-}
-
-fn put_numbers(bytes: &mut Vec<u8>, numbers: &[f64]) {
-    let start = bytes.len();
-    bytes.resize(start + 8 * numbers.len(), 0);
-    let (chunks, _) = bytes[start..].as_chunks_mut::<8>();
-    for (chunk, number) in chunks.iter_mut().zip(numbers) {
-        *chunk = number.to_le_bytes();
-    }
-}
-
-/// Tells whether there were any.
-fn put_exceptions<const LIMBS: usize, const UNIT: i32>(
-    bytes: &mut Vec<u8>,
-    exceptions: &[(usize, FixedPoint<LIMBS, UNIT>)],
-) -> bool {
-    if exceptions.is_empty() {
-        return false;
-    }
-    let count = u32::try_from(exceptions.len()).unwrap_or(u32::MAX);
-    bytes.extend_from_slice(&count.to_le_bytes());
-    for (column, number) in exceptions {
-        let (first, words) = number.words();
-        bytes.extend_from_slice(&u16::try_from(*column).unwrap_or(u16::MAX).to_le_bytes());
-        let small = |number: usize| u8::try_from(number).unwrap_or(u8::MAX);
-        bytes.extend([u8::from(number.is_negative()), small(first), small(words.len())]);
-        for word in words {
-            bytes.extend_from_slice(&word.to_le_bytes());
-        }
-    }
-    true
 }

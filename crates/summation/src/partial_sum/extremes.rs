@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::kernel;
+use super::payload::Payload;
 
 /// Which extreme is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,10 @@ impl Extremes {
     /// Of nothing.
     pub(crate) fn new(extreme: Extreme, columns: usize) -> Extremes {
         Extremes { extreme, keys: vec![extreme.of_nothing(); columns] }
+    }
+
+    pub(crate) const fn extreme(&self) -> Extreme {
+        self.extreme
     }
 
     /// Begins anew with so many columns, in the same memory.
@@ -54,7 +59,7 @@ impl Extremes {
             .map(move |&key| if key == nothing { f64::NAN } else { self.extreme.value(key) })
     }
 
-    /// The keys of some columns, which another's [`Extremes::add_keys`] reads.
+    /// The keys of some columns, for another's [`Extremes::add_keys`].
     pub(crate) fn keys(&self, columns: Range<usize>) -> impl Iterator<Item = i64> {
         self.keys[columns].iter().copied()
     }
@@ -67,9 +72,26 @@ impl Extremes {
         }
     }
 
-    /// Looks at all that another has seen.
-    pub(crate) fn merge(&mut self, other: &Extremes) {
-        self.add_keys(0, other.keys.iter().copied());
+    /// Appends the keys of a block to its payload, where they are no part that
+    /// may be left out.
+    pub(crate) fn encode(&self, columns: Range<usize>, payload: &mut Vec<u8>) -> u32 {
+        for key in self.keys(columns) {
+            payload.extend_from_slice(&key.to_le_bytes());
+        }
+        0
+    }
+
+    /// Looks at the encoded keys of a block of `length` columns from `start`
+    /// on; `None` if they are not all there.
+    pub(crate) fn decode(
+        &mut self,
+        start: usize,
+        payload: &mut Payload<'_>,
+        length: usize,
+    ) -> Option<()> {
+        let keys = payload.words(length)?;
+        self.add_keys(start, keys.iter().map(|&key| i64::from_le_bytes(key)));
+        Some(())
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use crate::exact::FixedPoint;
-
-use super::encoding::{HEADER_BYTES, PREFIX_BYTES, checksum, part};
-use super::{BLOCK_COLUMNS, EncodedHeader, Kept, PartialSum, Trailer};
+use super::encoding::{HEADER_BYTES, PREFIX_BYTES, checksum};
+use super::kept::KeptSet;
+use super::payload::{Payload, part};
+use super::{BLOCK_COLUMNS, EncodedHeader, PartialSum, Trailer};
 
 /// The longest trailer that is believed: of half a million objects.
 const TRAILER_BYTES_MAX: u64 = 16 << 20;
@@ -262,7 +262,7 @@ struct EncodedBlock<'a> {
 #[derive(Clone, Copy)]
 struct Shape {
     columns: usize,
-    kept: Kept,
+    kept: KeptSet,
 }
 
 impl Shape {
@@ -312,94 +312,30 @@ fn add_block(
     sum: &mut PartialSum,
     scratch: &mut Vec<f64>,
 ) -> Option<()> {
-    let mut payload = Payload { bytes: payload };
+    let mut payload = Payload::new(payload, parts);
     scratch.clear();
     scratch.resize(3 * length, 0.0);
     let (a, rest) = scratch.split_at_mut(length);
-    let (b, c) = rest.split_at_mut(length);
+    let (b, _) = rest.split_at_mut(length);
     payload.numbers(a)?;
     let [second, others @ ..] = part::SUMS;
-    if parts & second == 0 {
-        sum.add_sums(start, a, None);
-    } else {
+    if payload.has(second) {
         payload.finite_numbers(b)?;
         sum.add_sums(start, a, Some(b));
+    } else {
+        sum.add_sums(start, a, None);
     }
     for part in others {
-        if parts & part != 0 {
+        if payload.has(part) {
             payload.finite_numbers(b)?;
             sum.sums.add_parts(start, b);
         }
     }
-    if parts & part::EXCEPTIONS != 0 {
+    if payload.has(part::EXCEPTIONS) {
         payload.exceptions(length, |column, number| sum.sums.add_exact(start + column, number))?;
     }
-    for extremes in [&mut sum.least, &mut sum.greatest].into_iter().flatten() {
-        let (keys, rest) = payload.bytes.split_at_checked(8 * length)?;
-        payload.bytes = rest;
-        let (keys, _) = keys.as_chunks::<8>();
-        extremes.add_keys(start, keys.iter().map(|&key| i64::from_le_bytes(key)));
+    for kernel in &mut sum.kernels {
+        kernel.decode(start, &mut payload, scratch)?;
     }
-    if let Some(squares) = &mut sum.squares {
-        payload.finite_numbers(a)?;
-        for (numbers, part) in [&mut *b, c].into_iter().zip(part::SQUARES) {
-            numbers.fill(0.0);
-            if parts & part != 0 {
-                payload.finite_numbers(numbers)?;
-            }
-        }
-        squares.add_sums(start, [a, b, c]);
-        if parts & part::SQUARE_EXCEPTIONS != 0 {
-            payload
-                .exceptions(length, |column, number| squares.add_exact(start + column, number))?;
-        }
-    }
-    payload.bytes.is_empty().then_some(())
-}
-
-/// What is left of a block's payload.
-struct Payload<'a> {
-    bytes: &'a [u8],
-}
-
-impl Payload<'_> {
-    fn numbers(&mut self, to: &mut [f64]) -> Option<()> {
-        let (numbers, rest) = self.bytes.split_at_checked(8 * to.len())?;
-        self.bytes = rest;
-        let (numbers, _) = numbers.as_chunks::<8>();
-        for (to, &number) in to.iter_mut().zip(numbers) {
-            *to = f64::from_le_bytes(number);
-        }
-        Some(())
-    }
-
-    fn finite_numbers(&mut self, to: &mut [f64]) -> Option<()> {
-        self.numbers(to)?;
-        to.iter().all(|number| number.is_finite()).then_some(())
-    }
-
-    fn exceptions<const LIMBS: usize, const UNIT: i32>(
-        &mut self,
-        length: usize,
-        mut add: impl FnMut(usize, &FixedPoint<LIMBS, UNIT>),
-    ) -> Option<()> {
-        let (&count, rest) = self.bytes.split_first_chunk::<4>()?;
-        self.bytes = rest;
-        for _ in 0..u32::from_le_bytes(count) {
-            let (&[c0, c1, negative, first, words], rest) = self.bytes.split_first_chunk::<5>()?;
-            let (limbs, rest) = rest.split_at_checked(8 * usize::from(words))?;
-            self.bytes = rest;
-            let column = usize::from(u16::from_le_bytes([c0, c1]));
-            let first = usize::from(first);
-            if column >= length || first + usize::from(words) > LIMBS || negative > 1 {
-                return None;
-            }
-            let (limbs, _) = limbs.as_chunks::<8>();
-            let limbs: Vec<u64> = limbs.iter().map(|&limb| u64::from_le_bytes(limb)).collect();
-            let mut number = FixedPoint::ZERO;
-            number.add_words(first, &limbs, negative == 1);
-            add(column, &number);
-        }
-        Some(())
-    }
+    payload.is_empty().then_some(())
 }

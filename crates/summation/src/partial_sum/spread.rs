@@ -7,40 +7,29 @@ mod quick;
 
 use std::cmp::Ordering;
 
-use protocol::job::Statistic;
-
 use crate::exact::{ExactSquares, ExactSum, Magnitude};
 
-use super::squares::CanonicalSquares;
+use super::squares::{CanonicalSquares, Squares};
 use super::sums::CanonicalSums;
 use super::{PartialSum, pieces};
 
 impl PartialSum {
-    /// A statistic of every column, rounded once. A column with a number that
-    /// is not finite has the variance NaN.
-    ///
-    /// # Panics
-    ///
-    /// If the partial sum was not made for it.
-    #[must_use]
-    pub fn statistic(&self, statistic: Statistic) -> Vec<f64> {
-        let extremes = match statistic {
-            Statistic::Sum => return self.sum(),
-            Statistic::Variance => return self.spread(quick::variance, variance),
-            Statistic::Std => return self.spread(quick::deviation, deviation),
-            Statistic::Min => &self.least,
-            Statistic::Max => &self.greatest,
-        };
-        let extremes = extremes.as_ref().expect("a partial sum made for this statistic");
-        extremes.values(0..self.columns()).collect()
+    /// The population variance of every column, of whose numbers these are the squares.
+    pub(super) fn variance(&self, squares: &Squares) -> Vec<f64> {
+        self.spread(squares, quick::variance, variance)
+    }
+
+    /// The population standard deviation likewise.
+    pub(super) fn deviation(&self, squares: &Squares) -> Vec<f64> {
+        self.spread(squares, quick::deviation, deviation)
     }
 
     fn spread(
         &self,
+        squares: &Squares,
         round_fast: fn([f64; 2], [f64; 3], u64) -> Option<f64>,
         round: fn(&Magnitude, u64) -> f64,
     ) -> Vec<f64> {
-        let squares = self.squares.as_ref().expect("a partial sum made for this statistic");
         let mut result = Vec::with_capacity(self.columns());
         let mut sums = Box::new(CanonicalSums::new());
         let mut canonical = Box::new(CanonicalSquares::new());

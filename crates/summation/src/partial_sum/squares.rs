@@ -7,6 +7,7 @@ use crate::exact::{ExactSquares, two_sum};
 
 use super::expansion::{self, Canonical};
 use super::kernel::{self, GROUP, SPLITTABLE_MIN};
+use super::payload::{Payload, part, put_exceptions, put_parts};
 use super::{BLOCK_COLUMNS, spill};
 
 type Spill = spill::Spill<67, -2148>;
@@ -74,8 +75,18 @@ impl Squares {
         }
     }
 
+    /// Adds the squares of those that are finite likewise.
+    pub(crate) fn add_finite(&mut self, start: usize, x: &[f64], x_lo: Option<&[f64]>) {
+        let mut finite = [0.0; BLOCK_COLUMNS];
+        let finite = &mut finite[..x.len()];
+        for (finite, &x) in finite.iter_mut().zip(x) {
+            *finite = if x.is_finite() { x } else { 0.0 };
+        }
+        self.add(start, finite, x_lo);
+    }
+
     /// Adds `x[0] + x[1] + x[2]` to the columns from `start` on, all of one block.
-    pub(crate) fn add_sums(&mut self, start: usize, x: [&[f64]; 3]) {
+    fn add_sums(&mut self, start: usize, x: [&[f64]; 3]) {
         let length = x[0].len();
         let mut done = 0;
         while done < length {
@@ -103,8 +114,49 @@ impl Squares {
         }
     }
 
+    /// Appends the canonical form of a block to its payload; tells which parts
+    /// of it that are.
+    pub(crate) fn encode(
+        &self,
+        columns: Range<usize>,
+        canonical: &mut CanonicalSquares,
+        payload: &mut Vec<u8>,
+    ) -> u32 {
+        let length = columns.len();
+        self.canonical(columns, canonical);
+        let parts = put_parts(payload, &canonical.parts, length, &part::SQUARES);
+        let any = put_exceptions(payload, &canonical.exceptions);
+        parts | if any { part::SQUARE_EXCEPTIONS } else { 0 }
+    }
+
+    /// Adds the encoded sums of a block from the column `start` on; `None` if
+    /// they are not laid out as the payload says. `scratch` holds three numbers
+    /// for each column.
+    pub(crate) fn decode(
+        &mut self,
+        start: usize,
+        payload: &mut Payload<'_>,
+        scratch: &mut [f64],
+    ) -> Option<()> {
+        let length = scratch.len() / 3;
+        let (a, rest) = scratch.split_at_mut(length);
+        let (b, c) = rest.split_at_mut(length);
+        payload.finite_numbers(a)?;
+        for (numbers, part) in [&mut *b, &mut *c].into_iter().zip(part::SQUARES) {
+            numbers.fill(0.0);
+            if payload.has(part) {
+                payload.finite_numbers(numbers)?;
+            }
+        }
+        self.add_sums(start, [a, b, c]);
+        if payload.has(part::SQUARE_EXCEPTIONS) {
+            payload.exceptions(length, |column, number| self.add_exact(start + column, number))?;
+        }
+        Some(())
+    }
+
     /// Adds an exact number to a column.
-    pub(crate) fn add_exact(&mut self, column: usize, number: &ExactSquares) {
+    fn add_exact(&mut self, column: usize, number: &ExactSquares) {
         self.spill(column).add_all(number);
     }
 

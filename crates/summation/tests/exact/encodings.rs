@@ -1,7 +1,7 @@
 //! What damage to an encoded partial sum does, and what an encoding costs.
 
 use proptest::prelude::*;
-use protocol::job::Statistic;
+use protocol::request::Statistic;
 use summation::{
     Block, Checkpoint, EncodedHeader, HEADER_BYTES, ObjectEnd, PartialSum, PartialSumReader,
     Trailer,
@@ -18,6 +18,39 @@ fn some_sum(columns: usize) -> PartialSum {
         sum.count_objects(1);
     }
     sum
+}
+
+#[test]
+fn what_is_stored_keeps_its_bytes() {
+    // Stores hold partial sums of earlier versions, and attempts at one segment
+    // by different versions must write the same.
+    let expected: [u64; 6] = [
+        0x2135_1d19_feb6_4236,
+        0x2135_1d19_feb6_4236,
+        0xa663_e722_07af_8670,
+        0x645c_1903_5e68_fecd,
+        0x431b_104c_ebb2_d822,
+        0x6951_694c_78d7_1f00,
+    ];
+    let sets: [&[Statistic]; 6] = [
+        &[],
+        &[Statistic::Sum],
+        &[Statistic::Min],
+        &[Statistic::Max, Statistic::Min],
+        &[Statistic::Std, Statistic::Max],
+        &[Statistic::Sum, Statistic::Min, Statistic::Max, Statistic::Variance, Statistic::Std],
+    ];
+    let found = sets.map(|statistics| {
+        let mut random = Random(11);
+        let mut sum = PartialSum::new(2500, statistics);
+        for object in 0..5 {
+            let numbers = (0..2500).map(|column| random.number((object + column) % KINDS));
+            sum.add(0, &numbers.collect());
+            sum.count_objects(1);
+        }
+        xxhash_rust::xxh3::xxh3_64(&sum.encode(&some_trailer()))
+    });
+    assert_eq!(found, expected);
 }
 
 fn some_trailer() -> Trailer {

@@ -1,6 +1,7 @@
 //! What the answers should be, by big rational arithmetic.
 
 use num_bigint::{BigInt, Sign};
+use protocol::request::Statistic;
 
 /// Finite numbers as integers times 2^-1074.
 fn integer(x: f64) -> BigInt {
@@ -74,6 +75,18 @@ pub(crate) fn mean(numbers: &[f64]) -> f64 {
     quotient(numbers, numbers.len() as u64)
 }
 
+/// A statistic of one column, rounded once.
+pub(crate) fn statistic(statistic: Statistic, numbers: &[f64]) -> f64 {
+    match statistic {
+        Statistic::Sum => quotient(numbers, 1),
+        Statistic::Min => least(numbers),
+        Statistic::Max => greatest(numbers),
+        Statistic::Variance => variance(numbers),
+        Statistic::Std => deviation(numbers),
+        Statistic::Count => numbers.len() as f64,
+    }
+}
+
 /// The population variance as numerator and denominator, in units of 2^-2148.
 fn spread(numbers: &[f64]) -> (BigInt, BigInt) {
     let count = BigInt::from(numbers.len());
@@ -93,7 +106,7 @@ pub(crate) fn variance(numbers: &[f64]) -> f64 {
 }
 
 /// The population standard deviation, rounded once.
-pub(crate) fn deviation(numbers: &[f64]) -> f64 {
+fn deviation(numbers: &[f64]) -> f64 {
     if special(numbers).is_some() {
         return f64::NAN;
     }
@@ -107,7 +120,7 @@ pub(crate) fn deviation(numbers: &[f64]) -> f64 {
 }
 
 /// The least number, -0 before +0; NaN if there is one.
-pub(crate) fn least(numbers: &[f64]) -> f64 {
+fn least(numbers: &[f64]) -> f64 {
     if numbers.iter().any(|x| x.is_nan()) {
         return f64::NAN;
     }
@@ -115,7 +128,7 @@ pub(crate) fn least(numbers: &[f64]) -> f64 {
 }
 
 /// The greatest number likewise.
-pub(crate) fn greatest(numbers: &[f64]) -> f64 {
+fn greatest(numbers: &[f64]) -> f64 {
     -least(&numbers.iter().map(|x| -x).collect::<Vec<_>>())
 }
 

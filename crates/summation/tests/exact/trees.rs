@@ -2,14 +2,13 @@
 //! encodings against the numbers added one object after the other.
 
 use proptest::prelude::*;
-use protocol::job::Statistic;
+use protocol::request::{Choice, Statistic};
 use summation::{Block, ObjectEnd, PartialSum, PartialSumReader, Trailer};
 
 use crate::numbers::{KINDS, Random, cases};
 use crate::oracle::{self, assert_same};
 
-const ALL: [Statistic; 5] =
-    [Statistic::Sum, Statistic::Min, Statistic::Max, Statistic::Variance, Statistic::Std];
+const ALL: &[Statistic] = Statistic::ALL;
 
 /// Objects whose columns are each of a kind, as in a data set.
 fn objects(random: &mut Random, count: usize, columns: usize) -> Vec<Vec<f64>> {
@@ -111,10 +110,10 @@ fn the_pieces_of_an_encoded_sum_have_its_numbers() {
     let mut random = Random(7);
     for columns in [1, 1024, 8191, 8192, 8193, 20_000] {
         let objects = objects(&mut random, 3, columns);
-        let sum = random_tree(&mut random, &objects, &ALL);
+        let sum = random_tree(&mut random, &objects, ALL);
         let bytes = sum.encode(&Trailer::default());
         let mut reader = PartialSumReader::new();
-        let mut piece = PartialSum::new(0, &ALL);
+        let mut piece = PartialSum::new(0, ALL);
         let (mut mean, mut deviation) = (Vec::new(), Vec::new());
         let mut rest = &bytes[..];
         while !rest.is_empty() {
@@ -122,14 +121,14 @@ fn the_pieces_of_an_encoded_sum_have_its_numbers() {
             rest = after;
             let show = |piece: &PartialSum| {
                 piece.put_mean(&mut mean);
-                deviation.extend(piece.statistic(Statistic::Std));
+                deviation.extend(piece.statistic(Statistic::Std).unwrap());
             };
             reader
                 .push_pieces(now, rest.is_empty(), columns, &mut piece, show)
                 .expect("sound bytes");
         }
         assert_eq!(bits(&mean), bits(&sum.mean()));
-        assert_eq!(bits(&deviation), bits(&sum.statistic(Statistic::Std)));
+        assert_eq!(bits(&deviation), bits(&sum.statistic(Statistic::Std).unwrap()));
     }
     let mut piece = PartialSum::new(0, &[]);
     let bytes = PartialSum::new(5000, &[]).encode(&Trailer::default());
@@ -173,19 +172,16 @@ proptest! {
         let mut random = Random(seed);
         let columns = columns.min(100 + columns % 40);
         let mut objects = objects(&mut random, count, columns);
-        let tree = random_tree(&mut random, &objects, &ALL);
+        let tree = random_tree(&mut random, &objects, ALL);
         shuffle(&mut random, &mut objects);
-        let other = random_tree(&mut random, &objects, &ALL);
+        let other = random_tree(&mut random, &objects, ALL);
         prop_assert!(tree.encode(&Trailer::default()) == other.encode(&Trailer::default()));
-        let found = ALL.map(|statistic| other.statistic(statistic));
-        for column in 0..columns {
-            let numbers: Vec<f64> = objects.iter().map(|object| object[column]).collect();
-            let [sum, min, max, variance, deviation] = [0, 1, 2, 3, 4].map(|k: usize| found[k][column]);
-            assert_same(sum, oracle::quotient(&numbers, 1), &numbers);
-            assert_same(min, oracle::least(&numbers), &numbers);
-            assert_same(max, oracle::greatest(&numbers), &numbers);
-            assert_same(variance, oracle::variance(&numbers), &numbers);
-            assert_same(deviation, oracle::deviation(&numbers), &numbers);
+        for &statistic in ALL {
+            let found = other.statistic(statistic).unwrap();
+            for (column, found) in found.into_iter().enumerate() {
+                let numbers: Vec<f64> = objects.iter().map(|object| object[column]).collect();
+                assert_same(found, oracle::statistic(statistic, &numbers), &numbers);
+            }
         }
     }
 
@@ -194,10 +190,10 @@ proptest! {
         let mut random = Random(seed);
         let objects = objects(&mut random, 5, columns);
         let cut = cut.min(columns);
-        let mut long = random_tree(&mut random, &objects, &ALL);
+        let mut long = random_tree(&mut random, &objects, ALL);
         long.shorten(cut);
         prop_assert_eq!(long.columns(), cut);
-        let mut short = PartialSum::new(cut, &ALL);
+        let mut short = PartialSum::new(cut, ALL);
         for object in &objects {
             short.add(0, &object[..cut].iter().copied().collect());
             short.count_objects(1);
@@ -208,7 +204,7 @@ proptest! {
         for object in &objects {
             add_in_pieces(&mut random, &mut long, object);
         }
-        let again = random_tree(&mut random, &objects, &ALL);
+        let again = random_tree(&mut random, &objects, ALL);
         prop_assert!(long.encode(&Trailer::default()) == again.encode(&Trailer::default()));
     }
 
@@ -216,13 +212,13 @@ proptest! {
     fn a_partial_sum_reads_back(seed: u64, columns in columns(), count in 0usize..6, ends in 0usize..5) {
         let mut random = Random(seed);
         let objects = objects(&mut random, count.max(1), columns);
-        let sum = random_tree(&mut random, &objects, &ALL);
+        let sum = random_tree(&mut random, &objects, ALL);
         let trailer = Trailer { ends: vec![ObjectEnd::default(); ends] };
         let bytes = sum.encode(&trailer);
         let (again, found) = PartialSum::decode(&bytes).unwrap();
         prop_assert_eq!(&found, &trailer);
         prop_assert!(again.encode(&trailer) == bytes);
-        let mut third = PartialSum::new(columns, &ALL);
+        let mut third = PartialSum::new(columns, ALL);
         prop_assert_eq!(read_in_pieces(&mut random, &bytes, &mut third), trailer.clone());
         prop_assert!(third.encode(&trailer) == bytes);
     }

@@ -1,7 +1,7 @@
 //! Numbers of fixed size.
 
 use proptest::prelude::*;
-use protocol::job::RawNumbers;
+use protocol::request::RawNumbers;
 use summation::Format;
 
 use crate::reading::{cases, check, detect, limits, ranges, read};

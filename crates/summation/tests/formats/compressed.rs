@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
-use protocol::job::RawNumbers;
+use protocol::request::RawNumbers;
 use summation::Format;
 
 use crate::binary::npy;

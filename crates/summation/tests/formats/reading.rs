@@ -1,7 +1,7 @@
 //! Reading a whole object, in one range or in many.
 
 use proptest::prelude::*;
-use protocol::job::RawNumbers;
+use protocol::request::RawNumbers;
 use summation::{Block, Checkpoint, Decoder, Format, HEAD_BYTES, InputError};
 
 /// All that a decoder makes of an object: its numbers with what rounding left

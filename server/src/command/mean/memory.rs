@@ -2,7 +2,7 @@
 
 use indicatif::HumanBytes;
 use protocol::Plan;
-use protocol::job::Statistic;
+use protocol::request::Statistic;
 
 use crate::finishing;
 

@@ -10,7 +10,7 @@ use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use platform::StoreError;
 use protocol::JobSnapshot;
-use protocol::job::Statistic;
+use protocol::request::{Choice, Statistic};
 use summation::output::OutputFormat;
 use tempfile::NamedTempFile;
 

@@ -1,7 +1,7 @@
 //! `distributed-average mean --plan`
 
 use indicatif::{HumanBytes, HumanCount, HumanDuration};
-use protocol::JobRequest;
+use protocol::ValidRequest;
 use std::time::Duration;
 
 use super::found::as_paths;
@@ -11,7 +11,7 @@ use crate::planning::Planner;
 /// Prints how the job would be computed.
 pub(super) async fn print(
     planner: &Planner,
-    request: &JobRequest,
+    request: &ValidRequest,
     workers: u32,
 ) -> anyhow::Result<()> {
     let (plan, inputs) = &planner.preview(request, workers).await.map_err(as_paths)?;

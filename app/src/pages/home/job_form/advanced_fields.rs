@@ -2,9 +2,11 @@
 
 use leptos::prelude::*;
 use protocol::Problem;
+use protocol::request::{Choice, STATISTICS, Statistic};
 
-use super::field::{Choice, Field};
-use crate::form::JobForm;
+use super::field::Fields;
+use crate::form::fields::{Section, section_of, statistic_key};
+use crate::form::{JobForm, field_of};
 
 /// Speculation and statistics, behind a disclosure; open if a refusal is inside.
 #[component]
@@ -14,63 +16,40 @@ pub fn AdvancedFields(
     /// Why the form was refused, if it was.
     refusal: Option<Problem>,
 ) -> impl IntoView {
-    let is_open = refusal
-        .as_ref()
-        .and_then(crate::form::field_of)
-        .is_some_and(|field| matches!(field, "quantile" | "multiplier"));
+    let refused_section = refusal.as_ref().and_then(field_of).and_then(section_of);
+    let is_open = refused_section == Some(Section::Advanced);
+    let statistics = Statistic::ALL
+        .iter()
+        .map(|statistic| {
+            let checked = form.wants(*statistic);
+            view! { <Checkbox statistic=*statistic checked /> }
+        })
+        .collect_view();
     view! {
         <details class="advanced" open=is_open>
             <summary>"Advanced: stragglers and statistics"</summary>
             <div class="fields">
-                <Choice
-                    name="speculation"
-                    label="A straggler’s task"
-                    value=form.speculation
-                    options=&[
-                        ("resume", "is taken up where it stands"),
-                        ("original", "is begun again (original rule)"),
-                        ("off", "is waited for"),
-                    ]
-                    refusal=refusal.clone()
-                />
-                <Field
-                    name="quantile"
-                    label="Level complete"
-                    hint="Part that must be, 0 to 1"
-                    value=form.quantile
-                    refusal=refusal.clone()
-                />
-                <Field
-                    name="multiplier"
-                    label="Times the average"
-                    hint="A straggler has run for"
-                    value=form.multiplier
-                    refusal=refusal.clone()
-                />
+                <Fields section=Section::Advanced form refusal />
             </div>
             <fieldset class="statistics">
-                <legend>"Beside the mean, compute"</legend>
-                <Statistic name="sum" label="sum" value=form.sum />
-                <Statistic name="min" label="minimum" value=form.min />
-                <Statistic name="max" label="maximum" value=form.max />
-                <Statistic name="variance" label="variance" value=form.variance />
-                <Statistic name="std" label="standard deviation" value=form.std />
+                <legend>{STATISTICS.title}</legend>
+                {statistics}
             </fieldset>
         </details>
     }
 }
 
 #[component]
-fn Statistic(name: &'static str, label: &'static str, value: String) -> impl IntoView {
+fn Checkbox(statistic: Statistic, checked: bool) -> impl IntoView {
     view! {
-        <label class="check">
+        <label class="check" title=statistic.described().description>
             <input
                 type="checkbox"
-                name=format!("form[{name}]")
+                name=format!("form[{}]", statistic_key(statistic))
                 value="on"
-                checked=!value.is_empty()
+                checked=checked
             />
-            <span>{label}</span>
+            <span>{statistic.title()}</span>
         </label>
     }
 }

@@ -1,0 +1,90 @@
+//! How the fields of a request look in the description of the JSON API.
+
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
+
+use super::{Choice, Number, Numeric};
+
+/// What a [`Number`] can hold, as JSON Schema calls it.
+pub(super) trait Typed: Numeric + Into<utoipa::Number> {
+    const TYPE: Type;
+    const FORMAT: KnownFormat;
+}
+
+impl Typed for u32 {
+    const TYPE: Type = Type::Integer;
+    const FORMAT: KnownFormat = KnownFormat::Int32;
+}
+
+impl Typed for u64 {
+    const TYPE: Type = Type::Integer;
+    const FORMAT: KnownFormat = KnownFormat::Int64;
+}
+
+impl Typed for f64 {
+    const TYPE: Type = Type::Number;
+    const FORMAT: KnownFormat = KnownFormat::Double;
+}
+
+/// A number within its bounds.
+pub(super) fn number<T: Typed>(number: &Number<T>) -> RefOr<Schema> {
+    bounded(number, SchemaType::Type(T::TYPE)).into()
+}
+
+/// The same, or `null` for the default.
+pub(super) fn optional<T: Typed>(number: &Number<T>) -> RefOr<Schema> {
+    let description = format!("{}; the default if absent.", number.field.description);
+    bounded(number, SchemaType::Array(vec![T::TYPE, Type::Null]))
+        .description(Some(description))
+        .into()
+}
+
+fn bounded<T: Typed>(number: &Number<T>, schema_type: SchemaType) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(schema_type)
+        .format(Some(SchemaFormat::KnownFormat(T::FORMAT)))
+        .minimum(Some(number.least))
+        .maximum(number.most)
+        .description(Some(format!("{}.", number.field.description)))
+}
+
+/// One of a few words, and what each stands for.
+pub(super) fn choice<C: Choice>() -> RefOr<Schema> {
+    let mut description = format!("{}.", C::FIELD.description);
+    for choice in C::ALL {
+        description.push_str(&format!(
+            "\n- `{}`: {}.",
+            choice.word(),
+            choice.described().description
+        ));
+    }
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(C::ALL.iter().map(|choice| choice.word())))
+        .description(Some(description))
+        .into()
+}
+
+/// Has choices describe themselves.
+macro_rules! choices {
+    ($($choice:ty),*) => {$(
+        impl utoipa::PartialSchema for $choice {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                $crate::request::schema::choice::<$choice>()
+            }
+        }
+
+        impl utoipa::ToSchema for $choice {}
+    )*};
+}
+
+/// Functions that describe numbers, for the attribute `schema_with`.
+macro_rules! numbers {
+    ($($function:ident: $number:expr;)*) => {$(
+        fn $function() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+            $crate::request::schema::number(&$number)
+        }
+    )*};
+}
+
+pub(super) use {choices, numbers};
