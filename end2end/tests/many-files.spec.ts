@@ -70,3 +70,15 @@ test("a job of 10,000 small files ends, and its page stays smooth", async ({ bro
   expect(first.map(Number)).toEqual(Array.from(exactMeans(rows).subarray(0, first.length)));
   await expectPhase(page, "done");
 });
+
+test("a page that keeps the processor busy is seen to", async ({ browser, page }) => {
+  await browser.startTracing(page, { categories: ["toplevel"] });
+  await page.evaluate(() => {
+    const began = performance.now();
+    while (performance.now() - began < 2000);
+  });
+  const longest = Math.max(...pageTasks(await browser.stopTracing()));
+  // Others may have the processor for most of that time.
+  expect(longest).toBeGreaterThan(JERK_MS);
+  expect(longest).toBeLessThan(2500);
+});
