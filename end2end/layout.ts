@@ -1,6 +1,6 @@
 // What is wrong with how a page looks, as far as a program can tell.
 
-import AxeBuilder from "@axe-core/playwright";
+import { AxeBuilder } from "@axe-core/playwright";
 import { type Page } from "@playwright/test";
 
 /** Texts that are cut off or lie over each other, and what axe finds, contrast of colours included. */
