@@ -11,6 +11,7 @@ mod spill;
 mod spread;
 mod squares;
 mod sums;
+mod total_order;
 mod trailer;
 
 use std::ops::Range;
