@@ -9,6 +9,7 @@
 //! - [`queue`]: the traits [`ServerEnd`] and [`WorkerEnd`] and their
 //!   guarantees; [`queue::embedded`] lives inside the process,
 //!   [`queue::amqp`] in RabbitMQ.
+//! - [`retry`]: when something that failed is tried again.
 //! - [`faults`]: what goes wrong with either, on purpose.
 //! - [`problems`]: the errors of both in the words that a user gets.
 //!
@@ -25,6 +26,7 @@ pub mod faults;
 pub mod inputs;
 pub mod problems;
 pub mod queue;
+pub mod retry;
 pub mod store;
 
 pub use inputs::InputStores;

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use async_trait::async_trait;
+use backon::BackoffBuilder;
+use platform::retry;
 use protocol::WorkerId;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
@@ -17,12 +19,8 @@ use tokio_util::task::TaskTracker;
 
 use super::WorkerPool;
 
-/// How long to wait before a worker that died is started again; twice as long
-/// each time it dies soon …
-const RESTART_AFTER: Duration = Duration::from_millis(200);
-/// … up to this …
-const RESTART_AFTER_MAX: Duration = Duration::from_secs(30);
-/// … and as at first after it has lived this long.
+/// After how long a life a worker that died is started again as soon as after
+/// its first death; see [`retry::WORKER_START`].
 const GOOD_LIFE: Duration = Duration::from_secs(30);
 /// How long a worker that was told to stop may take to finish its segment.
 const GRACE: Duration = Duration::from_secs(25);
@@ -69,7 +67,7 @@ impl ProcessPool {
         let (program, running) = (self.program.clone(), self.running.clone());
         let (name, token) = (id.clone(), stop.clone());
         self.tasks.spawn(async move {
-            let mut pause = RESTART_AFTER;
+            let mut pauses = retry::WORKER_START.build();
             loop {
                 let began = Instant::now();
                 let how = live(&program, &name, &token).await;
@@ -84,13 +82,13 @@ impl ProcessPool {
                     }
                 }
                 if began.elapsed() > GOOD_LIFE {
-                    pause = RESTART_AFTER;
+                    pauses = retry::WORKER_START.build();
                 }
+                // There is always a next pause: the policy has no end.
                 tokio::select! {
-                    () = sleep(pause) => {}
+                    () = sleep(pauses.next().unwrap_or_default()) => {}
                     () = token.cancelled() => break,
                 }
-                pause = (2 * pause).min(RESTART_AFTER_MAX);
             }
             lock(&running).remove(&number);
         });
