@@ -3,6 +3,5 @@
 pub mod axis;
 pub mod colour_map;
 pub mod curve;
-pub mod png;
 pub mod timeline;
 pub mod tree;

@@ -3,11 +3,12 @@
 //! costs that has next to nothing to do, with files of this machine (then it is
 //! the queue, the scheduler and the programs alone) and with S3.
 //!
-//! `cargo bench --package server --bench real_engine` starts a broker and an S3
-//! server of its own. `DISTRIBUTED_AVERAGE_BENCH_FILES` sets how many files of
-//! 64 MB there are; 64 unless it says otherwise.
+//! `cargo bench --package server --bench real_engine` builds the worker program,
+//! and starts a broker and an S3 server of its own (`scripts/setup-real-parts`
+//! installs them). `DISTRIBUTED_AVERAGE_BENCH_FILES` sets how many files of 64 MB
+//! there are; 64 unless it says otherwise.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,7 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 async fn main() -> Outcome<()> {
     let files = std::env::var("DISTRIBUTED_AVERAGE_BENCH_FILES");
     let files: usize = files.ok().and_then(|text| text.parse().ok()).unwrap_or(64);
+    build_worker()?;
     let (broker, s3) = (RabbitMq::start().await, SeaweedFs::start().await);
     throughput(&broker, &s3, files).await?;
     let folder = tempfile::tempdir()?;
@@ -55,6 +57,37 @@ async fn main() -> Outcome<()> {
         })
         .await?;
     overhead("S3", &remote, None).await
+}
+
+/// The server program, which Cargo builds for a benchmark of its package.
+fn server_program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_distributed-average"))
+}
+
+/// The worker program beside it, of another package, which Cargo does not build.
+fn worker_program() -> PathBuf {
+    server_program().with_file_name("distributed-average-worker")
+}
+
+/// Builds the worker program, as the server was built.
+fn build_worker() -> Outcome<()> {
+    let folder = server_program().parent().ok_or("a program in no folder")?;
+    let target = folder.parent().ok_or("a program outside a target folder")?;
+    let profile = match folder.file_name().and_then(|name| name.to_str()) {
+        Some("debug") => "dev",
+        Some(name) => name,
+        None => return Err("a target folder without a name".into()),
+    };
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args(["build", "--package", "worker", "--bins", "--profile", profile, "--target-dir"])
+        .arg(target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()?;
+    if !built.success() {
+        return Err(format!("the worker program was not built: {built}").into());
+    }
+    Ok(())
 }
 
 /// Bytes a second of whole jobs, beside bare reads.
@@ -151,9 +184,8 @@ impl Installation {
         environment: impl IntoIterator<Item = (&'static str, String)> + Clone,
     ) -> Outcome<Installation> {
         let logs = tempfile::tempdir()?;
-        let command = |program: &str| {
-            let own = PathBuf::from(env!("CARGO_BIN_EXE_distributed-average"));
-            let mut command = Command::new(own.with_file_name(program));
+        let command = |program: &Path| {
+            let mut command = Command::new(program);
             command
                 .env("DISTRIBUTED_AVERAGE_QUEUE", broker.url())
                 .env("DISTRIBUTED_AVERAGE_QUEUE_PREFIX", name)
@@ -162,13 +194,13 @@ impl Installation {
             command
         };
         let log = logs.path().join("server.log");
-        let mut serve = command("distributed-average");
+        let mut serve = command(server_program());
         serve.args(["serve", "--listen", "127.0.0.1:0", "--pool", "external", "--workers", "2"]);
         let mut server = Process::start("the server", &mut serve, &log);
         let url = server.announced("listening on ").await;
         let mut programs = vec![server];
         for name in ["a", "b"] {
-            let mut worker = command("distributed-average-worker");
+            let mut worker = command(&worker_program());
             worker.args(["--name", name]);
             let log = logs.path().join(format!("{name}.log"));
             programs.push(Process::start(name, &mut worker, &log));

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use platform::problems::with_sources;
 use platform::queue::Delivery;
+use platform::retry::QUEUE_PAUSE;
 use platform::{InputStores, ObjectStore, QueueError, WorkerEnd};
 use program::clock::now;
 use protocol::task::{Control, Joined, Report, ReportBody, StopReason};
@@ -17,8 +18,6 @@ use crate::buffers::Buffers;
 use crate::meter::{self, Meter};
 use crate::settings::Settings;
 
-/// How long to wait before a queue is asked again that did not answer.
-const AGAIN: Duration = Duration::from_millis(500);
 /// How long the queue is waited for with a worker's last word. Without it the
 /// server finds out when the worker's lease runs out.
 const LAST_WORD: Duration = Duration::from_secs(2);
@@ -80,7 +79,7 @@ impl Worker {
                     Some(delivery) => if self.settle(delivery, &lasting, leave).await? {
                         return Ok("drained");
                     },
-                    None => sleep(AGAIN).await,
+                    None => sleep(QUEUE_PAUSE).await,
                 },
                 _ = alive.tick() => {
                     lasting.buffers.free();
@@ -187,7 +186,7 @@ impl Worker {
         let report =
             Report { version: protocol::VERSION, worker: self.id.clone(), at: now(), body };
         while self.unless_away(self.queue.report(&report).await)?.is_none() {
-            sleep(AGAIN).await;
+            sleep(QUEUE_PAUSE).await;
         }
         Ok(())
     }

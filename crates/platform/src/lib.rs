@@ -12,6 +12,7 @@
 //!   [`queue::amqp`] in RabbitMQ.
 //! - [`place`]: where a queue, a store or inputs lie, as a command line says it;
 //!   [`backends`]: the queues and stores that there are, the only list of them.
+//! - [`retry`]: when something that failed is tried again.
 //! - [`faults`]: what goes wrong with either, on purpose.
 //! - [`problems`]: the errors of both in the words that a user gets.
 //!
@@ -32,6 +33,7 @@ pub mod inputs;
 pub mod place;
 pub mod problems;
 pub mod queue;
+pub mod retry;
 pub mod store;
 
 pub use description::Description;

@@ -14,6 +14,7 @@ mod spread;
 mod squares;
 mod statistic;
 mod sums;
+mod total_order;
 mod trailer;
 
 use std::ops::Range;

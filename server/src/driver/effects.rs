@@ -1,9 +1,9 @@
 //! Carries out what the scheduler asks for, beside the driver.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use platform::problems::with_sources;
+use platform::retry::UNTIL_DONE_PAUSE;
 use protocol::task::{Assignment, Control};
 use protocol::{JobId, JobSnapshot, Phase, Problem, WorkerId};
 use scheduler::Event;
@@ -17,9 +17,6 @@ use super::{Fact, Parts};
 use crate::cleaning;
 use crate::finishing::{Total, write_result};
 use crate::records::{self, RequestRecord};
-
-/// How long to wait before something is tried again that must succeed in the end.
-const AGAIN: Duration = Duration::from_secs(1);
 
 /// Sets effects going; each answers with a fact.
 pub(super) struct Effects {
@@ -84,7 +81,7 @@ impl Effects {
             while let Err(error) = parts.queue.publish(&assignment).await {
                 let attempt = assignment.attempt;
                 tracing::warn!(%attempt, error = with_sources(&error), "not published yet");
-                sleep(AGAIN).await;
+                sleep(UNTIL_DONE_PAUSE).await;
             }
         });
     }
@@ -130,7 +127,7 @@ impl Effects {
             }
             while let Err(problem) = records::remember_report(&*parts.store, &snapshot).await {
                 tracing::error!(%job_id, %problem, "report not stored yet");
-                sleep(AGAIN).await;
+                sleep(UNTIL_DONE_PAUSE).await;
             }
             tell(&facts, Fact::Recorded { snapshot: Box::new(snapshot) }).await;
             if cleans {

@@ -1,9 +1,9 @@
 //! Brings the workers' reports to the driver.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use platform::problems::with_sources;
+use platform::retry::QUEUE_PAUSE;
 use platform::{QueueError, ServerEnd};
 use protocol::task::{Report, ReportBody};
 use scheduler::Event;
@@ -11,9 +11,6 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::Fact;
-
-/// How long to wait before asking a queue again that did not answer.
-const AGAIN: Duration = Duration::from_millis(500);
 
 /// Brings reports to the driver, one after another, until one of them is gone.
 /// A report is acknowledged once the driver has it; what it leads to is in the
@@ -33,7 +30,7 @@ pub async fn pump(queue: Arc<dyn ServerEnd>, facts: mpsc::Sender<Fact>) {
             Err(QueueError::Closed) => return,
             Err(error) => {
                 tracing::warn!(error = with_sources(&error), "no reports");
-                sleep(AGAIN).await;
+                sleep(QUEUE_PAUSE).await;
             }
         }
     }

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use http_range_header::{EndPosition, RangeUnsatisfiableError, StartPosition, parse_range_header};
 use protocol::problem::{Problem, ProblemKind};
 use protocol::request::{Choice, Statistic};
 use protocol::{JobId, JobSnapshot, Phase};
@@ -142,16 +143,20 @@ fn attachment(name: &str, extension: &str, content_type: &'static str, body: Bod
 /// The one range of bytes that a `Range` header asks for, as start and end.
 /// `None` for what may be ignored: other units, several ranges, nonsense.
 fn parse_range(text: &str, bytes: u64) -> Option<Result<(u64, u64), ()>> {
-    let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
-    let (start, end) = match (first.trim(), last.trim()) {
-        ("", "") => return None,
-        ("", suffix) => (bytes.saturating_sub(suffix.parse().ok()?), bytes),
-        (first, "") => (first.parse().ok()?, bytes),
-        (first, last) => {
-            let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
-            if last < first {
-                return None;
-            }
+    let parsed = match parse_range_header(text) {
+        Ok(parsed) => parsed,
+        Err(RangeUnsatisfiableError::ZeroSuffix) => return Some(Err(())),
+        Err(_) => return None,
+    };
+    let [range] = parsed.ranges[..] else {
+        return None;
+    };
+    let (start, end) = match (range.start, range.end) {
+        // All of it if it is shorter.
+        (StartPosition::FromLast(suffix), _) => (bytes.saturating_sub(suffix), bytes),
+        (StartPosition::Index(first), EndPosition::LastByte) => (first, bytes),
+        (StartPosition::Index(first), EndPosition::Index(last)) if last < first => return None,
+        (StartPosition::Index(first), EndPosition::Index(last)) => {
             (first, last.saturating_add(1).min(bytes))
         }
     };
@@ -169,7 +174,12 @@ mod tests {
         assert_eq!(parse_range("bytes=-10", 100), Some(Ok((90, 100))));
         assert_eq!(parse_range("bytes=50-1000", 100), Some(Ok((50, 100))));
         assert_eq!(parse_range("bytes=100-", 100), Some(Err(())));
+        assert_eq!(parse_range("bytes=-1000", 100), Some(Ok((0, 100))));
+        assert_eq!(parse_range("bytes=-0", 100), Some(Err(())));
+        assert_eq!(parse_range("bytes=0-", 0), Some(Err(())));
+        assert_eq!(parse_range("bytes=0-18446744073709551615", 100), Some(Ok((0, 100))));
         assert_eq!(parse_range("bytes=0-1,5-6", 100), None);
+        assert_eq!(parse_range("bytes=-", 100), None);
         assert_eq!(parse_range("lines=0-1", 100), None);
         assert_eq!(parse_range("bytes=9-3", 100), None);
     }

@@ -1,12 +1,18 @@
 //! Whether the server works, for probes and for Prometheus.
 
-use std::fmt::Write;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::IntoResponse;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, prometheus_text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
 use protocol::problem::ProblemKind;
+use protocol::worker::PoolSnapshot;
 use protocol::{Phase, Problem};
 use tokio::time::timeout;
 
@@ -56,44 +62,128 @@ pub(super) async fn ready(State(shared): State<Shared>) -> Result<&'static str, 
 )]
 pub(super) async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
     let board = shared.engine.board();
-    let pool = board.pool();
+    let jobs = PHASES.map(|phase| (phase, board.count(phase)));
+    let mut registry = Registry::with_prefix("distributed_average");
+    registry.register_collector(Box::new(Figures { pool: board.pool(), jobs }));
     let mut text = String::new();
-    let mut gauge = |name: &str, help: &str, values: &[(String, f64)]| {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "# HELP distributed_average_{name} {help}");
-        let _ = writeln!(text, "# TYPE distributed_average_{name} gauge");
-        for (labels, value) in values {
-            let _ = writeln!(text, "distributed_average_{name}{labels} {value}");
+    // Writing to a string cannot fail.
+    let _ = prometheus_text::encode(&mut text, &registry);
+    ([(header::CONTENT_TYPE, prometheus_text::CONTENT_TYPE)], text)
+}
+
+/// In the order of a job's life.
+const PHASES: [Phase; 7] = [
+    Phase::Listing,
+    Phase::Planning,
+    Phase::Running,
+    Phase::Finishing,
+    Phase::Done,
+    Phase::Failed,
+    Phase::Cancelled,
+];
+
+/// What the server knows of its pool and its jobs at one moment.
+#[derive(Debug)]
+struct Figures {
+    pool: Arc<PoolSnapshot>,
+    /// How many jobs are in each phase.
+    jobs: [(Phase, usize); PHASES.len()],
+}
+
+impl Collector for Figures {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut gauge = |name: &str, help: &str, value: u64| {
+            encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
+        };
+        let pool = &*self.pool;
+        gauge("workers_desired", "Workers asked for.", pool.desired.into())?;
+        gauge("workers_ready", "Workers able to work.", pool.ready.into())?;
+        gauge("workers_busy", "Workers executing an attempt.", pool.busy.into())?;
+        gauge("backlog_tasks", "Ready tasks without an attempt.", pool.backlog)?;
+        if let Some(queue) = &pool.queue {
+            gauge("queue_up", "Whether the queue answers.", u64::from(!queue.silent))?;
         }
-    };
-    let plain = |value: f64| [(String::new(), value)];
-    gauge("workers_desired", "Workers asked for.", &plain(pool.desired.into()));
-    gauge("workers_ready", "Workers able to work.", &plain(pool.ready.into()));
-    gauge("workers_busy", "Workers executing an attempt.", &plain(pool.busy.into()));
-    gauge("backlog_tasks", "Ready tasks without an attempt.", &plain(pool.backlog as f64));
-    let phases = [
-        Phase::Listing,
-        Phase::Planning,
-        Phase::Running,
-        Phase::Finishing,
-        Phase::Done,
-        Phase::Failed,
-        Phase::Cancelled,
-    ];
-    let jobs = phases.map(|phase| {
-        let count = board.count(phase);
-        (format!("{{phase=\"{}\"}}", phase.word()), count as f64)
-    });
-    gauge("jobs", "Jobs by phase.", &jobs);
-    if let Some(queue) = &pool.queue {
-        gauge("queue_up", "Whether the queue answers.", &plain(u8::from(!queue.silent).into()));
-        let waiting = [
-            ("{queue=\"assignments\"}".to_owned(), queue.assignments as f64),
-            ("{queue=\"reports\"}".to_owned(), queue.reports as f64),
-            ("{queue=\"dead-letters\"}".to_owned(), queue.dead_letters as f64),
-        ];
-        gauge("queue_messages", "Messages in the queue, as last known.", &waiting);
+        let mut jobs =
+            encoder.encode_descriptor("jobs", "Jobs by phase.", None, MetricType::Gauge)?;
+        for (phase, count) in self.jobs {
+            jobs.encode_family(&[("phase", phase.word())])?.encode_gauge(&count)?;
+        }
+        let Some(queue) = &pool.queue else {
+            return Ok(());
+        };
+        let help = "Messages in the queue, as last known.";
+        let mut messages =
+            encoder.encode_descriptor("queue_messages", help, None, MetricType::Gauge)?;
+        for (name, count) in [
+            ("assignments", queue.assignments),
+            ("reports", queue.reports),
+            ("dead-letters", queue.dead_letters),
+        ] {
+            messages.encode_family(&[("queue", name)])?.encode_gauge(&count)?;
+        }
+        Ok(())
     }
-    let content_type = (header::CONTENT_TYPE, "text/plain; version=0.0.4");
-    (StatusCode::OK, [content_type], text)
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::worker::QueueSnapshot;
+
+    use super::*;
+
+    #[test]
+    fn figures_are_written_as_prometheus_reads_them() {
+        let queue = QueueSnapshot {
+            assignments: 4,
+            reports: 5,
+            dead_letters: 6,
+            silent: true,
+            ..QueueSnapshot::default()
+        };
+        let pool = PoolSnapshot {
+            desired: 3,
+            ready: 2,
+            busy: 1,
+            backlog: 1 << 40,
+            queue: Some(queue),
+            ..PoolSnapshot::default()
+        };
+        let mut registry = Registry::with_prefix("distributed_average");
+        let jobs = PHASES.map(|phase| (phase, usize::from(phase == Phase::Done)));
+        registry.register_collector(Box::new(Figures { pool: Arc::new(pool), jobs }));
+        let mut text = String::new();
+        prometheus_text::encode(&mut text, &registry).unwrap();
+        let expected = "\
+# HELP distributed_average_workers_desired Workers asked for.
+# TYPE distributed_average_workers_desired gauge
+distributed_average_workers_desired 3
+# HELP distributed_average_workers_ready Workers able to work.
+# TYPE distributed_average_workers_ready gauge
+distributed_average_workers_ready 2
+# HELP distributed_average_workers_busy Workers executing an attempt.
+# TYPE distributed_average_workers_busy gauge
+distributed_average_workers_busy 1
+# HELP distributed_average_backlog_tasks Ready tasks without an attempt.
+# TYPE distributed_average_backlog_tasks gauge
+distributed_average_backlog_tasks 1099511627776
+# HELP distributed_average_queue_up Whether the queue answers.
+# TYPE distributed_average_queue_up gauge
+distributed_average_queue_up 0
+# HELP distributed_average_jobs Jobs by phase.
+# TYPE distributed_average_jobs gauge
+distributed_average_jobs{phase=\"listing\"} 0
+distributed_average_jobs{phase=\"planning\"} 0
+distributed_average_jobs{phase=\"running\"} 0
+distributed_average_jobs{phase=\"finishing\"} 0
+distributed_average_jobs{phase=\"done\"} 1
+distributed_average_jobs{phase=\"failed\"} 0
+distributed_average_jobs{phase=\"cancelled\"} 0
+# HELP distributed_average_queue_messages Messages in the queue, as last known.
+# TYPE distributed_average_queue_messages gauge
+distributed_average_queue_messages{queue=\"assignments\"} 4
+distributed_average_queue_messages{queue=\"reports\"} 5
+distributed_average_queue_messages{queue=\"dead-letters\"} 6
+";
+        assert_eq!(text, expected);
+    }
 }

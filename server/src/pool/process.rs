@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use async_trait::async_trait;
-use platform::Description;
+use backon::BackoffBuilder;
+use platform::{Description, retry};
 use protocol::WorkerId;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
@@ -15,12 +16,8 @@ use tokio::time::{sleep, timeout};
 use super::WorkerPool;
 use super::local::{LocalWorkers, Member};
 
-/// How long to wait before a worker that died is started again; twice as long
-/// each time it dies soon …
-const RESTART_AFTER: Duration = Duration::from_millis(200);
-/// … up to this …
-const RESTART_AFTER_MAX: Duration = Duration::from_secs(30);
-/// … and as at first after it has lived this long.
+/// After how long a life a worker that died is started again as soon as after
+/// its first death; see [`retry::WORKER_START`].
 const GOOD_LIFE: Duration = Duration::from_secs(30);
 /// How long a worker that was told to stop may take to finish its segment.
 const GRACE: Duration = Duration::from_secs(25);
@@ -79,7 +76,7 @@ impl WorkerPool for ProcessPool {
 
 /// Keeps one worker running until it is told to go.
 async fn live(program: WorkerProgram, member: Member) {
-    let mut pause = RESTART_AFTER;
+    let mut pauses = retry::WORKER_START.build();
     loop {
         let began = Instant::now();
         let how = run(&program, &member).await;
@@ -92,13 +89,13 @@ async fn live(program: WorkerProgram, member: Member) {
             Err(error) => tracing::error!(%worker_id, error = format!("{error:#}"), "no worker"),
         }
         if began.elapsed() > GOOD_LIFE {
-            pause = RESTART_AFTER;
+            pauses = retry::WORKER_START.build();
         }
+        // There is always a next pause: the policy has no end.
         tokio::select! {
-            () = sleep(pause) => {}
+            () = sleep(pauses.next().unwrap_or_default()) => {}
             () = member.stop.cancelled() => return,
         }
-        pause = (2 * pause).min(RESTART_AFTER_MAX);
     }
 }
 

@@ -1,11 +1,13 @@
 //! A result of two dimensions as a picture.
 
+pub mod png;
+
 use leptos::prelude::*;
 use protocol::result::{Image, ResultSummary};
 
+use self::png::data_url;
 use crate::format::count;
 use crate::picture::colour_map::gradient;
-use crate::picture::png::data_url;
 
 /// A result of two dimensions as a picture, with a scale of its colours.
 #[component]

@@ -12,9 +12,8 @@ pub(crate) enum Extreme {
     Greatest,
 }
 
-/// For each column the extreme of the numbers seen, as a key: integers that are
-/// ordered as the numbers are, -0 before +0. One NaN makes the extreme NaN, as
-/// IEEE 754-2019 `minimum` and `maximum` have it.
+/// For each column the extreme of the numbers seen, as a key ([`super::total_order::key`]).
+/// One NaN makes the extreme NaN, as IEEE 754-2019 `minimum` and `maximum` have it.
 #[derive(Clone, Debug)]
 pub(crate) struct Extremes {
     extreme: Extreme,
@@ -104,7 +103,7 @@ impl Extreme {
         }
     }
 
-    /// The key that no number beats: of NaN.
+    /// The key that no number beats: of NaN, as the kernels have it.
     const fn of_nan(self) -> i64 {
         match self {
             Extreme::Least => i64::MIN,
@@ -120,18 +119,10 @@ impl Extreme {
         }
     }
 
-    /// A number's key.
-    #[inline(always)]
-    pub(crate) fn key(self, x: f64) -> i64 {
-        let bits = x.to_bits().cast_signed();
-        let key = bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed();
-        if x.is_nan() { self.of_nan() } else { key }
-    }
-
     fn value(self, key: i64) -> f64 {
         if key == self.of_nan() {
             return f64::NAN;
         }
-        f64::from_bits((key ^ ((key >> 63).cast_unsigned() >> 1).cast_signed()).cast_unsigned())
+        super::total_order::number(key)
     }
 }

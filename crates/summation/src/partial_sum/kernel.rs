@@ -9,13 +9,20 @@
 //!
 //! The loops go through groups of [`GROUP`] columns and stop, with the group
 //! untouched, where a number needs a closer look; the caller takes it from
-//! there. They are written for the compiler to vectorise, and compiled three
-//! times: for the baseline, AVX2 with FMA, and AVX-512. All three give the same
-//! bits, for every operation in them is exactly defined by IEEE 754.
+//! there. They are written for the compiler to vectorise, and compiled once for
+//! each [`Variant`]: the baseline, AVX2 with FMA, and AVX-512. All give the same
+//! bits, for every operation in them is exactly defined by IEEE 754; the tests
+//! compare all that the processor has.
+
+mod variant;
+
+#[cfg(test)]
+mod tests;
 
 use crate::exact::two_sum;
 
-use super::extremes::Extreme;
+use super::total_order;
+use variant::{InstructionSet, Variant, for_each_variant};
 
 /// How many columns are looked at together; whole vectors of any width.
 pub(crate) const GROUP: usize = 16;
@@ -28,100 +35,69 @@ pub(crate) const SPLITTABLE_MIN: f64 = f64::from_bits((1023 - 960) << 52);
 /// well before.
 pub(crate) const QUOTIENT_MIN: f64 = f64::from_bits((1023 - 900) << 52);
 
-/// Compiles a loop for what the machine can do, and chooses when called.
-macro_rules! for_every_machine {
-    ($(#[$doc:meta])* $name:ident = $body:ident ($($argument:ident: $kind:ty),*) -> $result:ty) => {
-        $(#[$doc])*
-        pub(crate) fn $name($($argument: $kind),*) -> $result {
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2,fma")]
-                fn avx512($($argument: $kind),*) -> $result {
-                    $body($($argument),*)
-                }
-                #[target_feature(enable = "avx2,fma")]
-                fn avx2($($argument: $kind),*) -> $result {
-                    $body($($argument),*)
-                }
-                if is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512dq")
-                    && is_x86_feature_detected!("avx512vl")
-                    && is_x86_feature_detected!("fma")
-                {
-                    #[expect(unsafe_code, reason = "the machine was just asked whether it can")]
-                    return unsafe { avx512($($argument),*) };
-                }
-                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                    #[expect(unsafe_code, reason = "the machine was just asked whether it can")]
-                    return unsafe { avx2($($argument),*) };
-                }
-            }
-            $body($($argument),*)
-        }
-    };
-}
-
-for_every_machine! {
+for_each_variant! {
     /// Adds `x` to `hi + lo`, all of one length, column by column. Returns how
     /// many columns, whole groups, were done before one that needs a closer look.
-    add = add_body(hi: &mut [f64], lo: &mut [f64], x: &[f64]) -> usize
+    add, add_with = add_body(hi: &mut [f64], lo: &mut [f64], x: &[f64]) -> usize
 }
 
-for_every_machine! {
+for_each_variant! {
     /// Adds `x_hi + x_lo` to `hi + lo` likewise.
-    add_pairs = add_pairs_body(hi: &mut [f64], lo: &mut [f64], x_hi: &[f64], x_lo: &[f64]) -> usize
+    add_pairs, add_pairs_with = add_pairs_body(hi: &mut [f64], lo: &mut [f64], x_hi: &[f64], x_lo: &[f64]) -> usize
 }
 
-for_every_machine! {
+for_each_variant! {
     /// Adds `x` to a sum of four components likewise.
-    add_to_four = add_to_four_body(sums: [&mut [f64]; 4], x: &[f64]) -> usize
+    add_to_four, add_to_four_with = add_to_four_body(sums: [&mut [f64]; 4], x: &[f64]) -> usize
 }
 
-for_every_machine! {
+for_each_variant! {
     /// Adds the squares of `x` to `a + b + c` likewise.
-    add_squares = add_squares_body(sums: [&mut [f64]; 3], x: &[f64]) -> usize
+    add_squares, add_squares_with = add_squares_body(sums: [&mut [f64]; 3], x: &[f64]) -> usize
 }
 
-for_every_machine! {
+for_each_variant! {
     /// Adds `x[0] + x[1] + x[2]` to `a + b + c` likewise.
-    add_triples = add_triples_body(sums: [&mut [f64]; 3], x: [&[f64]; 3]) -> usize
+    add_triples, add_triples_with = add_triples_body(sums: [&mut [f64]; 3], x: [&[f64]; 3]) -> usize
 }
 
-for_every_machine! {
+for_each_variant! {
     /// Rewrites `hi + lo` so that `hi` is the sum rounded to nearest and `lo`
     /// the rest; nought keeps the sign that `hi` has if `lo` is nought. Stops
     /// where that overflows.
-    normalize = normalize_body(hi: &mut [f64], lo: &mut [f64]) -> usize
+    normalize, normalize_with = normalize_body(hi: &mut [f64], lo: &mut [f64]) -> usize
 }
 
-for_every_machine! {
+for_each_variant! {
     /// Divides canonical sums, of which the first three parts are given, by a
     /// positive count, rounded once. Stops where a result is so near the middle
     /// of two numbers, or so small or large, that it takes more to tell.
-    divide = divide_body(means: &mut [f64], sums: [&[f64]; 3], count: f64) -> usize
+    divide, divide_with = divide_body(means: &mut [f64], sums: [&[f64]; 3], count: f64) -> usize
 }
 
-for_every_machine! {
-    /// Keeps of each key and its number's key the lesser.
-    keep_least = keep_least_body(keys: &mut [i64], x: &[f64]) -> ()
+for_each_variant! {
+    /// Keeps of each key and its number's key ([`total_order::key`]) the lesser; NaN
+    /// counts as the least key there is.
+    keep_least, keep_least_with = keep_least_body(keys: &mut [i64], x: &[f64]) -> ()
 }
 
-for_every_machine! {
-    /// Keeps of each key and its number's key the greater.
-    keep_greatest = keep_greatest_body(keys: &mut [i64], x: &[f64]) -> ()
+for_each_variant! {
+    /// Keeps of each key and its number's key the greater; NaN counts as the
+    /// greatest key there is.
+    keep_greatest, keep_greatest_with = keep_greatest_body(keys: &mut [i64], x: &[f64]) -> ()
 }
 
 #[inline(always)]
 fn keep_least_body(keys: &mut [i64], x: &[f64]) {
     for (key, &x) in keys.iter_mut().zip(x) {
-        *key = (*key).min(Extreme::Least.key(x));
+        *key = (*key).min(if x.is_nan() { i64::MIN } else { total_order::key(x) });
     }
 }
 
 #[inline(always)]
 fn keep_greatest_body(keys: &mut [i64], x: &[f64]) {
     for (key, &x) in keys.iter_mut().zip(x) {
-        *key = (*key).max(Extreme::Greatest.key(x));
+        *key = (*key).max(if x.is_nan() { i64::MAX } else { total_order::key(x) });
     }
 }
 
@@ -330,36 +306,4 @@ pub(crate) fn divide_one([hi, lo, third]: [f64; 3], count: f64) -> (f64, bool) {
     let is_nought = hi == 0.0;
     let fits = is_nought | (is_in_range & (is_exact | is_certain));
     (if is_nought { hi } else { mean }, fits)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_group_that_needs_a_closer_look_is_left_untouched() {
-        let mut hi = vec![1.0; 3 * GROUP];
-        let mut lo = vec![0.0; 3 * GROUP];
-        let mut x = vec![1.0; 3 * GROUP];
-        x[GROUP + 3] = f64::INFINITY;
-        assert_eq!(add(&mut hi, &mut lo, &x), GROUP);
-        assert!(hi[..GROUP].iter().all(|&sum| sum == 2.0));
-        assert!(hi[GROUP..].iter().all(|&sum| sum == 1.0));
-    }
-
-    #[test]
-    fn a_second_error_is_seen() {
-        let mut hi = vec![1.0; GROUP];
-        let mut lo = vec![1e-30; GROUP];
-        assert_eq!(add(&mut hi, &mut lo, &[1e-60; GROUP]), 0);
-    }
-
-    #[test]
-    fn a_square_too_small_to_split_is_seen() {
-        let mut sums = [[0.0; GROUP]; 3];
-        let [a, b, c] = &mut sums;
-        assert_eq!(add_squares([a, b, c], &[1e-150; GROUP]), 0);
-        assert_eq!(add_squares([a, b, c], &[0.0; GROUP]), GROUP);
-        assert_eq!(add_squares([a, b, c], &[1e-140; GROUP]), GROUP);
-    }
 }

@@ -9,8 +9,9 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::utils::Backoff;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{self, Event, ExponentialBackoff, watcher};
 use kube::{Api, Client};
+use platform::retry;
 use protocol::WorkerId;
 use protocol::worker::WorkerState;
 use serde_json::json;
@@ -86,7 +87,7 @@ impl Keeper {
         let mut not_before = Instant::now();
         // Whether something was asked for since the last step was begun.
         let mut is_asked = false;
-        let mut pauses = Pauses::default();
+        let mut pauses = pauses();
         loop {
             self.publish();
             let step = if steps.is_empty() { self.step() } else { None };
@@ -129,7 +130,7 @@ impl Keeper {
     fn watch_deployment(&self) -> Events<Deployment> {
         let this_one = watcher::Config::default().fields(&format!("metadata.name={}", self.name));
         let api = Api::default_namespaced(self.client.clone());
-        watcher(api, this_one).backoff(Pauses::default()).boxed()
+        watcher(api, this_one).backoff(pauses()).boxed()
     }
 
     fn watch_pods(&mut self) -> Events<Pod> {
@@ -139,7 +140,7 @@ impl Keeper {
         };
         let its_own = watcher::Config::default().labels(&found.selector);
         let api = Api::default_namespaced(self.client.clone());
-        watcher(api, its_own).backoff(Pauses::default()).boxed()
+        watcher(api, its_own).backoff(pauses()).boxed()
     }
 
     /// What there is to do, as far as the cluster is known.
@@ -150,7 +151,11 @@ impl Keeper {
 
     /// Takes in how a step ended; says how long to wait before the next that
     /// nobody asks for.
-    fn settle(&mut self, settled: Result<u32, Trouble>, pauses: &mut Pauses) -> Duration {
+    fn settle(
+        &mut self,
+        settled: Result<u32, Trouble>,
+        pauses: &mut ExponentialBackoff,
+    ) -> Duration {
         match settled {
             Ok(replicas) => {
                 if let Some(found) = self.deployment.get_mut(&self.name) {
@@ -162,7 +167,7 @@ impl Keeper {
             }
             Err(trouble) => {
                 tracing::warn!(trouble = trouble.words, "not scaled yet");
-                let pause = trouble.wait.max(pauses.longer());
+                let pause = trouble.wait.max(pauses.next().unwrap_or_default());
                 self.not_scaled = Some(trouble);
                 pause
             }
@@ -274,37 +279,7 @@ async fn perform(client: Client, name: String, step: Step) -> Result<u32, Troubl
     Ok(replicas)
 }
 
-/// Pauses between one trial and the next: each twice as long as the one before.
-struct Pauses(Duration);
-
-impl Pauses {
-    const FIRST: Duration = Duration::from_millis(100);
-    /// Not so long that a cluster that is back would be left waiting.
-    const LONGEST: Duration = Duration::from_secs(5);
-
-    fn longer(&mut self) -> Duration {
-        let pause = self.0;
-        self.0 = (2 * pause).min(Pauses::LONGEST);
-        pause
-    }
-}
-
-impl Default for Pauses {
-    fn default() -> Self {
-        Pauses(Pauses::FIRST)
-    }
-}
-
-impl Iterator for Pauses {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        Some(self.longer())
-    }
-}
-
-impl Backoff for Pauses {
-    fn reset(&mut self) {
-        self.0 = Pauses::FIRST;
-    }
+/// Between one trial and the next.
+fn pauses() -> ExponentialBackoff {
+    retry::ORCHESTRATOR.into()
 }

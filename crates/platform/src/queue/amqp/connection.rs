@@ -4,6 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{BackoffBuilder, Retryable};
 use futures::StreamExt;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{LongString, ShortString};
@@ -16,6 +17,7 @@ use super::failure::{Meaning, Trouble};
 use super::settings::AmqpSettings;
 use super::topology::Topology;
 use crate::QueueError;
+use crate::retry;
 
 /// How long a broker may take to accept a connection and answer the declarations.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(15);
@@ -23,10 +25,8 @@ const CONNECT_TIME_MAX: Duration = Duration::from_secs(15);
 /// quorum queue that has no leader for now answers nothing, and what was sent to
 /// it meanwhile may stay unanswered for ever.
 pub(super) const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
-/// How long to wait after the first failure to connect; doubled after each.
-const BACKOFF_MIN: Duration = Duration::from_millis(100);
-/// The longest wait, so that work goes on soon after the broker is back.
-const BACKOFF_MAX: Duration = Duration::from_secs(3);
+/// How long a broker that may be gone may take to answer a close.
+const CLOSE_TIME_MAX: Duration = Duration::from_secs(3);
 /// How often to look whether a connection that nobody uses is still there.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long to wait before a message that the broker did not take is sent again.
@@ -65,18 +65,17 @@ impl Link {
     pub(super) async fn connect(settings: AmqpSettings) -> Result<Link, QueueError> {
         let topology = Arc::new(Topology::new(&settings)?);
         let deadline = Instant::now() + settings.patience;
-        let mut backoff = BACKOFF_MIN;
-        let first = loop {
-            match open(&settings, &topology).await {
-                Ok(session) => break Arc::new(session),
-                Err(Trouble::Absent(reason)) if Instant::now() + backoff < deadline => {
+        let first = (|| open(&settings, &topology))
+            .retry(retry::CONNECTION)
+            .when(|trouble| matches!(trouble, Trouble::Absent(_)))
+            .adjust(retry::until(deadline))
+            .notify(|trouble, _| {
+                if let Trouble::Absent(reason) = trouble {
                     tracing::info!(broker = settings.address(), %reason, "waiting for the broker");
-                    sleep(backoff).await;
-                    backoff = (backoff * 2).min(BACKOFF_MAX);
                 }
-                Err(trouble) => return Err(trouble.into()),
-            }
-        };
+            })
+            .await?;
+        let first = Arc::new(first);
         let (tx, sessions) = watch::channel(Some(first.clone()));
         let closing = CancellationToken::new();
         let (patience, renew) = (settings.patience, settings.renew);
@@ -236,9 +235,9 @@ async fn stay_connected(
         session.lost.cancel();
         sessions.send_replace(None);
         // A broker that is gone does not answer; the socket is closed all the same.
-        let _ =
-            timeout(BACKOFF_MAX, session.connection.close(CLOSED_ON_PURPOSE, "bye".into())).await;
-        let mut backoff = BACKOFF_MIN;
+        let close = session.connection.close(CLOSED_ON_PURPOSE, "bye".into());
+        let _ = timeout(CLOSE_TIME_MAX, close).await;
+        let mut pauses = retry::CONNECTION.build();
         session = loop {
             if closing.is_cancelled() {
                 return;
@@ -250,11 +249,11 @@ async fn stay_connected(
                 }
                 Err(Trouble::Refused(reason)) => tracing::error!(broker, %reason, "refused"),
             }
+            // There is always a next pause: the policy has no end.
             tokio::select! {
-                () = sleep(backoff) => {}
+                () = sleep(pauses.next().unwrap_or_default()) => {}
                 () = closing.cancelled() => {}
             }
-            backoff = (backoff * 2).min(BACKOFF_MAX);
         };
         tracing::info!(broker, "connected to the broker again");
         sessions.send_replace(Some(session.clone()));

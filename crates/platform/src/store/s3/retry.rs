@@ -1,17 +1,12 @@
-//! What is tried again, and for how long.
+//! What is asked again, and for how long.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use backon::Retryable;
+use tokio::time::Instant;
 
 use super::{Failure, Shared};
-use crate::StoreError;
-
-/// The wait after the first failure; doubled after each.
-const BACKOFF_MIN: Duration = Duration::from_millis(100);
-/// The longest wait, so that work goes on soon after the store is back.
-const BACKOFF_MAX: Duration = Duration::from_secs(5);
+use crate::{StoreError, retry};
 
 impl Shared {
     /// Tries a request until it succeeds, fails for good, or the time for it
@@ -39,21 +34,14 @@ impl Shared {
         F: Future<Output = Result<T, Failure>> + Send,
     {
         let deadline = Instant::now() + self.tuning.retry_time_max;
-        let mut backoff = BACKOFF_MIN;
-        loop {
-            let failure = match request().await {
-                Ok(done) => return Ok(done),
-                Err(failure) => failure,
-            };
-            // Jitter, so that many who failed together do not come back together.
-            let pause = backoff.mul_f64(rand::random_range(0.5..1.0));
-            if !failure.is_transient() || Instant::now() + pause > deadline {
-                return Err(failure);
-            }
-            self.retries.fetch_add(1, Ordering::Relaxed);
-            tracing::debug!(key, %failure, "asking the store again");
-            sleep(pause).await;
-            backoff = (backoff * 2).min(BACKOFF_MAX);
-        }
+        request
+            .retry(retry::STORE)
+            .when(Failure::is_transient)
+            .adjust(retry::until(deadline))
+            .notify(|failure, _| {
+                self.retries.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(key, %failure, "asking the store again");
+            })
+            .await
     }
 }
