@@ -1,76 +1,76 @@
-//! Effects that the scheduler asks for.
+//! The commands that the scheduler returns.
 
 use protocol::task::{Direction, StopReason};
 use protocol::{AttemptId, JobId, Phase, Problem, WorkerId};
 
-/// An effect that the scheduler asks for, in the imperative. Carrying it out
-/// may fail or come late; the scheduler hears of it only by an
-/// [`crate::Event`].
+/// A command, in the imperative. Execution may be late or may fail. The
+/// scheduler learns the outcome only from an [`crate::Event`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    /// Find the job's objects, generate them first if that was asked for, and
-    /// plan; answered by `JobPlanned` or `JobBroken`.
+    /// List the job's objects, generate them first if requested, and plan the
+    /// sum tree. The outcome is `JobPlanned` or `JobBroken`.
     PlanJob {
-        /// Which.
+        /// The id of the job.
         job: JobId,
     },
-    /// Put an attempt into the queue; answered by `AttemptStarted` once a
-    /// worker takes it.
+    /// Publish an attempt to the queue. `AttemptStarted` follows once a worker
+    /// starts it.
     PublishAttempt {
-        /// Which.
+        /// The id of the attempt.
         attempt: AttemptId,
-        /// Whether another attempt at the task is under way.
+        /// Whether another attempt at the task is running.
         speculative: bool,
-        /// From which end it begins.
+        /// The end of the task's columns at which the attempt starts.
         direction: Direction,
-        /// Whether segments of the task may be there already.
+        /// Whether segments of the task may already be in the store.
         resume: bool,
-        /// The worker that runs the other attempt, which must not take this one.
+        /// The worker that runs the other attempt and must not run this one;
+        /// `None` if every worker may run it.
         not_on: Option<WorkerId>,
-        /// The machine that runs the other attempt, if other machines have
-        /// workers to spare.
+        /// The node that runs the other attempt and must not run this one; `None`
+        /// if every node may run it.
         not_on_node: Option<String>,
-        /// C, if it is known.
+        /// C; `None` if not known yet.
         columns: Option<u64>,
     },
-    /// Tell whoever has this attempt to stop it; answered by `AttemptStopped`
-    /// if somebody had it.
+    /// Tell the worker that executes an attempt to stop it. `AttemptStopped`
+    /// follows if a worker was executing it.
     StopAttempt {
-        /// Which.
+        /// The id of the attempt.
         attempt: AttemptId,
-        /// Why.
+        /// Why the attempt is stopped.
         reason: StopReason,
     },
-    /// Divide the total by F and store it; answered by `ResultWritten` or
-    /// `JobBroken`.
+    /// Divide the total by F and write the result. The outcome is
+    /// `ResultWritten` or `JobBroken`.
     WriteResult {
-        /// Which.
+        /// The id of the job.
         job: JobId,
-        /// C.
+        /// C, the number of columns of the result.
         columns: u64,
     },
-    /// The job is over: keep its report, stop all its attempts, clean up.
-    /// Nothing answers, and nothing else is asked for the job any more.
+    /// End a job: record its report, stop its attempts, clean up. No event
+    /// follows. This is the last command for the job.
     EndJob {
-        /// Which.
+        /// The id of the job.
         job: JobId,
-        /// How it ended: Done, Failed or Cancelled.
+        /// Done, Failed or Cancelled.
         phase: Phase,
-        /// Why it failed, if it did.
+        /// The error; `Some` only for Failed.
         problem: Option<Problem>,
     },
-    /// See to it that there are so many workers, not counting those told to
-    /// drain; answered by `WorkerJoined` and `WorkerLeft` as they come and go.
-    /// Fewer than before are asked for only once the surplus has been drained,
-    /// so a pool never has to stop a worker itself.
+    /// Set the size of the worker pool. `WorkerJoined` and `WorkerLeft` follow
+    /// as workers come and go. The number is reduced only after the surplus
+    /// was drained, so a pool never has to stop a worker itself.
     ScaleWorkers {
-        /// How many.
+        /// The number of workers, not counting draining ones.
         desired: u32,
     },
-    /// Tell an idle worker to take no more tasks and go; answered by
-    /// `WorkerLeft`. It comes before the `ScaleWorkers` that counts on it.
+    /// Tell a worker to accept no more attempts and to leave. `WorkerLeft`
+    /// follows. A `ScaleWorkers` that no longer counts the worker comes after
+    /// this command.
     DrainWorker {
-        /// Who.
+        /// The name of the worker.
         worker: WorkerId,
     },
 }

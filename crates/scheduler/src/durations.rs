@@ -1,66 +1,65 @@
-//! How long the attempts of a level took: their mean and their median.
+//! The mean and median duration of a level's attempts.
 
-/// Classes per doubling of the duration: a median is right to within 6 %.
-const CLASSES_PER_OCTAVE: f64 = 12.0;
+/// Histogram buckets per octave. The median is accurate to 6 %.
+const BUCKETS_PER_OCTAVE: f64 = 12.0;
 
-/// The durations of a level's completed attempts, in a few kilobytes however
-/// many they are.
+/// A histogram of durations. It takes a few kilobytes, however many there are.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Durations {
-    /// How many there are.
+    /// Number of durations.
     count: u64,
     /// Their sum in milliseconds.
     sum_ms: u64,
-    /// How many fall into each class; class `k` ends at `2^(k / 12)` milliseconds.
-    classes: Vec<u32>,
+    /// Number of durations per bucket. Bucket `k` ends at `2^(k / 12)` milliseconds.
+    buckets: Vec<u32>,
 }
 
 impl Durations {
-    /// Takes one in.
+    /// Adds a duration.
     pub(crate) fn add(&mut self, duration_ms: u64) {
         self.count += 1;
         self.sum_ms += duration_ms;
-        let class = class_of(duration_ms);
-        if self.classes.len() <= class {
-            self.classes.resize(class + 1, 0);
+        let bucket = bucket_of(duration_ms);
+        if self.buckets.len() <= bucket {
+            self.buckets.resize(bucket + 1, 0);
         }
-        self.classes[class] += 1;
+        self.buckets[bucket] += 1;
     }
 
-    /// Their mean in milliseconds, `None` if there are none.
+    /// The mean in milliseconds; `None` if empty.
     pub(crate) fn mean_ms(&self) -> Option<f64> {
         (self.count > 0).then(|| self.sum_ms as f64 / self.count as f64)
     }
 
-    /// Their median in milliseconds, near enough; `None` if there are none.
+    /// The approximate median in milliseconds; `None` if empty.
     pub(crate) fn median_ms(&self) -> Option<f64> {
         let mut seen = 0_u64;
-        let class = self.classes.iter().position(|&count| {
+        let bucket = self.buckets.iter().position(|&count| {
             seen += u64::from(count);
             seen * 2 >= self.count && seen > 0
         })?;
-        Some(if class == 0 { 1.0 } else { ((class as f64 - 0.5) / CLASSES_PER_OCTAVE).exp2() })
+        Some(if bucket == 0 { 1.0 } else { ((bucket as f64 - 0.5) / BUCKETS_PER_OCTAVE).exp2() })
     }
 }
 
-/// What is whole in an estimate, 0 if it is negative.
+/// Truncates an estimate to an integer; negative estimates give 0.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "saturates, which is what an estimate may do"
+    reason = "saturation is acceptable for an estimate"
 )]
-pub(crate) fn whole(estimate: f64) -> u64 {
+pub(crate) fn saturating_u64(estimate: f64) -> u64 {
     estimate as u64
 }
 
-/// The class of a duration; 0 and 1 ms are the first.
+/// The bucket of a duration. The first bucket holds 0 and 1 ms.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "a logarithm of at least 0 and at most 64 * 12"
 )]
-fn class_of(duration_ms: u64) -> usize {
-    ((duration_ms.max(1) as f64).log2() * CLASSES_PER_OCTAVE).ceil() as usize
+fn bucket_of(duration_ms: u64) -> usize {
+    ((duration_ms.max(1) as f64).log2() * BUCKETS_PER_OCTAVE).ceil() as usize
 }
 
 #[cfg(test)]
@@ -68,13 +67,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_nothing_nothing_is_known() {
+    fn an_empty_histogram_has_no_mean_and_no_median() {
         assert_eq!(Durations::default().mean_ms(), None);
         assert_eq!(Durations::default().median_ms(), None);
     }
 
     #[test]
-    fn the_median_is_not_moved_by_a_few_stragglers() {
+    fn the_median_is_robust_against_stragglers() {
         let mut durations = Durations::default();
         for _ in 0..9 {
             durations.add(1_000);
@@ -86,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_of_no_time_at_all_have_a_median() {
+    fn durations_of_zero_have_a_median() {
         let mut durations = Durations::default();
         durations.add(0);
         assert_eq!(durations.median_ms(), Some(1.0));

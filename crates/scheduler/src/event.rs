@@ -1,148 +1,146 @@
-//! Facts that enter the scheduler.
+//! The events that the scheduler handles.
 
 use protocol::job::Speculation;
 use protocol::task::{Failure, Joined, Outcome, Progress, StopReason};
 use protocol::{AttemptId, JobId, Plan, TaskId, WorkerId};
 
-/// A fact that enters the scheduler, in the past tense. What became of a
-/// [`crate::Command`] comes back as one of these.
+/// An event, in the past tense. The outcome of a [`crate::Command`] is reported
+/// as an event too.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// Somebody submitted a job.
+    /// A job was submitted.
     JobSubmitted {
-        /// Which.
+        /// The id of the new job.
         job: JobId,
-        /// How it is to be run.
+        /// The scheduling parameters of the job.
         terms: JobTerms,
     },
-    /// The job's objects are known and its tree is laid out.
+    /// The objects of a job were listed and its sum tree was planned.
     JobPlanned {
-        /// Which.
+        /// A job in phase Listing.
         job: JobId,
         /// The sum tree.
         plan: Plan,
     },
-    /// A job of an earlier life of the server was found in the store, planned
-    /// and not over.
+    /// After a restart, the server loaded a planned, unfinished job from the store.
     JobRestored {
-        /// Which.
+        /// The id of the job.
         job: JobId,
-        /// How it is to be run.
+        /// The scheduling parameters of the job.
         terms: JobTerms,
         /// The sum tree.
         plan: Plan,
-        /// C, if a task had found it out.
+        /// C; `None` if no task has determined it yet.
         columns: Option<u64>,
-        /// The tasks whose segments are all there.
+        /// The tasks whose segments are all in the store.
         completed: Vec<TaskId>,
     },
-    /// The job cannot go on: its inputs cannot be listed or planned, or its
-    /// result cannot be written.
+    /// The inputs of a job could not be listed or planned, or its result could
+    /// not be written. The job fails.
     JobBroken {
-        /// Which.
+        /// The id of the job.
         job: JobId,
-        /// Why.
+        /// The error.
         problem: protocol::Problem,
     },
-    /// Somebody wants the job to end.
+    /// A user asked to cancel a job.
     CancelRequested {
-        /// Which.
+        /// The id of the job.
         job: JobId,
     },
-    /// The result is in the store.
+    /// The result of a job was written to the store.
     ResultWritten {
-        /// Which.
+        /// A job in phase Finishing.
         job: JobId,
     },
-    /// The job is over and nobody will ask for it again.
+    /// An ended job is no longer needed. The scheduler drops its state.
     JobForgotten {
-        /// Which.
+        /// The id of the job; ignored unless the job has ended.
         job: JobId,
     },
-    /// A worker is there and able to execute one attempt at a time.
+    /// A worker joined the pool. It executes one attempt at a time.
     WorkerJoined {
-        /// Who.
+        /// The name of the worker.
         worker: WorkerId,
-        /// What it says of itself.
+        /// The node, process and memory of the worker.
         joined: Joined,
     },
-    /// A worker without an attempt is still there.
+    /// An idle worker sent a heartbeat.
     WorkerSeen {
-        /// Who.
+        /// The name of the worker.
         worker: WorkerId,
-        /// Memory that its process holds.
+        /// Resident memory of the worker's process, in bytes.
         resident_bytes: u64,
     },
-    /// A worker has gone; it has handed back what it had.
+    /// A worker left the pool. It handed back its attempt before, if it could.
     WorkerLeft {
-        /// Who.
+        /// The name of the worker.
         worker: WorkerId,
-        /// Why.
+        /// The reason, as a clause for users.
         reason: String,
     },
-    /// A worker has taken an attempt. After a redelivery this can happen twice
-    /// to one attempt, on two workers; the later one has it.
+    /// A worker started an attempt. After a redelivery, two workers can start
+    /// the same attempt; the later one holds it.
     AttemptStarted {
-        /// Which.
+        /// The id of the attempt.
         attempt: AttemptId,
-        /// By whom.
+        /// The worker that executes the attempt.
         worker: WorkerId,
     },
-    /// A heartbeat, which renews the attempt's lease.
+    /// A worker sent a heartbeat for an attempt. It renews the attempt's lease.
     AttemptProgressed {
-        /// Which.
+        /// The id of the attempt.
         attempt: AttemptId,
-        /// By whom.
+        /// The worker that executes the attempt.
         worker: WorkerId,
-        /// How far it is.
+        /// Cumulative progress since the start of the attempt.
         progress: Progress,
     },
-    /// All segments of the attempt's task are there.
+    /// An attempt ended because all segments of its task are in the store.
     AttemptCompleted {
-        /// Which.
+        /// The id of the attempt.
         attempt: AttemptId,
-        /// By whom.
+        /// The worker that executed the attempt.
         worker: WorkerId,
-        /// What it found out.
+        /// The properties of the inputs, and the final progress.
         outcome: Outcome,
     },
-    /// The attempt ended with an error.
+    /// An attempt ended with an error.
     AttemptFailed {
-        /// Which.
+        /// The id of the attempt.
         attempt: AttemptId,
-        /// By whom.
+        /// The worker that executed the attempt.
         worker: WorkerId,
-        /// How.
+        /// The error, and whether it can be retried.
         failure: Failure,
-        /// How far it had come.
+        /// Progress at the time of the error.
         progress: Progress,
     },
-    /// The attempt was stopped, or handed back.
+    /// An attempt was stopped, or handed back by its worker.
     AttemptStopped {
-        /// Which.
+        /// The id of the attempt.
         attempt: AttemptId,
-        /// By whom.
+        /// The worker that executed the attempt.
         worker: WorkerId,
-        /// Why.
+        /// Why the attempt was stopped.
         reason: StopReason,
-        /// How far it had come.
+        /// Progress at the time of the stop.
         progress: Progress,
     },
-    /// Somebody asked for a number of workers by hand, or went back to what
-    /// follows from the jobs.
+    /// A user set the number of workers, or returned to automatic scaling.
     DesiredWorkersSet {
-        /// How many; `None` to let it follow from the jobs.
+        /// The number of workers; `None` for automatic.
         by_hand: Option<u32>,
     },
-    /// Time has passed, at least to [`crate::Scheduler::next_deadline`].
+    /// Time has passed, at least until [`crate::Scheduler::next_deadline`].
     TimePassed,
 }
 
-/// How a job is to be run.
+/// The scheduling parameters of a job.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct JobTerms {
-    /// W, the most attempts that the job has in flight.
+    /// W, the maximum number of attempts in flight; 0 counts as 1.
     pub workers: u32,
-    /// When a straggler's task gets a second attempt.
+    /// When a straggler's task gets a speculative attempt.
     pub speculation: Speculation,
 }

@@ -1,7 +1,7 @@
-//! One job: its terms, its levels, what is under way and what has been counted.
+//! The state of a job: its parameters, its levels, its live attempts and its counters.
 
 mod level;
-mod meter;
+mod throughput;
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use protocol::{AttemptId, JobId, Plan, Problem, TaskId, Timestamp};
 use crate::event::JobTerms;
 use crate::task::{Attempt, Task, TaskKey};
 pub(crate) use level::Level;
-use meter::Meter;
+use throughput::Throughput;
 
 /// Bytes that a partial sum takes for each of its columns, but for a little.
 pub(crate) const PARTIAL_COLUMN_BYTES: u64 = 16;
@@ -25,37 +25,39 @@ pub(crate) struct Job {
     pub(crate) terms: JobTerms,
     pub(crate) phase: Phase,
     pub(crate) timings: Timings,
-    /// The sum tree, once there is one.
+    /// The sum tree; `None` before phase Planning.
     pub(crate) plan: Option<Plan>,
-    /// From level 0 to the root's; empty until there is a plan.
+    /// The levels from the leaves to the root; empty without a plan.
     pub(crate) levels: Vec<Level>,
-    /// The live attempts, each by its task and number.
+    /// The live attempts: task and attempt number.
     pub(crate) live: BTreeSet<(TaskKey, u32)>,
-    /// How many of the live attempts no worker has taken yet.
+    /// Number of live attempts that no worker has started.
     pub(crate) published: u32,
-    /// How many of the live attempts are beside another.
+    /// Number of live attempts that are secondary.
     pub(crate) speculative: u32,
-    /// Tasks that failed, by when they may be attempted again.
+    /// Failed tasks in back-off, by the end of the back-off.
     pub(crate) delayed: BTreeSet<(Timestamp, TaskKey)>,
-    /// C, and one of the objects that has it.
+    /// C; `None` until known.
     pub(crate) columns: Option<u64>,
+    /// An object with this number of columns, for error messages.
     pub(crate) columns_of: Option<String>,
     pub(crate) shape: Option<Vec<u64>>,
     pub(crate) format: Option<String>,
-    /// Whether segments of any task may be there from an earlier life of the server.
+    /// Whether the job was restored after a restart. Any of its tasks may then
+    /// have segments in the store.
     pub(crate) restored: bool,
     pub(crate) attempts: AttemptCounts,
     pub(crate) bytes: ByteCounts,
-    pub(crate) meter: Meter,
+    pub(crate) throughput: Throughput,
     pub(crate) problem: Option<Problem>,
-    /// When to look for stragglers next, if somebody could help them.
-    pub(crate) look_at: Option<Timestamp>,
-    /// When stragglers were last looked for.
-    pub(crate) looked_at: Timestamp,
+    /// Time of the next scan for stragglers; `None` if none is due.
+    pub(crate) next_scan_at: Option<Timestamp>,
+    /// Time of the last scan for stragglers.
+    pub(crate) last_scan_at: Timestamp,
 }
 
 impl Job {
-    /// A job that was submitted just now.
+    /// Creates a job submitted at `now`.
     pub(crate) fn new(id: JobId, terms: JobTerms, now: Timestamp) -> Job {
         Job {
             id,
@@ -75,15 +77,15 @@ impl Job {
             restored: false,
             attempts: AttemptCounts::default(),
             bytes: ByteCounts::default(),
-            meter: Meter::default(),
+            throughput: Throughput::default(),
             problem: None,
-            look_at: None,
-            looked_at: Timestamp::default(),
+            next_scan_at: None,
+            last_scan_at: Timestamp::default(),
         }
     }
 
-    /// Lays out every task of a plan.
-    pub(crate) fn lay_out(&mut self, plan: Plan) {
+    /// Sets the plan and creates all its tasks.
+    pub(crate) fn create_tasks(&mut self, plan: Plan) {
         self.levels = (0_u8..)
             .zip(&plan.levels)
             .map(|(number, shape)| Level::new(number, *shape, &plan))
@@ -95,35 +97,35 @@ impl Job {
         }
     }
 
-    /// How many attempts are in flight: in the queue or with a worker.
+    /// Number of attempts in the queue or on a worker.
     pub(crate) fn in_flight(&self) -> u32 {
         u32::try_from(self.live.len()).unwrap_or(u32::MAX)
     }
 
-    /// How many tasks could be attempted at once.
+    /// Number of ready tasks.
     pub(crate) fn ready(&self) -> u64 {
         self.levels.iter().map(Level::ready).sum()
     }
 
-    /// The level of the task that [`Job::take_ready`] would take.
+    /// The level of the task that [`Job::pop_ready`] would return.
     pub(crate) fn ready_level(&self) -> Option<&Level> {
         self.levels.iter().rev().find(|level| level.ready() > 0)
     }
 
-    /// Takes the ready task that goes first, the deepest level's first.
-    pub(crate) fn take_ready(&mut self) -> Option<TaskKey> {
+    /// Removes and returns the first ready task of the level nearest to the root.
+    pub(crate) fn pop_ready(&mut self) -> Option<TaskKey> {
         let level = self.levels.iter().rposition(|level| level.ready() > 0)?;
-        let index = self.levels[level].take_ready()?;
+        let index = self.levels[level].pop_ready()?;
         Some(TaskKey { level: u8::try_from(level).ok()?, index })
     }
 
-    /// The task at a key.
-    pub(crate) fn task(&mut self, key: TaskKey) -> &mut Task {
+    /// The task at a key, mutably.
+    pub(crate) fn task_mut(&mut self, key: TaskKey) -> &mut Task {
         &mut self.levels[usize::from(key.level)].tasks[key.index as usize]
     }
 
-    /// The task at a key, to look at.
-    pub(crate) fn peek(&self, key: TaskKey) -> &Task {
+    /// The task at a key.
+    pub(crate) fn task(&self, key: TaskKey) -> &Task {
         &self.levels[usize::from(key.level)].tasks[key.index as usize]
     }
 
@@ -132,7 +134,7 @@ impl Job {
         &self.levels[usize::from(key.level)]
     }
 
-    /// Where the task of this id is, if the plan has such a task.
+    /// The key of a task id; `None` if the plan has no such task.
     pub(crate) fn key(&self, task: TaskId) -> Option<TaskKey> {
         let index = self.levels.get(usize::from(task.level))?.index(task.node, task.range)?;
         Some(TaskKey { level: task.level, index })
@@ -144,36 +146,36 @@ impl Job {
         TaskId { level: key.level, node, range }
     }
 
-    /// The id of an attempt at the task at a key.
+    /// The id of the numbered attempt at the task at a key.
     pub(crate) fn attempt_id(&self, key: TaskKey, number: u32) -> AttemptId {
         AttemptId { job: self.id, task: self.task_id(key), number }
     }
 
-    /// Makes a task ready that is neither ready nor complete.
+    /// Makes a task ready. It must be neither ready nor complete.
     pub(crate) fn make_ready(&mut self, key: TaskKey) {
         self.levels[usize::from(key.level)].make_ready(key.index);
     }
 
-    /// Makes a task wait until it may be attempted again.
+    /// Puts a task into back-off until a point in time.
     pub(crate) fn delay(&mut self, key: TaskKey, until: Timestamp) {
-        self.task(key).state = TaskState::Delayed;
+        self.task_mut(key).state = TaskState::Delayed;
         self.delayed.insert((until, key));
     }
 
-    /// Makes tasks ready that have waited long enough.
+    /// Makes the tasks ready whose back-off has ended.
     pub(crate) fn end_delays(&mut self, now: Timestamp) {
         while let Some(&(until, key)) = self.delayed.first()
             && until <= now
         {
             self.delayed.pop_first();
-            if self.peek(key).state == TaskState::Delayed {
+            if self.task(key).state == TaskState::Delayed {
                 self.make_ready(key);
             }
         }
     }
 
-    /// Notes that all segments of a task are there, and makes ready what has
-    /// waited for them. Nothing happens if that was known.
+    /// Marks a task complete and makes its dependents ready where this was
+    /// their last missing input. Idempotent.
     pub(crate) fn complete(&mut self, key: TaskKey) {
         let (below, above) = self.levels.split_at_mut(usize::from(key.level) + 1);
         let Some(level) = below.last_mut() else {
@@ -191,14 +193,13 @@ impl Job {
         }
     }
 
-    /// Whether the total is there.
+    /// Whether the root level is complete.
     pub(crate) fn is_summed(&self) -> bool {
         self.levels.last().is_some_and(Level::is_complete)
     }
 
-    /// C has become known: ranges of columns wholly beyond it are empty, and
-    /// so complete. The first range stays, as it may have to tell that there
-    /// are no columns at all.
+    /// Sets C. Ranges beyond C are empty and become complete. The first range
+    /// is always computed, since it may have to report that C is 0.
     pub(crate) fn set_columns(&mut self, columns: u64) {
         self.columns = Some(columns);
         let Some(plan) = &self.plan else {
@@ -206,13 +207,13 @@ impl Job {
         };
         let segments = columns.div_ceil(plan.segment_columns.max(1)).max(1);
         for level in &mut self.levels {
-            // The ranges above an empty range are as empty, so none of these
-            // completions has to be handed upwards.
+            // The ranges above an empty range are empty too, so these
+            // completions need not be propagated.
             level.complete_ranges_from(segments);
         }
     }
 
-    /// How many segments a task has, if that can be told.
+    /// Number of segments of a task; `None` if C is needed but not known.
     pub(crate) fn segments(&self, key: TaskKey) -> Option<u64> {
         let plan = self.plan.as_ref()?;
         let (first, end) = plan.task_segments(self.task_id(key));
@@ -225,12 +226,12 @@ impl Job {
         }
     }
 
-    /// Whether inputs of a task can be read from any column on.
+    /// Whether the inputs of a task can be read starting at any column.
     pub(crate) fn is_seekable(&self, key: TaskKey) -> bool {
         key.level > 0 || self.plan.as_ref().is_some_and(|plan| plan.columns.is_some())
     }
 
-    /// Counts what an attempt has done since its last report.
+    /// Adds an attempt's progress since its last report to the counters.
     pub(crate) fn count(&mut self, now: Timestamp, done: &Progress) {
         self.bytes.input_read += done.input_read_bytes;
         self.bytes.partial_read += done.partial_read_bytes;
@@ -241,28 +242,32 @@ impl Job {
             let columns = plan.segment_columns.min(self.columns.unwrap_or(plan.segment_columns));
             self.bytes.reused += done.segments_reused * columns * PARTIAL_COLUMN_BYTES;
         }
-        self.meter.note(now, self.bytes.input_read);
+        self.throughput.record(now, self.bytes.input_read);
     }
 
-    /// Changes a live attempt's state to one that is not live, and counts it out.
+    /// Ends a live attempt: applies `change`, which must set a state that is
+    /// not live, and updates the counters. `None` if the attempt is not live.
     pub(crate) fn close(
         &mut self,
         key: TaskKey,
         number: u32,
         now: Timestamp,
         change: impl FnOnce(&mut Attempt),
-    ) -> Option<Closed> {
+    ) -> Option<ClosedAttempt> {
         if !self.live.remove(&(key, number)) {
             return None;
         }
-        let attempt = self.task(key).attempt(number)?;
+        let attempt = self.task_mut(key).attempt_mut(number)?;
         let was_published = attempt.started_at.is_none();
-        let was_beside = attempt.beside;
+        let was_secondary = attempt.secondary;
         attempt.ended_at = Some(now);
         change(attempt);
         debug_assert!(!attempt.state.is_live());
-        let closed =
-            Closed { was_published, speculative: attempt.speculative, ran_ms: attempt.ran_ms(now) };
+        let closed = ClosedAttempt {
+            was_published,
+            speculative: attempt.speculative,
+            ran_ms: attempt.ran_ms(now),
+        };
         if was_published {
             self.published -= 1;
         } else {
@@ -271,23 +276,25 @@ impl Job {
         if closed.speculative {
             self.attempts.speculative_ms += closed.ran_ms;
         }
-        if was_beside {
+        if was_secondary {
             self.speculative -= 1;
-        } else if let Some(other) = self.task(key).attempts.iter_mut().find(|a| a.state.is_live()) {
-            // The second goes on alone, as if it had been the first.
-            other.beside = false;
+        } else if let Some(other) =
+            self.task_mut(key).attempts.iter_mut().find(|a| a.state.is_live())
+        {
+            // The remaining attempt becomes the primary one.
+            other.secondary = false;
             self.speculative -= 1;
         }
         Some(closed)
     }
 }
 
-/// What an attempt was when it ended.
-pub(crate) struct Closed {
-    /// Whether no worker had taken it.
+/// An attempt that [`Job::close`] has ended.
+pub(crate) struct ClosedAttempt {
+    /// Whether no worker had started it.
     pub(crate) was_published: bool,
-    /// Whether it had begun beside a live one.
+    /// Whether it was started as a speculative attempt.
     pub(crate) speculative: bool,
-    /// How long it had run.
+    /// Its run time in milliseconds; 0 if no worker had started it.
     pub(crate) ran_ms: u64,
 }

@@ -1,41 +1,41 @@
-//! Decides who computes what, and when: a pure state machine.
+//! The task scheduler, a pure state machine.
 //!
-//! [`Scheduler::handle`] takes one fact and the time, and says what is to be
-//! done about it. It never waits, reads a clock, draws randomness or does I/O;
-//! the same events give the same commands, always.
+//! [`Scheduler::handle`] maps an event and the current time to a list of
+//! commands. It does not block, read a clock, use randomness or do I/O. The
+//! same events always give the same commands.
 //!
-//! In reading order:
+//! Modules in reading order:
 //!
-//! - [`event`], [`command`], [`settings`]: the whole interface.
-//! - [`plan`]: the sum tree of a job, from the list of its objects.
-//! - [`scheduler`]: the state machine, by what it deals with: jobs, attempts,
-//!   workers, who is served next, stragglers, how many workers there should
-//!   be, and what all that looks like from outside.
-//! - [`speculation`]: the rules that find stragglers.
-//! - `job`, `task`, `pool`: what is known of each of these.
-//! - `pace`, `durations`: how fast an attempt goes, how long others took.
-//! - `sim` (feature `sim`): the very scheduler among simulated workers; what it
-//!   measures stands in `POLICIES.md`.
+//! - [`event`], [`command`], [`settings`]: the interface.
+//! - [`plan`]: the planner, which builds the sum tree of a job.
+//! - [`scheduler`]: the state machine, one module per concern: jobs, attempts,
+//!   workers, dispatch, speculation, scaling and views.
+//! - [`speculation`]: the rules that detect stragglers.
+//! - `job`, `task`, `pool`: the state of jobs, tasks and workers.
+//! - `progress_rate`, `durations`: the rate of an attempt, and the durations of
+//!   completed attempts.
+//! - `sim` (feature `sim`): a simulator that runs this scheduler with simulated
+//!   workers. `POLICIES.md` lists its measurements.
 //!
 //! # Invariants
 //!
-//! - **No fact is trusted to come once, or in order.** Events overtake each
-//!   other, come twice, or speak of what is long over.
-//! - **A task is counted once.** It becomes complete once, whatever number of
-//!   attempts say so, and from then on it has no live attempt.
-//! - **Nobody waits in vain.** After every event, a worker that waits and a
-//!   ready task that it may take do not exist at the same time.
-//! - **Never more than W attempts of a job with workers,** and one speculative
-//!   attempt of a task at most.
-//! - **Summaries are cheap.** What looks at every task is not called often.
+//! - **Events may be duplicated, reordered or stale.** They do not corrupt the
+//!   state.
+//! - **A task completes once,** however many attempts complete it. A complete
+//!   task has no live attempt.
+//! - **The scheduler is work-conserving.** After every event, no worker is idle
+//!   while a task is ready that it may execute.
+//! - **A job has at most W attempts on workers,** and a task at most one
+//!   speculative attempt.
+//! - **Views are cheap.** Only paged task lists depend on the number of tasks.
 
 pub mod command;
 mod durations;
 pub mod event;
 mod job;
-mod pace;
 pub mod plan;
 mod pool;
+mod progress_rate;
 pub mod scheduler;
 pub mod settings;
 #[cfg(feature = "sim")]

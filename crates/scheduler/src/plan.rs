@@ -1,53 +1,59 @@
-//! The sum tree of a job, from what is known about its objects.
+//! The planner: builds the sum tree of a job from the properties of its objects.
 //!
-//! # Wanted
+//! # Goals
 //!
-//! All W workers have work until the end, also where the tree alone would not
-//! give it to them: at its top, with few large objects, with fewer objects
-//! than workers. Little is read back. Losing an attempt loses little. A worker
-//! holds no more than a fixed amount of memory. And a user who names a fan-in
-//! gets it.
+//! - All W workers are busy until the end: at the top of the tree, with few
+//!   large objects, and with fewer objects than workers.
+//! - Few partial sums are read back.
+//! - A lost attempt loses little work.
+//! - A worker's memory is bounded by the settings.
+//! - A fan-in that the user chose is kept.
 //!
-//! # The abstraction
+//! # Model
 //!
-//! A plan is a fan-in P, the columns of a segment, and for every level of the
-//! tree how many segments make a range. Everything else follows from these.
+//! A plan consists of a fan-in P, the number of columns of a segment, and the
+//! number of segments of a range for every level of the tree. The rest follows
+//! from these.
 //!
-//! **Segments.** A power of two of columns, at most 2^20, whose accumulators
-//! take 16 MiB; where workers are alike also somewhat less, so that each worker
-//! gets as many of them and all are as long. Few enough that a task has several
-//! segments, so that a second attempt finds some done, and that the root can be
-//! cut into W ranges; many enough that writing one takes longer than the store
-//! needs to answer.
+//! **Segments.** The number of columns is a power of two, at most 2^20, whose
+//! accumulators take 16 MiB. With workers of equal speed it may be smaller, so
+//! that every worker gets the same number of segments of equal length. A task has
+//! several segments, so that a speculative attempt can reuse some, and the root
+//! can be split into W ranges. A segment is large enough that writing it takes
+//! longer than the latency of the store.
 //!
-//! **Ranges.** A level's `range_segments` is a power of two, and divides that
-//! of the level below. Text cannot be sought before it has been read, so its
-//! leaf tasks take all columns.
+//! **Ranges.** A level's `range_segments` is a power of two and divides that of
+//! the level below. Text cannot be read from the middle, so its leaf tasks have
+//! all columns.
 //!
-//! **Fan-in.** A large P reads back less and asks the store less often; a
-//! small one makes more and shorter tasks, so that workers end together and
-//! less is lost with one. What P is best depends on how far columns can be
-//! cut instead, so P and the ranges are weighed together.
+//! **Fan-in.** A large P reads back less and makes fewer requests. A small P gives
+//! more and shorter tasks, so that workers finish together and a lost attempt
+//! loses less. The best P depends on the number of ranges, so the planner
+//! chooses both together.
 //!
-//! # The algorithm
+//! # Algorithm
 //!
-//! The cost of a plan is the time that it takes: for every level the duration
-//! of one task, times how often W workers have to take one; and a part of a
-//! leaf task more, for the workers do not end at the same moment: all of it, or
-//! hardly more than half if it has many segments, as those who are done help
-//! the others; less where all workers are alike. Durations come from bytes and
-//! requests by the [`Costs`] of the store. Given P and the columns of a segment,
-//! every level's ranges are chosen to cost least, from the leaves upwards. P is
-//! given, or one of some thirty candidates from 2 to F (where workers are alike
-//! also those that give every worker as many leaf tasks), and then merge tasks
-//! may have a smaller one, which makes the top of the tree deeper and its tasks
-//! more; segments are as large as the rules above want them, or up to sixteen
-//! times smaller. The combination with the least cost is taken; of equals the
-//! one with larger segments and smaller P.
+//! The cost of a plan is its estimated duration. For every level this is the
+//! duration of one task times the number of rounds in which W workers execute
+//! the level. A fraction of one leaf task is added, because workers do not finish
+//! together: the whole task if it has one segment, little more than half of it if
+//! it has many, since idle workers then help; less if the workers have equal
+//! speed. Task durations follow from bytes and requests and the [`Costs`] of the
+//! store.
 //!
-//! Where C is only estimated, as for text, the last range goes on to the end
-//! and those beyond it turn out to be empty; a wrong guess costs time, never
-//! the result.
+//! For a given P and segment size, the ranges of every level are chosen to
+//! minimize the cost, from the leaves upwards. P is given, or is one of about
+//! thirty candidates from 2 to F; with workers of equal speed, the candidates
+//! include those that give every worker the same number of leaf tasks. Merge
+//! tasks may have a smaller fan-in than leaf tasks, which gives the top of the
+//! tree more levels and more tasks. The segment size is the largest that
+//! satisfies the rules above, or up to sixteen times smaller. The planner takes
+//! the combination of least cost; on a tie, the one with larger segments and
+//! smaller P.
+//!
+//! Where C is only an estimate, as for text, the last range is open-ended, and
+//! ranges beyond C turn out to be empty. A wrong estimate costs time. It never
+//! changes the result.
 
 mod cost;
 
@@ -58,23 +64,24 @@ use protocol::{Plan, PlanLevel};
 pub use cost::Costs;
 use cost::Shape;
 
-/// What is known about the objects of a job.
+/// The properties of a job's objects.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PlanInputs {
-    /// F, how many objects there are; at least 1.
+    /// F, the number of objects; 0 counts as 1.
     pub objects: u64,
-    /// How many bytes they hold together, as they lie in the store.
+    /// Their total size in the store, in bytes.
     pub bytes: u64,
-    /// C, if the format tells it before a whole object has been read.
+    /// C, if the format gives it without reading a whole object.
     pub columns: Option<u64>,
-    /// C as well as it can be told: for text the bytes of an object by the
-    /// bytes that a number takes in a sample.
+    /// An estimate of C. For text: the size of an object divided by the mean
+    /// size of a number in a sample.
     pub columns_estimate: u64,
-    /// Whether reading can begin at any column.
+    /// Whether reading can start at any column.
     pub seekable: bool,
-    /// Whether the objects can only be read from their beginning, all at a time.
+    /// Whether the objects are compressed streams, which can only be read from the
+    /// start.
     pub compressed: bool,
-    /// Bytes that one column of a partial sum takes: 16 for the mean alone.
+    /// Bytes per column of a partial sum; 16 for the mean alone.
     pub partial_column_bytes: u64,
 }
 
@@ -93,20 +100,20 @@ impl Default for PlanInputs {
 }
 
 impl PlanInputs {
-    /// C, or the best guess at it.
+    /// C if known, otherwise its estimate; at least 1.
     fn columns(&self) -> u64 {
         self.columns.unwrap_or(self.columns_estimate).max(1)
     }
 }
 
-/// What a worker may hold.
+/// Limits on the memory of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlanLimits {
-    /// The most input objects that a worker reads at the same time.
+    /// Maximum number of input objects that a worker reads at the same time.
     pub open_objects: u32,
-    /// How many bytes of each it holds, with what is on its way.
+    /// Bytes buffered per input object, prefetched ones included.
     pub block_bytes: u64,
-    /// The most columns of a segment; a power of two.
+    /// Maximum number of columns of a segment; a power of two.
     pub segment_columns: u64,
 }
 
@@ -116,21 +123,21 @@ impl Default for PlanLimits {
     }
 }
 
-/// A level is not cut into more tasks than this many for each worker …
+/// Maximum number of tasks per worker into which a level is split.
 const TASKS_PER_WORKER_MAX: u64 = 64;
-/// … nor are there more tasks in all, to bound the scheduler's memory, than
-/// this many and the nodes of the tree.
+/// Maximum number of tasks into which a level is split, however many workers
+/// there are, but at least one per node. It bounds the memory of the scheduler.
 const CUT_TASKS_MAX: u64 = 1 << 20;
-/// Several segments a task: so many where the columns allow it.
-const SEGMENTS_WANTED: u64 = 8;
-/// So many sizes of segments are tried, each half the one before.
+/// Desired number of segments of a task, if C is large enough.
+const SEGMENTS_PER_TASK: u64 = 8;
+/// Number of segment sizes to try, each half of the previous one.
 const SEGMENT_SIZES: u32 = 5;
-/// Workers that differ less than this are taken to be alike: see [`Costs::unevenness`].
-const ALIKE: f64 = 0.5;
-/// Sums are kept in blocks of so many columns; segments have whole ones.
+/// Below this [`Costs::skew`], workers count as equally fast.
+const UNIFORM_SKEW: f64 = 0.5;
+/// Columns of an accumulator block. Segments consist of whole blocks.
 const BLOCK_COLUMNS: u64 = 1 << 10;
 
-/// Lays out the sum tree of a job for W workers.
+/// Plans the sum tree of a job for W workers.
 #[must_use]
 pub fn plan(
     inputs: &PlanInputs,
@@ -150,7 +157,7 @@ pub fn plan(
     let mut best: Option<(Plan, f64)> = None;
     for segment_columns in segment_sizes(inputs, workers, limits, costs) {
         for &fan_ins in &fan_ins {
-            let (plan, seconds) = lay_out(inputs, fan_ins, workers, segment_columns, limits, costs);
+            let (plan, seconds) = build(inputs, fan_ins, workers, segment_columns, limits, costs);
             if best.as_ref().is_none_or(|(_, least)| seconds < *least) {
                 best = Some((plan, seconds));
             }
@@ -158,12 +165,12 @@ pub fn plan(
     }
     match best {
         Some((plan, _)) => plan,
-        None => lay_out(inputs, (2, 2), workers, limits.segment_columns, limits, costs).0,
+        None => build(inputs, (2, 2), workers, limits.segment_columns, limits, costs).0,
     }
 }
 
-/// How long a task takes at the usual speed, in seconds: the model behind
-/// [`plan`], for the simulator.
+/// The estimated duration of a task at speed 1, in seconds. The simulator uses
+/// the cost model of [`plan`].
 #[cfg(feature = "sim")]
 pub(crate) fn task_seconds(
     inputs: &PlanInputs,
@@ -184,11 +191,10 @@ pub(crate) fn task_seconds(
     shape.columns_seconds(is_leaf, node_inputs, columns)
 }
 
-/// More inputs than these are better summed by several tasks.
+/// Maximum fan-in that is tried. Several tasks sum more inputs faster.
 const FAN_IN_MAX: u32 = 4096;
 
-/// The fan-ins that are worth a look: the small ones, then about three for
-/// every doubling, and all inputs at once.
+/// Candidate fan-ins: 2 to 10, then three per octave, and the number of inputs.
 fn candidates(inputs: u64) -> impl Iterator<Item = u32> {
     let all = u32::try_from(inputs).unwrap_or(u32::MAX).clamp(2, FAN_IN_MAX);
     let steps = (2..=10).chain((4..).flat_map(|octave: u32| {
@@ -198,11 +204,11 @@ fn candidates(inputs: u64) -> impl Iterator<Item = u32> {
     steps.take_while(move |fan_in| *fan_in < all).chain(std::iter::once(all))
 }
 
-/// Those that leaf tasks may have. Where workers are alike, also such that each
-/// gets the same number of tasks, if that is small; where they are not, that
-/// would not make them end together.
+/// Candidate fan-ins of leaf tasks. With workers of equal speed, this includes
+/// those that give every worker the same small number of tasks. With skewed
+/// workers, equal numbers would not make them finish together.
 fn leaf_candidates(objects: u64, workers: u32, costs: &Costs) -> Vec<u32> {
-    let most = if costs.unevenness < ALIKE { 8 } else { 0 };
+    let most = if costs.skew < UNIFORM_SKEW { 8 } else { 0 };
     let fair = (1..=most).map(|tasks| objects.div_ceil(u64::from(workers) * tasks));
     let fair = fair.filter_map(|fan_in| u32::try_from(fan_in).ok());
     let mut all: Vec<u32> = candidates(objects)
@@ -213,18 +219,18 @@ fn leaf_candidates(objects: u64, workers: u32, costs: &Costs) -> Vec<u32> {
     all
 }
 
-/// The fan-ins that merge tasks may have where leaf tasks have this one: the
-/// same, or less, so that the top of the tree has more tasks.
+/// Candidate fan-ins of merge tasks: that of the leaf tasks, or smaller ones,
+/// which give the top of the tree more tasks.
 fn merge_candidates(leaf: u32) -> impl Iterator<Item = u32> {
-    /// Less than this reads back more than it can gain.
+    /// A smaller fan-in costs more in reads than it gains in parallelism.
     const LEAST: u32 = 4;
     let less = candidates(u64::from(leaf)).filter(move |merge| (LEAST..leaf).contains(merge));
     std::iter::once(leaf).chain(less)
 }
 
-/// The best plan with these fan-ins of leaf and merge tasks, and its cost in
-/// seconds.
-fn lay_out(
+/// The plan of least cost for given fan-ins of leaf and merge tasks, and its cost
+/// in seconds.
+fn build(
     inputs: &PlanInputs,
     (leaf_fan_in, merge_fan_in): (u32, u32),
     workers: u32,
@@ -245,8 +251,7 @@ fn lay_out(
     let mut seconds = 0.0;
     loop {
         let is_leaf = levels.is_empty();
-        // A stream that can only be read from its beginning has to stay open
-        // from one segment to the next.
+        // A compressed stream must stay open from one segment to the next.
         let fan_in = if is_leaf && inputs.compressed && segments > 1 {
             leaf_fan_in.min(limits.open_objects.max(2))
         } else if is_leaf {
@@ -285,7 +290,7 @@ fn lay_out(
     (plan, seconds)
 }
 
-/// How many columns a segment may have, the largest first.
+/// Candidate segment sizes in columns, the largest first.
 fn segment_sizes(
     inputs: &PlanInputs,
     workers: u32,
@@ -299,25 +304,27 @@ fn segment_sizes(
         .div_ceil(inputs.partial_column_bytes.max(1))
         .next_power_of_two()
         .min(most);
-    let parts = SEGMENTS_WANTED.max(u64::from(workers));
-    // The power of two below, so that there are at least so many parts.
-    let wanted = (columns / parts).max(1);
+    let segments = SEGMENTS_PER_TASK.max(u64::from(workers));
+    // Round down to a power of two, so that there are at least this many segments.
+    let wanted = (columns / segments).max(1);
     let wanted: u64 = 1 << wanted.ilog2();
     let largest = wanted.clamp(worthwhile, most);
-    let shared = inputs.seekable && costs.unevenness < ALIKE;
+    let even = inputs.seekable && costs.skew < UNIFORM_SKEW;
     (0..SEGMENT_SIZES).map(move |halvings| (largest >> halvings).max(1)).flat_map(move |size| {
-        std::iter::once(size).chain(shared.then(|| share(columns, size, u64::from(workers))))
+        std::iter::once(size)
+            .chain(even.then(|| even_segment_columns(columns, size, u64::from(workers))))
     })
 }
 
-/// The size of segments that are no larger than `size`, as many for each worker,
-/// and all as long.
-fn share(columns: u64, size: u64, workers: u64) -> u64 {
+/// The largest segment size up to `size`, in columns, that gives every worker the
+/// same number of segments of about equal length.
+fn even_segment_columns(columns: u64, size: u64, workers: u64) -> u64 {
     let segments = columns.div_ceil(size).next_multiple_of(workers);
     columns.div_ceil(segments).next_multiple_of(BLOCK_COLUMNS).min(size)
 }
 
-/// How many segments a level's ranges should have, and how long the level takes then.
+/// The number of segments per range that minimizes the duration of a level, and
+/// that duration in seconds.
 fn best_ranges(
     shape: &Shape<'_>,
     is_leaf: bool,
@@ -340,10 +347,10 @@ fn best_ranges(
         let task_seconds = shape.task_seconds(is_leaf, inputs_of_node, range_segments);
         let mut seconds = tasks.div_ceil(workers) as f64 * task_seconds;
         if is_leaf {
-            // Those who are done with their last task wait for the others.
+            // Workers that finish their last task early are idle.
             let task_segments = range_segments.min(shape.segments) as f64;
             let idle = task_seconds * (1.0 + 1.0 / task_segments) / 2.0;
-            seconds += idle * shape.costs.unevenness;
+            seconds += idle * shape.costs.skew;
         }
         if seconds < best.1 {
             best = (range_segments, seconds);
@@ -369,16 +376,16 @@ fn estimate(
     };
     let open =
         levels.iter().map(|level| level.fan_in).max().unwrap_or(1).min(limits.open_objects.max(1));
-    // Where C is only estimated, a segment may turn out to be full.
+    // With an estimated C, assume that segments are full.
     let columns = inputs.columns.unwrap_or(segment_columns).min(segment_columns);
     let segment_bytes = columns.saturating_mul(inputs.partial_column_bytes);
     Estimate {
         input_bytes: inputs.bytes,
         partial_read_bytes: written(&levels[..levels.len().saturating_sub(1)]),
         written_bytes: written(levels),
-        // What is summed, its encoding, and the segment before it on its way
-        // into the store.
+        // One segment each for the accumulators, the encoded segment, and the
+        // previous segment that is being written.
         worker_memory_bytes: u64::from(open) * limits.block_bytes + 3 * segment_bytes,
-        duration_ms: Some(crate::durations::whole(seconds * 1000.0)),
+        duration_ms: Some(crate::durations::saturating_u64(seconds * 1000.0)),
     }
 }

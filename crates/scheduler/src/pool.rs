@@ -1,4 +1,4 @@
-//! The workers, as far as the scheduler has heard of them.
+//! The state of the workers.
 
 use std::collections::BTreeMap;
 
@@ -6,35 +6,36 @@ use protocol::task::Joined;
 use protocol::worker::WorkerState;
 use protocol::{AttemptId, Timestamp, WorkerId};
 
-use crate::pace::nearest;
+use crate::progress_rate::to_f32;
 
-/// How much the newest attempt counts in what is known of a worker's slowness.
+/// Weight of the newest attempt in the moving average of a worker's slowness.
 const NEWEST_WEIGHT: f32 = 0.5;
 
-/// One worker.
+/// The state of one worker.
 #[derive(Clone, Debug)]
 pub(crate) struct Worker {
-    /// What it says of itself.
+    /// The node, process and memory that the worker reported.
     pub(crate) joined: Joined,
-    /// The attempt that it executes, live or not.
+    /// The attempt that it executes, which need not be live; `None` if idle.
     pub(crate) attempt: Option<AttemptId>,
-    /// When it was last heard of.
-    pub(crate) heard_at: Timestamp,
-    /// Whether it has been told to go.
+    /// Time of its last report.
+    pub(crate) last_seen_at: Timestamp,
+    /// Whether it was told to drain.
     pub(crate) draining: bool,
-    /// Whether it has failed too often and is given nothing.
+    /// Whether it is excluded from scheduling after repeated failures.
     pub(crate) aside: bool,
-    /// Whether nothing has been heard of it for too long.
+    /// Whether it did not report within a lease duration.
     pub(crate) lost: bool,
-    /// How many attempts in a row it has failed.
+    /// Number of consecutive failed attempts.
     pub(crate) failures: u32,
-    /// Why the last one failed.
+    /// The error of the last failed attempt.
     pub(crate) last_failure: Option<String>,
-    /// How many attempts it has completed.
+    /// Number of completed attempts.
     pub(crate) completed: u64,
-    /// Bytes it reads a second, lately.
+    /// Recent read throughput, in bytes per second.
     pub(crate) bytes_per_sec: f64,
-    /// How many times the usual duration its attempts take; 1 until known.
+    /// Duration of its attempts relative to the median of their level; 1 until
+    /// known.
     pub(crate) slowness: f32,
 }
 
@@ -43,7 +44,7 @@ impl Worker {
         Worker {
             joined: Joined::default(),
             attempt: None,
-            heard_at: now,
+            last_seen_at: now,
             draining: false,
             aside: false,
             lost: false,
@@ -55,17 +56,17 @@ impl Worker {
         }
     }
 
-    /// Whether it takes tasks from the queue as soon as it has nothing to do.
-    pub(crate) fn is_able(&self) -> bool {
+    /// Whether it accepts attempts, now or once its current one ends.
+    pub(crate) fn is_available(&self) -> bool {
         !(self.draining || self.aside || self.lost)
     }
 
-    /// Whether it waits for a task.
+    /// Whether it is available and executes nothing.
     pub(crate) fn is_idle(&self) -> bool {
-        self.is_able() && self.attempt.is_none()
+        self.is_available() && self.attempt.is_none()
     }
 
-    /// What it is doing.
+    /// The state shown in views.
     pub(crate) fn state(&self) -> WorkerState {
         if self.lost {
             WorkerState::Lost
@@ -80,9 +81,10 @@ impl Worker {
         }
     }
 
-    /// Takes in that an attempt took so many times the usual duration.
-    pub(crate) fn took(&mut self, times_the_usual: f64) {
-        let newest = nearest(times_the_usual);
+    /// Updates the slowness with the duration of an attempt, relative to the
+    /// median.
+    pub(crate) fn record_slowness(&mut self, relative_duration: f64) {
+        let newest = to_f32(relative_duration);
         self.slowness = if self.completed <= 1 {
             newest
         } else {
@@ -91,61 +93,56 @@ impl Worker {
     }
 }
 
-/// The workers, and how many of them are what.
+/// The workers, with counts by state.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     workers: BTreeMap<WorkerId, Worker>,
-    /// How many take tasks, now or when done with what they have.
-    able: u32,
-    /// How many may take a task, as the word that they should not has perhaps
-    /// not reached them.
-    takers: u32,
-    /// How many wait for a task.
+    available: u32,
+    live: u32,
     idle: u32,
-    /// How many execute an attempt.
     busy: u32,
-    /// How many are able and have not failed since they last completed an attempt.
-    sound: u32,
+    healthy: u32,
 }
 
 impl Pool {
-    /// How many workers take tasks, now or when done with what they have.
-    pub(crate) fn able(&self) -> u32 {
-        self.able
+    /// Number of workers that accept attempts, now or once their current one ends.
+    pub(crate) fn available(&self) -> u32 {
+        self.available
     }
 
-    /// How many may take a task: those that are able, and those that have been
-    /// told to go and may not have heard of it.
-    pub(crate) fn takers(&self) -> u32 {
-        self.takers
+    /// Number of workers that are not lost. This includes draining ones: they may
+    /// still start an attempt before they receive the command to drain.
+    pub(crate) fn live(&self) -> u32 {
+        self.live
     }
 
-    /// How many wait for a task.
+    /// Number of available workers that execute nothing.
     pub(crate) fn idle(&self) -> u32 {
         self.idle
     }
 
-    /// How many execute an attempt.
+    /// Number of workers that execute an attempt.
     pub(crate) fn busy(&self) -> u32 {
         self.busy
     }
 
-    /// How many are able and have not failed since they last completed an attempt.
-    pub(crate) fn sound(&self) -> u32 {
-        self.sound
+    /// Number of available workers without a failure since their last completed
+    /// attempt.
+    pub(crate) fn healthy(&self) -> u32 {
+        self.healthy
     }
 
-    /// The worker of this name.
+    /// The worker of a name.
     pub(crate) fn get(&self, id: &WorkerId) -> Option<&Worker> {
         self.workers.get(id)
     }
 
-    /// All workers in the order of their names.
+    /// All workers, ordered by name.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (&WorkerId, &Worker)> {
         self.workers.iter()
     }
 
-    /// Changes a worker, which appears if it was not known.
+    /// Changes a worker and updates the counts. Adds the worker if unknown.
     pub(crate) fn update<R>(
         &mut self,
         id: &WorkerId,
@@ -167,7 +164,7 @@ impl Pool {
         }
     }
 
-    /// Forgets a worker.
+    /// Removes a worker.
     pub(crate) fn remove(&mut self, id: &WorkerId) -> Option<Worker> {
         let worker = self.workers.remove(id)?;
         self.recount(Counts::of(&worker), Counts::default());
@@ -175,32 +172,32 @@ impl Pool {
     }
 
     fn recount(&mut self, before: Counts, after: Counts) {
-        self.able = self.able + after.able - before.able;
-        self.takers = self.takers + after.takers - before.takers;
+        self.available = self.available + after.available - before.available;
+        self.live = self.live + after.live - before.live;
         self.idle = self.idle + after.idle - before.idle;
         self.busy = self.busy + after.busy - before.busy;
-        self.sound = self.sound + after.sound - before.sound;
+        self.healthy = self.healthy + after.healthy - before.healthy;
     }
 }
 
-/// What one worker adds to the counts of its pool.
+/// The contribution of one worker to the counts of its pool.
 #[derive(Clone, Copy, Default)]
 struct Counts {
-    able: u32,
-    takers: u32,
+    available: u32,
+    live: u32,
     idle: u32,
     busy: u32,
-    sound: u32,
+    healthy: u32,
 }
 
 impl Counts {
     fn of(worker: &Worker) -> Counts {
         Counts {
-            able: u32::from(worker.is_able()),
-            takers: u32::from(!worker.lost),
+            available: u32::from(worker.is_available()),
+            live: u32::from(!worker.lost),
             idle: u32::from(worker.is_idle()),
             busy: u32::from(worker.attempt.is_some() && !worker.lost),
-            sound: u32::from(worker.is_able() && worker.failures == 0),
+            healthy: u32::from(worker.is_available() && worker.failures == 0),
         }
     }
 }

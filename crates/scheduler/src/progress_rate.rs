@@ -1,34 +1,35 @@
-//! How fast an attempt goes, as its heartbeats tell.
+//! The progress rate of an attempt, estimated from its heartbeats.
 
 use protocol::Timestamp;
 
-/// How much a new heartbeat counts against all earlier ones. High, so that a
-/// worker which slows down is seen to within two or three heartbeats.
+/// Weight of the newest heartbeat in the exponential moving average. It is high,
+/// so that a slowdown shows within two or three heartbeats.
 const NEWEST_WEIGHT: f32 = 0.6;
 
-/// How fast an attempt goes: parts of the task per millisecond, from the
-/// differences between its heartbeats, so that segments found at the start do
-/// not make it look fast, nor its past hide that it has slowed down.
+/// The rate of an attempt, in fractions of its task per millisecond: an
+/// exponential moving average of the differences between heartbeats. Segments
+/// found at the start do not count as progress.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Pace {
-    /// The fraction at the last heartbeat.
+pub(crate) struct ProgressRate {
+    /// Completed fraction of the task at the last heartbeat, 0 to 1.
     fraction: f32,
-    /// When that was; 0 if there was none.
+    /// Time of the last heartbeat, or of the start before the first one.
     at: Timestamp,
-    /// Fraction per millisecond; 0 until it can be told.
+    /// Fraction per millisecond; 0 until known.
     rate: f32,
 }
 
-impl Pace {
-    /// The attempt has started, with nothing done.
+impl ProgressRate {
+    /// Resets the estimate when an attempt starts.
     pub(crate) fn start(&mut self, at: Timestamp) {
-        *self = Pace { at, ..Pace::default() };
+        *self = ProgressRate { at, ..ProgressRate::default() };
     }
 
-    /// A heartbeat: how far it is at this time. `is_first_of_resumed` for a
-    /// first heartbeat that counts what others had done.
-    pub(crate) fn beat(&mut self, at: Timestamp, fraction: f64, is_first_of_resumed: bool) {
-        let fraction = nearest(fraction);
+    /// Records a heartbeat with the completed fraction, 0 to 1.
+    /// `is_first_of_resumed` marks a first heartbeat whose fraction includes
+    /// segments of earlier attempts.
+    pub(crate) fn record(&mut self, at: Timestamp, fraction: f64, is_first_of_resumed: bool) {
+        let fraction = to_f32(fraction);
         let elapsed_ms = at.millis_since(self.at);
         if is_first_of_resumed {
             (self.fraction, self.at) = (fraction, at);
@@ -46,15 +47,14 @@ impl Pace {
         (self.fraction, self.at) = (fraction, at);
     }
 
-    /// How far it probably is by now, 0 to 1.
+    /// The extrapolated fraction at a point in time, 0 to 1.
     pub(crate) fn fraction_at(&self, now: Timestamp) -> f64 {
         let since = now.millis_since(self.at) as f32;
         f64::from((self.fraction + self.rate * since).clamp(0.0, 1.0))
     }
 
-    /// Milliseconds until it is done if it goes on like this; `None` before
-    /// its heartbeats tell.
-    pub(crate) fn left_ms(&self, now: Timestamp) -> Option<f64> {
+    /// Estimated remaining time in milliseconds; `None` while the rate is unknown.
+    pub(crate) fn remaining_ms(&self, now: Timestamp) -> Option<f64> {
         if self.rate <= 0.0 {
             return None;
         }
@@ -63,9 +63,9 @@ impl Pace {
     }
 }
 
-/// The nearest f32; attempts are many and no estimate needs more digits.
-#[expect(clippy::cast_possible_truncation, reason = "precision is not needed")]
-pub(crate) fn nearest(number: f64) -> f32 {
+/// Rounds to f32, which saves memory per attempt.
+#[expect(clippy::cast_possible_truncation, reason = "an estimate needs no more precision")]
+pub(crate) fn to_f32(number: f64) -> f32 {
     number as f32
 }
 
@@ -78,33 +78,33 @@ mod tests {
     }
 
     #[test]
-    fn a_steady_attempt_is_foreseen() {
-        let mut pace = Pace::default();
-        pace.start(at(1_000));
-        assert_eq!(pace.left_ms(at(1_500)), None);
-        pace.beat(at(2_000), 0.25, false);
-        assert!((pace.left_ms(at(2_000)).unwrap() - 3_000.0).abs() < 1.0);
-        assert!((pace.left_ms(at(3_000)).unwrap() - 2_000.0).abs() < 1.0);
-        assert!((pace.fraction_at(at(3_000)) - 0.5).abs() < 1e-3);
+    fn the_end_of_a_steady_attempt_is_predicted() {
+        let mut rate = ProgressRate::default();
+        rate.start(at(1_000));
+        assert_eq!(rate.remaining_ms(at(1_500)), None);
+        rate.record(at(2_000), 0.25, false);
+        assert!((rate.remaining_ms(at(2_000)).unwrap() - 3_000.0).abs() < 1.0);
+        assert!((rate.remaining_ms(at(3_000)).unwrap() - 2_000.0).abs() < 1.0);
+        assert!((rate.fraction_at(at(3_000)) - 0.5).abs() < 1e-3);
     }
 
     #[test]
-    fn an_attempt_that_slows_down_is_seen_to() {
-        let mut pace = Pace::default();
-        pace.start(at(0));
-        pace.beat(at(1_000), 0.4, false);
-        let before = pace.left_ms(at(1_000)).unwrap();
-        pace.beat(at(2_000), 0.45, false);
-        pace.beat(at(3_000), 0.5, false);
-        assert!(pace.left_ms(at(3_000)).unwrap() > 2.0 * before);
+    fn a_slowdown_raises_the_remaining_time() {
+        let mut rate = ProgressRate::default();
+        rate.start(at(0));
+        rate.record(at(1_000), 0.4, false);
+        let before = rate.remaining_ms(at(1_000)).unwrap();
+        rate.record(at(2_000), 0.45, false);
+        rate.record(at(3_000), 0.5, false);
+        assert!(rate.remaining_ms(at(3_000)).unwrap() > 2.0 * before);
     }
 
     #[test]
-    fn segments_found_at_the_start_do_not_make_it_fast() {
-        let mut pace = Pace::default();
-        pace.start(at(0));
-        pace.beat(at(10), 0.8, true);
-        pace.beat(at(1_010), 0.9, false);
-        assert!((pace.left_ms(at(1_010)).unwrap() - 1_000.0).abs() < 1.0);
+    fn segments_found_at_the_start_do_not_count_as_progress() {
+        let mut rate = ProgressRate::default();
+        rate.start(at(0));
+        rate.record(at(10), 0.8, true);
+        rate.record(at(1_010), 0.9, false);
+        assert!((rate.remaining_ms(at(1_010)).unwrap() - 1_000.0).abs() < 1.0);
     }
 }

@@ -1,4 +1,4 @@
-//! The state machine: what it holds, and which part handles which event.
+//! The state machine: its state and the dispatch of events.
 
 mod attempts;
 #[cfg(any(test, feature = "sim"))]
@@ -24,48 +24,49 @@ use crate::settings::Settings;
 use crate::speculation::Rule;
 pub use views::{JobView, PoolView};
 
-/// Decides who computes what, and when.
+/// The scheduler.
 ///
-/// A value: the same events at the same times give the same commands, always.
-/// Time is what the caller says it is, and never goes back.
+/// It is deterministic: the same events at the same times give the same
+/// commands. The caller supplies the time. A time before the previous one
+/// counts as the previous one.
 #[derive(Debug)]
 pub struct Scheduler {
     settings: Settings,
-    /// The rule that finds stragglers, if it is not the jobs' own choice.
+    /// Overrides the speculation rule of all jobs; `None` outside the simulator.
     rule: Option<Rule>,
     /// The time of the last event.
     now: Timestamp,
-    /// Every job that is not forgotten; their ids sort from old to new.
+    /// All jobs, ended ones included, oldest first.
     jobs: BTreeMap<JobId, Job>,
-    /// The jobs that are not over.
+    /// The jobs that have not ended.
     open: BTreeSet<JobId>,
-    /// The jobs whose tasks may be given out.
+    /// The jobs in phase Running.
     running: BTreeSet<JobId>,
     pool: Pool,
-    /// How many live attempts lie in the queue.
+    /// Number of live attempts in the queue.
     published: u32,
-    /// How many workers are asked for; `None` until that was first said.
+    /// The pool size last requested; `None` before the first request.
     desired: Option<u32>,
-    /// How many workers somebody asked for by hand.
+    /// The number of workers set by hand; `None` for automatic.
     by_hand: Option<u32>,
-    /// Since when fewer workers would do than are asked for.
+    /// Since when the pool has had surplus workers.
     surplus_since: Option<Timestamp>,
-    /// No lease runs out before this.
-    leases_at: Option<Timestamp>,
+    /// No lease expires before this time; `None` if there is no lease.
+    next_lease_check_at: Option<Timestamp>,
     changes: Changes,
 }
 
-/// What looks different from outside since it was last asked.
+/// The views that have changed since the last [`Scheduler::take_changes`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Jobs that have changed, appeared or gone.
+    /// Jobs that were added, changed or removed.
     pub jobs: BTreeSet<JobId>,
-    /// Whether the worker pool has changed.
+    /// Whether the worker pool changed.
     pub pool: bool,
 }
 
 impl Scheduler {
-    /// A scheduler without jobs and workers.
+    /// Creates a scheduler without jobs and workers.
     #[must_use]
     pub fn new(settings: Settings) -> Scheduler {
         Scheduler {
@@ -80,22 +81,21 @@ impl Scheduler {
             desired: None,
             by_hand: None,
             surplus_since: None,
-            leases_at: None,
+            next_lease_check_at: None,
             changes: Changes::default(),
         }
     }
 
-    /// Lets one rule find the stragglers of all jobs, whatever they ask for:
-    /// to compare rules in the simulator.
+    /// Creates a scheduler that applies one speculation rule to all jobs, to
+    /// compare rules in the simulator.
     #[cfg(feature = "sim")]
     #[must_use]
     pub fn with_rule(settings: Settings, rule: Rule) -> Scheduler {
         Scheduler { rule: Some(rule), ..Scheduler::new(settings) }
     }
 
-    /// Takes in what has happened, at this time, and says what is to be done
-    /// about it, in this order. An event that comes late, twice or before what
-    /// it follows from does no harm.
+    /// Handles an event and returns the commands to execute, in order. Events
+    /// may be late, duplicated or out of order.
     pub fn handle(&mut self, now: Timestamp, event: Event) -> Vec<Command> {
         self.now = self.now.max(now);
         let mut commands = Vec::new();
@@ -164,8 +164,8 @@ impl Scheduler {
         }
     }
 
-    /// When something is due if nothing happens before: the time at which to
-    /// say [`Event::TimePassed`].
+    /// The time of the next timer, when the caller must send
+    /// [`Event::TimePassed`]; `None` if no timer is set.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         if self.desired.is_none() && !self.settings.external_pool {
@@ -174,12 +174,12 @@ impl Scheduler {
         let jobs = self.running.iter().filter_map(|job| self.jobs.get(job));
         let of_jobs = jobs.flat_map(|job| {
             let delayed = job.delayed.first().map(|(until, _)| *until);
-            [delayed, job.look_at]
+            [delayed, job.next_scan_at]
         });
-        of_jobs.chain([self.leases_at, self.surplus_until()]).flatten().min()
+        of_jobs.chain([self.next_lease_check_at, self.surplus_until()]).flatten().min()
     }
 
-    /// What has changed since this was last asked.
+    /// Returns the changes since the last call and clears them.
     pub fn take_changes(&mut self) -> Changes {
         std::mem::take(&mut self.changes)
     }
@@ -188,7 +188,7 @@ impl Scheduler {
         self.changes.jobs.insert(job);
     }
 
-    /// Makes tasks ready that failed and have waited long enough.
+    /// Makes the failed tasks ready whose back-off has ended.
     fn end_delays(&mut self) {
         for job in &self.running {
             if let Some(job) = self.jobs.get_mut(job) {

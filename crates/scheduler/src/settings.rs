@@ -1,36 +1,40 @@
-//! What an operator can set about scheduling.
+//! Settings of the scheduler.
 
-/// Settings that hold for all jobs. Durations are in milliseconds.
+/// Settings that apply to all jobs. Durations are in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// The fewest workers that are kept.
+    /// Minimum number of workers in the pool.
     pub min_workers: u32,
-    /// The most workers that are kept.
+    /// Maximum number of workers in the pool.
     pub max_workers: u32,
-    /// How long nothing must have happened before workers are let go.
+    /// How long workers must be surplus before the pool is scaled down.
     pub idle_ms: u64,
-    /// How long an attempt, or an idle worker, is waited for after its last word.
+    /// Lease duration: an attempt or an idle worker is lost after this long
+    /// without a report.
     pub lease_ms: u64,
-    /// How many attempts at a task may fail or be lost before its job fails.
+    /// Failed or lost attempts at one task after which its job fails; 0 counts
+    /// as 1.
     pub attempts_max: u32,
-    /// How many attempts in a row a worker may fail before it is set aside.
+    /// Consecutive failures after which a worker is drained and gets no more
+    /// attempts; 0 counts as 1.
     pub worker_failures_max: u32,
-    /// How long a task that failed is left alone before its next attempt;
-    /// four times as long after every further failure.
+    /// Back-off before a failed task is retried. It quadruples with every
+    /// further failure.
     pub retry_delay_ms: u64,
-    /// How long a message may take to a worker and its answer back. So much
-    /// work is published beyond what idle workers can take at once, that they
-    /// need not wait for it; nothing where tasks take much longer anyway.
+    /// Round-trip time of a message to a worker. Enough short tasks are
+    /// published ahead to keep workers busy during a round trip; 0 disables
+    /// publishing ahead.
     pub look_ahead_ms: u64,
-    /// Whether somebody else starts and stops the workers: none are asked for
-    /// and none are sent away for want of work.
+    /// Whether the pool is managed externally. The scheduler then neither
+    /// scales the pool nor drains surplus workers.
     pub external_pool: bool,
-    /// How many jobs may be past Planning at once; the others wait.
+    /// Maximum number of jobs in phase Running; 0 counts as 1. Further planned
+    /// jobs wait.
     pub running_jobs_max: u32,
 }
 
 impl Settings {
-    /// What holds where nothing else is said.
+    /// The default settings, as a constant.
     pub const DEFAULT: Settings = Settings {
         min_workers: 0,
         max_workers: 32,

@@ -1,32 +1,34 @@
-//! The very scheduler among simulated workers, in virtual time.
+//! A discrete-event simulator: the real scheduler with simulated workers, in
+//! virtual time.
 //!
-//! A [`World`] holds one scheduler, a queue, a store and workers with speeds
-//! of their own. It hands the scheduler's commands to them, what they report
-//! back to the scheduler, and advances the time to whatever happens next.
-//! Everything follows from a seed. What can go wrong does go wrong, if that is
-//! asked for, and is counted; after every event the invariants are checked.
+//! A [`World`] holds a scheduler, a queue, a store and workers of different
+//! speeds. It executes the scheduler's commands, delivers the workers' reports
+//! to the scheduler, and advances the time to the next event. A run is determined
+//! by its seed. Faults are injected and counted on request, and the invariants can
+//! be checked after every event.
 //!
-//! - [`world`]: the loop, the queue and what commands do; `terms`, what it is
-//!   made of; `happening`, what happens next.
-//! - `machine`, `work`, `store`: simulated workers, what they do, and segments.
-//! - [`faults`]: what goes wrong.
-//! - [`chaos`]: a world full of faults from a seed.
-//! - [`scenario`]: worlds without faults to compare policies in.
-//! - [`table`]: what is printed.
+//! - [`world`]: the event loop, the queue and the execution of commands; `terms`:
+//!   the parameters and measurements of a run; `sim_event`: the events.
+//! - `worker`, `work`, `store`: simulated workers, their behaviour, and the stored
+//!   segments.
+//! - [`faults`]: the faults that can be injected.
+//! - [`chaos`]: random runs with faults.
+//! - [`scenario`]: runs without faults, to compare policies.
+//! - [`table`]: the tables that the binary prints.
 
-pub mod chance;
 pub mod chaos;
 pub mod faults;
-mod happening;
-mod machine;
+pub mod random;
 pub mod scenario;
+mod sim_event;
 mod store;
 pub mod table;
 mod terms;
 mod work;
+mod worker;
 pub mod world;
 
-pub use chance::Chance;
-pub use machine::Speed;
+pub use random::Random;
 pub use terms::{Load, Measures, Terms};
+pub use worker::Speed;
 pub use world::World;

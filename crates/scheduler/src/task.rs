@@ -1,54 +1,55 @@
-//! One task of a job, and the attempts at it.
+//! The state of a task and of its attempts.
 
 use protocol::detail::{AttemptSnapshot, AttemptState, TaskState};
 use protocol::task::Progress;
 use protocol::{Timestamp, WorkerId};
 
-use crate::pace::Pace;
+use crate::progress_rate::ProgressRate;
 
-/// How many attempts of one task are remembered. More happen only where
-/// workers come and go all the time, and nobody would read them.
+/// Maximum number of attempts kept per task. More occur only if workers join and
+/// leave all the time; the oldest ended ones are then dropped.
 const ATTEMPTS_KEPT: usize = 16;
 
-/// Where a task is within its job: shorter than a [`protocol::TaskId`], as
-/// there may be millions. Sorts in the order of levels and then of ids.
+/// The position of a task within its job. It is smaller than a
+/// [`protocol::TaskId`], as there may be millions. Ordered by level, then by id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TaskKey {
-    /// The level of the sum tree.
+    /// The level of the sum tree, 0 for leaf tasks.
     pub(crate) level: u8,
     /// `node * ranges + range` within the level.
     pub(crate) index: u32,
 }
 
-/// One task.
+/// The state of one task.
 ///
 /// ```text
 /// Waiting ─► Ready ─► Underway ─► Complete
-///              ▲         │ every attempt ended
+///              ▲         │ last live attempt ended
 ///              ├─────────┤
-///              └ Delayed ┘ after a failure
+///              └ Delayed ┘ back-off after a failure
 /// ```
 ///
-/// From every state a task can become Complete, as an attempt that was given
-/// up may still turn out to have finished.
+/// A task can become Complete from every state, as an attempt that was given up
+/// may still report that it completed the task.
 #[derive(Debug)]
 pub(crate) struct Task {
-    /// Where it is.
+    /// The state in the diagram above.
     pub(crate) state: TaskState,
-    /// How many of its inputs are not complete.
+    /// Number of inputs that are not complete.
     pub(crate) missing: u32,
-    /// How many attempts at it have failed or been lost.
+    /// Number of failed and lost attempts.
     pub(crate) failures: u32,
-    /// How often a worker would not take an attempt because of where it runs.
+    /// How often a speculative attempt was refused because it was delivered to
+    /// the worker or node of the other attempt.
     pub(crate) refusals: u32,
-    /// The number of the last attempt, 0 if there was none.
+    /// The number of the latest attempt; 0 if there was none.
     pub(crate) last_number: u32,
-    /// The attempts, from the first; the oldest ended ones are forgotten.
+    /// The attempts, oldest first. The oldest ended ones may have been dropped.
     pub(crate) attempts: Vec<Attempt>,
 }
 
 impl Task {
-    /// A task that waits for so many inputs.
+    /// Creates a task with `missing` incomplete inputs.
     pub(crate) fn new(missing: u32) -> Task {
         Task {
             state: if missing == 0 { TaskState::Ready } else { TaskState::Waiting },
@@ -60,24 +61,24 @@ impl Task {
         }
     }
 
-    /// The attempt of this number, if it is known.
-    pub(crate) fn attempt(&mut self, number: u32) -> Option<&mut Attempt> {
+    /// The attempt of a number; `None` if unknown or dropped.
+    pub(crate) fn attempt_mut(&mut self, number: u32) -> Option<&mut Attempt> {
         self.attempts.iter_mut().find(|attempt| attempt.number == number)
     }
 
-    /// The attempts that may still complete the task.
+    /// The live attempts: published or running.
     pub(crate) fn live(&self) -> impl Iterator<Item = &Attempt> {
         self.attempts.iter().filter(|attempt| attempt.state.is_live())
     }
 
-    /// Adds a live attempt and says its number.
+    /// Adds a live attempt and returns its number.
     pub(crate) fn add_attempt(&mut self, now: Timestamp, speculative: bool) -> u32 {
         let number = self.last_number + 1;
         self.add_attempt_numbered(number, now, speculative);
         number
     }
 
-    /// Adds a live attempt that somebody else has numbered.
+    /// Adds a live attempt with a given number.
     pub(crate) fn add_attempt_numbered(&mut self, number: u32, now: Timestamp, speculative: bool) {
         self.last_number = self.last_number.max(number);
         if self.attempts.len() >= ATTEMPTS_KEPT
@@ -85,65 +86,66 @@ impl Task {
         {
             self.attempts.remove(oldest);
         }
-        // Nearly every task has exactly one attempt: no room for four.
+        // Nearly every task has exactly one attempt, so the default capacity of
+        // four would waste memory.
         self.attempts.reserve_exact(1);
         self.attempts.push(Attempt {
             number,
             speculative,
-            beside: speculative,
+            secondary: speculative,
             state: AttemptState::Published,
             worker: None,
             published_at: now,
             started_at: None,
             ended_at: None,
-            heard_at: now,
+            renewed_at: now,
             progress: Progress::default(),
-            pace: Pace::default(),
+            progress_rate: ProgressRate::default(),
             released: false,
             reason: None,
         });
     }
 }
 
-/// One attempt at a task.
+/// The state of one attempt at a task.
 #[derive(Debug)]
 pub(crate) struct Attempt {
-    /// Which attempt at its task this is, from 1.
+    /// The number of the attempt within its task, from 1.
     pub(crate) number: u32,
-    /// Whether it began beside a live one.
+    /// Whether it was started while another attempt was live.
     pub(crate) speculative: bool,
-    /// Whether it is beside a live one now, which may have ended since.
-    pub(crate) beside: bool,
-    /// Where it is.
+    /// Whether an older attempt is live now.
+    pub(crate) secondary: bool,
+    /// Published, running, or how it ended.
     pub(crate) state: AttemptState,
-    /// Who has it, or had it last.
+    /// The worker that executes or executed it last; `None` if not started.
     pub(crate) worker: Option<WorkerId>,
-    /// When it was put into the queue.
+    /// When it was published to the queue.
     pub(crate) published_at: Timestamp,
-    /// When a worker took it.
+    /// When a worker started it.
     pub(crate) started_at: Option<Timestamp>,
-    /// When it ended, one way or another.
+    /// When it ended, for any reason.
     pub(crate) ended_at: Option<Timestamp>,
     /// When its lease was last renewed.
-    pub(crate) heard_at: Timestamp,
-    /// The furthest that it has reported.
+    pub(crate) renewed_at: Timestamp,
+    /// The highest progress reported so far.
     pub(crate) progress: Progress,
-    /// How fast it goes.
-    pub(crate) pace: Pace,
-    /// Whether its worker has said that it no longer executes it.
+    /// The rate estimated from its heartbeats.
+    pub(crate) progress_rate: ProgressRate,
+    /// Whether its worker has reported the end of its execution.
     pub(crate) released: bool,
-    /// Why it ended as it did, where that needs saying.
+    /// Why it ended, as text for users; `None` where the state says enough.
     pub(crate) reason: Option<Box<str>>,
 }
 
 impl Attempt {
-    /// How long it ran, or has run; 0 if no worker is known to have taken it.
+    /// Run time until now or its end, in milliseconds; 0 if not started.
     pub(crate) fn ran_ms(&self, now: Timestamp) -> u64 {
         self.started_at.map_or(0, |at| self.ended_at.unwrap_or(now).millis_since(at))
     }
 
-    /// Takes in how far it says that it is, and returns what was new in that.
-    /// Reports that overtook each other change nothing.
+    /// Merges reported progress and returns the increase. A stale report changes
+    /// nothing.
     pub(crate) fn advance(&mut self, said: &Progress) -> Progress {
         let was = self.progress;
         let is = &mut self.progress;
@@ -167,7 +169,7 @@ impl Attempt {
         }
     }
 
-    /// The attempt as it looks from outside.
+    /// A snapshot for views.
     pub(crate) fn snapshot(&self) -> AttemptSnapshot {
         AttemptSnapshot {
             number: self.number,
@@ -190,10 +192,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_heartbeat_that_was_overtaken_changes_nothing() {
+    fn a_stale_heartbeat_changes_nothing() {
         let mut task = Task::new(0);
         task.add_attempt(Timestamp::from_millis(1), false);
-        let attempt = task.attempt(1).unwrap();
+        let attempt = task.attempt_mut(1).unwrap();
         let late = Progress { fraction: 0.5, input_read_bytes: 50, ..Progress::default() };
         let early = Progress { fraction: 0.2, input_read_bytes: 20, ..Progress::default() };
         assert_eq!(attempt.advance(&late).input_read_bytes, 50);
@@ -207,12 +209,12 @@ mod tests {
     }
 
     #[test]
-    fn a_task_remembers_few_attempts_but_every_live_one() {
+    fn a_task_keeps_few_attempts_but_every_live_one() {
         let mut task = Task::new(0);
         for number in 1..=100 {
             task.add_attempt(Timestamp::default(), false);
             if number > 1 {
-                let ended = task.attempt(number).unwrap();
+                let ended = task.attempt_mut(number).unwrap();
                 ended.state = AttemptState::Stopped;
             }
         }

@@ -1,18 +1,18 @@
-//! Thousands of small worlds full of faults, each from a seed.
+//! Random simulations with faults.
 //!
-//! What they have found stands in `rules.rs`, as what it was: a seed means another
-//! world as soon as anything changes.
+//! Bugs found here have their own tests in `rules.rs`, because the run of a seed
+//! changes with the code.
 //!
 //! `SEED=n cargo test -p scheduler --features sim --test chaos` runs one of them.
 
 use scheduler::sim::chaos;
 use scheduler::sim::faults::Fired;
 
-/// So many worlds; a quarter of a minute on two cores.
+/// Number of simulations. They take about 15 seconds on two cores.
 const SEEDS: u64 = 3_000;
 
 #[test]
-fn every_job_ends_as_it_should_whatever_goes_wrong() {
+fn every_job_ends_in_the_right_phase_despite_faults() {
     if let Some(seed) = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()) {
         chaos::run(seed).unwrap_or_else(|broken| panic!("{broken}"));
         return;
@@ -32,6 +32,6 @@ fn every_job_ends_as_it_should_whatever_goes_wrong() {
         fired.add(&half.join().unwrap());
     }
     for (fault, times) in fired.each() {
-        assert!(times > 0, "{fault} never happened");
+        assert!(times > 0, "{fault} was never injected");
     }
 }

@@ -1,4 +1,4 @@
-//! The life of a job, from submission to result, as events and commands.
+//! The events and commands of a job, from submission to result.
 
 use protocol::job::Speculation;
 use protocol::task::{Joined, Outcome, Progress};
@@ -7,7 +7,7 @@ use scheduler::plan::{Costs, PlanInputs, PlanLimits, plan};
 use scheduler::{Command, Event, JobTerms, Scheduler, Settings};
 
 #[test]
-fn forty_objects_by_fives_on_two_workers() {
+fn forty_objects_with_fan_in_five_on_two_workers() {
     let job = JobId::from_parts(Timestamp::from_millis(1), 1);
     let inputs = PlanInputs {
         objects: 40,

@@ -1,8 +1,8 @@
-//! The scheduler against a model that knows only workers, jobs and time.
+//! Property tests of the scheduler against a model of workers, jobs and time.
 //!
-//! Transitions are what the world can do; the model says which of them are
-//! possible. After each, every invariant of the scheduler holds. At the end the
-//! world behaves, and every job that nobody cancelled is done.
+//! Transitions are external events; the model says which of them are possible.
+//! After each one, every invariant of the scheduler holds. At the end, one healthy
+//! worker remains, and every job that was not cancelled is done.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -17,18 +17,18 @@ use protocol::{AttemptId, FanIn, JobId, Phase, Problem, Timestamp, WorkerId};
 use scheduler::plan::{Costs, PlanInputs, PlanLimits, plan};
 use scheduler::{Command, Event, JobTerms, Scheduler, Settings};
 
-/// Workers of the model, by number.
+/// Number of workers of the model.
 const WORKERS: u8 = 5;
 
-/// What the model knows.
+/// The state of the model.
 #[derive(Clone, Debug, Default)]
-struct Known {
+struct Model {
     jobs: u8,
     cancelled: BTreeSet<u8>,
     alive: BTreeSet<u8>,
 }
 
-/// What the world can do.
+/// A transition.
 #[derive(Clone, Debug)]
 enum Step {
     Submit {
@@ -38,88 +38,90 @@ enum Step {
     },
     Cancel(u8),
     Join(u8),
-    /// A worker goes, with or without a word.
-    Go(u8, bool),
-    /// A worker takes what lies first in the queue.
-    Take(u8),
+    /// A worker leaves; the flag says whether it reports that.
+    Leave(u8, bool),
+    /// A worker receives the first attempt of the queue.
+    Receive(u8),
     Progress(u8, f64),
     Complete(u8),
     Fail(u8),
     HandBack(u8),
-    /// The last so many events come once more, in reverse.
-    Again(u8),
-    /// What lies in the queue comes in another order.
+    /// This many latest events are delivered again, in reverse order.
+    Duplicate(u8),
+    /// The queue is reordered.
     Shuffle,
-    Pass(u16),
+    PassTime(u16),
 }
 
-impl ReferenceStateMachine for Known {
-    type State = Known;
+impl ReferenceStateMachine for Model {
+    type State = Model;
     type Transition = Step;
 
-    fn init_state() -> BoxedStrategy<Known> {
-        Just(Known::default()).boxed()
+    fn init_state() -> BoxedStrategy<Model> {
+        Just(Model::default()).boxed()
     }
 
-    fn transitions(_: &Known) -> BoxedStrategy<Step> {
+    fn transitions(_: &Model) -> BoxedStrategy<Step> {
         let worker = 0..WORKERS;
         prop_oneof![
             1 => (1..30_u8, 2..6_u8, 1..5_u8)
                 .prop_map(|(objects, fan_in, workers)| Step::Submit { objects, fan_in, workers }),
             1 => (0..4_u8).prop_map(Step::Cancel),
             4 => worker.clone().prop_map(Step::Join),
-            1 => (worker.clone(), any::<bool>()).prop_map(|(worker, says)| Step::Go(worker, says)),
-            12 => worker.clone().prop_map(Step::Take),
-            4 => (worker.clone(), 0.0..1.0).prop_map(|(worker, part)| Step::Progress(worker, part)),
+            1 => (worker.clone(), any::<bool>())
+                .prop_map(|(worker, reports)| Step::Leave(worker, reports)),
+            12 => worker.clone().prop_map(Step::Receive),
+            4 => (worker.clone(), 0.0..1.0)
+                .prop_map(|(worker, fraction)| Step::Progress(worker, fraction)),
             10 => worker.clone().prop_map(Step::Complete),
             2 => worker.clone().prop_map(Step::Fail),
             1 => worker.prop_map(Step::HandBack),
-            2 => (1..6_u8).prop_map(Step::Again),
+            2 => (1..6_u8).prop_map(Step::Duplicate),
             1 => Just(Step::Shuffle),
-            4 => (1..20_000_u16).prop_map(Step::Pass),
+            4 => (1..20_000_u16).prop_map(Step::PassTime),
         ]
         .boxed()
     }
 
-    fn preconditions(known: &Known, step: &Step) -> bool {
+    fn preconditions(model: &Model, step: &Step) -> bool {
         match step {
-            Step::Submit { .. } => known.jobs < 4,
-            Step::Cancel(job) => *job < known.jobs,
-            Step::Join(worker) => !known.alive.contains(worker),
-            Step::Go(worker, _)
-            | Step::Take(worker)
+            Step::Submit { .. } => model.jobs < 4,
+            Step::Cancel(job) => *job < model.jobs,
+            Step::Join(worker) => !model.alive.contains(worker),
+            Step::Leave(worker, _)
+            | Step::Receive(worker)
             | Step::Progress(worker, _)
             | Step::Complete(worker)
             | Step::Fail(worker)
-            | Step::HandBack(worker) => known.alive.contains(worker),
-            Step::Again(_) | Step::Shuffle | Step::Pass(_) => true,
+            | Step::HandBack(worker) => model.alive.contains(worker),
+            Step::Duplicate(_) | Step::Shuffle | Step::PassTime(_) => true,
         }
     }
 
-    fn apply(mut known: Known, step: &Step) -> Known {
+    fn apply(mut model: Model, step: &Step) -> Model {
         match step {
-            Step::Submit { .. } => known.jobs += 1,
+            Step::Submit { .. } => model.jobs += 1,
             Step::Cancel(job) => {
-                known.cancelled.insert(*job);
+                model.cancelled.insert(*job);
             }
             Step::Join(worker) => {
-                known.alive.insert(*worker);
+                model.alive.insert(*worker);
             }
-            Step::Go(worker, _) => {
-                known.alive.remove(worker);
+            Step::Leave(worker, _) => {
+                model.alive.remove(worker);
             }
             _ => {}
         }
-        known
+        model
     }
 }
 
-/// The scheduler, and the world that the steps happen in.
+/// The scheduler and its environment.
 struct World {
     scheduler: Scheduler,
     now: u64,
     queue: VecDeque<AttemptId>,
-    has: [Option<AttemptId>; WORKERS as usize + 1],
+    running: [Option<AttemptId>; WORKERS as usize + 1],
     events: Vec<Event>,
     ended: Vec<(JobId, Phase)>,
 }
@@ -137,15 +139,15 @@ fn half() -> Progress {
 }
 
 impl World {
-    fn hear(&mut self, event: Event) {
+    fn handle(&mut self, event: Event) {
         self.now += 1;
         self.events.push(event.clone());
-        let mut answers = Vec::new();
+        let mut follow_ups = Vec::new();
         for command in self.scheduler.handle(Timestamp::from_millis(self.now), event) {
             match command {
                 Command::PublishAttempt { attempt, .. } => self.queue.push_back(attempt),
                 Command::StopAttempt { attempt, reason } => self.stop(attempt, reason),
-                Command::WriteResult { job, .. } => answers.push(Event::ResultWritten { job }),
+                Command::WriteResult { job, .. } => follow_ups.push(Event::ResultWritten { job }),
                 Command::EndJob { job, phase, .. } => self.ended.push((job, phase)),
                 Command::PlanJob { .. }
                 | Command::ScaleWorkers { .. }
@@ -155,35 +157,35 @@ impl World {
         if let Err(broken) = self.scheduler.check() {
             panic!("{broken} after {:?}", self.events.last());
         }
-        for answer in answers {
-            self.hear(answer);
+        for event in follow_ups {
+            self.handle(event);
         }
     }
 
-    /// A worker that has an attempt drops it. Its word of that gets lost now
-    /// and then, as it does when it dies.
+    /// The worker that executes an attempt stops it without a report, as if the
+    /// report were lost.
     fn stop(&mut self, attempt: AttemptId, _: StopReason) {
-        for has in &mut self.has {
-            if *has == Some(attempt) {
-                *has = None;
+        for running in &mut self.running {
+            if *running == Some(attempt) {
+                *running = None;
             }
         }
     }
 
-    fn take(&mut self, worker: u8) {
-        if self.has[usize::from(worker)].is_none()
+    fn receive(&mut self, worker: u8) {
+        if self.running[usize::from(worker)].is_none()
             && let Some(attempt) = self.queue.pop_front()
         {
-            self.has[usize::from(worker)] = Some(attempt);
-            self.hear(Event::AttemptStarted { attempt, worker: name(worker) });
+            self.running[usize::from(worker)] = Some(attempt);
+            self.handle(Event::AttemptStarted { attempt, worker: name(worker) });
         }
     }
 
     fn complete(&mut self, worker: u8) {
-        if let Some(attempt) = self.has[usize::from(worker)].take() {
+        if let Some(attempt) = self.running[usize::from(worker)].take() {
             let progress = Progress { fraction: 1.0, ..Progress::default() };
             let outcome = Outcome { columns: 100, progress, ..Outcome::default() };
-            self.hear(Event::AttemptCompleted { attempt, worker: name(worker), outcome });
+            self.handle(Event::AttemptCompleted { attempt, worker: name(worker), outcome });
         }
     }
 }
@@ -192,28 +194,28 @@ struct Checked;
 
 impl StateMachineTest for Checked {
     type SystemUnderTest = World;
-    type Reference = Known;
+    type Reference = Model;
 
-    fn init_test(_: &Known) -> World {
+    fn init_test(_: &Model) -> World {
         let settings =
             Settings { attempts_max: u32::MAX, external_pool: true, ..Settings::default() };
         World {
             scheduler: Scheduler::new(settings),
             now: 0,
             queue: VecDeque::new(),
-            has: Default::default(),
+            running: Default::default(),
             events: Vec::new(),
             ended: Vec::new(),
         }
     }
 
-    fn apply(mut world: World, known: &Known, step: Step) -> World {
+    fn apply(mut world: World, model: &Model, step: Step) -> World {
         match step {
             Step::Submit { objects, fan_in, workers } => {
-                let job = job(known.jobs - 1);
+                let job = job(model.jobs - 1);
                 let workers = u32::from(workers);
                 let terms = JobTerms { workers, speculation: Speculation::default() };
-                world.hear(Event::JobSubmitted { job, terms });
+                world.handle(Event::JobSubmitted { job, terms });
                 let inputs = PlanInputs {
                     objects: u64::from(objects),
                     columns: Some(100),
@@ -224,24 +226,27 @@ impl StateMachineTest for Checked {
                 let limits = PlanLimits { segment_columns: 32, ..PlanLimits::default() };
                 let fan_in = FanIn::Fixed(u32::from(fan_in));
                 let plan = plan(&inputs, fan_in, workers, &limits, &Costs::default());
-                world.hear(Event::JobPlanned { job, plan });
+                world.handle(Event::JobPlanned { job, plan });
             }
-            Step::Cancel(number) => world.hear(Event::CancelRequested { job: job(number) }),
+            Step::Cancel(number) => world.handle(Event::CancelRequested { job: job(number) }),
             Step::Join(worker) => {
-                world.hear(Event::WorkerJoined { worker: name(worker), joined: Joined::default() });
+                world.handle(Event::WorkerJoined {
+                    worker: name(worker),
+                    joined: Joined::default(),
+                });
             }
-            Step::Go(worker, says) => {
-                world.has[usize::from(worker)] = None;
-                if says {
+            Step::Leave(worker, reports) => {
+                world.running[usize::from(worker)] = None;
+                if reports {
                     let reason = "told".to_owned();
-                    world.hear(Event::WorkerLeft { worker: name(worker), reason });
+                    world.handle(Event::WorkerLeft { worker: name(worker), reason });
                 }
             }
-            Step::Take(worker) => world.take(worker),
+            Step::Receive(worker) => world.receive(worker),
             Step::Progress(worker, fraction) => {
-                if let Some(attempt) = world.has[usize::from(worker)] {
+                if let Some(attempt) = world.running[usize::from(worker)] {
                     let progress = Progress { fraction, ..Progress::default() };
-                    world.hear(Event::AttemptProgressed {
+                    world.handle(Event::AttemptProgressed {
                         attempt,
                         worker: name(worker),
                         progress,
@@ -250,9 +255,9 @@ impl StateMachineTest for Checked {
             }
             Step::Complete(worker) => world.complete(worker),
             Step::Fail(worker) => {
-                if let Some(attempt) = world.has[usize::from(worker)].take() {
+                if let Some(attempt) = world.running[usize::from(worker)].take() {
                     let problem = Problem::new(ProblemKind::Unavailable, "model");
-                    world.hear(Event::AttemptFailed {
+                    world.handle(Event::AttemptFailed {
                         attempt,
                         worker: name(worker),
                         failure: Failure { problem, retryable: true },
@@ -261,8 +266,8 @@ impl StateMachineTest for Checked {
                 }
             }
             Step::HandBack(worker) => {
-                if let Some(attempt) = world.has[usize::from(worker)].take() {
-                    world.hear(Event::AttemptStopped {
+                if let Some(attempt) = world.running[usize::from(worker)].take() {
+                    world.handle(Event::AttemptStopped {
                         attempt,
                         worker: name(worker),
                         reason: StopReason::WorkerLeaves,
@@ -270,44 +275,44 @@ impl StateMachineTest for Checked {
                     });
                 }
             }
-            Step::Again(count) => {
-                let again: Vec<Event> =
+            Step::Duplicate(count) => {
+                let duplicates: Vec<Event> =
                     world.events.iter().rev().take(usize::from(count)).cloned().collect();
-                for event in again {
-                    world.hear(event);
+                for event in duplicates {
+                    world.handle(event);
                 }
             }
             Step::Shuffle => world.queue.make_contiguous().reverse(),
-            Step::Pass(ms) => {
+            Step::PassTime(ms) => {
                 world.now += u64::from(ms);
-                world.hear(Event::TimePassed);
+                world.handle(Event::TimePassed);
             }
         }
         world
     }
 
-    fn teardown(mut world: World, known: Known) {
-        // One good worker, and time for every lease to run out.
-        let good = WORKERS;
-        world.has = Default::default();
-        world.hear(Event::WorkerJoined { worker: name(good), joined: Joined::default() });
+    fn teardown(mut world: World, model: Model) {
+        // One healthy worker, and enough time for every lease to expire.
+        let healthy = WORKERS;
+        world.running = Default::default();
+        world.handle(Event::WorkerJoined { worker: name(healthy), joined: Joined::default() });
         for _ in 0..10_000 {
-            if world.ended.len() == usize::from(known.jobs) {
+            if world.ended.len() == usize::from(model.jobs) {
                 break;
             }
             if world.queue.is_empty() {
                 world.now += 1_000;
-                world.hear(Event::WorkerSeen { worker: name(good), resident_bytes: 0 });
+                world.handle(Event::WorkerSeen { worker: name(healthy), resident_bytes: 0 });
             }
-            world.take(good);
-            world.complete(good);
+            world.receive(healthy);
+            world.complete(healthy);
         }
         let mut ended = world.ended.clone();
         ended.sort_by_key(|(job, _)| *job);
         let jobs: Vec<JobId> = ended.iter().map(|(job, _)| *job).collect();
-        assert_eq!(jobs, (0..known.jobs).map(job).collect::<Vec<_>>(), "each ended once");
+        assert_eq!(jobs, (0..model.jobs).map(job).collect::<Vec<_>>(), "each ended once");
         for (number, (_, phase)) in (0..).zip(&ended) {
-            let may_be_cancelled = known.cancelled.contains(&number);
+            let may_be_cancelled = model.cancelled.contains(&number);
             let is_right = *phase == Phase::Done || may_be_cancelled && *phase == Phase::Cancelled;
             assert!(is_right, "job {number} ended as {phase:?}");
         }
@@ -318,5 +323,5 @@ prop_state_machine! {
     #![proptest_config(ProptestConfig { cases: 2_000, max_local_rejects: 1_000_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_the_world_does_every_job_ends_once(sequential 1..120 => Checked);
+    fn every_job_ends_once_for_any_sequence_of_events(sequential 1..120 => Checked);
 }

@@ -1,4 +1,4 @@
-//! What every plan promises, and what some of them look like.
+//! Properties of all plans, and examples.
 
 use proptest::prelude::*;
 use protocol::{FanIn, Plan};
@@ -28,7 +28,7 @@ fn embedded(inputs: &PlanInputs, fan_in: FanIn, workers: u32) -> Plan {
     plan(inputs, fan_in, workers, &PlanLimits::default(), &Costs::EMBEDDED)
 }
 
-/// Nodes, ranges and fan-in of every level.
+/// The number of nodes, the number of ranges and the fan-in of every level.
 fn shape(plan: &Plan) -> Vec<(u32, u32, u32)> {
     plan.levels.iter().map(|level| (level.nodes, level.ranges, level.fan_in)).collect()
 }
@@ -65,9 +65,9 @@ proptest! {
         }
         prop_assert_eq!(below, 1);
 
-        // Ranges nest, and together are all segments.
+        // Ranges nest and cover all segments.
         let segments = columns.div_ceil(plan.segment_columns);
-        // Where workers are alike, whole blocks do too.
+        // With workers of equal speed, multiples of a block are allowed too.
         prop_assert!(
             plan.segment_columns.is_power_of_two()
                 || costs == Costs::FILES && plan.segment_columns.is_multiple_of(1024)
@@ -80,7 +80,7 @@ proptest! {
             prop_assert_eq!(pair[0].range_segments % pair[1].range_segments, 0);
         }
 
-        // A fan-in that was asked for is kept; text is read from its beginning.
+        // A fixed fan-in is kept. Text has one range per leaf node.
         if let (FanIn::Fixed(fan_in), false) = (fan_in, inputs.compressed) {
             prop_assert!(plan.levels.iter().all(|level| level.fan_in == fan_in));
         }
@@ -91,7 +91,7 @@ proptest! {
             prop_assert!(plan.levels[0].fan_in <= limits.open_objects);
         }
 
-        // Memory follows from the limits alone.
+        // The limits bound the memory.
         let most = u64::from(limits.open_objects) * limits.block_bytes
             + 3 * 16 * limits.segment_columns;
         prop_assert!(plan.estimate.worker_memory_bytes <= most);
@@ -99,30 +99,30 @@ proptest! {
 }
 
 #[test]
-fn forty_small_objects_by_fives() {
+fn forty_small_objects_with_fan_in_five() {
     let plan = embedded(&text(40, 10_000), FanIn::Fixed(5), 2);
     assert_eq!(shape(&plan), [(8, 1, 5), (2, 1, 5), (1, 1, 5)]);
 }
 
 #[test]
-fn one_object_is_one_task_if_it_is_small() {
+fn one_small_object_is_one_task() {
     for inputs in [npy(1, 1), text(1, 1), npy(1, 1_000)] {
         assert_eq!(embedded(&inputs, FanIn::Auto, 8).tasks(), 1);
     }
 }
 
 #[test]
-fn few_large_objects_are_cut_by_columns() {
+fn few_large_objects_are_split_by_columns() {
     let plan = embedded(&npy(8, 40_000_000), FanIn::Auto, 4);
     assert_eq!(plan.levels.len(), 1, "nothing is read back");
     assert!(plan.tasks() >= 4 * 4, "{} tasks for 4 workers", plan.tasks());
     assert_eq!(plan.estimate.partial_read_bytes, 0);
-    // 160 MiB is what a worker may hold for these.
+    // The memory limit for these inputs is 160 MiB.
     assert!(plan.estimate.worker_memory_bytes < 160 << 20);
 }
 
 #[test]
-fn the_top_of_the_tree_is_cut_so_that_all_workers_have_work() {
+fn every_level_has_a_task_for_every_worker() {
     let workers = 16;
     let plan = embedded(&npy(1_000, 10_000_000), FanIn::Fixed(10), workers);
     for level in &plan.levels {
@@ -131,7 +131,7 @@ fn the_top_of_the_tree_is_cut_so_that_all_workers_have_work() {
 }
 
 #[test]
-fn workers_that_are_alike_get_as_many_leaf_tasks_of_text_each() {
+fn equally_fast_workers_get_equal_numbers_of_leaf_tasks_of_text() {
     for workers in [2, 3, 7] {
         let inputs = text(100, 100_000);
         let plan = plan(&inputs, FanIn::Auto, workers, &PlanLimits::default(), &Costs::FILES);
@@ -140,14 +140,14 @@ fn workers_that_are_alike_get_as_many_leaf_tasks_of_text_each() {
 }
 
 #[test]
-fn workers_that_are_alike_get_as_many_columns_each() {
+fn equally_fast_workers_get_equal_numbers_of_columns() {
     for workers in [2, 3, 5] {
         let columns = 1_000_000;
         let inputs = npy(100, columns);
         let plan = plan(&inputs, FanIn::Auto, workers, &PlanLimits::default(), &Costs::FILES);
         let leaves = &plan.levels[0];
         assert_eq!(leaves.tasks() % u64::from(workers), 0, "{:?}", shape(&plan));
-        // The last range is hardly shorter than the others.
+        // The last range has at least 90 % of the width of the others.
         let width = leaves.range_segments * plan.segment_columns;
         let last = columns - u64::from(leaves.ranges - 1) * width;
         assert!(last * 10 > width * 9, "{last} of {width} columns: {:?}", shape(&plan));
@@ -155,13 +155,13 @@ fn workers_that_are_alike_get_as_many_columns_each() {
 }
 
 #[test]
-fn text_of_few_objects_has_a_task_for_every_worker() {
+fn few_text_objects_give_a_task_for_every_worker() {
     let plan = embedded(&text(4, 1_000_000), FanIn::Auto, 2);
     assert!(plan.levels[0].nodes >= 2, "{:?}", shape(&plan));
 }
 
 #[test]
-fn more_objects_of_the_same_size_do_not_make_longer_tasks_without_end() {
+fn every_worker_gets_several_leaf_tasks_for_any_number_of_objects() {
     for objects in [1_000, 10_000, 100_000, 1_000_000] {
         let plan = embedded(&npy(objects, 10_000), FanIn::Auto, 8);
         let per_worker = plan.levels[0].tasks() / 8;
@@ -170,7 +170,7 @@ fn more_objects_of_the_same_size_do_not_make_longer_tasks_without_end() {
 }
 
 #[test]
-fn an_estimate_counts_what_is_read_back_and_written() {
+fn the_estimate_counts_partial_sums_read_and_written() {
     let plan = embedded(&npy(40, 10_000), FanIn::Fixed(5), 2);
     let sum_bytes = 10_000 * 16;
     assert_eq!(plan.estimate.input_bytes, 40 * 10_000 * 8);

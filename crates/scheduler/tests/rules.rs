@@ -1,4 +1,4 @@
-//! The rules of scheduling as tables: an event, and the commands it gives.
+//! Scenarios: a sequence of events, and the commands that each gives.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -11,20 +11,20 @@ use protocol::{Phase, worker::WorkerState};
 use scene::{OBJECT_BYTES, Scene, terms};
 use scheduler::{JobTerms, Settings};
 
-/// A scheduler that publishes nothing ahead, and a pool of somebody else.
+/// A scheduler without look-ahead and with an external pool.
 fn scene() -> Scene {
     Scene::new(SETTINGS)
 }
 
 const SETTINGS: Settings = Settings { external_pool: true, look_ahead_ms: 0, ..Settings::DEFAULT };
 
-fn patient(workers: u32) -> JobTerms {
+fn without_speculation(workers: u32) -> JobTerms {
     let speculation = Speculation { enabled: false, ..Speculation::default() };
     JobTerms { workers, speculation }
 }
 
 #[test]
-fn a_job_is_planned_computed_divided_and_ended() {
+fn a_job_is_planned_computed_written_and_ended() {
     let mut scene = scene();
     scene.submit(1, terms(2)).gives(["plan 1"]);
     scene.planned(1, &[(2, 1), (1, 1)]).gives([]);
@@ -40,7 +40,7 @@ fn a_job_is_planned_computed_divided_and_ended() {
 }
 
 #[test]
-fn a_merge_task_is_ready_when_its_inputs_are_and_goes_before_leaf_tasks() {
+fn a_merge_task_is_ready_when_its_inputs_are_complete_and_precedes_leaf_tasks() {
     let mut scene = scene();
     scene.runs(1, terms(1), &[(4, 1), (2, 1), (1, 1)]);
     scene.joins("a").gives(["publish 1/0.0.0/1"]);
@@ -50,9 +50,10 @@ fn a_merge_task_is_ready_when_its_inputs_are_and_goes_before_leaf_tasks() {
 }
 
 #[test]
-fn a_range_of_a_node_waits_only_for_the_ranges_that_it_adds() {
+fn a_range_waits_only_for_its_own_input_ranges() {
     let mut scene = scene();
-    // Two nodes in two ranges, and a root in four: each leaf range feeds two.
+    // Two nodes with two ranges and a root with four: each leaf range is the
+    // input of two.
     scene.runs(1, terms(1), &[(2, 2), (1, 4)]);
     scene.joins("a").gives(["publish 1/0.0.0/1"]);
     scene.does("1/0.0.0/1", "a").gives(["publish 1/0.0.1/1"]);
@@ -74,7 +75,7 @@ fn a_job_has_at_most_w_attempts_in_flight() {
 }
 
 #[test]
-fn no_more_is_published_than_idle_workers_take() {
+fn no_more_attempts_are_published_than_workers_are_idle() {
     let mut scene = scene();
     scene.runs(1, terms(9), &[(9, 1), (1, 1)]);
     scene.joins("a").gives(["publish 1/0.0.0/1"]);
@@ -104,7 +105,7 @@ fn a_small_job_does_not_wait_for_a_large_one() {
 }
 
 #[test]
-fn of_equal_jobs_the_older_goes_first() {
+fn the_older_of_equal_jobs_is_served_first() {
     let mut scene = scene();
     scene.runs(1, terms(2), &[(9, 1), (1, 1)]);
     scene.runs(2, terms(2), &[(9, 1), (1, 1)]);
@@ -114,7 +115,7 @@ fn of_equal_jobs_the_older_goes_first() {
 }
 
 #[test]
-fn only_so_many_jobs_run_and_the_next_begins_when_one_ends() {
+fn the_number_of_running_jobs_is_limited() {
     let mut scene = Scene::new(Settings { running_jobs_max: 1, ..SETTINGS });
     scene.joins("a").gives([]);
     scene.runs(1, terms(1), &[(1, 1)]);
@@ -128,7 +129,7 @@ fn short_tasks_are_published_ahead_and_withdrawn_when_the_pool_grows() {
     let mut scene = Scene::new(Settings { look_ahead_ms: 10, ..SETTINGS });
     scene.runs(1, terms(1), &[(9, 1), (1, 1)]);
     scene.joins("a").gives(["publish 1/0.0.0/1"]);
-    // Tasks of a few milliseconds: the next lie ready in the queue.
+    // Tasks take a few milliseconds, so the next attempts are published ahead.
     scene.does("1/0.0.0/1", "a").gives([
         "publish 1/0.1.0/1",
         "publish 1/0.2.0/1",
@@ -136,7 +137,7 @@ fn short_tasks_are_published_ahead_and_withdrawn_when_the_pool_grows() {
         "publish 1/0.4.0/1",
         "publish 1/0.5.0/1",
     ]);
-    // Another worker might take one, and W is 1.
+    // Another worker could start one, and W is 1.
     scene.joins("b").gives([
         "stop 1/0.5.0/1 LeaseLost",
         "stop 1/0.4.0/1 LeaseLost",
@@ -146,13 +147,13 @@ fn short_tasks_are_published_ahead_and_withdrawn_when_the_pool_grows() {
 }
 
 #[test]
-fn what_an_unknown_worker_takes_of_that_is_stopped() {
+fn an_attempt_published_ahead_is_stopped_on_an_unknown_worker() {
     let mut scene = Scene::new(Settings { look_ahead_ms: 10, ..SETTINGS });
     scene.runs(1, terms(1), &[(9, 1), (1, 1)]);
     scene.joins("a").gives(["publish 1/0.0.0/1"]);
     scene.does("1/0.0.0/1", "a");
     scene.started("1/0.1.0/1", "a").gives([]);
-    // Its word that it has joined is still on its way.
+    // The report that it joined is still in transit.
     scene.started("1/0.2.0/1", "b").gives([
         "stop 1/0.5.0/1 LeaseLost",
         "stop 1/0.4.0/1 LeaseLost",
@@ -164,7 +165,7 @@ fn what_an_unknown_worker_takes_of_that_is_stopped() {
 }
 
 #[test]
-fn a_worker_that_has_been_told_to_go_may_still_take_one() {
+fn nothing_is_published_ahead_while_a_worker_drains() {
     let mut scene = Scene::new(Settings { look_ahead_ms: 10, ..Settings::DEFAULT });
     scene.by_hand(Some(2)).gives(["scale 2"]);
     scene.runs(1, terms(1), &[(9, 1), (1, 1)]);
@@ -172,15 +173,15 @@ fn a_worker_that_has_been_told_to_go_may_still_take_one() {
     scene.started("1/0.0.0/1", "a").gives([]);
     scene.joins("b").gives([]);
     scene.by_hand(Some(1)).gives(["drain b", "scale 1"]);
-    // So nothing is published ahead before it has gone.
+    // The draining worker could still start an attempt until it leaves.
     scene.completed("1/0.0.0/1", "a").gives(["publish 1/0.1.0/1"]);
     scene.leaves("b").first("publish 1/0.2.0/1");
 }
 
 #[test]
-fn a_lease_that_runs_out_gives_a_new_attempt_that_resumes() {
+fn an_expired_lease_gives_a_new_attempt_that_resumes() {
     let mut scene = scene();
-    scene.runs(1, patient(2), &[(1, 1)]);
+    scene.runs(1, without_speculation(2), &[(1, 1)]);
     scene.joins("a").gives(["publish 1/0.0.0/1"]);
     scene.started("1/0.0.0/1", "a").gives([]);
     scene.joins("b").gives([]);
@@ -191,19 +192,19 @@ fn a_lease_that_runs_out_gives_a_new_attempt_that_resumes() {
         .after_ms(200)
         .time_passes()
         .gives(["stop 1/0.0.0/1 LeaseLost", "publish 1/0.0.0/2 resume"]);
-    // What it says from now on is answered, unless it is that it is done.
+    // Further reports are answered with a stop, except a completion.
     scene.progressed("1/0.0.0/1", "a", 0.6).gives(["stop 1/0.0.0/1 LeaseLost"]);
     scene.completed("1/0.0.0/1", "a").gives(["stop 1/0.0.0/2 Superseded", "write 1 columns 1000"]);
 }
 
 #[test]
-fn a_worker_that_falls_silent_is_shown_as_lost_and_then_forgotten() {
+fn a_worker_without_reports_is_lost_and_then_removed() {
     let mut scene = scene();
     scene.joins("a").gives([]);
-    // So long after that both would have been due.
+    // Loss and removal are both overdue.
     scene.after_ms(1_000_000).time_passes().gives([]);
     assert_eq!(scene.worker("a").state, WorkerState::Lost);
-    assert!(scene.next_is_to_come());
+    assert!(scene.is_next_deadline_in_future());
     scene.after_ms(15_000).time_passes().gives([]);
     assert_eq!(scene.scheduler.pool().workers, []);
     scene.joins("a").gives([]);
@@ -211,7 +212,7 @@ fn a_worker_that_falls_silent_is_shown_as_lost_and_then_forgotten() {
 }
 
 #[test]
-fn a_failed_task_is_left_alone_for_a_while_and_fails_the_job_the_fourth_time() {
+fn a_failed_task_is_retried_with_back_off_and_fails_the_job_the_fourth_time() {
     let mut scene = scene();
     scene.runs(1, terms(1), &[(1, 1)]);
     scene.joins("a").gives(["publish 1/0.0.0/1"]);
@@ -226,11 +227,11 @@ fn a_failed_task_is_left_alone_for_a_while_and_fails_the_job_the_fourth_time() {
     scene.started("1/0.0.0/4", "a").gives([]);
     scene
         .fails("1/0.0.0/4", "a", true)
-        .gives(["end 1 failed: task 0.0.0 failed 4 times, at last with: disk full"]);
+        .gives(["end 1 failed: task 0.0.0 failed 4 times; last error: disk full"]);
 }
 
 #[test]
-fn what_is_read_beyond_the_size_of_the_inputs_is_read_twice() {
+fn bytes_read_beyond_the_size_of_the_inputs_count_as_read_twice() {
     let mut scene = scene();
     scene.runs(1, terms(1), &[(1, 1)]);
     scene.joins("a").gives(["publish 1/0.0.0/1"]);
@@ -259,7 +260,7 @@ fn an_error_that_every_attempt_would_meet_fails_the_job_at_once_and_keeps_its_pr
 }
 
 #[test]
-fn objects_of_different_lengths_fail_the_job_and_both_are_named() {
+fn objects_of_different_lengths_fail_the_job_and_the_error_names_both() {
     let mut scene = scene();
     scene.runs(1, terms(1), &[(2, 1), (1, 1)]);
     scene.joins("a").gives(["publish 1/0.0.0/1"]);
@@ -273,7 +274,7 @@ fn objects_of_different_lengths_fail_the_job_and_both_are_named() {
 }
 
 #[test]
-fn a_worker_that_only_fails_is_set_aside_while_others_succeed() {
+fn a_worker_that_only_fails_is_excluded_while_others_succeed() {
     let mut scene = scene();
     scene.runs(1, terms(2), &[(9, 1), (1, 1)]);
     scene.joins("bad").gives(["publish 1/0.0.0/1"]);
@@ -290,7 +291,7 @@ fn a_worker_that_only_fails_is_set_aside_while_others_succeed() {
 }
 
 #[test]
-fn a_failure_that_is_told_twice_counts_once() {
+fn a_failure_that_is_reported_twice_counts_once() {
     let mut scene = scene();
     scene.runs(1, terms(1), &[(9, 1), (1, 1)]);
     scene.joins("a").gives(["publish 1/0.0.0/1"]);
@@ -305,7 +306,7 @@ fn a_failure_that_is_told_twice_counts_once() {
 }
 
 #[test]
-fn where_all_workers_fail_none_is_set_aside() {
+fn no_worker_is_excluded_if_all_workers_fail() {
     let mut scene = scene();
     scene.runs(1, terms(1), &[(9, 1), (1, 1)]);
     scene.joins("only").gives(["publish 1/0.0.0/1"]);
@@ -318,7 +319,7 @@ fn where_all_workers_fail_none_is_set_aside() {
 }
 
 #[test]
-fn a_cancelled_job_ends_at_any_phase_and_what_comes_late_is_stopped() {
+fn a_job_can_be_cancelled_in_any_phase_and_late_attempts_are_stopped() {
     let mut scene = scene();
     scene.submit(1, terms(1)).gives(["plan 1"]);
     scene.cancel(1).gives(["end 1 cancelled"]);
@@ -332,9 +333,9 @@ fn a_cancelled_job_ends_at_any_phase_and_what_comes_late_is_stopped() {
 }
 
 #[test]
-fn what_a_leaving_worker_hands_back_is_no_failure() {
+fn an_attempt_handed_back_by_a_leaving_worker_is_no_failure() {
     let mut scene = scene();
-    scene.runs(1, patient(1), &[(1, 1)]);
+    scene.runs(1, without_speculation(1), &[(1, 1)]);
     scene.joins("1").gives(["publish 1/0.0.0/1"]);
     for number in 1..20 {
         let (worker, next) = (number.to_string(), (number + 1).to_string());
@@ -349,7 +350,7 @@ fn what_a_leaving_worker_hands_back_is_no_failure() {
 }
 
 #[test]
-fn a_worker_that_dies_without_a_word_loses_its_attempt() {
+fn the_attempt_of_a_crashed_worker_is_lost() {
     let mut scene = scene();
     scene.runs(1, terms(1), &[(1, 1)]);
     scene.joins("a").gives(["publish 1/0.0.0/1"]);
@@ -357,19 +358,19 @@ fn a_worker_that_dies_without_a_word_loses_its_attempt() {
     scene.leaves("a").gives([]);
     scene.joins("b").gives(["publish 1/0.0.0/2 resume"]);
     assert_eq!(scene.view(1).attempts.lost, 1);
-    // The queue delivers again what the dead worker had.
+    // The queue redelivers the lost attempt.
     scene.started("1/0.0.0/1", "b").gives(["stop 1/0.0.0/1 LeaseLost"]);
 }
 
 #[test]
-fn words_that_overtake_each_other_or_come_twice_change_nothing() {
+fn reordered_and_duplicate_reports_change_nothing() {
     let mut scene = scene();
     scene.runs(1, terms(1), &[(2, 1), (1, 1)]);
     scene.joins("a").gives(["publish 1/0.0.0/1"]);
     scene.completed("1/0.0.0/1", "a").gives(["publish 1/0.1.0/1"]);
     scene.started("1/0.1.0/1", "a").gives([]);
     scene.started("1/0.1.0/1", "a").gives([]);
-    // Overtaken by its own completion; should it be true, it is stopped.
+    // A late start report, or a redelivery, which must be stopped.
     scene.started("1/0.0.0/1", "a").gives(["stop 1/0.0.0/1 Superseded"]);
     scene.completed("1/0.0.0/1", "a").gives([]);
     scene.completed("1/0.1.0/1", "a").gives(["publish 1/1.0.0/1"]);
@@ -377,7 +378,7 @@ fn words_that_overtake_each_other_or_come_twice_change_nothing() {
 }
 
 #[test]
-fn an_attempt_delivered_again_belongs_to_the_later_worker() {
+fn a_redelivered_attempt_belongs_to_the_later_worker() {
     let mut scene = scene();
     scene.runs(1, terms(1), &[(1, 1)]);
     scene.joins("a").gives(["publish 1/0.0.0/1"]);
@@ -388,7 +389,7 @@ fn an_attempt_delivered_again_belongs_to_the_later_worker() {
 }
 
 #[test]
-fn a_straggler_gets_company_from_the_far_end_and_the_loser_is_stopped() {
+fn a_straggler_gets_a_speculative_attempt_from_the_other_end_and_the_loser_is_stopped() {
     let mut scene = scene();
     scene.runs(1, terms(4), &[(2, 8), (1, 8)]);
     scene.joins_on("slow", "n1").gives(["publish 1/0.0.0/1"]);
@@ -439,8 +440,8 @@ fn the_original_rule_waits_for_the_quantile_and_starts_over() {
         scene.after_ms(1_000).completed(&format!("1/0.{node}.0/1"), "fast");
     }
     scene.joins("idle").gives([]);
-    // Three of five are complete: 60 %, and the straggler has run three times
-    // the average.
+    // Three of five tasks are complete (60 %), and the straggler has run for three
+    // times the mean.
     scene.after_ms(500).time_passes().gives([]);
     scene.started("1/0.4.0/1", "fast").gives([]);
     scene
@@ -450,7 +451,7 @@ fn the_original_rule_waits_for_the_quantile_and_starts_over() {
 }
 
 #[test]
-fn a_second_attempt_goes_on_alone_when_the_first_fails() {
+fn a_speculative_attempt_continues_when_the_first_fails() {
     let mut scene = scene();
     scene.runs(1, terms(2), &[(1, 1)]);
     scene.joins("a").gives(["publish 1/0.0.0/1"]);
@@ -463,7 +464,7 @@ fn a_second_attempt_goes_on_alone_when_the_first_fails() {
     scene.fails("1/0.0.0/1", "a", true).gives([]);
     let progress = scene.view(1).progress[0];
     assert_eq!((progress.running, progress.speculative), (1, 1));
-    // Slow in its turn, it is helped in its turn.
+    // The remaining attempt is slow too and gets a speculative attempt.
     scene.after_ms(1_000).progressed("1/0.0.0/2", "b", 0.01);
     scene.after_ms(1_000).time_passes();
     assert!(scene.published("1/0.0.0/3").contains("speculative"));
@@ -472,9 +473,9 @@ fn a_second_attempt_goes_on_alone_when_the_first_fails() {
 }
 
 #[test]
-fn without_speculation_a_straggler_is_waited_for() {
+fn a_straggler_gets_no_second_attempt_if_speculation_is_off() {
     let mut scene = scene();
-    scene.runs(1, patient(4), &[(2, 1), (1, 1)]);
+    scene.runs(1, without_speculation(4), &[(2, 1), (1, 1)]);
     scene.joins("slow").gives(["publish 1/0.0.0/1"]);
     scene.started("1/0.0.0/1", "slow").gives([]);
     scene.joins("fast").gives(["publish 1/0.1.0/1"]);
@@ -486,9 +487,9 @@ fn without_speculation_a_straggler_is_waited_for() {
 }
 
 #[test]
-fn text_that_is_shorter_than_it_seemed_leaves_empty_ranges_that_nobody_computes() {
+fn ranges_beyond_c_are_complete_once_c_is_known() {
     let mut scene = scene();
-    // A root of eight ranges of one segment of 125 columns, C unknown.
+    // The root has eight ranges of one segment of 125 columns; C is unknown.
     scene.runs_text(1, terms(1), &[(2, 1), (1, 8)]);
     scene.joins("a").gives(["publish 1/0.0.0/1"]);
     scene.started("1/0.0.0/1", "a").gives([]);
@@ -499,7 +500,7 @@ fn text_that_is_shorter_than_it_seemed_leaves_empty_ranges_that_nobody_computes(
 }
 
 #[test]
-fn a_restored_job_goes_on_from_what_the_store_holds() {
+fn a_restored_job_resumes_from_its_completed_tasks() {
     let mut scene = scene();
     scene.restored(1, terms(1), &[(4, 1), (2, 1), (1, 1)], &["0.0.0", "0.1.0", "0.2.0"]).gives([]);
     scene.joins("a").gives(["publish 1/1.0.0/1 resume"]);
@@ -507,7 +508,7 @@ fn a_restored_job_goes_on_from_what_the_store_holds() {
 }
 
 #[test]
-fn a_restored_job_that_lacks_only_its_result_writes_it() {
+fn a_restored_job_with_a_complete_root_writes_its_result() {
     let mut scene = scene();
     scene
         .restored(1, terms(1), &[(2, 1), (1, 1)], &["0.0.0", "0.1.0", "1.0.0"])
@@ -515,7 +516,7 @@ fn a_restored_job_that_lacks_only_its_result_writes_it() {
 }
 
 #[test]
-fn an_attempt_of_an_earlier_life_of_the_server_goes_on() {
+fn an_attempt_continues_across_a_server_restart() {
     let mut scene = scene();
     scene.restored(1, terms(2), &[(2, 1), (1, 1)], &[]).gives([]);
     scene.progressed("1/0.1.0/3", "a", 0.5).gives([]);
@@ -525,7 +526,7 @@ fn an_attempt_of_an_earlier_life_of_the_server_goes_on() {
 }
 
 #[test]
-fn workers_are_asked_for_at_once_and_let_go_when_nothing_has_needed_them_for_a_while() {
+fn the_pool_is_scaled_up_at_once_and_down_after_the_idle_time() {
     let mut scene = Scene::new(Settings {
         min_workers: 1,
         max_workers: 3,
@@ -542,7 +543,7 @@ fn workers_are_asked_for_at_once_and_let_go_when_nothing_has_needed_them_for_a_w
     scene.started("1/0.2.0/1", "c").gives([]);
     scene.cancel(1).gives(["end 1 cancelled"]);
     scene.after_ms(999).time_passes().gives([]);
-    // The busy one stays until it is done.
+    // The busy worker is not drained.
     scene.after_ms(1).time_passes().gives(["drain b", "drain a", "scale 1"]);
     scene.leaves("b").gives([]);
     scene.leaves("a").gives([]);
@@ -550,7 +551,7 @@ fn workers_are_asked_for_at_once_and_let_go_when_nothing_has_needed_them_for_a_w
 }
 
 #[test]
-fn a_number_of_workers_set_by_hand_holds_at_once_but_never_stops_a_busy_one() {
+fn a_number_of_workers_set_by_hand_applies_at_once_but_drains_only_idle_workers() {
     let mut scene = Scene::new(Settings { max_workers: 8, look_ahead_ms: 0, ..Settings::DEFAULT });
     scene.by_hand(Some(2)).gives(["scale 2"]);
     scene.joins("a").gives([]);
@@ -564,7 +565,7 @@ fn a_number_of_workers_set_by_hand_holds_at_once_but_never_stops_a_busy_one() {
 }
 
 #[test]
-fn a_pool_of_somebody_else_is_left_alone() {
+fn an_external_pool_is_not_scaled() {
     let mut scene = scene();
     scene.submit(1, terms(50)).gives(["plan 1"]);
     scene.joins("a").gives([]);
@@ -574,7 +575,7 @@ fn a_pool_of_somebody_else_is_left_alone() {
 }
 
 #[test]
-fn a_job_is_forgotten_only_when_it_is_over() {
+fn a_job_is_forgotten_only_after_it_has_ended() {
     let mut scene = scene();
     scene.runs(1, terms(1), &[(1, 1)]);
     scene.forgotten(1);

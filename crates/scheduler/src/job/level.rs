@@ -1,4 +1,4 @@
-//! One level of a job's sum tree: its tasks, and which of them are ready.
+//! One level of a job's sum tree: its tasks and its ready queue.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -12,25 +12,25 @@ use crate::task::Task;
 /// One level of a job's sum tree.
 #[derive(Debug)]
 pub(crate) struct Level {
-    /// What the plan says of it.
+    /// The level's entry in the plan.
     pub(crate) shape: PlanLevel,
-    /// Its tasks: node by node, of each node range by range.
+    /// Its tasks, ordered by node, then by range.
     pub(crate) tasks: Vec<Task>,
-    /// Tasks from here on were ready from the start and have not been taken:
-    /// a million leaf tasks need no queue.
+    /// Index of the first leaf task that was never dispatched. Leaf tasks are
+    /// ready from the start, so they need no queue.
     untouched: u32,
-    /// The other ready tasks.
+    /// The ready tasks below `untouched`.
     queued: BTreeSet<u32>,
-    /// How many tasks are ready.
+    /// Number of ready tasks.
     ready: u64,
-    /// How many tasks are complete.
+    /// Number of complete tasks.
     pub(crate) completed: u64,
-    /// How long its completed attempts took, of those that had the whole task to do.
+    /// Durations of completed attempts that reused no segments.
     pub(crate) durations: Durations,
 }
 
 impl Level {
-    /// The tasks of one level of a plan. The leaf tasks are ready.
+    /// Creates the tasks of a level. Leaf tasks are ready.
     pub(crate) fn new(number: u8, shape: PlanLevel, plan: &Plan) -> Level {
         let count = usize::try_from(shape.tasks()).unwrap_or(usize::MAX);
         let mut tasks = Vec::with_capacity(count);
@@ -54,7 +54,7 @@ impl Level {
         }
     }
 
-    /// How many tasks are ready.
+    /// Number of ready tasks.
     pub(crate) fn ready(&self) -> u64 {
         self.ready
     }
@@ -64,7 +64,7 @@ impl Level {
         self.completed == self.shape.tasks()
     }
 
-    /// Where the task of a node and a range is, if there is such a task.
+    /// The index of the task of a node and a range; `None` if out of bounds.
     pub(crate) fn index(&self, node: u32, range: u32) -> Option<u32> {
         (node < self.shape.nodes && range < self.shape.ranges)
             .then(|| node * self.shape.ranges + range)
@@ -75,12 +75,12 @@ impl Level {
         (index / self.shape.ranges, index % self.shape.ranges)
     }
 
-    /// The ranges of the level above that lie in a range of this one.
+    /// The ranges of the level above that a range of this level contains.
     pub(crate) fn ranges_above(&self, range: u32, above: &Level) -> Range<u32> {
         let each = self.shape.range_segments / above.shape.range_segments.max(1);
         let each = u32::try_from(each.max(1)).unwrap_or(u32::MAX);
         let start = range.saturating_mul(each).min(above.shape.ranges);
-        // The last range goes on to the end, and so do those above it.
+        // The last range is open-ended, and so are the ranges above it.
         let end = if range + 1 == self.shape.ranges {
             above.shape.ranges
         } else {
@@ -89,8 +89,8 @@ impl Level {
         start..end
     }
 
-    /// Takes the first ready task; it is underway from now on.
-    pub(crate) fn take_ready(&mut self) -> Option<u32> {
+    /// Removes the first ready task and marks it underway.
+    pub(crate) fn pop_ready(&mut self) -> Option<u32> {
         let index = match self.queued.pop_first() {
             Some(index) => index,
             None => self.next_untouched()?,
@@ -105,15 +105,15 @@ impl Level {
             let index = self.untouched;
             let task = self.tasks.get(index as usize)?;
             self.untouched += 1;
-            // One may have been completed, or begun, by an attempt of an
-            // earlier life of the server.
+            // An attempt from before a server restart may have started or
+            // completed the task.
             if task.state == TaskState::Ready {
                 return Some(index);
             }
         }
     }
 
-    /// Makes a task ready that is neither ready nor complete.
+    /// Makes a task ready. It must be neither ready nor complete.
     pub(crate) fn make_ready(&mut self, index: u32) {
         let task = &mut self.tasks[index as usize];
         debug_assert!(!matches!(task.state, TaskState::Ready | TaskState::Complete));
@@ -124,8 +124,8 @@ impl Level {
         }
     }
 
-    /// Takes a certain task if it is ready: it is underway from now on.
-    pub(crate) fn take(&mut self, index: u32) -> bool {
+    /// Marks a given task underway. Returns false if it is not ready.
+    pub(crate) fn claim(&mut self, index: u32) -> bool {
         let task = &mut self.tasks[index as usize];
         if task.state != TaskState::Ready {
             return false;
@@ -136,7 +136,7 @@ impl Level {
         true
     }
 
-    /// Notes that a task is complete; whether that is news.
+    /// Marks a task complete. Returns false if it already was.
     pub(crate) fn complete(&mut self, index: u32) -> bool {
         let task = &mut self.tasks[index as usize];
         if task.state == TaskState::Complete {
@@ -151,7 +151,7 @@ impl Level {
         true
     }
 
-    /// Notes that an input of a task is complete.
+    /// Records that one input of a task is complete.
     pub(crate) fn input_complete(&mut self, node: u32, range: u32) {
         let Some(index) = self.index(node, range) else {
             return;
@@ -163,8 +163,8 @@ impl Level {
         }
     }
 
-    /// Completes every range that begins at this segment or beyond, but never
-    /// the first range.
+    /// Completes the ranges that start at or after a segment, except the first
+    /// range.
     pub(crate) fn complete_ranges_from(&mut self, segment: u64) {
         let first = segment.div_ceil(self.shape.range_segments.max(1)).max(1);
         let first = u32::try_from(first).unwrap_or(u32::MAX);

@@ -1,24 +1,25 @@
-//! How many bytes a job reads a second, lately.
+//! The recent read throughput of a job.
 
 use std::collections::VecDeque;
 
 use protocol::Timestamp;
 
-/// The rate is taken over so many samples …
+/// Number of samples in the window.
 const SAMPLES: usize = 10;
-/// … at least so far apart: over five seconds, which rides out the gaps
-/// between heartbeats and still follows what a reader sees.
+/// Minimum distance of two samples. The window of five seconds smooths the gaps
+/// between heartbeats and still shows a change soon.
 const SAMPLE_MS: u64 = 500;
 
-/// How fast a sum grows, lately.
+/// The rate of a growing counter over a sliding window.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Meter {
+pub(crate) struct Throughput {
+    /// Time and counter, oldest first.
     samples: VecDeque<(Timestamp, u64)>,
 }
 
-impl Meter {
-    /// The sum is so much now.
-    pub(crate) fn note(&mut self, now: Timestamp, sum: u64) {
+impl Throughput {
+    /// Records the value of the counter.
+    pub(crate) fn record(&mut self, now: Timestamp, sum: u64) {
         let is_due = self.samples.back().is_none_or(|(at, _)| now.millis_since(*at) >= SAMPLE_MS);
         if is_due {
             if self.samples.len() == SAMPLES {
@@ -28,7 +29,7 @@ impl Meter {
         }
     }
 
-    /// How much it grows a second, as of now, when it is so much.
+    /// The rate per second, given the current time and counter; 0 without samples.
     pub(crate) fn per_sec(&self, now: Timestamp, sum: u64) -> f64 {
         let Some(&(since, from)) = self.samples.front() else {
             return 0.0;
@@ -45,12 +46,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_was_read_lately_counts() {
-        let mut meter = Meter::default();
+    fn only_recent_bytes_count() {
+        let mut throughput = Throughput::default();
         for second in 0..100 {
             let sum = if second < 50 { second * 1_000 } else { 50_000 };
-            meter.note(Timestamp::from_millis(second * 1_000), sum);
-            let rate = meter.per_sec(Timestamp::from_millis(second * 1_000), sum);
+            throughput.record(Timestamp::from_millis(second * 1_000), sum);
+            let rate = throughput.per_sec(Timestamp::from_millis(second * 1_000), sum);
             match second {
                 1..50 => assert!((rate - 1_000.0).abs() < 1.0, "{rate} at {second}"),
                 60.. => assert_eq!(rate, 0.0),

@@ -1,46 +1,46 @@
-//! How long the tasks of a plan take, roughly.
+//! The cost model: estimated durations of tasks.
 
 use super::PlanInputs;
 
-/// What reading and writing costs, measured or guessed. Only the proportions
-/// matter to a plan; the estimated time is as good as these numbers.
+/// Parameters of the cost model. The choice of a plan depends only on their
+/// ratios; the estimated duration depends on their values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Costs {
-    /// Seconds that the store needs to answer, whatever the size.
+    /// Latency of a request to the store, in seconds.
     pub request_secs: f64,
-    /// Seconds that it takes to hand a task to a worker and to hear that it is done.
+    /// Overhead to dispatch a task and to receive its completion, in seconds.
     pub task_secs: f64,
-    /// Bytes a second that one worker reads and sums.
+    /// Throughput of one worker when reading and summing, in bytes per second.
     pub read_bytes_per_sec: f64,
-    /// Bytes a second that one worker writes.
+    /// Throughput of one worker when writing, in bytes per second.
     pub write_bytes_per_sec: f64,
-    /// How differently fast workers are: with 1 the last leaf task may end as
-    /// much later as it is long, with 0 all end together.
-    pub unevenness: f64,
-    /// The fewest bytes that a segment should have, whatever requests cost.
+    /// Skew of the worker speeds, 0 to 1. With 0 all workers finish their last
+    /// leaf task together; with 1 the last one may finish a whole task later.
+    pub skew: f64,
+    /// Minimum segment size in bytes, whatever the latency.
     pub segment_bytes_min: u64,
 }
 
 impl Costs {
-    /// A local directory, workers inside the server.
+    /// A store in a local directory, with workers inside the server.
     pub const EMBEDDED: Costs = Costs {
         request_secs: 0.002,
         task_secs: 0.001,
         read_bytes_per_sec: 600e6,
         write_bytes_per_sec: 600e6,
-        unevenness: 1.0,
+        skew: 1.0,
         segment_bytes_min: 0,
     };
 
-    /// Files of this machine in the page cache, and workers that are threads of
-    /// one process, which does nothing else: measured.
+    /// Local files in the page cache, with worker threads in a process that does
+    /// nothing else. The values are measured.
     pub const FILES: Costs = Costs {
         request_secs: 0.0002,
         task_secs: 0.0005,
         read_bytes_per_sec: 2e9,
         write_bytes_per_sec: 800e6,
-        unevenness: 0.1,
-        // Then a range of a .npy file is read by a few large reads.
+        skew: 0.1,
+        // Keeps the reads of a range of a .npy file few and large.
         segment_bytes_min: 2 << 20,
     };
 
@@ -50,13 +50,14 @@ impl Costs {
         task_secs: 0.005,
         read_bytes_per_sec: 200e6,
         write_bytes_per_sec: 100e6,
-        unevenness: 1.0,
+        skew: 1.0,
         segment_bytes_min: 0,
     };
 
-    /// How many bytes it is worth a request to write.
+    /// Minimum segment size in bytes: writing takes at least as long as the
+    /// latency of the request.
     pub(super) fn worthwhile_bytes(&self) -> u64 {
-        let bytes = crate::durations::whole(self.request_secs * self.write_bytes_per_sec);
+        let bytes = crate::durations::saturating_u64(self.request_secs * self.write_bytes_per_sec);
         bytes.max(self.segment_bytes_min).max(1)
     }
 }
@@ -67,7 +68,7 @@ impl Default for Costs {
     }
 }
 
-/// What the duration of a task follows from, besides its own size.
+/// The inputs of the cost model that all tasks of a plan share.
 pub(super) struct Shape<'a> {
     pub(super) inputs: &'a PlanInputs,
     pub(super) segment_columns: u64,
@@ -77,14 +78,16 @@ pub(super) struct Shape<'a> {
 }
 
 impl Shape<'_> {
-    /// How long a task of so many inputs and so many segments takes, in seconds.
+    /// Estimated duration of a task, in seconds, given its number of inputs and
+    /// the segments of its range.
     pub(super) fn task_seconds(&self, is_leaf: bool, inputs: u64, range_segments: u64) -> f64 {
         let segments = range_segments.min(self.segments);
         let columns = (segments * self.segment_columns).min(self.inputs.columns());
         self.columns_seconds(is_leaf, inputs, columns)
     }
 
-    /// How long a task of so many inputs and so many columns takes, in seconds.
+    /// Estimated duration of a task, in seconds, given its number of inputs and
+    /// columns.
     pub(super) fn columns_seconds(&self, is_leaf: bool, inputs: u64, columns: u64) -> f64 {
         let costs = self.costs;
         let segments = columns.div_ceil(self.segment_columns).max(1);
@@ -95,8 +98,8 @@ impl Shape<'_> {
         } else {
             inputs as f64 * sum_bytes
         };
-        // Streams that are all open at once go on from one segment to the
-        // next; of more, each is asked anew for every segment.
+        // If all inputs fit into one group of open streams, the streams stay
+        // open across segments. Otherwise every segment requests every input.
         let groups = inputs.div_ceil(u64::from(self.open_objects));
         let rounds = if is_leaf && groups == 1 { 1 } else { segments * groups };
         let requests = rounds + segments;

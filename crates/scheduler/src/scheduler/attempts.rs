@@ -1,4 +1,4 @@
-//! Attempts as they are taken, go on, and speak out of turn.
+//! Attempts: start, progress, and stale reports.
 
 use protocol::detail::{AttemptState, TaskState};
 use protocol::task::{Progress, StopReason};
@@ -16,25 +16,25 @@ impl Scheduler {
         worker: &WorkerId,
         commands: &mut Vec<Command>,
     ) {
-        self.hear(worker, commands);
+        self.renew_worker_lease(worker, commands);
         if let Some(key) = self.live_key(id) {
-            self.start(id, key, worker);
+            self.record_start(id, key, worker);
         } else if self.adopt(id) {
             if let Some(key) = self.live_key(id) {
-                self.start(id, key, worker);
+                self.record_start(id, key, worker);
             }
         } else {
-            self.answer_stale(id, worker, commands);
+            self.stop_stale(id, worker, commands);
         }
     }
 
-    /// A worker has a live attempt.
-    fn start(&mut self, id: AttemptId, key: TaskKey, worker: &WorkerId) {
+    /// Records that a worker executes a live attempt.
+    fn record_start(&mut self, id: AttemptId, key: TaskKey, worker: &WorkerId) {
         let Some(job) = self.jobs.get_mut(&id.job) else {
             return;
         };
         let now = self.now;
-        let Some(attempt) = job.task(key).attempt(id.number) else {
+        let Some(attempt) = job.task_mut(key).attempt_mut(id.number) else {
             return;
         };
         if attempt.worker.as_ref() == Some(worker) {
@@ -44,9 +44,10 @@ impl Scheduler {
         attempt.state = AttemptState::Running;
         attempt.worker = Some(worker.clone());
         attempt.started_at = Some(now);
-        attempt.heard_at = now;
-        attempt.pace.start(now);
-        // What a former holder did is counted; the new one counts from 0.
+        attempt.renewed_at = now;
+        attempt.progress_rate.start(now);
+        // The progress of a previous holder is counted already. The new holder
+        // reports from 0.
         attempt.progress = Progress::default();
         let speculative = attempt.speculative;
         if is_first {
@@ -68,9 +69,9 @@ impl Scheduler {
         progress: &Progress,
         commands: &mut Vec<Command>,
     ) {
-        self.hear(worker, commands);
+        self.renew_worker_lease(worker, commands);
         if self.live_key(id).is_none() && !self.adopt(id) {
-            self.answer_stale(id, worker, commands);
+            self.stop_stale(id, worker, commands);
             return;
         }
         let Some(key) = self.live_key(id) else {
@@ -79,36 +80,42 @@ impl Scheduler {
         let Some(job) = self.jobs.get_mut(&id.job) else {
             return;
         };
-        let Some(attempt) = job.task(key).attempt(id.number) else {
+        let Some(attempt) = job.task_mut(key).attempt_mut(id.number) else {
             return;
         };
         match &attempt.worker {
             Some(holder) if holder == worker => {}
-            // Before the word that it has started, or of an earlier life of the server.
-            None => self.start(id, key, worker),
-            // Somebody else has taken it since.
+            // The start report is late, or was sent before a server restart.
+            None => self.record_start(id, key, worker),
+            // Another worker holds it now.
             Some(_) => return,
         }
-        self.advance(id, key, worker, progress);
+        self.record_progress(id, key, worker, progress);
         self.job_changed(id.job);
         self.changes.pool = true;
     }
 
-    /// Takes in how far the holder of a live attempt is.
-    fn advance(&mut self, id: AttemptId, key: TaskKey, worker: &WorkerId, progress: &Progress) {
+    /// Records the progress that the holder of a live attempt reported.
+    fn record_progress(
+        &mut self,
+        id: AttemptId,
+        key: TaskKey,
+        worker: &WorkerId,
+        progress: &Progress,
+    ) {
         let now = self.now;
         let Some(job) = self.jobs.get_mut(&id.job) else {
             return;
         };
         let may_find_segments = job.restored || id.number > 1;
-        let Some(attempt) = job.task(key).attempt(id.number) else {
+        let Some(attempt) = job.task_mut(key).attempt_mut(id.number) else {
             return;
         };
-        let since_ms = now.millis_since(attempt.heard_at);
-        attempt.heard_at = now;
+        let since_ms = now.millis_since(attempt.renewed_at);
+        attempt.renewed_at = now;
         let is_first = attempt.progress == Progress::default();
         let done = attempt.advance(progress);
-        attempt.pace.beat(
+        attempt.progress_rate.record(
             now,
             attempt.progress.fraction,
             is_first && may_find_segments && progress.segments_reused > 0,
@@ -123,53 +130,53 @@ impl Scheduler {
         });
     }
 
-    /// Answers a worker that has an attempt which it should not have.
-    fn answer_stale(&mut self, id: AttemptId, worker: &WorkerId, commands: &mut Vec<Command>) {
+    /// Stops an attempt that a worker executes although it is not live.
+    fn stop_stale(&mut self, id: AttemptId, worker: &WorkerId, commands: &mut Vec<Command>) {
         let mut reason = StopReason::JobOver;
-        let mut may_be_overtaken = false;
+        let mut has_reported_end = false;
         if let Some((job, key)) = self.running_task(id) {
-            let task = job.task(key);
+            let task = job.task_mut(key);
             reason = if task.state == TaskState::Complete {
                 StopReason::Superseded
             } else {
                 StopReason::LeaseLost
             };
-            if let Some(attempt) = task.attempt(id.number) {
-                // It has said that it is done: this word was overtaken by that,
-                // or the queue has delivered the attempt once more.
-                may_be_overtaken = attempt.released && attempt.worker.as_ref() == Some(worker);
+            if let Some(attempt) = task.attempt_mut(id.number) {
+                // The worker has reported the end of the attempt. This report is
+                // late, or the queue has redelivered the attempt.
+                has_reported_end = attempt.released && attempt.worker.as_ref() == Some(worker);
                 attempt.worker.get_or_insert_with(|| worker.clone());
             }
         }
-        if !may_be_overtaken {
+        if !has_reported_end {
             self.pool.update(worker, self.now, |worker| worker.attempt = Some(id));
             self.changes.pool = true;
         }
         commands.push(Command::StopAttempt { attempt: id, reason });
     }
 
-    /// Takes over an attempt that this life of the server has not published,
-    /// if its task has no other. Whether it did.
+    /// Adopts an attempt that was published before a server restart, if its task
+    /// is ready. Returns whether it did.
     fn adopt(&mut self, id: AttemptId) -> bool {
         let now = self.now;
         let Some((job, key)) = self.running_task(id) else {
             return false;
         };
-        if !job.restored || job.task(key).attempt(id.number).is_some() {
+        if !job.restored || job.task_mut(key).attempt_mut(id.number).is_some() {
             return false;
         }
-        let may_take = job.in_flight() < job.terms.workers;
-        if !may_take || !job.levels[usize::from(key.level)].take(key.index) {
+        let may_start = job.in_flight() < job.terms.workers;
+        if !may_start || !job.levels[usize::from(key.level)].claim(key.index) {
             return false;
         }
-        job.task(key).add_attempt_numbered(id.number, now, false);
+        job.task_mut(key).add_attempt_numbered(id.number, now, false);
         job.live.insert((key, id.number));
         job.published += 1;
         self.published += 1;
         true
     }
 
-    /// The worker no longer executes this attempt.
+    /// Records that a worker no longer executes an attempt.
     pub(super) fn release(&mut self, id: AttemptId, worker: &WorkerId) {
         self.pool.update(worker, self.now, |worker| {
             if worker.attempt == Some(id) {
@@ -179,7 +186,7 @@ impl Scheduler {
         });
     }
 
-    /// A running job and where one of its tasks is.
+    /// The job and task key of an attempt; `None` unless the job is running.
     pub(super) fn running_task(&mut self, id: AttemptId) -> Option<(&mut Job, TaskKey)> {
         let job = self.jobs.get_mut(&id.job)?;
         if job.phase != Phase::Running {
@@ -190,10 +197,10 @@ impl Scheduler {
     }
 
     pub(super) fn task_is_complete(&self, job: JobId, key: TaskKey) -> bool {
-        self.jobs.get(&job).is_some_and(|job| job.peek(key).state == TaskState::Complete)
+        self.jobs.get(&job).is_some_and(|job| job.task(key).state == TaskState::Complete)
     }
 
-    /// Where the task of a live attempt is.
+    /// The task key of an attempt; `None` unless the attempt is live.
     pub(super) fn live_key(&self, id: AttemptId) -> Option<TaskKey> {
         let job = self.jobs.get(&id.job)?;
         let key = job.key(id.task)?;

@@ -1,5 +1,5 @@
-//! What is true after every event, checked task by task. Only the simulator
-//! and tests can afford that.
+//! Checks of the invariants. They visit every task, so only the simulator and
+//! tests use them.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,10 @@ use crate::job::Job;
 use crate::task::TaskKey;
 
 impl Scheduler {
-    /// Says which invariant does not hold, if one does not.
+    /// Checks every invariant.
     ///
     /// # Errors
-    /// The invariant, in words, and what breaks it.
+    /// A description of the first violation.
     pub fn check(&self) -> Result<(), String> {
         let mut published = 0;
         for job in self.jobs.values() {
@@ -26,7 +26,7 @@ impl Scheduler {
         })?;
         let open = self.jobs.values().filter(|job| !job.phase.is_over());
         ensure(open.map(|job| &job.id).eq(&self.open), || {
-            format!("the jobs that are not over are not {:?}", self.open)
+            format!("the set of open jobs is wrong: {:?}", self.open)
         })?;
         self.check_pool()?;
         let next = self.next_deadline();
@@ -35,7 +35,7 @@ impl Scheduler {
             !job.live.is_empty() || !job.delayed.is_empty()
         });
         ensure(!has_live || next.is_some(), || {
-            "attempts are live and no deadline watches them".to_owned()
+            "attempts are live, but no deadline is set".to_owned()
         })?;
         ensure(next.is_none_or(|next| next >= self.now), || {
             format!("the deadline {next:?} has passed at {:?}", self.now)
@@ -45,28 +45,35 @@ impl Scheduler {
     fn check_job(&self, job: &Job) -> Result<(), String> {
         let is_running = job.phase == Phase::Running;
         ensure(is_running == self.running.contains(&job.id), || {
-            format!("in phase {:?} and among the running: not both or neither", job.phase)
+            format!("phase {:?} does not match the set of running jobs", job.phase)
         })?;
         let mut live = BTreeSet::new();
-        let (mut of_published, mut of_running, mut of_speculative) = (0, 0, 0);
+        let (mut published, mut running, mut speculative) = (0, 0, 0);
         for (number, level) in (0_u8..).zip(&job.levels) {
             let mut completed = 0;
             let mut ready = 0;
             for (index, task) in (0_u32..).zip(&level.tasks) {
                 let key = TaskKey { level: number, index };
-                let alive: Vec<_> = task.live().collect();
-                for attempt in &alive {
+                let live_attempts: Vec<_> = task.live().collect();
+                for attempt in &live_attempts {
                     live.insert((key, attempt.number));
                     match attempt.state {
-                        AttemptState::Published => of_published += 1,
-                        _ => of_running += 1,
+                        AttemptState::Published => published += 1,
+                        _ => running += 1,
                     }
-                    of_speculative += u32::from(attempt.beside);
+                    speculative += u32::from(attempt.secondary);
                 }
-                let beside = alive.iter().filter(|attempt| attempt.beside).count();
-                ensure(alive.len() <= 2 && beside == alive.len().saturating_sub(1), || {
-                    format!("task {} has {} live attempts", job.task_id(key), alive.len())
-                })?;
+                let secondary = live_attempts.iter().filter(|attempt| attempt.secondary).count();
+                ensure(
+                    live_attempts.len() <= 2 && secondary == live_attempts.len().saturating_sub(1),
+                    || {
+                        format!(
+                            "task {} has {} live attempts",
+                            job.task_id(key),
+                            live_attempts.len()
+                        )
+                    },
+                )?;
                 completed += u64::from(task.state == TaskState::Complete);
                 ready += u64::from(task.state == TaskState::Ready);
                 if is_running {
@@ -80,73 +87,73 @@ impl Scheduler {
                 format!("level {number}: {ready} ready, {} counted", level.ready())
             })?;
         }
-        ensure(live == job.live, || format!("live {live:?}, kept {:?}", job.live))?;
+        ensure(live == job.live, || format!("live {live:?}, recorded {:?}", job.live))?;
         let counted = (job.published, job.attempts.running, job.speculative);
-        ensure(counted == (of_published, of_running, of_speculative), || {
+        ensure(counted == (published, running, speculative), || {
             format!(
-                "{of_published} published, {of_running} running, {of_speculative} speculative; counted {counted:?}"
+                "{published} published, {running} running, {speculative} speculative; \
+                 counted {counted:?}"
             )
         })?;
-        self.check_share(job)
+        self.check_attempt_limit(job)
     }
 
-    /// No job has more than W attempts with workers; with the look-ahead
-    /// counted, only where the pool cannot give it more.
-    fn check_share(&self, job: &Job) -> Result<(), String> {
+    /// A job has at most W attempts on workers. Attempts published ahead may
+    /// exceed W only if W covers the whole pool.
+    fn check_attempt_limit(&self, job: &Job) -> Result<(), String> {
         let workers = job.terms.workers;
-        // A worker that has begun another attempt is done with the one before,
-        // though its word of that is still on its way.
+        // A worker that has started another attempt has finished the previous
+        // one, even if that report is still in transit.
         let executing = self.pool.iter().filter_map(|(_, worker)| worker.attempt);
         let executing = executing.filter(|id| id.job == job.id && self.live_key(*id).is_some());
         let executing = executing.collect::<BTreeSet<_>>().len();
         ensure(executing <= workers as usize, || {
-            format!("{executing} attempts with workers, W is {workers}")
+            format!("{executing} attempts on workers, W is {workers}")
         })?;
-        let covers_all = workers >= self.pool.takers();
+        let covers_all = workers >= self.pool.live();
         ensure(job.in_flight() <= workers || covers_all || job.published == 0, || {
             format!("{} attempts in flight, W is {workers}", job.in_flight())
         })
     }
 
     fn check_pool(&self) -> Result<(), String> {
-        let (mut able, mut idle, mut busy) = (0, 0, 0);
+        let (mut available, mut idle, mut busy) = (0, 0, 0);
         for (_, worker) in self.pool.iter() {
-            able += u32::from(worker.is_able());
+            available += u32::from(worker.is_available());
             idle += u32::from(worker.is_idle());
             busy += u32::from(worker.attempt.is_some() && !worker.lost);
         }
-        let counted = (self.pool.able(), self.pool.idle(), self.pool.busy());
-        ensure(counted == (able, idle, busy), || {
-            format!("{able} able, {idle} idle, {busy} busy; counted {counted:?}")
+        let counted = (self.pool.available(), self.pool.idle(), self.pool.busy());
+        ensure(counted == (available, idle, busy), || {
+            format!("{available} available, {idle} idle, {busy} busy; counted {counted:?}")
         })?;
         for job in self.running.iter().map(|id| &self.jobs[id]) {
-            let may_take = job.ready() > 0 && job.in_flight() < job.terms.workers;
-            ensure(!(self.has_room() && may_take), || {
-                format!("a worker waits beside a ready task of job {}", job.id)
+            let may_start = job.ready() > 0 && job.in_flight() < job.terms.workers;
+            ensure(!(self.has_idle_worker() && may_start), || {
+                format!("a worker is idle while a task of job {} is ready", job.id)
             })?;
         }
         Ok(())
     }
 }
 
-/// Every task is somewhere: it waits for something, is ready, delayed,
-/// attempted or complete, and what should bring it on is there.
+/// Checks that a task's state agrees with its inputs, attempts and back-off.
 fn check_task(job: &Job, key: TaskKey) -> Result<(), String> {
-    let task = job.peek(key);
-    let alive = task.live().count();
+    let task = job.task(key);
+    let live_attempts = task.live().count();
     let is_delayed = job.delayed.iter().any(|(_, delayed)| *delayed == key);
     let holds = match task.state {
         TaskState::Waiting => {
-            alive == 0 && task.missing > 0 && incomplete_inputs(job, key) == task.missing
+            live_attempts == 0 && task.missing > 0 && incomplete_inputs(job, key) == task.missing
         }
-        TaskState::Ready => alive == 0 && incomplete_inputs(job, key) == 0,
-        TaskState::Delayed => alive == 0 && is_delayed,
-        TaskState::Underway => alive > 0 && incomplete_inputs(job, key) == 0,
-        TaskState::Complete => alive == 0,
+        TaskState::Ready => live_attempts == 0 && incomplete_inputs(job, key) == 0,
+        TaskState::Delayed => live_attempts == 0 && is_delayed,
+        TaskState::Underway => live_attempts > 0 && incomplete_inputs(job, key) == 0,
+        TaskState::Complete => live_attempts == 0,
     };
     ensure(holds, || {
         format!(
-            "task {} is {:?} with {alive} live attempts, {} of its inputs missing, {} counted",
+            "task {} is {:?} with {live_attempts} live attempts, {} of its inputs missing, {} counted",
             job.task_id(key),
             task.state,
             incomplete_inputs(job, key),
@@ -155,7 +162,7 @@ fn check_task(job: &Job, key: TaskKey) -> Result<(), String> {
     })
 }
 
-/// How many of a task's inputs are not complete, counted anew.
+/// Recounts the inputs of a task that are not complete.
 fn incomplete_inputs(job: &Job, key: TaskKey) -> u32 {
     let (Some(plan), Some(below)) = (&job.plan, key.level.checked_sub(1)) else {
         return 0;

@@ -1,4 +1,4 @@
-//! Attempts that complete their task.
+//! Completed attempts.
 
 use protocol::detail::AttemptState;
 use protocol::task::{Outcome, StopReason};
@@ -6,7 +6,7 @@ use protocol::{AttemptId, JobId, Problem, WorkerId};
 
 use super::Scheduler;
 use crate::command::Command;
-use crate::durations::whole;
+use crate::durations::saturating_u64;
 use crate::job::Job;
 use crate::task::{Attempt, TaskKey};
 
@@ -18,7 +18,7 @@ impl Scheduler {
         outcome: Outcome,
         commands: &mut Vec<Command>,
     ) {
-        self.hear(worker, commands);
+        self.renew_worker_lease(worker, commands);
         self.release(id, worker);
         self.pool.update(worker, self.now, |worker| {
             worker.failures = 0;
@@ -28,7 +28,7 @@ impl Scheduler {
             return;
         };
         let progress = outcome.progress;
-        let done = job.task(key).attempt(id.number).map(|attempt| {
+        let done = job.task_mut(key).attempt_mut(id.number).map(|attempt| {
             attempt.released = true;
             attempt.advance(&progress)
         });
@@ -45,7 +45,7 @@ impl Scheduler {
             return;
         }
         if key.level == 0
-            && let Err(problem) = self.learn(id.job, outcome)
+            && let Err(problem) = self.record_outcome(id.job, outcome)
         {
             self.fail_job(id.job, *problem, commands);
             return;
@@ -58,7 +58,7 @@ impl Scheduler {
         self.finish_if_summed(id.job, commands);
     }
 
-    /// Ends the attempt that completed its task, and takes in how long it took.
+    /// Ends the attempt that completed its task and records its duration.
     fn count_completion(&mut self, id: AttemptId, key: TaskKey, worker: &WorkerId) {
         let now = self.now;
         let Some(job) = self.jobs.get_mut(&id.job) else {
@@ -84,39 +84,39 @@ impl Scheduler {
                 self.published -= 1;
                 job.attempts.started += 1;
             }
-        } else if let Some(attempt) = job.task(key).attempt(id.number) {
-            // It had been given up, and yet it was done first.
+        } else if let Some(attempt) = job.task_mut(key).attempt_mut(id.number) {
+            // The attempt had been given up, but completed the task first.
             complete(attempt);
         }
         job.attempts.completed += 1;
-        let had_company = job.task(key).attempts.iter().any(|a| a.speculative);
-        if had_company {
-            job.attempts.saved_ms += whole(saved_ms);
+        let had_speculative = job.task_mut(key).attempts.iter().any(|a| a.speculative);
+        if had_speculative {
+            job.attempts.saved_ms += saturating_u64(saved_ms);
         }
         let level = &mut job.levels[usize::from(key.level)];
-        let usual_ms = level.durations.median_ms();
+        let median_ms = level.durations.median_ms();
         if let Some(duration_ms) = duration_ms {
             level.durations.add(duration_ms);
         }
         self.pool.update(worker, now, |worker| {
             worker.completed += 1;
-            if let (Some(duration_ms), Some(usual_ms)) = (duration_ms, usual_ms) {
-                worker.took(duration_ms as f64 / usual_ms);
+            if let (Some(duration_ms), Some(median_ms)) = (duration_ms, median_ms) {
+                worker.record_slowness(duration_ms as f64 / median_ms);
             }
         });
     }
 
-    /// Stops the other live attempts at a task that is complete.
+    /// Stops the other live attempts at a completed task.
     fn supersede_others(&mut self, winner: AttemptId, key: TaskKey, commands: &mut Vec<Command>) {
         let now = self.now;
         let Some(job) = self.jobs.get_mut(&winner.job) else {
             return;
         };
-        let others: Vec<u32> = job.peek(key).live().map(|attempt| attempt.number).collect();
+        let others: Vec<u32> = job.task(key).live().map(|attempt| attempt.number).collect();
         for number in others {
-            let left_ms = job.task(key).attempt(number).and_then(|attempt| {
+            let remaining_ms = job.task_mut(key).attempt_mut(number).and_then(|attempt| {
                 let is_first = !attempt.speculative;
-                attempt.pace.left_ms(now).filter(|_| is_first)
+                attempt.progress_rate.remaining_ms(now).filter(|_| is_first)
             });
             let closed = job.close(key, number, now, |attempt| {
                 attempt.state = AttemptState::Superseded;
@@ -125,7 +125,7 @@ impl Scheduler {
                 self.published -= 1;
             }
             job.attempts.superseded += 1;
-            job.attempts.saved_ms += whole(left_ms.unwrap_or(0.0));
+            job.attempts.saved_ms += saturating_u64(remaining_ms.unwrap_or(0.0));
             commands.push(Command::StopAttempt {
                 attempt: AttemptId { number, ..winner },
                 reason: StopReason::Superseded,
@@ -133,8 +133,9 @@ impl Scheduler {
         }
     }
 
-    /// Takes in what a leaf attempt found out about its objects.
-    fn learn(&mut self, id: JobId, outcome: Outcome) -> Result<(), Box<Problem>> {
+    /// Records the properties of the inputs that a leaf attempt determined. Fails
+    /// if its C differs from that of another object.
+    fn record_outcome(&mut self, id: JobId, outcome: Outcome) -> Result<(), Box<Problem>> {
         let Some(job) = self.jobs.get_mut(&id) else {
             return Ok(());
         };

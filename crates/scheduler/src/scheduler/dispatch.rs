@@ -1,26 +1,27 @@
-//! Who is served next: fairness between jobs, and how much lies in the queue.
+//! Dispatch: which job is served next, and how many attempts are in the queue.
 //!
-//! # Wanted
+//! # Goals
 //!
-//! No worker waits while a task is ready that it may take. No job has more
-//! than its W attempts with workers. Jobs share the pool in proportion to W,
-//! and a small one does not wait for a large one. The order stays ours to
-//! choose until the last moment.
+//! - Work conservation: no worker is idle while a task is ready that it may
+//!   execute.
+//! - A job has at most W attempts on workers.
+//! - Weighted fairness: jobs share the pool in proportion to W, and a small job
+//!   does not wait for a large one.
+//! - Late binding: the order is decided as late as possible.
 //!
-//! # How
+//! # Algorithm
 //!
-//! The queue is shared and first in, first out: what is published can no longer be
-//! reordered. So an attempt is published only for a worker that waits. Of the
-//! jobs that have a ready task and room within their W, the one with the
-//! smallest part of its W in flight is served, the older of equals; a job with
-//! nothing in flight comes first, however small. Within a job the deepest
-//! level goes first, as that brings the total nearer and frees segments.
+//! The queue is shared and first in, first out, so a published attempt cannot be
+//! reordered. An attempt is therefore published only for an idle worker. Among
+//! the jobs with a ready task and fewer than W attempts in flight, the one with
+//! the smallest fraction of its W in flight is served, the oldest on a tie. A job
+//! with nothing in flight comes first. Within a job, the level nearest to the
+//! root comes first, which completes the total sooner and frees segments.
 //!
-//! Where tasks are so short that a worker would be idle for a good part of the
-//! time while messages travel, a few attempts more are published: the
-//! *look-ahead*. It is for a job whose W covers the whole pool, so that it
-//! cannot have more than W attempts with workers, and is withdrawn as soon as
-//! the pool is seen to be larger.
+//! If tasks are so short that message latency would leave workers idle, a few
+//! more attempts are published: the *look-ahead*. It applies only to a job whose
+//! W covers the whole pool, so that the job cannot exceed W attempts on workers.
+//! It is withdrawn as soon as the pool grows beyond W.
 
 use protocol::JobId;
 use protocol::detail::AttemptState;
@@ -30,52 +31,52 @@ use super::Scheduler;
 use crate::command::Command;
 use crate::job::Job;
 
-/// Where the usual task takes this many times as long as a message there and
-/// back, the time that messages take is lost without a look-ahead: at most 2 %.
+/// No look-ahead if a task takes this many round trips on average: latency then
+/// costs at most 2 % of the time.
 const LOOK_AHEAD_WORTH: f64 = 50.0;
-/// The look-ahead is at most so many attempts a worker.
+/// Maximum look-ahead, in attempts per worker.
 const LOOK_AHEAD_PER_WORKER: f64 = 4.0;
 
 impl Scheduler {
-    /// Publishes what is to be published now.
+    /// Publishes all attempts that are due.
     pub(super) fn dispatch(&mut self, commands: &mut Vec<Command>) {
         while let Some(id) = self.next_to_serve() {
             if !self.publish_next(id, commands) {
                 break;
             }
         }
-        self.help_stragglers(commands);
+        self.speculate(commands);
     }
 
-    /// Whether a worker waits that nothing in the queue is meant for.
-    pub(super) fn has_room(&self) -> bool {
+    /// Whether more workers are idle than attempts are in the queue.
+    pub(super) fn has_idle_worker(&self) -> bool {
         self.pool.idle() > self.published
     }
 
-    /// The job to publish a task of, if one may be published.
+    /// The job to publish an attempt of; `None` if no attempt is due.
     fn next_to_serve(&self) -> Option<JobId> {
-        let has_room = self.has_room();
+        let has_idle_worker = self.has_idle_worker();
         let mut best: Option<(&Job, f64)> = None;
         for job in self.running.iter().filter_map(|id| self.jobs.get(id)) {
-            let may = if has_room {
+            let is_allowed = if has_idle_worker {
                 job.in_flight() < job.terms.workers
             } else {
                 self.may_look_ahead(job)
             };
-            if !may || job.ready() == 0 {
+            if !is_allowed || job.ready() == 0 {
                 continue;
             }
-            let part = f64::from(job.in_flight()) / f64::from(job.terms.workers);
-            if best.is_none_or(|(_, least)| part < least) {
-                best = Some((job, part));
+            let fraction = f64::from(job.in_flight()) / f64::from(job.terms.workers);
+            if best.is_none_or(|(_, least)| fraction < least) {
+                best = Some((job, fraction));
             }
         }
         best.map(|(job, _)| job.id)
     }
 
     fn may_look_ahead(&self, job: &Job) -> bool {
-        let able = self.pool.able();
-        if able == 0 || job.terms.workers < self.pool.takers() {
+        let available = self.pool.available();
+        if available == 0 || job.terms.workers < self.pool.live() {
             return false;
         }
         let Some(mean_ms) = job.ready_level().and_then(|level| level.durations.mean_ms()) else {
@@ -87,20 +88,20 @@ impl Scheduler {
         }
         let per_worker = (message_ms / mean_ms.max(1.0)).min(LOOK_AHEAD_PER_WORKER);
         let ahead = self.published.saturating_sub(self.pool.idle());
-        f64::from(ahead) < f64::from(able) * per_worker
+        f64::from(ahead) < f64::from(available) * per_worker
     }
 
-    /// Publishes the first attempt, or the next one, at the ready task that
-    /// goes first in a job.
+    /// Publishes an attempt at the first ready task of a job. Returns false if
+    /// there is none.
     fn publish_next(&mut self, id: JobId, commands: &mut Vec<Command>) -> bool {
         let now = self.now;
         let Some(job) = self.jobs.get_mut(&id) else {
             return false;
         };
-        let Some(key) = job.take_ready() else {
+        let Some(key) = job.pop_ready() else {
             return false;
         };
-        let number = job.task(key).add_attempt(now, false);
+        let number = job.task_mut(key).add_attempt(now, false);
         job.live.insert((key, number));
         job.published += 1;
         self.published += 1;
@@ -114,19 +115,18 @@ impl Scheduler {
             columns: job.columns,
         });
         self.job_changed(id);
-        self.watch_leases();
+        self.schedule_lease_check();
         true
     }
 
-    /// Takes back what was published ahead for a job whose W no longer covers
-    /// the pool.
+    /// Withdraws the look-ahead of the jobs whose W no longer covers the pool.
     pub(super) fn withdraw_look_ahead(&mut self, commands: &mut Vec<Command>) {
-        let takers = self.pool.takers();
+        let live = self.pool.live();
         let over: Vec<JobId> = self
             .running
             .iter()
             .filter_map(|id| self.jobs.get(id))
-            .filter(|job| job.terms.workers < takers && job.in_flight() > job.terms.workers)
+            .filter(|job| job.terms.workers < live && job.in_flight() > job.terms.workers)
             .map(|job| job.id)
             .collect();
         for id in over {
@@ -140,7 +140,7 @@ impl Scheduler {
                 .rev()
                 .copied()
                 .filter(|(key, number)| {
-                    let mut live = job.peek(*key).live();
+                    let mut live = job.task(*key).live();
                     live.any(|a| a.number == *number && a.state == AttemptState::Published)
                 })
                 .take(surplus)
@@ -150,8 +150,8 @@ impl Scheduler {
                     continue;
                 };
                 let attempt = job.attempt_id(key, number);
-                let is_alone = job.peek(key).live().count() == 1;
-                let reason = "it was withdrawn before a worker took it".to_owned();
+                let is_alone = job.task(key).live().count() == 1;
+                let reason = "it was withdrawn before a worker started it".to_owned();
                 self.close_attempt(attempt, key, AttemptState::Stopped, Some(reason));
                 if let Some(job) = self.jobs.get_mut(&id)
                     && is_alone

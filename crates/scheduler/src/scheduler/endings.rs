@@ -1,4 +1,4 @@
-//! Attempts that come to an end without completing their task.
+//! Attempts that end without completing their task.
 
 use protocol::detail::AttemptState;
 use protocol::problem::ProblemKind;
@@ -9,18 +9,18 @@ use super::Scheduler;
 use crate::command::Command;
 use crate::task::TaskKey;
 
-/// How many times longer a task is left alone after every further failure.
+/// Multiplier of the back-off after every further failure.
 const RETRY_DELAY_FACTOR: u64 = 4;
-/// No task is left alone for longer than this.
+/// Maximum back-off.
 const RETRY_DELAY_MS_MAX: u64 = 60_000;
 
-/// How an attempt came to an end without completing its task.
+/// Why an attempt ended without completing its task.
 pub(super) enum End {
-    /// With an error that may not come again.
+    /// A retryable error.
     Failed(Problem),
-    /// Nobody knows.
+    /// The lease expired or the worker left. The text says which.
     Lost(String),
-    /// It was handed back, through no fault of the task.
+    /// It was stopped or handed back, which does not count as a failure.
     HandedBack(StopReason),
 }
 
@@ -33,13 +33,13 @@ impl Scheduler {
         progress: &Progress,
         commands: &mut Vec<Command>,
     ) {
-        self.hear(worker, commands);
+        self.renew_worker_lease(worker, commands);
         self.release(id, worker);
-        let Some(key) = self.last_word(id, worker, progress) else {
+        let Some(key) = self.record_final_report(id, worker, progress) else {
             return;
         };
         if failure.retryable {
-            self.count_against(worker, &failure.problem, commands);
+            self.record_failure(worker, &failure.problem, commands);
             self.end_attempt(id, key, End::Failed(failure.problem), commands);
         } else {
             let reason = failure.problem.to_string();
@@ -59,16 +59,16 @@ impl Scheduler {
         progress: &Progress,
         commands: &mut Vec<Command>,
     ) {
-        self.hear(worker, commands);
+        self.renew_worker_lease(worker, commands);
         self.release(id, worker);
-        if let Some(key) = self.last_word(id, worker, progress) {
+        if let Some(key) = self.record_final_report(id, worker, progress) {
             self.end_attempt(id, key, End::HandedBack(reason), commands);
         }
     }
 
-    /// Takes in the last report of an attempt. Its task, if the attempt was
-    /// live until now and this worker's.
-    fn last_word(
+    /// Records the final report of an attempt. Returns its task key if the attempt
+    /// is live and held by this worker.
+    fn record_final_report(
         &mut self,
         id: AttemptId,
         worker: &WorkerId,
@@ -78,7 +78,7 @@ impl Scheduler {
         let now = self.now;
         let job = self.jobs.get_mut(&id.job)?;
         let key = job.key(id.task)?;
-        let attempt = job.task(key).attempt(id.number)?;
+        let attempt = job.task_mut(key).attempt_mut(id.number)?;
         if attempt.worker.as_ref().is_some_and(|holder| holder != worker) {
             return None;
         }
@@ -91,8 +91,8 @@ impl Scheduler {
         is_live.then_some(key)
     }
 
-    /// Ends a live attempt that did not complete its task, and sees to the
-    /// task's next one if no other is live.
+    /// Ends a live attempt that did not complete its task. If no other attempt is
+    /// live, schedules a retry or fails the job.
     pub(super) fn end_attempt(
         &mut self,
         id: AttemptId,
@@ -103,7 +103,9 @@ impl Scheduler {
         let (state, reason) = match &end {
             End::Failed(problem) => (AttemptState::Failed, problem.to_string()),
             End::Lost(why) => (AttemptState::Lost, why.clone()),
-            End::HandedBack(reason) => (AttemptState::Stopped, stopped_because(*reason).to_owned()),
+            End::HandedBack(reason) => {
+                (AttemptState::Stopped, stop_reason_text(*reason).to_owned())
+            }
         };
         self.close_attempt(id, key, state, Some(reason));
         let now = self.now;
@@ -111,7 +113,7 @@ impl Scheduler {
         let Some(job) = self.jobs.get_mut(&id.job) else {
             return;
         };
-        let task = job.task(key);
+        let task = job.task_mut(key);
         let mut delay_ms = 0;
         match &end {
             End::Failed(_) | End::Lost(_) => {
@@ -145,7 +147,7 @@ impl Scheduler {
         self.job_changed(id.job);
     }
 
-    /// Counts a live attempt out.
+    /// Ends a live attempt and updates the counters.
     pub(super) fn close_attempt(
         &mut self,
         id: AttemptId,
@@ -167,13 +169,13 @@ impl Scheduler {
     }
 }
 
-fn stopped_because(reason: StopReason) -> &'static str {
+fn stop_reason_text(reason: StopReason) -> &'static str {
     match reason {
         StopReason::Superseded => "another attempt completed the task",
-        StopReason::JobOver => "the job was over",
-        StopReason::WorkerLeaves => "the worker was going, and handed it back",
-        StopReason::LeaseLost => "its lease had run out",
-        StopReason::NotHere => "it came to where the other attempt runs",
+        StopReason::JobOver => "the job ended",
+        StopReason::WorkerLeaves => "the worker left the pool and handed it back",
+        StopReason::LeaseLost => "its lease expired",
+        StopReason::NotHere => "it was delivered to the worker or machine of the other attempt",
     }
 }
 
@@ -183,10 +185,10 @@ fn failed_too_often(id: AttemptId, failures: u32, end: &End) -> Problem {
         End::Failed(last) => {
             let mut problem = Problem::new(
                 ProblemKind::TaskFailed,
-                format!("task {task} failed {failures} times, at last with: {}", last.detail),
+                format!("task {task} failed {failures} times; last error: {}", last.detail),
             );
             problem.remedy = if last.remedy.is_empty() {
-                "see to the cause and run the job again".to_owned()
+                "fix the cause and run the job again".to_owned()
             } else {
                 last.remedy.clone()
             };
@@ -195,8 +197,14 @@ fn failed_too_often(id: AttemptId, failures: u32, end: &End) -> Problem {
         }
         End::Lost(_) | End::HandedBack(_) => Problem::new(
             ProblemKind::TaskFailed,
-            format!("task {task} failed {failures} times; at last its worker went silent"),
+            format!(
+                "task {task} failed {failures} times; \
+                 the last time its worker stopped responding"
+            ),
         )
-        .remedy("see why workers die, such as for want of memory, and run the job again"),
+        .remedy(
+            "find out why workers crash, for example because they run out of memory, \
+             and run the job again",
+        ),
     }
 }

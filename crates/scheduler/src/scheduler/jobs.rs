@@ -1,4 +1,4 @@
-//! What happens to whole jobs.
+//! The life cycle of jobs.
 
 use protocol::detail::AttemptState;
 use protocol::problem::ProblemKind;
@@ -10,8 +10,8 @@ use crate::event::JobTerms;
 use crate::job::Job;
 use crate::task::TaskKey;
 
-/// The most tasks that one level may have. A task takes some 300 bytes, and
-/// a plan of more is not a plan.
+/// Maximum number of tasks of a level. A task takes about 300 bytes, so a larger
+/// plan would exhaust memory.
 const LEVEL_TASKS_MAX: u64 = 100_000_000;
 
 impl Scheduler {
@@ -39,7 +39,7 @@ impl Scheduler {
         }
         job.phase = Phase::Planning;
         job.timings.planning_at = Some(self.now);
-        self.lay_out(id, plan, commands);
+        self.create_tasks(id, plan, commands);
     }
 
     pub(super) fn job_restored(
@@ -61,14 +61,15 @@ impl Scheduler {
         job.restored = true;
         self.jobs.insert(id, job);
         self.open.insert(id);
-        if !self.lay_out(id, plan, commands) {
+        if !self.create_tasks(id, plan, commands) {
             return;
         }
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
         };
-        // Without C the result could not be written. An attempt that finds its
-        // segments there costs little, and finds out C.
+        // The result cannot be written without C. If C is unknown, all tasks are
+        // attempted again: an attempt that finds its segments in the store is
+        // cheap and determines C.
         if let Some(columns) = columns {
             job.set_columns(columns);
             for task in completed {
@@ -79,22 +80,23 @@ impl Scheduler {
         }
     }
 
-    /// Lays out the tasks of a job; whether that was possible.
-    fn lay_out(&mut self, id: JobId, plan: Plan, commands: &mut Vec<Command>) -> bool {
+    /// Creates the tasks of a job. Fails the job and returns false if the plan is
+    /// invalid.
+    fn create_tasks(&mut self, id: JobId, plan: Plan, commands: &mut Vec<Command>) -> bool {
         self.job_changed(id);
-        let is_sound = plan.objects > 0
+        let is_valid = plan.objects > 0
             && plan.levels.last().is_some_and(|root| root.nodes == 1)
             && plan.levels.iter().all(|level| {
                 level.ranges > 0 && level.fan_in > 0 && level.tasks() <= LEVEL_TASKS_MAX
             });
-        if !is_sound {
-            let problem = Problem::new(ProblemKind::Internal, "the plan of the job is not sound")
+        if !is_valid {
+            let problem = Problem::new(ProblemKind::Internal, "the plan of the job is invalid")
                 .remedy("choose another fan-in");
             self.fail_job(id, problem, commands);
             return false;
         }
         if let Some(job) = self.jobs.get_mut(&id) {
-            job.lay_out(plan);
+            job.create_tasks(plan);
         }
         true
     }
@@ -121,10 +123,10 @@ impl Scheduler {
         }
     }
 
-    /// Lets planned jobs begin, the oldest first, as many as may run at once.
+    /// Starts planned jobs, oldest first, up to the maximum number of running jobs.
     pub(super) fn admit_jobs(&mut self, commands: &mut Vec<Command>) {
-        let places = self.settings.running_jobs_max.max(1) as usize;
-        if self.running.len() >= places {
+        let slots = self.settings.running_jobs_max.max(1) as usize;
+        if self.running.len() >= slots {
             return;
         }
         let waiting: Vec<JobId> = self
@@ -133,7 +135,7 @@ impl Scheduler {
             .filter_map(|id| self.jobs.get(id))
             .filter(|job| job.phase == Phase::Planning && !job.levels.is_empty())
             .map(|job| job.id)
-            .take(places - self.running.len())
+            .take(slots - self.running.len())
             .collect();
         for id in waiting {
             if let Some(job) = self.jobs.get_mut(&id) {
@@ -141,13 +143,13 @@ impl Scheduler {
                 job.timings.running_at = Some(self.now);
                 self.running.insert(id);
                 self.job_changed(id);
-                // A restored job may lack nothing but its result.
+                // A restored job may only need its result to be written.
                 self.finish_if_summed(id, commands);
             }
         }
     }
 
-    /// Goes on to the result if the total is there.
+    /// Starts phase Finishing if the root level is complete.
     pub(super) fn finish_if_summed(&mut self, id: JobId, commands: &mut Vec<Command>) {
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
@@ -157,21 +159,21 @@ impl Scheduler {
         }
         job.phase = Phase::Finishing;
         job.timings.finishing_at = Some(self.now);
-        job.look_at = None;
+        job.next_scan_at = None;
         self.running.remove(&id);
         match job.columns {
             Some(columns) => commands.push(Command::WriteResult { job: id, columns }),
             None => {
                 let problem = Problem::new(
                     ProblemKind::Internal,
-                    "the total is there, but no task has said how many columns it has",
+                    "all tasks are complete, but none has reported the number of columns",
                 );
                 self.fail_job(id, problem, commands);
             }
         }
     }
 
-    /// Ends a job that cannot go on. What it had finished stays in its view.
+    /// Fails a job. Its view keeps the progress.
     pub(super) fn fail_job(&mut self, id: JobId, problem: Problem, commands: &mut Vec<Command>) {
         self.end_job(id, Phase::Failed, Some(problem), commands);
     }
@@ -193,7 +195,7 @@ impl Scheduler {
         for (key, number) in live {
             let closed = job.close(key, number, self.now, |attempt| {
                 attempt.state = AttemptState::Stopped;
-                attempt.reason = Some("the job was over".into());
+                attempt.reason = Some("the job ended".into());
             });
             if closed.is_some_and(|closed| closed.was_published) {
                 self.published -= 1;
@@ -202,7 +204,7 @@ impl Scheduler {
         job.phase = phase;
         job.timings.ended_at = Some(self.now);
         job.problem.clone_from(&problem);
-        job.look_at = None;
+        job.next_scan_at = None;
         job.delayed.clear();
         self.open.remove(&id);
         self.running.remove(&id);

@@ -1,10 +1,10 @@
-//! How many workers there should be.
+//! Scaling of the worker pool.
 //!
-//! As many as the jobs that may run have W together, within the limits of the
-//! settings; or as many as somebody asked for by hand. More are asked for at
-//! once. Fewer are asked for after nothing has needed the surplus for a while,
-//! and only as many fewer as are idle: these are drained, and the others
-//! follow when they are done with what they have.
+//! The target is the sum of W over the jobs that may run, within the limits of
+//! the settings, or the number set by hand. The pool is scaled up at once. It is
+//! scaled down once workers have been surplus for `idle_ms`, or at once if the
+//! number was set by hand. Only idle workers are drained; busy ones follow when
+//! they become idle.
 
 use protocol::{Timestamp, WorkerId};
 
@@ -12,7 +12,7 @@ use super::Scheduler;
 use crate::command::Command;
 
 impl Scheduler {
-    /// How many workers there should be, as things are now.
+    /// The target size of the pool.
     pub(super) fn target(&self) -> u32 {
         let settings = &self.settings;
         if let Some(by_hand) = self.by_hand {
@@ -25,19 +25,19 @@ impl Scheduler {
         needed.max(settings.min_workers).min(settings.max_workers)
     }
 
-    /// Asks for more workers or fewer, if that is due.
+    /// Scales the pool up or down if that is due.
     pub(super) fn scale(&mut self, commands: &mut Vec<Command>) {
         if self.settings.external_pool {
             return;
         }
         let target = self.target();
-        let asked = self.desired;
-        if asked.is_none_or(|asked| asked < target) {
+        let requested = self.desired;
+        if requested.is_none_or(|requested| requested < target) {
             self.surplus_since = None;
-            self.ask_for(target, commands);
+            self.request_workers(target, commands);
             return;
         }
-        if asked == Some(target) && self.pool.able() <= target {
+        if requested == Some(target) && self.pool.available() <= target {
             self.surplus_since = None;
             return;
         }
@@ -45,37 +45,37 @@ impl Scheduler {
         let is_due = self.by_hand.is_some() || self.now >= since.plus_millis(self.settings.idle_ms);
         if is_due {
             self.drain_surplus(target, commands);
-            let stay = target.max(self.pool.able());
-            if asked.is_some_and(|asked| stay < asked) {
-                self.ask_for(stay, commands);
+            let remaining = target.max(self.pool.available());
+            if requested.is_some_and(|requested| remaining < requested) {
+                self.request_workers(remaining, commands);
             }
         }
     }
 
-    /// When surplus workers may be let go, if that is still to come.
+    /// When the pool may be scaled down; `None` if that is not in the future.
     pub(super) fn surplus_until(&self) -> Option<Timestamp> {
         let until = self.surplus_since?.plus_millis(self.settings.idle_ms);
         (self.by_hand.is_none() && until > self.now).then_some(until)
     }
 
-    fn ask_for(&mut self, desired: u32, commands: &mut Vec<Command>) {
+    fn request_workers(&mut self, desired: u32, commands: &mut Vec<Command>) {
         self.desired = Some(desired);
         self.changes.pool = true;
         commands.push(Command::ScaleWorkers { desired });
     }
 
-    /// Tells idle workers to go, the last by name first, until there are no
-    /// more than `target`.
+    /// Drains idle workers, the last by name first, until at most `target`
+    /// workers remain.
     fn drain_surplus(&mut self, target: u32, commands: &mut Vec<Command>) {
-        let surplus = self.pool.able().saturating_sub(target);
-        let spare = surplus.min(self.pool.idle().saturating_sub(self.published));
+        let surplus = self.pool.available().saturating_sub(target);
+        let count = surplus.min(self.pool.idle().saturating_sub(self.published));
         let idle: Vec<WorkerId> = self
             .pool
             .iter()
             .rev()
             .filter(|(_, worker)| worker.is_idle())
             .map(|(id, _)| id.clone())
-            .take(spare as usize)
+            .take(count as usize)
             .collect();
         for worker in idle {
             self.pool.update(&worker, self.now, |worker| worker.draining = true);

@@ -1,4 +1,4 @@
-//! What the scheduler looks like from outside: summaries, and pages of detail.
+//! Views of the state: summaries and pages of tasks.
 
 use protocol::detail::{AttemptState, TaskPage, TaskSnapshot};
 use protocol::job::{AttemptCounts, ByteCounts, InputSummary, LevelProgress, Phase, Timings};
@@ -6,72 +6,73 @@ use protocol::worker::{RunningAttempt, SHOWN_WORKERS, WorkerSnapshot};
 use protocol::{JobId, Plan, Problem};
 
 use super::Scheduler;
-use crate::durations::whole;
+use crate::durations::saturating_u64;
 use crate::job::Job;
 use crate::pool::Worker;
 use crate::task::{Attempt, TaskKey};
 
-/// One job at one moment: the part of a [`protocol::JobSnapshot`] that the
-/// scheduler knows.
+/// The state of a job: the fields of a [`protocol::JobSnapshot`] that the
+/// scheduler owns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobView {
-    /// Which.
+    /// The id of the job.
     pub id: JobId,
-    /// Where it is.
+    /// The current phase.
     pub phase: Phase,
-    /// W.
+    /// W, the maximum number of attempts in flight; at least 1.
     pub workers: u32,
-    /// When each phase was entered.
+    /// When each phase started.
     pub timings: Timings,
-    /// The plan, once there is one.
+    /// The plan; `None` before phase Planning.
     pub plan: Option<Plan>,
-    /// What its leaf attempts have found out about the inputs; `bytes` is not
-    /// among that.
+    /// The properties of the inputs that leaf attempts have determined, without
+    /// `bytes`.
     pub inputs: InputSummary,
-    /// How far each level has come, from level 0.
+    /// Progress by level, from level 0; empty without a plan.
     pub progress: Vec<LevelProgress>,
-    /// What became of the attempts.
+    /// Numbers of attempts by outcome.
     pub attempts: AttemptCounts,
-    /// Bytes moved so far.
+    /// Bytes read, written and reused so far.
     pub bytes: ByteCounts,
-    /// Input bytes read a second, lately; 0 when nothing is running.
+    /// Recent input throughput in bytes per second; 0 if no attempt is running.
     pub bytes_per_sec: f64,
-    /// Milliseconds until the job is done at the present rate, if that can be told.
+    /// Estimated remaining time in milliseconds; `None` if unknown.
     pub remaining_ms: Option<u64>,
-    /// Why the job failed.
+    /// The error; `Some` only in phase Failed.
     pub error: Option<Problem>,
 }
 
-/// The worker pool at one moment: the part of a
-/// [`protocol::worker::PoolSnapshot`] that the scheduler knows.
+/// The state of the worker pool: the fields of a
+/// [`protocol::worker::PoolSnapshot`] that the scheduler owns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PoolView {
-    /// How many workers are asked for.
+    /// Requested number of workers.
     pub desired: u32,
-    /// Set if somebody asked for this number by hand.
+    /// The number of workers set by hand; `None` for automatic.
     pub by_hand: Option<u32>,
-    /// How many are able to work.
+    /// Number of workers that accept attempts, now or once their current one ends.
     pub ready: u32,
-    /// How many execute an attempt.
+    /// Number of workers that execute an attempt.
     pub busy: u32,
-    /// The fewest that are kept.
+    /// Minimum number of workers.
     pub min_workers: u32,
-    /// The most that are kept.
+    /// Maximum number of workers.
     pub max_workers: u32,
-    /// Tasks that are ready and have no live attempt, of all running jobs.
+    /// Number of ready tasks of all running jobs.
     pub backlog: u64,
     /// The first workers by name, at most [`SHOWN_WORKERS`].
     pub workers: Vec<WorkerSnapshot>,
 }
 
 impl Scheduler {
-    /// One job as it looks now. Takes time in proportion to W, not to the tasks.
+    /// The current state of a job; `None` if unknown. Takes time proportional to
+    /// W, not to the number of tasks.
     #[must_use]
     pub fn job(&self, id: JobId) -> Option<JobView> {
         let job = self.jobs.get(&id)?;
         let progress = level_progress(job);
         let bytes_per_sec = if job.attempts.running > 0 {
-            job.meter.per_sec(self.now, job.bytes.input_read)
+            job.throughput.per_sec(self.now, job.bytes.input_read)
         } else {
             0.0
         };
@@ -97,20 +98,20 @@ impl Scheduler {
         })
     }
 
-    /// Every job that is not forgotten, from old to new.
+    /// The ids of all jobs, ended ones included, oldest first.
     pub fn jobs(&self) -> impl DoubleEndedIterator<Item = JobId> + '_ {
         self.jobs.keys().copied()
     }
 
-    /// The worker pool as it looks now.
+    /// The current state of the worker pool.
     #[must_use]
     pub fn pool(&self) -> PoolView {
         PoolView {
             desired: self.desired.unwrap_or_else(|| {
-                if self.settings.external_pool { self.pool.able() } else { self.target() }
+                if self.settings.external_pool { self.pool.available() } else { self.target() }
             }),
             by_hand: self.by_hand,
-            ready: self.pool.able(),
+            ready: self.pool.available(),
             busy: self.pool.busy(),
             min_workers: self.settings.min_workers,
             max_workers: self.settings.max_workers,
@@ -135,15 +136,15 @@ impl Scheduler {
         }
     }
 
-    /// Tasks that are ready and have no live attempt, of all running jobs.
+    /// Number of ready tasks of all running jobs. A ready task has no live attempt.
     #[must_use]
     pub fn backlog(&self) -> u64 {
         let jobs = self.running.iter().filter_map(|id| self.jobs.get(id));
         jobs.map(Job::ready).sum()
     }
 
-    /// The tasks of one level of a job from the `start`th on, at most `limit`;
-    /// `None` if there is no such job or level.
+    /// A page of the tasks of a level: at most `limit` tasks, starting at index
+    /// `start`. `None` if there is no such job or level.
     #[must_use]
     pub fn tasks(&self, id: JobId, level: u8, start: u64, limit: usize) -> Option<TaskPage> {
         let job = self.jobs.get(&id)?;
@@ -169,7 +170,7 @@ impl Scheduler {
     fn running_attempt(&self, worker: &Worker) -> Option<RunningAttempt> {
         let id = worker.attempt?;
         let job = self.jobs.get(&id.job)?;
-        let task = job.peek(job.key(id.task)?);
+        let task = job.task(job.key(id.task)?);
         let attempt = task.attempts.iter().find(|a| a.number == id.number)?;
         Some(RunningAttempt {
             id,
@@ -179,23 +180,23 @@ impl Scheduler {
         })
     }
 
-    /// What is left of every level at the pace of its attempts so far, shared
-    /// by the workers that the job can have.
+    /// Estimated remaining time in milliseconds: for every level, the remaining
+    /// tasks times their mean duration, divided by the workers of the job.
     fn remaining_ms(&self, job: &Job, progress: &[LevelProgress]) -> Option<u64> {
         if job.phase != Phase::Running {
             return None;
         }
-        let workers = job.terms.workers.min(self.pool.able()).max(1);
-        let mut left_ms = 0.0;
+        let workers = job.terms.workers.min(self.pool.available()).max(1);
+        let mut remaining_ms = 0.0;
         let mut mean_ms = None;
         for (level, progress) in job.levels.iter().zip(progress) {
-            // A level that has not begun is taken to be like the one below it.
+            // A level without completed attempts is assumed to be like the one below.
             mean_ms = level.durations.mean_ms().or(mean_ms);
             let left = (progress.tasks as f64 - progress.complete()).max(0.0);
             let at_once = f64::from(workers).min(progress.tasks as f64);
-            left_ms += left * mean_ms? / at_once;
+            remaining_ms += left * mean_ms? / at_once;
         }
-        Some(whole(left_ms))
+        Some(saturating_u64(remaining_ms))
     }
 }
 
@@ -206,7 +207,7 @@ fn level_progress(job: &Job) -> Vec<LevelProgress> {
         .map(|level| LevelProgress {
             tasks: level.shape.tasks(),
             completed: level.completed,
-            mean_ms: whole(level.durations.mean_ms().unwrap_or(0.0)),
+            mean_ms: saturating_u64(level.durations.mean_ms().unwrap_or(0.0)),
             ..LevelProgress::default()
         })
         .collect();
@@ -217,7 +218,7 @@ fn level_progress(job: &Job) -> Vec<LevelProgress> {
         }
         let of_level = &mut progress[usize::from(key.level)];
         let running = || {
-            let live = job.peek(key).live();
+            let live = job.task(key).live();
             live.filter(|attempt| attempt.state == AttemptState::Running)
         };
         of_level.running += u64::from(running().next().is_some());
@@ -229,10 +230,10 @@ fn level_progress(job: &Job) -> Vec<LevelProgress> {
 
 fn reason(worker: &Worker) -> Option<String> {
     if worker.lost {
-        Some("nothing has been heard of it".to_owned())
+        Some("no report within the lease duration".to_owned())
     } else if worker.aside {
         let failure = worker.last_failure.as_deref().unwrap_or("unknown");
-        Some(format!("it failed {} times in a row: {failure}", worker.failures))
+        Some(format!("{} consecutive failures; last error: {failure}", worker.failures))
     } else {
         None
     }

@@ -1,4 +1,4 @@
-//! Workers as they come, speak, fall silent and go; and the leases that they hold.
+//! Workers: join, heartbeat, loss and leave; and the expiry of leases.
 
 use protocol::task::{Joined, StopReason};
 use protocol::{AttemptId, JobId, Problem, Timestamp, WorkerId};
@@ -9,22 +9,22 @@ use crate::command::Command;
 use crate::pool::Worker;
 use crate::task::TaskKey;
 
-/// A worker that fell silent is shown for so many leases, then forgotten.
+/// A lost worker is removed once its last report is this many lease durations old.
 const LOST_SHOWN_LEASES: u64 = 4;
 
 impl Scheduler {
-    /// A worker has said something.
-    pub(super) fn hear(&mut self, worker: &WorkerId, commands: &mut Vec<Command>) {
+    /// Renews the lease of a worker that sent a report.
+    pub(super) fn renew_worker_lease(&mut self, worker: &WorkerId, commands: &mut Vec<Command>) {
         let now = self.now;
-        let takers = self.pool.takers();
+        let live = self.pool.live();
         self.pool.update(worker, now, |worker| {
-            worker.heard_at = now;
+            worker.last_seen_at = now;
             worker.lost = false;
         });
-        if self.pool.takers() > takers {
+        if self.pool.live() > live {
             self.withdraw_look_ahead(commands);
         }
-        self.watch_leases();
+        self.schedule_lease_check();
     }
 
     pub(super) fn worker_joined(
@@ -33,14 +33,15 @@ impl Scheduler {
         joined: Joined,
         commands: &mut Vec<Command>,
     ) {
-        // Another process under the same name knows nothing of what this one had.
-        let is_reborn = self.pool.get(id).is_some_and(|worker| {
+        // A new process with the same name does not continue the attempt of the
+        // previous one.
+        let is_restarted = self.pool.get(id).is_some_and(|worker| {
             worker.joined.process_id != 0 && worker.joined.process_id != joined.process_id
         });
-        if is_reborn {
-            self.worker_left(id, "it was started again", commands);
+        if is_restarted {
+            self.worker_left(id, "it was restarted", commands);
         }
-        self.hear(id, commands);
+        self.renew_worker_lease(id, commands);
         self.pool.update(id, self.now, |worker| worker.joined = joined);
         self.changes.pool = true;
     }
@@ -51,7 +52,7 @@ impl Scheduler {
         resident_bytes: u64,
         commands: &mut Vec<Command>,
     ) {
-        self.hear(id, commands);
+        self.renew_worker_lease(id, commands);
         let has_live = self
             .pool
             .get(id)
@@ -59,8 +60,8 @@ impl Scheduler {
             .is_some_and(|attempt| self.live_key(attempt).is_some());
         self.pool.update(id, self.now, |worker| {
             worker.joined.resident_bytes = resident_bytes;
-            // It has nothing any more of what it was told to stop. A live
-            // attempt stays: its start may have been told faster than this.
+            // The worker is idle, so an attempt that is not live has ended. A live
+            // one stays: this heartbeat may be older than the start of the attempt.
             if !has_live {
                 worker.attempt = None;
             }
@@ -74,12 +75,12 @@ impl Scheduler {
         };
         self.changes.pool = true;
         if let Some(attempt) = worker.attempt {
-            let why = format!("its worker went without handing it back: {reason}");
+            let why = format!("its worker left without handing it back: {reason}");
             self.lose_if_held(attempt, id, why, commands);
         }
     }
 
-    /// A live attempt of a worker that is gone is lost.
+    /// Ends a live attempt as lost if a worker that left held it.
     fn lose_if_held(
         &mut self,
         id: AttemptId,
@@ -91,16 +92,16 @@ impl Scheduler {
             return;
         };
         let is_held = self.jobs.get(&id.job).is_some_and(|job| {
-            job.peek(key).live().any(|a| a.number == id.number && a.worker.as_ref() == Some(worker))
+            job.task(key).live().any(|a| a.number == id.number && a.worker.as_ref() == Some(worker))
         });
         if is_held {
             self.end_attempt(id, key, End::Lost(why), commands);
         }
     }
 
-    /// Notes that a worker has failed an attempt that might have succeeded,
-    /// and sets it aside if it does nothing else while others succeed.
-    pub(super) fn count_against(
+    /// Records a retryable failure of a worker. Excludes the worker from
+    /// scheduling after too many consecutive failures, if others are healthy.
+    pub(super) fn record_failure(
         &mut self,
         id: &WorkerId,
         problem: &Problem,
@@ -111,50 +112,54 @@ impl Scheduler {
             worker.last_failure = Some(problem.to_string());
             worker.failures
         });
-        let is_able = self.pool.get(id).is_some_and(Worker::is_able);
-        // Where all fail it is not their fault, and somebody has to go on.
-        if is_able && failures >= self.settings.worker_failures_max.max(1) && self.pool.sound() > 0
+        let is_available = self.pool.get(id).is_some_and(Worker::is_available);
+        // If all workers fail, the cause is elsewhere, and the job still needs
+        // workers.
+        if is_available
+            && failures >= self.settings.worker_failures_max.max(1)
+            && self.pool.healthy() > 0
         {
             self.pool.update(id, self.now, |worker| worker.aside = true);
             commands.push(Command::DrainWorker { worker: id.clone() });
         }
     }
 
-    /// Sees to it that leases are looked at, now that there is one.
-    pub(super) fn watch_leases(&mut self) {
-        if self.leases_at.is_none() {
-            self.leases_at = Some(self.now.plus_millis(self.settings.lease_ms));
+    /// Sets the timer of the lease check if it is not set.
+    pub(super) fn schedule_lease_check(&mut self) {
+        if self.next_lease_check_at.is_none() {
+            self.next_lease_check_at = Some(self.now.plus_millis(self.settings.lease_ms));
         }
     }
 
-    /// Ends the leases that have run out. Every lease is looked at only when
-    /// the earliest could have run out as of the last look; renewing one is free.
+    /// Expires leases. All leases are checked together, at the earliest time at
+    /// which one could have expired as of the last check. So a renewal costs
+    /// nothing.
     pub(super) fn expire_leases(&mut self, commands: &mut Vec<Command>) {
-        if self.leases_at.is_none_or(|at| self.now < at) {
+        if self.next_lease_check_at.is_none_or(|at| self.now < at) {
             return;
         }
         let lease_ms = self.settings.lease_ms;
         let mut next: Option<Timestamp> = None;
         let mut earliest = |at: Timestamp| next = Some(next.map_or(at, |next| next.min(at)));
 
-        let mut silent = Vec::new();
-        let mut forgotten = Vec::new();
+        let mut newly_lost = Vec::new();
+        let mut removed = Vec::new();
         for (id, worker) in self.pool.iter() {
             let leases = if worker.lost { LOST_SHOWN_LEASES } else { 1 };
-            let until = worker.heard_at.plus_millis(lease_ms * leases);
+            let until = worker.last_seen_at.plus_millis(lease_ms * leases);
             if self.now < until {
                 earliest(until);
             } else if worker.lost {
-                forgotten.push(id.clone());
+                removed.push(id.clone());
             } else {
-                silent.push(id.clone());
-                let until = worker.heard_at.plus_millis(lease_ms * LOST_SHOWN_LEASES);
+                newly_lost.push(id.clone());
+                let until = worker.last_seen_at.plus_millis(lease_ms * LOST_SHOWN_LEASES);
                 earliest(until.max(self.now.plus_millis(lease_ms)));
             }
         }
 
         let mut expired: Vec<AttemptId> = Vec::new();
-        let nobody_waits = self.pool.idle() == 0;
+        let no_idle_worker = self.pool.idle() == 0;
         let running: Vec<JobId> = self.running.iter().copied().collect();
         for id in &running {
             let Some(job) = self.jobs.get_mut(id) else {
@@ -162,14 +167,14 @@ impl Scheduler {
             };
             let live: Vec<(TaskKey, u32)> = job.live.iter().copied().collect();
             for (key, number) in live {
-                let Some(attempt) = job.task(key).attempt(number) else {
+                let Some(attempt) = job.task_mut(key).attempt_mut(number) else {
                     continue;
                 };
-                // What lies in the queue is overdue only if somebody waits for it.
-                if attempt.worker.is_none() && nobody_waits {
-                    attempt.heard_at = self.now;
+                // An attempt in the queue is overdue only if a worker is idle.
+                if attempt.worker.is_none() && no_idle_worker {
+                    attempt.renewed_at = self.now;
                 }
-                let until = attempt.heard_at.plus_millis(lease_ms);
+                let until = attempt.renewed_at.plus_millis(lease_ms);
                 if self.now < until {
                     earliest(until);
                 } else {
@@ -177,20 +182,20 @@ impl Scheduler {
                 }
             }
         }
-        self.leases_at = next;
+        self.next_lease_check_at = next;
 
-        for id in silent {
+        for id in newly_lost {
             self.pool.update(&id, self.now, |worker| worker.lost = true);
             self.changes.pool = true;
         }
-        for id in forgotten {
+        for id in removed {
             self.pool.remove(&id);
             self.changes.pool = true;
         }
         for id in expired {
             if let Some(key) = self.live_key(id) {
                 commands.push(Command::StopAttempt { attempt: id, reason: StopReason::LeaseLost });
-                self.end_attempt(id, key, End::Lost("its lease ran out".to_owned()), commands);
+                self.end_attempt(id, key, End::Lost("its lease expired".to_owned()), commands);
             }
         }
     }

@@ -1,28 +1,28 @@
-//! What goes wrong, how often it should, and how often it did.
+//! The faults that can be injected: their probabilities and their counts.
 
-/// Names the faults once, for the probabilities and for the counts.
+/// Defines the structs of probabilities and counts from one list of faults.
 macro_rules! faults {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// How probable each fault is, whenever there is an occasion for it.
+        /// The probability of each fault per opportunity, 0 to 1.
         #[derive(Clone, Copy, Debug, Default)]
         pub struct Faults {
             $($(#[$doc])* pub $name: f64,)*
         }
 
-        /// How often each fault has happened.
+        /// How often each fault was injected.
         #[derive(Clone, Copy, Debug, Default)]
         pub struct Fired {
             $($(#[$doc])* pub $name: u64,)*
         }
 
         impl Fired {
-            /// Every fault by its name, and how often it has happened.
+            /// The name and count of every fault.
             #[must_use]
             pub fn each(&self) -> Vec<(&'static str, u64)> {
                 vec![$((stringify!($name), self.$name),)*]
             }
 
-            /// Adds what has happened elsewhere.
+            /// Adds the counts of another run.
             pub fn add(&mut self, other: &Fired) {
                 $(self.$name += other.$name;)*
             }
@@ -31,38 +31,38 @@ macro_rules! faults {
 }
 
 faults! {
-    /// A report reaches the scheduler twice.
+    /// A report is delivered twice.
     duplicate_report,
-    /// A report takes so long that others overtake it.
+    /// A report is delayed, so that later ones overtake it.
     late_report,
     /// An attempt is delivered to two workers.
     duplicate_delivery,
-    /// A worker does not hear what it is told.
-    deaf_worker,
-    /// A worker dies in the middle of an attempt, without a word.
-    worker_dies,
-    /// The queue delivers again what a dead worker had.
+    /// The command to stop an attempt is lost.
+    control_lost,
+    /// A worker crashes during an attempt, without a report.
+    worker_crashes,
+    /// The queue redelivers the attempt of a crashed worker.
     redelivery,
-    /// A worker hands its attempt back and goes.
-    worker_leaves,
-    /// A worker says nothing for longer than its lease, and goes on.
+    /// A worker is evicted: it hands its attempt back and leaves.
+    worker_evicted,
+    /// A worker sends no reports for longer than its lease, then continues.
     worker_stalls,
-    /// A worker that dies is started again under its old name.
-    worker_reborn,
-    /// An attempt ends with an error that another may not meet.
+    /// A crashed worker is restarted with the same name.
+    worker_restarts,
+    /// An attempt ends with a retryable error.
     attempt_fails,
     /// A worker fails every attempt.
     black_hole,
-    /// An attempt ends with an error that every other would meet.
+    /// An attempt ends with an error that cannot be retried.
     fatal_failure,
-    /// An object has another length.
+    /// An object has a different number of columns.
     lengths_differ,
     /// A job is cancelled.
-    cancelled,
-    /// The server starts anew from what the store holds.
-    restart,
+    job_cancelled,
+    /// The server crashes and restores its state from the store.
+    server_restarts,
     /// The number of workers is set by hand.
-    by_hand,
-    /// C is not what was estimated.
-    wrong_estimate,
+    manual_scaling,
+    /// C differs from its estimate.
+    columns_misestimated,
 }

@@ -1,51 +1,51 @@
-//! Worlds without faults, to compare policies in.
+//! Scenarios without faults, to compare policies.
 
 use protocol::job::{FanIn, Speculation};
 
-use super::chance::Chance;
-use super::machine::Speed;
+use super::random::Random;
 use super::terms::{Load, Measures, Terms};
+use super::worker::Speed;
 use super::world::World;
 use crate::Settings;
 use crate::event::JobTerms;
 use crate::plan::{Costs, PlanInputs, PlanLimits};
 use crate::speculation::Rule;
 
-/// How fast the workers of a scenario are.
+/// The distribution of worker speeds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Speeds {
-    /// All the same.
+    /// All workers are equally fast.
     Uniform,
-    /// One in ten is eight times slower.
+    /// One worker in ten is eight times slower.
     OneInTen,
-    /// One in ten becomes eight times slower on the way.
+    /// One worker in ten becomes eight times slower at a random time.
     Midway,
-    /// One machine of four is four times slower.
+    /// The workers of one node of four are four times slower.
     SlowNode,
-    /// Log-normal, sigma 0.5.
+    /// Speeds are log-normal with sigma 0.5.
     LogNormal,
-    /// The second of two is eight times slower.
+    /// The second of two workers is eight times slower.
     OneOfTwo,
 }
 
-/// One job on workers that stay.
+/// One job on a pool of constant size.
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {
-    /// What it is called in the table.
+    /// The name in the table.
     pub name: &'static str,
-    /// F.
+    /// F, the number of objects.
     pub objects: u64,
-    /// C.
+    /// C, the number of columns.
     pub columns: u64,
-    /// Whether reading can begin at any column.
+    /// Whether reading can start at any column.
     pub seekable: bool,
-    /// P.
+    /// P, the fan-in.
     pub fan_in: FanIn,
-    /// W, and the size of the pool.
+    /// W, which is also the size of the pool.
     pub workers: u32,
-    /// How fast they are.
+    /// The distribution of worker speeds.
     pub speeds: Speeds,
-    /// How often workers speak, in microseconds.
+    /// Heartbeat interval in microseconds.
     pub heartbeat_us: u64,
 }
 
@@ -107,40 +107,41 @@ const LARGE: Scenario = Scenario {
     heartbeat_us: 1_000_000,
 };
 
-/// What came of one scenario under one policy.
+/// The result of a scenario under a policy.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Score {
-    /// The time over the lower bound: all work over all speed.
+    /// Completion time relative to the lower bound, which is the total work divided
+    /// by the total speed; at least 1.
     pub time: f64,
-    /// Work done in vain over work that had to be done.
+    /// Duplicate work as a fraction of the useful work.
     pub twice: f64,
-    /// The part of the workers' time in which they did nothing.
+    /// Idle fraction of the worker time, 0 to 1.
     pub idle: f64,
-    /// The part of the workers' time, until the last task was first given out,
-    /// in which they did something; absent where there is one task.
+    /// Utilization, 0 to 1: the busy fraction of the worker time until the last
+    /// task started; `None` if the job has one task.
     pub busy: Option<f64>,
-    /// Events handled.
+    /// Number of events handled.
     pub events: f64,
-    /// Microseconds that handling one took.
+    /// Mean time to handle an event, in microseconds.
     pub handle_us: f64,
 }
 
 impl Score {
-    fn add(&mut self, other: &Score, part: f64) {
-        self.time += other.time * part;
-        self.twice += other.twice * part;
-        self.idle += other.idle * part;
-        self.busy = other.busy.map(|busy| self.busy.unwrap_or(0.0) + busy * part);
-        self.events += other.events * part;
-        self.handle_us += other.handle_us * part;
+    fn add(&mut self, other: &Score, weight: f64) {
+        self.time += other.time * weight;
+        self.twice += other.twice * weight;
+        self.idle += other.idle * weight;
+        self.busy = other.busy.map(|busy| self.busy.unwrap_or(0.0) + busy * weight);
+        self.events += other.events * weight;
+        self.handle_us += other.handle_us * weight;
     }
 }
 
 impl Scenario {
-    /// The mean score over so many seeds.
+    /// The mean score over the seeds from 0 to `seeds`.
     ///
     /// # Errors
-    /// What went wrong, in words.
+    /// A description of the failure.
     pub fn score(&self, rule: Rule, seeds: u32) -> Result<Score, String> {
         let mut mean = Score::default();
         for seed in 0..u64::from(seeds) {
@@ -150,10 +151,11 @@ impl Scenario {
         Ok(mean)
     }
 
-    /// Runs it once; the world at its end, and the lower bound in microseconds.
+    /// Runs the scenario once. Returns the final world and the lower bound in
+    /// microseconds.
     ///
     /// # Errors
-    /// What went wrong, in words.
+    /// A description of the failure.
     pub fn run(&self, rule: Rule, seed: u64) -> Result<(World, f64), String> {
         let terms = Terms {
             settings: Settings {
@@ -166,18 +168,18 @@ impl Scenario {
             ..Terms::default()
         };
         let load = self.load();
-        let mut chance = Chance::new(seed);
-        // When a worker slows down depends on how long the job takes.
+        let mut random = Random::new(seed);
+        // The time of a slowdown depends on the total work.
         let draft = World::new(terms.clone(), 0, &[], vec![load.clone()]);
         let work = draft.all_work();
-        let speeds = self.speeds(&mut chance, work);
+        let speeds = self.speeds(&mut random, work);
         let bound_us = bound_us(work, &speeds);
-        let mut world = World::new(terms, chance.bits(), &speeds, vec![load]);
+        let mut world = World::new(terms, random.next_u64(), &speeds, vec![load]);
         world.run()?;
         Ok((world, bound_us))
     }
 
-    /// What a world that has run to its end scores.
+    /// The score of a finished world.
     #[must_use]
     pub fn score_of(&self, world: &World, bound_us: f64) -> Score {
         let Measures {
@@ -221,9 +223,9 @@ impl Scenario {
         }
     }
 
-    fn speeds(&self, chance: &mut Chance, work: f64) -> Vec<(Speed, &'static str)> {
+    fn speeds(&self, random: &mut Random, work: f64) -> Vec<(Speed, &'static str)> {
         const NODES: [&str; 4] = ["a", "b", "c", "d"];
-        let usual_us = work / f64::from(self.workers);
+        let expected_us = work / f64::from(self.workers);
         (0..self.workers)
             .map(|worker| {
                 let node = NODES[worker as usize % NODES.len()];
@@ -232,11 +234,14 @@ impl Scenario {
                     Speeds::OneInTen if worker % 10 == 3 => Speed::steady(1.0 / 8.0),
                     Speeds::Midway if worker % 10 == 3 => Speed {
                         first: 1.0,
-                        then: Some((crate::durations::whole(chance.part() * usual_us), 1.0 / 8.0)),
+                        then: Some((
+                            crate::durations::saturating_u64(random.fraction() * expected_us),
+                            1.0 / 8.0,
+                        )),
                     },
                     Speeds::SlowNode if node == "b" => Speed::steady(1.0 / 4.0),
                     Speeds::OneOfTwo if worker == 1 => Speed::steady(1.0 / 8.0),
-                    Speeds::LogNormal => Speed::steady((0.5 * chance.normal()).exp()),
+                    Speeds::LogNormal => Speed::steady((0.5 * random.normal()).exp()),
                     _ => Speed::steady(1.0),
                 };
                 (speed, node)
@@ -245,7 +250,8 @@ impl Scenario {
     }
 }
 
-/// When all work is done if all workers are busy all the time.
+/// The lower bound of the completion time, in microseconds: all workers are always
+/// busy.
 fn bound_us(work: f64, speeds: &[(Speed, &str)]) -> f64 {
     let done_by = |us: u64| -> f64 {
         let done = speeds.iter().map(|(speed, _)| speed.work_between(0, us));

@@ -1,50 +1,57 @@
-//! What happens next in a world, in order.
+//! The events of the simulation and their order in the event queue.
 
 use protocol::task::StopReason;
 use protocol::{AttemptId, JobId, WorkerId};
 
-use super::machine::Message;
+use super::worker::Message;
 use crate::Event;
 
-/// What happens next, or has been put on its way.
+/// An event of the simulation. It takes effect at the time of its
+/// [`Scheduled`] entry.
+///
+/// Workers are given by index. An event with an epoch or an incarnation is
+/// ignored if the worker has moved on to another one.
 #[derive(Clone, Debug)]
-pub(super) enum Happening {
-    /// The scheduler hears of something.
-    Hear(Event),
-    /// An attempt arrives in the queue.
-    Deliver(Message),
-    /// Every worker is told to stop an attempt.
-    Stop(AttemptId, StopReason),
-    /// Every worker is told to stop a job's attempts.
-    StopJob(JobId),
-    /// A worker is told to go.
-    Drain(WorkerId),
-    /// A worker is through with a segment, if the run is still this.
-    SegmentEnds(usize, u32),
-    /// A worker speaks, if it still has this life.
-    Beat(usize, u32),
-    /// A worker dies, if the run is still this.
-    Die(usize, u32),
-    /// A worker is asked to go by its machine, if the run is still this.
-    Leave(usize, u32),
-    /// A worker comes to life.
-    Appear(usize),
-    /// A job is submitted.
-    Submit(JobId),
-    /// Somebody cancels a job.
-    Cancel(JobId),
-    /// The server dies and starts anew.
-    Restart,
-    /// Somebody asks for so many workers.
-    ByHand(Option<u32>),
+pub(super) enum SimEvent {
+    /// The scheduler received an event.
+    EventReceived(Event),
+    /// An attempt arrived in the queue.
+    AttemptDelivered(Message),
+    /// All workers received the command to stop an attempt.
+    AttemptStopReceived(AttemptId, StopReason),
+    /// All workers received the command to stop a job's attempts.
+    JobStopReceived(JobId),
+    /// A worker received the command to drain.
+    DrainReceived(WorkerId),
+    /// A worker completed a segment: worker, epoch.
+    SegmentCompleted(usize, u32),
+    /// A worker's next heartbeat is due: worker, incarnation.
+    HeartbeatDue(usize, u32),
+    /// A worker crashed: worker, epoch.
+    WorkerCrashed(usize, u32),
+    /// A worker was evicted by its machine: worker, epoch.
+    WorkerEvicted(usize, u32),
+    /// A worker started.
+    WorkerStarted(usize),
+    /// A job was submitted.
+    JobSubmitted(JobId),
+    /// A job was cancelled.
+    JobCancelled(JobId),
+    /// The server crashed and restarted.
+    ServerRestarted,
+    /// The number of workers was set by hand; `None` for automatic.
+    DesiredWorkersSet(Option<u32>),
 }
 
-/// What lies in the heap: the earliest first, of equals the first put there.
+/// An entry of the event queue. Entries are ordered by time, then by the order
+/// in which they were scheduled.
 #[derive(Debug)]
 pub(super) struct Scheduled {
+    /// Time in microseconds.
     pub(super) at: u64,
+    /// Sequence number.
     pub(super) order: u64,
-    pub(super) what: Happening,
+    pub(super) event: SimEvent,
 }
 
 impl PartialEq for Scheduled {

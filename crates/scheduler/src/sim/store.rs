@@ -1,28 +1,28 @@
-//! The simulated object store: which segments of which task are there.
+//! The simulated object store: which segments of which tasks are stored.
 
 use protocol::job::FanIn;
 use protocol::{Plan, TaskId};
 
 use crate::plan::{Costs, PlanInputs, PlanLimits, plan, task_seconds};
 
-/// A job as the simulated store and its workers know it.
+/// The plan of a job and its stored segments.
 #[derive(Clone, Debug)]
 pub(super) struct StoredJob {
     pub(super) plan: Plan,
     inputs: PlanInputs,
     costs: Costs,
     limits: PlanLimits,
-    /// C as it turns out to be.
+    /// The true C, which may differ from the estimate.
     pub(super) columns: u64,
-    /// Of every task of every level, one bit for each of its segments.
+    /// By level and task: a bit set of the stored segments.
     levels: Vec<Vec<u64>>,
-    /// Whether segments of inputs are looked for before they are added; takes
-    /// time in proportion to the fan-in.
+    /// Whether a started task is checked for incomplete inputs. A check takes time
+    /// proportional to the fan-in.
     pub(super) checks: bool,
 }
 
-/// The simulated segments of one task fit into so many bits; a task of more
-/// has them joined.
+/// Maximum number of simulated segments of a task, the bits of its set. Larger
+/// tasks are simulated with this many.
 const SEGMENTS_MAX: u64 = 64;
 
 impl StoredJob {
@@ -42,7 +42,7 @@ impl StoredJob {
         StoredJob { levels: levels.collect(), plan, inputs, costs, limits, columns, checks: false }
     }
 
-    /// How many columns from the first of a task's range there are.
+    /// Number of columns of a task's range, up to the true C.
     fn columns_of(&self, task: TaskId) -> u64 {
         let (first, end) = self.plan.task_segments(task);
         let first = first * self.plan.segment_columns;
@@ -50,13 +50,13 @@ impl StoredJob {
         end.saturating_sub(first)
     }
 
-    /// How many segments a task has; one, though empty, beyond the end.
+    /// Number of segments of a task; a range beyond C has one empty segment.
     pub(super) fn segments(&self, task: TaskId) -> u32 {
         let segments = self.columns_of(task).div_ceil(self.plan.segment_columns);
         u32::try_from(segments.clamp(1, SEGMENTS_MAX)).unwrap_or(1)
     }
 
-    /// The work of a task in microseconds at the usual speed.
+    /// The work of a task, in microseconds at speed 1.
     pub(super) fn work(&self, task: TaskId) -> f64 {
         let inputs = self.plan.node_inputs(task.level, task.node);
         let seconds = task_seconds(
@@ -68,11 +68,11 @@ impl StoredJob {
             inputs.end - inputs.start,
             self.columns_of(task),
         );
-        // Handing it over is simulated, not part of the work.
+        // The dispatch overhead is simulated separately.
         (seconds - self.costs.task_secs).max(1e-5) * 1e6
     }
 
-    /// The work of all tasks.
+    /// The work of all tasks, in microseconds at speed 1.
     pub(super) fn all_work(&self) -> f64 {
         let mut work = 0.0;
         for (level, shape) in (0_u8..).zip(&self.plan.levels) {
@@ -81,7 +81,7 @@ impl StoredJob {
                     let task = TaskId { level, node, range };
                     if range > 0 && self.columns_of(task) == 0 { 0.0 } else { self.work(task) }
                 };
-                // All nodes of a level are alike but for the last.
+                // All nodes of a level except the last have the same work.
                 work += of(0) * f64::from(shape.nodes - 1) + of(shape.nodes - 1);
             }
         }
@@ -94,29 +94,29 @@ impl StoredJob {
         &mut self.levels[level][(task.node * ranges + task.range) as usize]
     }
 
-    /// How many segments of a task are there.
-    pub(super) fn there(&mut self, task: TaskId) -> u32 {
+    /// Number of stored segments of a task.
+    pub(super) fn segments_stored(&mut self, task: TaskId) -> u32 {
         self.bits(task).count_ones()
     }
 
-    /// Whether a segment of a task is there.
+    /// Whether a segment of a task is stored.
     pub(super) fn has(&mut self, task: TaskId, segment: u32) -> bool {
         *self.bits(task) >> segment & 1 == 1
     }
 
-    /// Writes a segment of a task; whether it was not there.
+    /// Stores a segment of a task. Returns false if it was stored already.
     pub(super) fn write(&mut self, task: TaskId, segment: u32) -> bool {
-        let was_there = self.has(task, segment);
+        let existed = self.has(task, segment);
         *self.bits(task) |= 1 << segment;
-        !was_there
+        !existed
     }
 
-    /// Whether all segments of a task are there.
+    /// Whether all segments of a task are stored.
     pub(super) fn is_complete(&mut self, task: TaskId) -> bool {
-        self.there(task) == self.segments(task)
+        self.segments_stored(task) == self.segments(task)
     }
 
-    /// The tasks whose segments are all there.
+    /// The tasks whose segments are all stored.
     pub(super) fn complete_tasks(&mut self) -> Vec<TaskId> {
         let levels = self.plan.levels.clone();
         let mut complete = Vec::new();
@@ -133,7 +133,7 @@ impl StoredJob {
         complete
     }
 
-    /// How many tasks have no columns, as their range lies beyond C.
+    /// Number of tasks whose range is beyond C.
     pub(super) fn empty_tasks(&self) -> u64 {
         let levels = (0_u8..).zip(&self.plan.levels);
         levels
@@ -147,8 +147,8 @@ impl StoredJob {
             .sum()
     }
 
-    /// Which input of a task is not complete although it is being added.
-    pub(super) fn missing_input(&mut self, task: TaskId) -> Option<TaskId> {
+    /// An input of a task that is not complete; `None` if all are.
+    pub(super) fn incomplete_input(&mut self, task: TaskId) -> Option<TaskId> {
         let below = task.level.checked_sub(1)?;
         let (first, _) = self.plan.task_segments(task);
         if task.range > 0 && self.columns_of(task) == 0 {

@@ -1,4 +1,4 @@
-//! What a world is made of, and what is measured in it.
+//! The parameters of a simulation and its measurements.
 
 use protocol::job::FanIn;
 
@@ -8,28 +8,28 @@ use crate::event::JobTerms;
 use crate::plan::{Costs, PlanInputs, PlanLimits};
 use crate::speculation::Rule;
 
-/// What a world is made of. Times are in microseconds.
+/// The parameters of a simulation. Times are in microseconds.
 #[derive(Clone, Debug)]
 pub struct Terms {
     /// The scheduler's settings.
     pub settings: Settings,
-    /// The rule that finds stragglers in every job; the jobs' own if absent.
+    /// The speculation rule of all jobs; `None` for each job's own.
     pub rule: Option<Rule>,
-    /// How long a message takes at least.
+    /// Minimum message latency.
     pub message_us: u64,
-    /// How much longer it takes on average.
+    /// Mean of the exponentially distributed additional latency.
     pub jitter_us: f64,
-    /// How often workers speak.
+    /// Heartbeat interval.
     pub heartbeat_us: u64,
-    /// How probable faults are.
+    /// The probabilities of the faults.
     pub faults: Faults,
-    /// How many faults that destroy work there may be in all.
+    /// Maximum total number of faults that destroy work.
     pub faults_max: u32,
     /// Whether the invariants are checked after every event.
     pub checked: bool,
-    /// Whether workers that the scheduler asks for appear, and those that die
-    /// are replaced.
-    pub tended: bool,
+    /// Whether the simulation starts the workers that the scheduler requests and
+    /// replaces crashed ones.
+    pub managed_pool: bool,
 }
 
 impl Default for Terms {
@@ -43,7 +43,7 @@ impl Default for Terms {
             faults: Faults::default(),
             faults_max: 0,
             checked: false,
-            tended: false,
+            managed_pool: false,
         }
     }
 }
@@ -51,37 +51,37 @@ impl Default for Terms {
 /// A job to simulate.
 #[derive(Clone, Debug)]
 pub struct Load {
-    /// What is known about its objects.
+    /// The properties of its objects, as the planner sees them.
     pub inputs: PlanInputs,
-    /// C as it turns out to be.
+    /// The true C, which may differ from the estimate.
     pub columns: u64,
-    /// P.
+    /// P, the fan-in.
     pub fan_in: FanIn,
-    /// W and its speculation.
+    /// W and the speculation parameters.
     pub terms: JobTerms,
-    /// What a worker may hold.
+    /// The limits on the memory of a worker.
     pub limits: PlanLimits,
-    /// How long things take at the usual speed.
+    /// The cost model at speed 1.
     pub costs: Costs,
-    /// When it is submitted.
+    /// Time of submission, in microseconds.
     pub at_us: u64,
 }
 
-/// What was measured. Work is in microseconds at the usual speed.
+/// The measurements of a simulation. Work is in microseconds at speed 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Measures {
-    /// Events that the scheduler has handled.
+    /// Number of events that the scheduler handled.
     pub events: u64,
-    /// Work whose segments were the first to be there.
+    /// Work on segments that were not stored before.
     pub useful_work: f64,
-    /// All other work.
+    /// All other work: duplicate or unfinished segments.
     pub double_work: f64,
-    /// Worker time spent executing.
+    /// Total worker time spent executing, in microseconds.
     pub busy_us: f64,
-    /// The same up to the moment when the last task was first started …
+    /// `busy_us` at `last_start_us`.
     pub busy_until_last_us: f64,
-    /// … which is this.
+    /// When the last task was started for the first time, in microseconds.
     pub last_start_us: u64,
-    /// When the last job was over.
+    /// When the last job ended, in microseconds.
     pub end_us: u64,
 }

@@ -1,71 +1,71 @@
-//! What simulated workers do: take, compute, report, fail and die.
+//! The behaviour of simulated workers: receive, compute, report, fail and crash.
 
 use protocol::problem::ProblemKind;
 use protocol::task::{Direction, Failure, Outcome, Progress, StopReason};
 use protocol::{AttemptId, Problem, WorkerId};
 
-use super::happening::Happening;
-use super::machine::{Message, Run};
+use super::sim_event::SimEvent;
+use super::worker::{Message, Run};
 use super::world::World;
 use crate::Event;
 
 impl World {
-    /// Hands what lies in the queue to workers that wait.
-    pub(super) fn hand_out(&mut self) -> Result<(), String> {
+    /// Delivers queued attempts to waiting workers.
+    pub(super) fn deliver_queued(&mut self) -> Result<(), String> {
         while !self.queue.is_empty() {
             let Some(worker) = self.waiting.pop_front() else {
                 break;
             };
-            let machine = &self.machines[worker];
-            if !machine.alive || machine.draining || machine.run.is_some() {
+            let sim_worker = &self.workers[worker];
+            if !sim_worker.alive || sim_worker.draining || sim_worker.run.is_some() {
                 continue;
             }
             if let Some(message) = self.queue.pop_front() {
-                self.take(worker, message)?;
+                self.accept_delivery(worker, message)?;
             }
         }
         Ok(())
     }
 
-    fn take(&mut self, worker: usize, message: Message) -> Result<(), String> {
-        let machine = &self.machines[worker];
-        let is_elsewhere = message.not_on.as_ref() != Some(&machine.id)
-            && message.not_on_node.as_ref() != Some(&machine.node);
-        if !is_elsewhere {
+    fn accept_delivery(&mut self, worker: usize, message: Message) -> Result<(), String> {
+        let sim_worker = &self.workers[worker];
+        let is_allowed = message.not_on.as_ref() != Some(&sim_worker.id)
+            && message.not_on_node.as_ref() != Some(&sim_worker.node);
+        if !is_allowed {
             self.report(worker, |worker| Event::AttemptStopped {
                 attempt: message.attempt,
                 worker,
                 reason: StopReason::NotHere,
                 progress: Progress::default(),
             });
-            return self.wait_again(worker);
+            return self.request_delivery(worker);
         }
         let attempt = message.attempt;
         self.report(worker, |worker| Event::AttemptStarted { attempt, worker });
         let Some(job) = self.jobs.get_mut(&attempt.job) else {
-            return Err(format!("attempt {attempt} of no job"));
+            return Err(format!("attempt {attempt} of an unknown job"));
         };
-        if let Some(input) = job.missing_input(attempt.task).filter(|_| job.checks) {
-            return Err(format!("{attempt} is to add {input}, which is not complete"));
+        if let Some(input) = job.incomplete_input(attempt.task).filter(|_| job.checks) {
+            return Err(format!("{attempt} was started, but its input {input} is not complete"));
         }
         let segments = job.segments(attempt.task);
         let segment_work = job.work(attempt.task) / f64::from(segments);
         let faults = self.terms.faults;
-        let fails_after = if self.machines[worker].black_hole && self.strikes(1.0) {
+        let fails_after = if self.workers[worker].black_hole && self.draw_fault(1.0) {
             self.fired.black_hole += 1;
             Some((0, true))
-        } else if self.strikes(faults.attempt_fails) {
+        } else if self.draw_fault(faults.attempt_fails) {
             self.fired.attempt_fails += 1;
-            Some((self.chance.between(0, u64::from(segments)), true))
-        } else if self.strikes(faults.fatal_failure) {
+            Some((self.random.between(0, u64::from(segments)), true))
+        } else if self.draw_fault(faults.fatal_failure) {
             self.fired.fatal_failure += 1;
             Some((0, false))
         } else {
             None
         };
-        let machine = &mut self.machines[worker];
-        machine.epoch += 1;
-        machine.run = Some(Run {
+        let sim_worker = &mut self.workers[worker];
+        sim_worker.epoch += 1;
+        sim_worker.run = Some(Run {
             message,
             segments,
             segment_work,
@@ -81,43 +81,43 @@ impl World {
             self.measures.busy_until_last_us = self.measures.busy_us;
             self.measures.last_start_us = self.now;
         }
-        self.tempt_fate(worker, segment_work * f64::from(segments));
-        self.go_on(worker)
+        self.inject_worker_fault(worker, segment_work * f64::from(segments));
+        self.compute_next_segment(worker)
     }
 
     fn is_first_start(&self, attempt: AttemptId) -> bool {
         attempt.number == 1
     }
 
-    /// Lets something happen to a worker during its run.
-    fn tempt_fate(&mut self, worker: usize, work: f64) {
+    /// Schedules at most one fault of a worker during its run.
+    fn inject_worker_fault(&mut self, worker: usize, work: f64) {
         let faults = self.terms.faults;
-        let epoch = self.machines[worker].epoch;
-        let later = self.now + crate::durations::whole(work * self.chance.part());
-        if self.strikes(faults.worker_dies) {
-            self.schedule(later, Happening::Die(worker, epoch));
-        } else if self.strikes(faults.worker_leaves) {
-            self.schedule(later, Happening::Leave(worker, epoch));
-        } else if self.strikes(faults.worker_stalls) {
+        let epoch = self.workers[worker].epoch;
+        let later = self.now + crate::durations::saturating_u64(work * self.random.fraction());
+        if self.draw_fault(faults.worker_crashes) {
+            self.schedule(later, SimEvent::WorkerCrashed(worker, epoch));
+        } else if self.draw_fault(faults.worker_evicted) {
+            self.schedule(later, SimEvent::WorkerEvicted(worker, epoch));
+        } else if self.draw_fault(faults.worker_stalls) {
             self.fired.worker_stalls += 1;
             let stall_us = self.terms.settings.lease_ms * 1_500;
-            self.machines[worker].silent_until = self.now + stall_us;
+            self.workers[worker].silent_until = self.now + stall_us;
         }
     }
 
-    /// Begins the next segment of a worker's run, or ends the run.
-    fn go_on(&mut self, worker: usize) -> Result<(), String> {
-        let machine = &self.machines[worker];
-        let Some(run) = &machine.run else {
+    /// Starts the next segment of a worker's run, or ends the run.
+    fn compute_next_segment(&mut self, worker: usize) -> Result<(), String> {
+        let sim_worker = &self.workers[worker];
+        let Some(run) = &sim_worker.run else {
             return Ok(());
         };
         let task = run.message.attempt.task;
-        let looks = run.message.resume || (run.written > 0 && self.rule_resumes());
+        let resumes = run.message.resume || (run.written > 0 && self.rule_resumes());
         let (segments, written) = (run.segments, run.written);
         let backward = run.message.direction == Direction::Backward;
         let job = self.jobs.get_mut(&run.message.attempt.job).ok_or("no such job")?;
         let backward = backward && (task.level > 0 || job.plan.columns.is_some());
-        let next = if looks {
+        let next = if resumes {
             let mut missing = (0..segments).filter(|segment| !job.has(task, *segment));
             if backward { missing.next_back() } else { missing.next() }
         } else {
@@ -126,22 +126,22 @@ impl World {
             if backward { next.map(|next| segments - 1 - next) } else { next }
         };
         let now = self.now;
-        let machine = &mut self.machines[worker];
-        let Some(run) = &mut machine.run else {
+        let sim_worker = &mut self.workers[worker];
+        let Some(run) = &mut sim_worker.run else {
             return Ok(());
         };
         let fails = run.fails_after.filter(|(after, _)| run.written >= *after);
         if let Some((_, retryable)) = fails {
-            return self.fail(worker, retryable);
+            return self.fail_run(worker, retryable);
         }
         let Some(segment) = next else {
             run.reused = u64::from(run.segments) - run.written.min(u64::from(run.segments));
-            return self.finish(worker);
+            return self.complete_run(worker);
         };
         (run.segment, run.segment_since) = (segment, now);
-        let ends = machine.speed.done_at(now, run.segment_work);
-        let epoch = machine.epoch;
-        self.schedule(ends, Happening::SegmentEnds(worker, epoch));
+        let ends_at = sim_worker.speed.done_at(now, run.segment_work);
+        let epoch = sim_worker.epoch;
+        self.schedule(ends_at, SimEvent::SegmentCompleted(worker, epoch));
         Ok(())
     }
 
@@ -149,12 +149,12 @@ impl World {
         self.terms.rule.is_none_or(|rule| rule.resumes() || rule == crate::speculation::Rule::Never)
     }
 
-    pub(super) fn segment_ends(&mut self, worker: usize, epoch: u32) -> Result<(), String> {
-        let machine = &mut self.machines[worker];
-        if machine.epoch != epoch || !machine.alive {
+    pub(super) fn complete_segment(&mut self, worker: usize, epoch: u32) -> Result<(), String> {
+        let sim_worker = &mut self.workers[worker];
+        if sim_worker.epoch != epoch || !sim_worker.alive {
             return Ok(());
         }
-        let Some(run) = &mut machine.run else {
+        let Some(run) = &mut sim_worker.run else {
             return Ok(());
         };
         run.work_done += run.segment_work;
@@ -166,24 +166,24 @@ impl World {
         } else {
             self.measures.double_work += work;
         }
-        self.go_on(worker)
+        self.compute_next_segment(worker)
     }
 
-    fn finish(&mut self, worker: usize) -> Result<(), String> {
+    fn complete_run(&mut self, worker: usize) -> Result<(), String> {
         let Some(run) = self.end_run(worker) else {
             return Ok(());
         };
         let attempt = run.message.attempt;
-        let there = run.segments;
-        let machine = &self.machines[worker];
-        let mut progress = run.progress(&machine.speed, run.segment_since, there);
+        let stored = run.segments;
+        let sim_worker = &self.workers[worker];
+        let mut progress = run.progress(&sim_worker.speed, run.segment_since, stored);
         progress.fraction = 1.0;
         let stored = &self.jobs[&attempt.job];
         let mut columns = stored.columns;
-        // What a lone leaf task says there is nothing to hold against.
+        // With a single leaf task there is no other object to differ from.
         let is_one_of_several =
             attempt.task.level == 0 && stored.plan.levels.first().is_some_and(|it| it.tasks() > 1);
-        if is_one_of_several && self.strikes(self.terms.faults.lengths_differ) {
+        if is_one_of_several && self.draw_fault(self.terms.faults.lengths_differ) {
             self.fired.lengths_differ += 1;
             columns += 1;
         }
@@ -198,14 +198,14 @@ impl World {
             worker,
             outcome: outcome.clone(),
         });
-        self.wait_again(worker)
+        self.request_delivery(worker)
     }
 
-    fn fail(&mut self, worker: usize, retryable: bool) -> Result<(), String> {
+    fn fail_run(&mut self, worker: usize, retryable: bool) -> Result<(), String> {
         let Some(run) = self.end_run(worker) else {
             return Ok(());
         };
-        let progress = run.progress(&self.machines[worker].speed, run.segment_since, 0);
+        let progress = run.progress(&self.workers[worker].speed, run.segment_since, 0);
         let attempt = run.message.attempt;
         self.report(worker, |worker| Event::AttemptFailed {
             attempt,
@@ -216,136 +216,139 @@ impl World {
             },
             progress,
         });
-        self.wait_again(worker)
+        self.request_delivery(worker)
     }
 
-    /// Stops the runs of the attempts that this is about.
-    pub(super) fn stop_where(&mut self, is_meant: impl Fn(AttemptId) -> bool, reason: StopReason) {
-        for worker in 0..self.machines.len() {
-            let run = self.machines[worker].run.as_ref();
-            if self.machines[worker].alive && run.is_some_and(|run| is_meant(run.message.attempt)) {
-                self.stop(worker, reason);
-                // Nothing can go wrong in taking the next: errors come again.
-                self.wait_again(worker).ok();
+    /// Stops the runs of all matching attempts.
+    pub(super) fn stop_where(&mut self, matches: impl Fn(AttemptId) -> bool, reason: StopReason) {
+        for worker in 0..self.workers.len() {
+            let run = self.workers[worker].run.as_ref();
+            if self.workers[worker].alive && run.is_some_and(|run| matches(run.message.attempt)) {
+                self.stop_run(worker, reason);
+                // An error would be reported again by the next delivery.
+                self.request_delivery(worker).ok();
             }
         }
     }
 
-    fn stop(&mut self, worker: usize, reason: StopReason) {
+    fn stop_run(&mut self, worker: usize, reason: StopReason) {
         let now = self.now;
         let Some(run) = self.end_run(worker) else {
             return;
         };
-        let speed = self.machines[worker].speed;
+        let speed = self.workers[worker].speed;
         let attempt = run.message.attempt;
         self.measures.double_work += speed.work_between(run.segment_since, now);
-        let there = self.jobs.get_mut(&attempt.job).map_or(0, |job| job.there(attempt.task));
-        let progress = run.progress(&speed, now, there);
+        let stored =
+            self.jobs.get_mut(&attempt.job).map_or(0, |job| job.segments_stored(attempt.task));
+        let progress = run.progress(&speed, now, stored);
         self.report(worker, |worker| Event::AttemptStopped { attempt, worker, reason, progress });
     }
 
-    pub(super) fn drain(&mut self, worker: &WorkerId) {
+    pub(super) fn drain_worker(&mut self, worker: &WorkerId) {
         let Some(&worker) = self.by_id.get(worker) else {
             return;
         };
-        let machine = &mut self.machines[worker];
-        if !machine.alive {
+        let sim_worker = &mut self.workers[worker];
+        if !sim_worker.alive {
             return;
         }
-        machine.draining = true;
-        if machine.run.is_none() {
-            self.go(worker, "it was told to");
+        sim_worker.draining = true;
+        if sim_worker.run.is_none() {
+            self.leave_pool(worker, "it was drained");
         }
     }
 
-    /// A worker without a run goes.
-    fn go(&mut self, worker: usize, why: &str) {
-        self.machines[worker].alive = false;
+    /// Removes a worker that executes nothing from the pool.
+    fn leave_pool(&mut self, worker: usize, why: &str) {
+        self.workers[worker].alive = false;
         let reason = why.to_owned();
         self.report(worker, |worker| Event::WorkerLeft { worker, reason });
-        if !self.terms.tended {
-            let machine = &self.machines[worker];
-            let (speed, node) = (machine.speed, machine.node.clone());
-            let next = self.add_machine(speed, &node);
-            let at = self.now + self.chance.between(10_000, 1_000_000);
-            self.schedule(at, Happening::Appear(next));
+        if !self.terms.managed_pool {
+            let sim_worker = &self.workers[worker];
+            let (speed, node) = (sim_worker.speed, sim_worker.node.clone());
+            let next = self.add_worker(speed, &node);
+            let at = self.now + self.random.between(10_000, 1_000_000);
+            self.schedule(at, SimEvent::WorkerStarted(next));
         }
-        self.tend();
+        self.start_missing_workers();
     }
 
-    pub(super) fn leave(&mut self, worker: usize, epoch: u32) {
-        let machine = &self.machines[worker];
-        if machine.epoch != epoch || !machine.alive || machine.run.is_none() {
+    pub(super) fn evict_worker(&mut self, worker: usize, epoch: u32) {
+        let sim_worker = &self.workers[worker];
+        if sim_worker.epoch != epoch || !sim_worker.alive || sim_worker.run.is_none() {
             return;
         }
-        self.fired.worker_leaves += 1;
-        self.stop(worker, StopReason::WorkerLeaves);
-        self.go(worker, "its machine was needed");
+        self.fired.worker_evicted += 1;
+        self.stop_run(worker, StopReason::WorkerLeaves);
+        self.leave_pool(worker, "its machine was drained");
     }
 
-    pub(super) fn die(&mut self, worker: usize, epoch: u32) {
-        let machine = &self.machines[worker];
-        if machine.epoch != epoch || !machine.alive || machine.run.is_none() {
+    pub(super) fn crash_worker(&mut self, worker: usize, epoch: u32) {
+        let sim_worker = &self.workers[worker];
+        if sim_worker.epoch != epoch || !sim_worker.alive || sim_worker.run.is_none() {
             return;
         }
-        self.fired.worker_dies += 1;
+        self.fired.worker_crashes += 1;
         let now = self.now;
         let Some(run) = self.end_run(worker) else {
             return;
         };
-        let speed = self.machines[worker].speed;
+        let speed = self.workers[worker].speed;
         self.measures.double_work += speed.work_between(run.segment_since, now);
-        self.machines[worker].alive = false;
-        if self.chance.happens(self.terms.faults.redelivery) {
+        self.workers[worker].alive = false;
+        if self.random.bernoulli(self.terms.faults.redelivery) {
             self.fired.redelivery += 1;
-            let at = now + self.chance.between(1_000, 2_000_000);
-            self.schedule(at, Happening::Deliver(run.message));
+            let at = now + self.random.between(1_000, 2_000_000);
+            self.schedule(at, SimEvent::AttemptDelivered(run.message));
         }
-        if self.chance.happens(0.5) {
-            // Whoever keeps the workers saw its process end.
-            let worker = self.machines[worker].id.clone();
+        if self.random.bernoulli(0.5) {
+            // The pool manager reports that the process ended.
+            let worker = self.workers[worker].id.clone();
             let reason = "killed".to_owned();
             let at = now + self.message_us();
-            self.schedule(at, Happening::Hear(Event::WorkerLeft { worker, reason }));
+            self.schedule(at, SimEvent::EventReceived(Event::WorkerLeft { worker, reason }));
         }
-        if self.chance.happens(self.terms.faults.worker_reborn) || !self.terms.tended {
-            self.fired.worker_reborn += 1;
-            self.machines[worker].alive = true;
-            let at = now + self.chance.between(10_000, 1_000_000);
-            self.schedule(at, Happening::Appear(worker));
+        if self.random.bernoulli(self.terms.faults.worker_restarts) || !self.terms.managed_pool {
+            self.fired.worker_restarts += 1;
+            self.workers[worker].alive = true;
+            let at = now + self.random.between(10_000, 1_000_000);
+            self.schedule(at, SimEvent::WorkerStarted(worker));
         }
-        self.tend();
+        self.start_missing_workers();
     }
 
-    pub(super) fn appear(&mut self, worker: usize) -> Result<(), String> {
-        let machine = &mut self.machines[worker];
-        machine.alive = true;
-        machine.draining = false;
-        machine.epoch += 1;
-        machine.process_id += 1;
-        let life = machine.process_id;
-        let event = World::joined(machine);
+    pub(super) fn start_worker(&mut self, worker: usize) -> Result<(), String> {
+        let sim_worker = &mut self.workers[worker];
+        sim_worker.alive = true;
+        sim_worker.draining = false;
+        sim_worker.epoch += 1;
+        sim_worker.incarnation += 1;
+        let incarnation = sim_worker.incarnation;
+        let event = World::joined(sim_worker);
         self.report(worker, |_| event);
-        let first = self.chance.between(1, self.terms.heartbeat_us);
-        self.schedule(self.now + first, Happening::Beat(worker, life));
-        self.wait_again(worker)
+        let first = self.random.between(1, self.terms.heartbeat_us);
+        self.schedule(self.now + first, SimEvent::HeartbeatDue(worker, incarnation));
+        self.request_delivery(worker)
     }
 
-    pub(super) fn beat(&mut self, worker: usize, life: u32) {
-        let machine = &self.machines[worker];
-        if !machine.alive || machine.process_id != life {
+    pub(super) fn send_heartbeat(&mut self, worker: usize, incarnation: u32) {
+        let sim_worker = &self.workers[worker];
+        if !sim_worker.alive || sim_worker.incarnation != incarnation {
             return;
         }
-        if self.now >= machine.silent_until {
-            match &machine.run {
+        if self.now >= sim_worker.silent_until {
+            match &sim_worker.run {
                 Some(run) => {
                     let attempt = run.message.attempt;
-                    let (run, speed) = (run.clone(), machine.speed);
-                    let there =
-                        self.jobs.get_mut(&attempt.job).map_or(0, |job| job.there(attempt.task));
+                    let (run, speed) = (run.clone(), sim_worker.speed);
+                    let stored = self
+                        .jobs
+                        .get_mut(&attempt.job)
+                        .map_or(0, |job| job.segments_stored(attempt.task));
                     let mine = u32::try_from(run.written).unwrap_or(u32::MAX);
-                    let there = if run.message.resume || run.written > 0 { there } else { mine };
-                    let progress = run.progress(&speed, self.now, there);
+                    let stored = if run.message.resume || run.written > 0 { stored } else { mine };
+                    let progress = run.progress(&speed, self.now, stored);
                     self.report(worker, |worker| Event::AttemptProgressed {
                         attempt,
                         worker,
@@ -358,41 +361,41 @@ impl World {
             }
         }
         let at = self.now + self.terms.heartbeat_us;
-        self.schedule(at, Happening::Beat(worker, life));
+        self.schedule(at, SimEvent::HeartbeatDue(worker, incarnation));
     }
 
-    /// Puts a report on its way to the scheduler.
+    /// Sends a report to the scheduler.
     fn report(&mut self, worker: usize, event: impl FnOnce(WorkerId) -> Event) {
-        let event = event(self.machines[worker].id.clone());
-        let silent_until = self.machines[worker].silent_until;
+        let event = event(self.workers[worker].id.clone());
+        let silent_until = self.workers[worker].silent_until;
         let mut at = self.now.max(silent_until) + self.message_us();
-        if self.chance.happens(self.terms.faults.late_report) {
+        if self.random.bernoulli(self.terms.faults.late_report) {
             self.fired.late_report += 1;
-            at += self.chance.between(1_000, 3_000_000);
+            at += self.random.between(1_000, 3_000_000);
         }
-        if self.chance.happens(self.terms.faults.duplicate_report) {
+        if self.random.bernoulli(self.terms.faults.duplicate_report) {
             self.fired.duplicate_report += 1;
-            let again = at + self.chance.between(1, 5_000_000);
-            self.schedule(again, Happening::Hear(event.clone()));
+            let second_at = at + self.random.between(1, 5_000_000);
+            self.schedule(second_at, SimEvent::EventReceived(event.clone()));
         }
-        self.schedule(at, Happening::Hear(event));
+        self.schedule(at, SimEvent::EventReceived(event));
     }
 
-    /// A worker takes the next delivery, or waits for one.
-    fn wait_again(&mut self, worker: usize) -> Result<(), String> {
-        if self.machines[worker].draining {
-            self.go(worker, "it was told to");
+    /// Makes a worker wait for a delivery, or leave if it is draining.
+    fn request_delivery(&mut self, worker: usize) -> Result<(), String> {
+        if self.workers[worker].draining {
+            self.leave_pool(worker, "it was drained");
             return Ok(());
         }
         self.waiting.push_back(worker);
-        self.hand_out()
+        self.deliver_queued()
     }
 
-    /// Ends a worker's run.
+    /// Ends a worker's run and returns it; `None` if it executes nothing.
     fn end_run(&mut self, worker: usize) -> Option<Run> {
-        let machine = &mut self.machines[worker];
-        machine.epoch += 1;
-        let run = machine.run.take()?;
+        let sim_worker = &mut self.workers[worker];
+        sim_worker.epoch += 1;
+        let run = sim_worker.run.take()?;
         self.count_executing(-1);
         Some(run)
     }

@@ -1,26 +1,27 @@
-//! Simulated workers: how fast they are, and what each executes.
+//! The state of simulated workers.
 
 use protocol::task::{Direction, Progress};
 use protocol::{AttemptId, WorkerId};
 
-/// How fast a worker is over time; 1 is the usual speed.
+/// The speed of a worker over time, relative to the cost model; 1 is normal speed.
 #[derive(Clone, Copy, Debug)]
 pub struct Speed {
-    /// At first.
+    /// The initial speed, above 0.
     pub first: f64,
-    /// From this time on, in microseconds, so fast.
+    /// The time of a change, in microseconds, and the speed from then on; `None`
+    /// for a constant speed.
     pub then: Option<(u64, f64)>,
 }
 
 impl Speed {
-    /// The same speed all the time.
+    /// A constant speed.
     #[must_use]
     pub const fn steady(speed: f64) -> Speed {
         Speed { first: speed, then: None }
     }
 
-    /// When work is done that begins at `from` and takes `work` microseconds
-    /// at the usual speed.
+    /// When work ends that starts at `from` and takes `work` microseconds at
+    /// speed 1.
     pub(super) fn done_at(&self, from: u64, work: f64) -> u64 {
         let (speed, rest) = match self.then {
             Some((at, then)) if from < at => {
@@ -36,7 +37,7 @@ impl Speed {
         from + ceil(rest / speed)
     }
 
-    /// How much work is done between two times.
+    /// The work done between two times, in microseconds at speed 1.
     pub(super) fn work_between(&self, from: u64, to: u64) -> f64 {
         let to = to.max(from);
         match self.then {
@@ -58,7 +59,8 @@ fn ceil(microseconds: f64) -> u64 {
     microseconds.ceil() as u64
 }
 
-/// An attempt as it lies in the simulated queue.
+/// An attempt in the simulated queue. The fields are those of
+/// [`crate::Command::PublishAttempt`].
 #[derive(Clone, Debug)]
 pub(super) struct Message {
     pub(super) attempt: AttemptId,
@@ -70,49 +72,53 @@ pub(super) struct Message {
 
 /// A simulated worker.
 #[derive(Clone, Debug)]
-pub(super) struct Machine {
+pub(super) struct SimWorker {
     pub(super) id: WorkerId,
     pub(super) node: String,
-    /// Another life of a worker has another process.
-    pub(super) process_id: u32,
+    /// Increased when the worker is restarted.
+    pub(super) incarnation: u32,
     pub(super) speed: Speed,
     pub(super) alive: bool,
     pub(super) draining: bool,
-    /// Fails everything.
+    /// Whether every attempt on this worker fails.
     pub(super) black_hole: bool,
-    /// Says nothing until this time.
+    /// The worker sends no reports before this time, in microseconds.
     pub(super) silent_until: u64,
     pub(super) run: Option<Run>,
-    /// What is scheduled for an earlier run of this worker is void.
+    /// Increased with every run. Scheduled events of earlier runs are ignored.
     pub(super) epoch: u32,
 }
 
-/// What a worker executes.
+/// An attempt that a worker executes.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
     pub(super) message: Message,
-    /// How many segments its task has.
+    /// Number of segments of its task.
     pub(super) segments: u32,
-    /// The work of one segment, in microseconds at the usual speed.
+    /// Work per segment, in microseconds at speed 1.
     pub(super) segment_work: f64,
-    /// The segment that it computes, and since when.
+    /// The current segment.
     pub(super) segment: u32,
+    /// When the current segment was started, in microseconds.
     pub(super) segment_since: u64,
-    /// Work done, in microseconds at the usual speed, but for the segment that
-    /// it computes.
+    /// Work of the finished segments, in microseconds at speed 1.
     pub(super) work_done: f64,
+    /// Number of segments that this run wrote.
     pub(super) written: u64,
+    /// Number of segments that were in the store already.
     pub(super) reused: u64,
-    /// Where it fails, counted in segments that it has computed, if it does.
+    /// The number of written segments after which the run fails, and whether the
+    /// error is retryable; `None` if it does not fail.
     pub(super) fails_after: Option<(u64, bool)>,
 }
 
 impl Run {
-    /// How far it is at a time, as it would report.
-    pub(super) fn progress(&self, speed: &Speed, now: u64, there: u32) -> Progress {
+    /// The progress that a report at `now` contains, given the number of stored
+    /// segments of the task.
+    pub(super) fn progress(&self, speed: &Speed, now: u64, stored: u32) -> Progress {
         let current = speed.work_between(self.segment_since, now);
-        let part = (current / self.segment_work).clamp(0.0, 1.0);
-        let done = f64::from(there) + part;
+        let segment_fraction = (current / self.segment_work).clamp(0.0, 1.0);
+        let done = f64::from(stored) + segment_fraction;
         Progress {
             fraction: (done / f64::from(self.segments)).clamp(0.0, 1.0),
             input_read_bytes: bytes(self.work_done + current),
@@ -123,7 +129,7 @@ impl Run {
     }
 }
 
-/// A byte is read in a microsecond of work.
+/// Bytes read for an amount of work: one byte per microsecond.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

@@ -1,4 +1,4 @@
-//! The loop of a simulation, its queue, and what commands do.
+//! The event loop of a simulation, its queue, and the execution of commands.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use protocol::task::{Joined, StopReason};
 use protocol::{JobId, Phase, Timestamp, WorkerId};
 
-use super::chance::Chance;
 use super::faults::Fired;
-use super::happening::{Happening, Scheduled};
-use super::machine::{Machine, Message, Speed};
+use super::random::Random;
+use super::sim_event::{Scheduled, SimEvent};
 use super::store::StoredJob;
 use super::terms::{Load, Measures, Terms};
+use super::worker::{Message, SimWorker, Speed};
 use crate::{Command, Event, Scheduler};
 
 /// A scheduler, a queue, a store and workers.
@@ -19,55 +19,55 @@ pub struct World {
     /// The scheduler under test.
     pub scheduler: Scheduler,
     pub(super) terms: Terms,
-    pub(super) chance: Chance,
+    pub(super) random: Random,
     pub(super) now: u64,
     heap: BinaryHeap<Reverse<Scheduled>>,
     order: u64,
     pub(super) queue: VecDeque<Message>,
-    /// Workers that wait for a delivery, the one that has waited longest first.
+    /// Workers that wait for a delivery, longest waiting first.
     pub(super) waiting: VecDeque<usize>,
-    pub(super) machines: Vec<Machine>,
+    pub(super) workers: Vec<SimWorker>,
     pub(super) by_id: BTreeMap<WorkerId, usize>,
     pub(super) jobs: BTreeMap<JobId, StoredJob>,
     loads: BTreeMap<JobId, Load>,
-    /// How each job ended.
+    /// The final phase of each ended job.
     pub ended: BTreeMap<JobId, Phase>,
     planned: BTreeSet<JobId>,
-    /// What happened that should not.
+    /// The faults injected so far.
     pub fired: Fired,
     pub(super) faults_left: u32,
-    /// What was measured.
+    /// The measurements so far.
     pub measures: Measures,
     pub(super) executing: u32,
     pub(super) executing_since: u64,
     desired: u32,
-    /// The last events and commands, where the invariants are checked.
+    /// The latest events and commands; empty unless invariants are checked.
     pub(super) recent: VecDeque<String>,
-    /// Time spent inside the scheduler, if somebody measures it.
+    /// Wall-clock time spent in the scheduler.
     pub handle_time: std::time::Duration,
 }
 
-/// So many events and commands are remembered.
+/// Number of events and commands kept for error messages.
 const RECENT: usize = 60;
-/// A world that does not come to an end within so many events is stuck …
+/// A simulation with more events than this is stuck.
 const EVENTS_MAX: u64 = 100_000_000;
-/// … and so is a small one after these.
+/// The same for the small simulations that check invariants.
 const CHECKED_EVENTS_MAX: u64 = 500_000;
 
 impl World {
-    /// A world with workers that are there from the start.
+    /// Creates a world with an initial set of workers, given by speed and node.
     #[must_use]
     pub fn new(terms: Terms, seed: u64, speeds: &[(Speed, &str)], loads: Vec<Load>) -> World {
         let scheduler = new_scheduler(&terms);
         let mut world = World {
             scheduler,
-            chance: Chance::new(seed),
+            random: Random::new(seed),
             now: 0,
             heap: BinaryHeap::new(),
             order: 0,
             queue: VecDeque::new(),
             waiting: VecDeque::new(),
-            machines: Vec::new(),
+            workers: Vec::new(),
             by_id: BTreeMap::new(),
             jobs: BTreeMap::new(),
             loads: BTreeMap::new(),
@@ -84,13 +84,13 @@ impl World {
             terms,
         };
         for (speed, node) in speeds {
-            let worker = world.add_machine(*speed, node);
-            world.schedule(0, Happening::Appear(worker));
+            let worker = world.add_worker(*speed, node);
+            world.schedule(0, SimEvent::WorkerStarted(worker));
         }
         for (number, load) in (0_u128..).zip(loads) {
             let submitted_at = Timestamp::from_millis(load.at_us / 1_000);
             let job = JobId::from_parts(submitted_at, number);
-            world.schedule(load.at_us.max(1), Happening::Submit(job));
+            world.schedule(load.at_us.max(1), SimEvent::JobSubmitted(job));
             world.jobs.insert(
                 job,
                 StoredJob::new(
@@ -112,27 +112,22 @@ impl World {
         self.jobs.values().map(|job| &job.plan)
     }
 
-    /// All work of all jobs, in microseconds at the usual speed.
+    /// The work of all jobs, in microseconds at speed 1.
     #[must_use]
     pub fn all_work(&self) -> f64 {
         self.jobs.values().map(StoredJob::all_work).sum()
     }
 
-    /// Puts something on its way that nobody else would.
-    pub(super) fn plan_for(&mut self, at: u64, what: Happening) {
-        self.schedule(at, what);
-    }
-
-    /// Which jobs there are.
+    /// The ids of all jobs.
     #[must_use]
     pub fn job_ids(&self) -> Vec<JobId> {
         self.loads.keys().copied().collect()
     }
 
-    /// Goes on until every job is over.
+    /// Runs until every job has ended.
     ///
     /// # Errors
-    /// The invariant that does not hold, in words.
+    /// A description of the first violation.
     pub fn run(&mut self) -> Result<(), String> {
         while self.ended.len() < self.loads.len() {
             self.step()?;
@@ -141,11 +136,11 @@ impl World {
         Ok(())
     }
 
-    /// Goes on for some time more.
+    /// Runs for a further number of microseconds.
     ///
     /// # Errors
-    /// The invariant that does not hold, in words.
-    pub fn run_on(&mut self, us: u64) -> Result<(), String> {
+    /// A description of the first violation.
+    pub fn run_for(&mut self, us: u64) -> Result<(), String> {
         let until = self.now + us;
         while self.next_at().is_some_and(|at| at <= until) {
             self.step()?;
@@ -153,18 +148,18 @@ impl World {
         Ok(())
     }
 
-    /// Nothing is executed, and the scheduler knows.
+    /// Checks that no worker is busy, in the simulation and in the scheduler.
     ///
     /// # Errors
-    /// What is left over, in words.
-    pub fn check_rest(&self) -> Result<(), String> {
-        let running = self.machines.iter().filter(|m| m.run.is_some()).count();
+    /// A description of the violation.
+    pub fn check_quiescent(&self) -> Result<(), String> {
+        let running = self.workers.iter().filter(|m| m.run.is_some()).count();
         if running > 0 {
-            return Err(format!("{running} workers execute attempts of no job"));
+            return Err(format!("{running} workers execute attempts of ended jobs"));
         }
         let pool = self.scheduler.pool();
         if pool.busy > 0 {
-            return Err(format!("{} workers are thought to be busy", pool.busy));
+            return Err(format!("the scheduler counts {} busy workers", pool.busy));
         }
         self.scheduler.check()
     }
@@ -181,86 +176,93 @@ impl World {
 
     fn step(&mut self) -> Result<(), String> {
         let Some(at) = self.next_at() else {
-            return Err("nothing happens any more".to_owned());
+            return Err("no event is left, but jobs have not ended".to_owned());
         };
         self.now = at;
         let most = if self.terms.checked { CHECKED_EVENTS_MAX } else { EVENTS_MAX };
         if self.measures.events > most {
-            return Err("no end is in sight".to_owned());
+            return Err("too many events: the simulation is stuck".to_owned());
         }
         let is_next = self.heap.peek().is_some_and(|Reverse(next)| next.at <= at);
         match self.heap.pop() {
-            Some(Reverse(next)) if is_next => self.happen(next.what),
+            Some(Reverse(next)) if is_next => self.process(next.event),
             other => {
                 self.heap.extend(other);
-                self.hear(Event::TimePassed)
+                self.handle_event(Event::TimePassed)
             }
         }
     }
 
-    pub(super) fn schedule(&mut self, at: u64, what: Happening) {
+    /// Schedules an event at a time in microseconds.
+    pub(super) fn schedule(&mut self, at: u64, event: SimEvent) {
         self.order += 1;
-        self.heap.push(Reverse(Scheduled { at, order: self.order, what }));
+        self.heap.push(Reverse(Scheduled { at, order: self.order, event }));
     }
 
-    /// How long a message takes this time.
+    /// Draws the latency of a message, in microseconds.
     pub(super) fn message_us(&mut self) -> u64 {
         let jitter_us = self.terms.jitter_us;
-        let more = if jitter_us > 0.0 { self.chance.exponential(jitter_us) } else { 0.0 };
-        self.terms.message_us + crate::durations::whole(more)
+        let more = if jitter_us > 0.0 { self.random.exponential(jitter_us) } else { 0.0 };
+        self.terms.message_us + crate::durations::saturating_u64(more)
     }
 
-    /// Whether a fault that destroys work happens now.
-    pub(super) fn strikes(&mut self, probability: f64) -> bool {
-        let strikes = self.faults_left > 0 && self.chance.happens(probability);
-        if strikes {
+    /// Whether to inject a fault that destroys work, within `faults_max`.
+    pub(super) fn draw_fault(&mut self, probability: f64) -> bool {
+        let is_drawn = self.faults_left > 0 && self.random.bernoulli(probability);
+        if is_drawn {
             self.faults_left -= 1;
         }
-        strikes
+        is_drawn
     }
 
-    pub(super) fn happen(&mut self, what: Happening) -> Result<(), String> {
-        match what {
-            Happening::Hear(event) => return self.hear(event),
-            Happening::Deliver(message) => {
+    pub(super) fn process(&mut self, event: SimEvent) -> Result<(), String> {
+        match event {
+            SimEvent::EventReceived(event) => return self.handle_event(event),
+            SimEvent::AttemptDelivered(message) => {
                 self.queue.push_back(message);
-                return self.hand_out();
+                return self.deliver_queued();
             }
-            Happening::Stop(attempt, reason) => self.stop_where(|id| id == attempt, reason),
-            Happening::StopJob(job) => self.stop_where(|id| id.job == job, StopReason::JobOver),
-            Happening::Drain(worker) => self.drain(&worker),
-            Happening::SegmentEnds(worker, epoch) => return self.segment_ends(worker, epoch),
-            Happening::Beat(worker, life) => self.beat(worker, life),
-            Happening::Die(worker, epoch) => self.die(worker, epoch),
-            Happening::Leave(worker, epoch) => self.leave(worker, epoch),
-            Happening::Appear(worker) => return self.appear(worker),
-            Happening::Submit(job) => {
+            SimEvent::AttemptStopReceived(attempt, reason) => {
+                self.stop_where(|id| id == attempt, reason);
+            }
+            SimEvent::JobStopReceived(job) => {
+                self.stop_where(|id| id.job == job, StopReason::JobOver);
+            }
+            SimEvent::DrainReceived(worker) => self.drain_worker(&worker),
+            SimEvent::SegmentCompleted(worker, epoch) => {
+                return self.complete_segment(worker, epoch);
+            }
+            SimEvent::HeartbeatDue(worker, incarnation) => self.send_heartbeat(worker, incarnation),
+            SimEvent::WorkerCrashed(worker, epoch) => self.crash_worker(worker, epoch),
+            SimEvent::WorkerEvicted(worker, epoch) => self.evict_worker(worker, epoch),
+            SimEvent::WorkerStarted(worker) => return self.start_worker(worker),
+            SimEvent::JobSubmitted(job) => {
                 let terms = self.loads[&job].terms;
-                return self.hear(Event::JobSubmitted { job, terms });
+                return self.handle_event(Event::JobSubmitted { job, terms });
             }
-            Happening::Cancel(job) => {
-                self.fired.cancelled += 1;
-                return self.hear(Event::CancelRequested { job });
+            SimEvent::JobCancelled(job) => {
+                self.fired.job_cancelled += 1;
+                return self.handle_event(Event::CancelRequested { job });
             }
-            Happening::Restart => return self.restart(),
-            Happening::ByHand(by_hand) => {
-                self.fired.by_hand += 1;
-                return self.hear(Event::DesiredWorkersSet { by_hand });
+            SimEvent::ServerRestarted => return self.restart(),
+            SimEvent::DesiredWorkersSet(by_hand) => {
+                self.fired.manual_scaling += 1;
+                return self.handle_event(Event::DesiredWorkersSet { by_hand });
             }
         }
         Ok(())
     }
 
-    /// The scheduler handles an event; its commands are put on their way.
-    pub(super) fn hear(&mut self, event: Event) -> Result<(), String> {
+    /// Lets the scheduler handle an event and sends its commands.
+    pub(super) fn handle_event(&mut self, event: Event) -> Result<(), String> {
         self.measures.events += 1;
-        self.remember(|| format!("{event:?}"));
+        self.log(|| format!("{event:?}"));
         let now = Timestamp::from_millis(self.now / 1_000);
         let begun = std::time::Instant::now();
         let commands = self.scheduler.handle(now, event);
         self.handle_time += begun.elapsed();
         for command in &commands {
-            self.remember(|| format!("    {command:?}"));
+            self.log(|| format!("    {command:?}"));
         }
         if self.terms.checked {
             self.scheduler.check()?;
@@ -271,16 +273,16 @@ impl World {
         Ok(())
     }
 
-    fn remember(&mut self, what: impl FnOnce() -> String) {
+    fn log(&mut self, line: impl FnOnce() -> String) {
         if self.terms.checked {
             if self.recent.len() >= RECENT {
                 self.recent.pop_front();
             }
-            self.recent.push_back(format!("{:>12} µs {}", self.now, what()));
+            self.recent.push_back(format!("{:>12} µs {}", self.now, line()));
         }
     }
 
-    /// The last events and commands, one a line.
+    /// The latest events and commands, one per line.
     #[must_use]
     pub fn recent(&self) -> String {
         self.recent.iter().map(|line| format!("{line}\n")).collect()
@@ -292,26 +294,26 @@ impl World {
             Command::PlanJob { job } => {
                 self.planned.insert(job);
                 let plan = self.jobs[&job].plan.clone();
-                self.schedule(at, Happening::Hear(Event::JobPlanned { job, plan }));
+                self.schedule(at, SimEvent::EventReceived(Event::JobPlanned { job, plan }));
             }
             Command::PublishAttempt { attempt, direction, resume, not_on, not_on_node, .. } => {
                 let message = Message { attempt, direction, resume, not_on, not_on_node };
-                if self.chance.happens(self.terms.faults.duplicate_delivery) {
+                if self.random.bernoulli(self.terms.faults.duplicate_delivery) {
                     self.fired.duplicate_delivery += 1;
-                    let again = at + self.message_us();
-                    self.schedule(again, Happening::Deliver(message.clone()));
+                    let second_at = at + self.message_us();
+                    self.schedule(second_at, SimEvent::AttemptDelivered(message.clone()));
                 }
-                self.schedule(at, Happening::Deliver(message));
+                self.schedule(at, SimEvent::AttemptDelivered(message));
             }
             Command::StopAttempt { attempt, reason } => {
-                if self.chance.happens(self.terms.faults.deaf_worker) {
-                    self.fired.deaf_worker += 1;
+                if self.random.bernoulli(self.terms.faults.control_lost) {
+                    self.fired.control_lost += 1;
                 } else {
-                    self.schedule(at, Happening::Stop(attempt, reason));
+                    self.schedule(at, SimEvent::AttemptStopReceived(attempt, reason));
                 }
             }
             Command::WriteResult { job, columns } => {
-                let stored = self.jobs.get_mut(&job).ok_or("a result of no job")?;
+                let stored = self.jobs.get_mut(&job).ok_or("the result of an unknown job")?;
                 if columns != stored.columns {
                     return Err(format!("{columns} columns, not {}", stored.columns));
                 }
@@ -321,32 +323,32 @@ impl World {
                 if empty > beyond {
                     return Err(format!("{} tasks are lost", empty - beyond));
                 }
-                self.schedule(at, Happening::Hear(Event::ResultWritten { job }));
+                self.schedule(at, SimEvent::EventReceived(Event::ResultWritten { job }));
             }
             Command::EndJob { job, phase, .. } => {
                 if self.ended.insert(job, phase).is_some() {
                     return Err(format!("job {job} ended twice"));
                 }
-                self.schedule(at, Happening::StopJob(job));
+                self.schedule(at, SimEvent::JobStopReceived(job));
             }
             Command::ScaleWorkers { desired } => {
                 self.desired = desired;
-                self.tend();
+                self.start_missing_workers();
             }
-            Command::DrainWorker { worker } => self.schedule(at, Happening::Drain(worker)),
+            Command::DrainWorker { worker } => self.schedule(at, SimEvent::DrainReceived(worker)),
         }
         Ok(())
     }
 
-    /// Adds a worker that has not appeared.
-    pub(super) fn add_machine(&mut self, speed: Speed, node: &str) -> usize {
-        let number = self.machines.len();
+    /// Adds a worker that has not started.
+    pub(super) fn add_worker(&mut self, speed: Speed, node: &str) -> usize {
+        let number = self.workers.len();
         let id = WorkerId::from(format!("worker-{number:05}"));
         self.by_id.insert(id.clone(), number);
-        self.machines.push(Machine {
+        self.workers.push(SimWorker {
             id,
             node: node.to_owned(),
-            process_id: 1,
+            incarnation: 1,
             speed,
             alive: false,
             draining: false,
@@ -358,64 +360,64 @@ impl World {
         number
     }
 
-    /// Starts workers until there are as many as asked for.
-    pub(super) fn tend(&mut self) {
-        if !self.terms.tended {
+    /// Starts workers until the desired number is running.
+    pub(super) fn start_missing_workers(&mut self) {
+        if !self.terms.managed_pool {
             return;
         }
-        let there = self.machines.iter().filter(|m| m.alive && !m.draining);
-        let there = u32::try_from(there.count()).unwrap_or(u32::MAX);
-        for _ in there..self.desired {
-            let speed = Speed::steady(0.5 + self.chance.part());
-            let node = if self.chance.happens(0.5) { "a" } else { "b" };
-            let worker = self.add_machine(speed, node);
-            // It counts from now on, so that nobody starts another in its place.
-            self.machines[worker].alive = true;
-            let at = self.now + self.chance.between(1_000, 500_000);
-            self.schedule(at, Happening::Appear(worker));
+        let running = self.workers.iter().filter(|m| m.alive && !m.draining);
+        let running = u32::try_from(running.count()).unwrap_or(u32::MAX);
+        for _ in running..self.desired {
+            let speed = Speed::steady(0.5 + self.random.fraction());
+            let node = if self.random.bernoulli(0.5) { "a" } else { "b" };
+            let worker = self.add_worker(speed, node);
+            // Count the worker now, so that it is not started twice.
+            self.workers[worker].alive = true;
+            let at = self.now + self.random.between(1_000, 500_000);
+            self.schedule(at, SimEvent::WorkerStarted(worker));
         }
     }
 
-    pub(super) fn joined(machine: &Machine) -> Event {
+    pub(super) fn joined(sim_worker: &SimWorker) -> Event {
         Event::WorkerJoined {
-            worker: machine.id.clone(),
+            worker: sim_worker.id.clone(),
             joined: Joined {
-                node: Some(machine.node.clone()),
-                process_id: machine.process_id,
+                node: Some(sim_worker.node.clone()),
+                process_id: sim_worker.incarnation,
                 ..Joined::default()
             },
         }
     }
 
-    /// The server dies and starts anew from what the store holds.
+    /// Simulates a server crash: restores a new scheduler from the store.
     fn restart(&mut self) -> Result<(), String> {
-        self.fired.restart += 1;
+        self.fired.server_restarts += 1;
         self.scheduler = new_scheduler(&self.terms);
         let open: Vec<JobId> = self.planned.iter().copied().collect();
         for job in open {
             if self.ended.contains_key(&job) {
                 continue;
             }
-            let knows = self.chance.happens(0.5);
+            let columns_known = self.random.bernoulli(0.5);
             let stored = self.jobs.get_mut(&job).ok_or("no such job")?;
             let event = Event::JobRestored {
                 job,
                 terms: self.loads[&job].terms,
-                columns: knows.then_some(stored.columns),
+                columns: columns_known.then_some(stored.columns),
                 completed: stored.complete_tasks(),
                 plan: stored.plan.clone(),
             };
-            self.hear(event)?;
+            self.handle_event(event)?;
         }
-        let roll: Vec<Event> = self
-            .machines
+        let rejoined: Vec<Event> = self
+            .workers
             .iter()
-            .filter(|machine| machine.alive && machine.epoch > 0)
+            .filter(|sim_worker| sim_worker.alive && sim_worker.epoch > 0)
             .map(World::joined)
             .collect();
-        for event in roll {
+        for event in rejoined {
             let at = self.now + self.message_us();
-            self.schedule(at, Happening::Hear(event));
+            self.schedule(at, SimEvent::EventReceived(event));
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! A scheduler, spoken to in short sentences.
+//! A test driver for the scheduler: one method per event, commands as text.
 
 use protocol::problem::ProblemKind;
 use protocol::task::{Direction, Failure, Joined, Outcome, Progress, StopReason};
@@ -6,20 +6,20 @@ use protocol::worker::WorkerSnapshot;
 use protocol::{AttemptId, JobId, Phase, Plan, PlanLevel, Problem, TaskId, Timestamp, WorkerId};
 use scheduler::{Command, Event, JobTerms, JobView, Scheduler, Settings};
 
-/// How many columns the objects of a scene hold.
+/// Number of columns of an object.
 const COLUMNS: u64 = 1_000;
-/// How many bytes an object of a scene holds.
+/// Size of an object in bytes.
 pub(crate) const OBJECT_BYTES: u64 = 8 * COLUMNS;
 
-/// A scheduler whose clock goes on by a millisecond with every event.
+/// A scheduler with a clock that advances by one millisecond per event.
 pub(crate) struct Scene {
     pub(crate) scheduler: Scheduler,
     now: u64,
-    /// Every command so far.
+    /// All commands so far.
     all: Vec<String>,
 }
 
-/// What one event gave.
+/// The commands that one event gave.
 pub(crate) struct Given {
     pub(crate) commands: Vec<String>,
 }
@@ -36,23 +36,23 @@ impl Given {
     }
 }
 
-/// W, and the usual speculation.
+/// Terms with W and the default speculation.
 pub(crate) fn terms(workers: u32) -> JobTerms {
     JobTerms { workers, speculation: protocol::job::Speculation::default() }
 }
 
-/// The job of a number.
+/// The id of a numbered job.
 pub(crate) fn job(number: u128) -> JobId {
     JobId::from_parts(Timestamp::default(), number)
 }
 
-/// An attempt as these tests write it: `job/level.node.range/number`.
+/// Parses an attempt id of the form `job/level.node.range/number`.
 fn attempt(text: &str) -> AttemptId {
     let (number, rest) = text.split_once('/').unwrap();
     format!("{}/{rest}", job(number.parse().unwrap())).parse().unwrap()
 }
 
-/// A plan of 1000 columns in 8 segments: of each level its nodes and ranges.
+/// A plan of 1000 columns in 8 segments, given the nodes and ranges of each level.
 fn plan(levels: &[(u32, u32)], columns: Option<u64>) -> Plan {
     let mut below = u64::from(levels[0].0) * 2;
     let levels = levels
@@ -89,19 +89,19 @@ impl Scene {
     fn handle(&mut self, event: Event) -> Given {
         self.now += 1;
         let commands = self.scheduler.handle(Timestamp::from_millis(self.now), event);
-        let commands: Vec<String> = commands.iter().map(words).collect();
+        let commands: Vec<String> = commands.iter().map(text).collect();
         self.all.extend(commands.iter().cloned());
         Given { commands }
     }
 
-    /// Lets so much time pass before the next event, that event's included.
+    /// Sets the time of the next event, in milliseconds after the last one.
     pub(crate) fn after_ms(&mut self, ms: u64) -> &mut Scene {
         self.now += ms - 1;
         self
     }
 
-    /// Whether the next deadline lies in the future, if there is one.
-    pub(crate) fn next_is_to_come(&self) -> bool {
+    /// Whether the next deadline is in the future, or there is none.
+    pub(crate) fn is_next_deadline_in_future(&self) -> bool {
         let now = Timestamp::from_millis(self.now);
         self.scheduler.next_deadline().is_none_or(|next| next > now)
     }
@@ -124,7 +124,7 @@ impl Scene {
         self.planned(number, levels);
     }
 
-    /// The same with C unknown.
+    /// Submits a job and plans it with C unknown.
     pub(crate) fn runs_text(&mut self, number: u128, terms: JobTerms, levels: &[(u32, u32)]) {
         self.submit(number, terms);
         self.handle(Event::JobPlanned { job: job(number), plan: plan(levels, None) });
@@ -193,7 +193,7 @@ impl Scene {
         })
     }
 
-    /// Tells how many bytes an attempt has read.
+    /// Reports the bytes that an attempt has read.
     pub(crate) fn reads(&mut self, id: &str, worker: &str, input_read_bytes: u64) -> Given {
         self.handle(Event::AttemptProgressed {
             attempt: attempt(id),
@@ -270,8 +270,8 @@ impl Scene {
     }
 }
 
-/// A command in short words.
-fn words(command: &Command) -> String {
+/// A command as text.
+fn text(command: &Command) -> String {
     let short = |attempt: &AttemptId| {
         let number = u128::from_str_radix(&attempt.job.to_string()[20..], 32).unwrap_or(0);
         format!("{number}/{}/{}", attempt.task, attempt.number)
@@ -288,23 +288,23 @@ fn words(command: &Command) -> String {
             not_on_node,
             ..
         } => {
-            let mut words = format!("publish {}", short(attempt));
+            let mut text = format!("publish {}", short(attempt));
             if *speculative {
-                words += " speculative";
+                text += " speculative";
             }
             if *direction == Direction::Backward {
-                words += " Backward";
+                text += " Backward";
             }
             if *resume {
-                words += " resume";
+                text += " resume";
             }
             if let Some(worker) = not_on {
-                words += &format!(" not_on {worker}");
+                text += &format!(" not_on {worker}");
             }
             if let Some(node) = not_on_node {
-                words += &format!(" not_on_node {node}");
+                text += &format!(" not_on_node {node}");
             }
-            words
+            text
         }
         Command::StopAttempt { attempt, reason } => format!("stop {} {reason:?}", short(attempt)),
         Command::WriteResult { job, columns } => format!("write {} columns {columns}", of(job)),
