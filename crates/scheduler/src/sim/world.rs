@@ -223,10 +223,10 @@ impl World {
                 return self.deliver_queued();
             }
             SimEvent::AttemptStopReceived(attempt, reason) => {
-                self.stop_where(|id| id == attempt, reason)
+                self.stop_where(|id| id == attempt, reason);
             }
             SimEvent::JobStopReceived(job) => {
-                self.stop_where(|id| id.job == job, StopReason::JobOver)
+                self.stop_where(|id| id.job == job, StopReason::JobOver);
             }
             SimEvent::DrainReceived(worker) => self.drain_worker(&worker),
             SimEvent::SegmentCompleted(worker, epoch) => {
