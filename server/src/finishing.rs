@@ -7,15 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use platform::problems::internal;
-use platform::store::{ObjectReader, Upload, read_all};
+use platform::store::Upload;
 use platform::{ObjectStore, StoreError};
 use protocol::problem::ProblemKind;
 use protocol::request::Statistic;
 use protocol::result::ResultSummary;
 use protocol::task::segment_key;
 use protocol::{JobId, Plan, Problem};
-use summation::output::OutputFormat;
-use summation::{PartialSum, PartialSumReader};
+use reading::{Buffers, ReadError, StoredSum};
+use summation::output::{OutputFormat, npy_header};
+use summation::{Order, PartialSum};
 use tokio::task::spawn_blocking;
 
 use self::summary::Summary;
@@ -24,8 +25,8 @@ use crate::keys;
 /// So many segments of the total are divided at the same time.
 const SEGMENTS_AT_ONCE: usize = 2;
 
-/// How much of a file is read at a time: it stays in the processor's cache.
-const RANGE_BYTES: usize = 256 << 10;
+/// How much of a segment is asked of the store at a time; of a file it is less.
+const RANGE_BYTES: usize = 4 << 20;
 
 /// What a result is made from.
 #[derive(Clone, Debug)]
@@ -38,22 +39,20 @@ pub struct Total {
     pub columns: u64,
     /// The shape of the inputs, if they had one.
     pub shape: Option<Vec<u64>>,
-    /// Whether the columns run along the first index of the shape.
-    pub fortran_order: bool,
+    /// The order in which the columns are counted.
+    pub order: Order,
     /// What was computed beside the mean.
     pub statistics: Vec<Statistic>,
 }
 
-/// The most memory that writing the result takes, in bytes: of each segment
-/// that is divided its encoding, unless that is a file, and its numbers; and the
-/// numbers that are written meanwhile.
+/// The most memory that writing the result takes, in bytes, if the segments are
+/// files: the numbers of each segment that is divided, and those that are
+/// written meanwhile. If they are not, each also takes two ranges.
 #[must_use]
-pub fn memory_bytes(plan: &Plan, statistics: &[Statistic], are_files: bool) -> u64 {
+pub fn memory_bytes(plan: &Plan, statistics: &[Statistic]) -> u64 {
     let columns = plan.columns.unwrap_or(plan.segment_columns).min(plan.segment_columns);
-    let sum_bytes = if are_files { 0 } else { PartialSum::column_bytes(statistics).0 as u64 };
     let number_bytes = 8 * (1 + statistics.len() as u64);
-    let at_once = SEGMENTS_AT_ONCE as u64;
-    columns.saturating_mul(at_once * sum_bytes + (at_once + 1) * number_bytes + 8)
+    columns.saturating_mul((SEGMENTS_AT_ONCE as u64 + 1) * number_bytes + 8)
 }
 
 /// Writes the result, segment by segment; says what it looks like.
@@ -68,7 +67,7 @@ pub async fn write_result(
         uploads.push(store.upload(&key).await.map_err(writing)?);
     }
     let shape = total.shape.clone().unwrap_or_else(|| vec![total.columns]);
-    let header = Bytes::from(OutputFormat::Npy.head(&shape, total.fortran_order));
+    let header = Bytes::from(npy_header(&shape, total.order));
     for upload in &mut uploads {
         upload.write(header.clone()).await.map_err(writing)?;
     }
@@ -76,10 +75,13 @@ pub async fn write_result(
     let prefix = keys::node(total.job, total.plan.root_level(), 0);
     let segments = 0..total.columns.div_ceil(total.plan.segment_columns);
     let spare = Spare::default();
+    let buffers = Arc::new(Buffers::new(2 * SEGMENTS_AT_ONCE));
     let divided = segments.map(|segment| {
         let start = segment * total.plan.segment_columns;
         let columns = (total.columns - start).min(total.plan.segment_columns);
-        divide(store, segment_key(&prefix, segment), columns, &total.statistics, spare.take())
+        let key = segment_key(&prefix, segment);
+        let segment = StoredSum::open(store, key, RANGE_BYTES, &buffers);
+        divide(segment, columns, &total.statistics, spare.take())
     });
     let mut divided = stream::iter(divided).buffered(SEGMENTS_AT_ONCE);
     let mut piece = Vec::new();
@@ -104,79 +106,54 @@ pub async fn write_result(
 /// The mean and the statistics of some columns, in this order.
 type Numbers = Vec<Vec<f64>>;
 
-/// Reads one segment and divides it; `numbers` is memory to use again.
+/// Reads one segment and divides it, range by range; `numbers` is memory to use
+/// again.
 async fn divide(
-    store: &Arc<dyn ObjectStore>,
-    key: String,
-    columns: u64,
-    statistics: &[Statistic],
-    numbers: Numbers,
-) -> Result<Numbers, Problem> {
-    let reading = |error: StoreError| error.problem("reading the total");
-    let encoded = match store.reader(&key) {
-        Some(file) => Encoded::File(file),
-        None => Encoded::Whole(read_all(&**store, &key).await.map_err(reading)?),
-    };
-    let statistics = statistics.to_vec();
-    let work = move || divide_encoded(encoded, &key, columns, &statistics, numbers);
-    spawn_blocking(work).await.map_err(|error| internal("dividing the total", &error))?
-}
-
-/// A segment as it lies in the store.
-enum Encoded {
-    /// Read where it is used.
-    File(Box<dyn ObjectReader>),
-    Whole(Vec<u8>),
-}
-
-/// Divides a segment, piece by piece.
-fn divide_encoded(
-    encoded: Encoded,
-    key: &str,
+    mut segment: StoredSum,
     columns: u64,
     statistics: &[Statistic],
     mut numbers: Numbers,
 ) -> Result<Numbers, Problem> {
-    let damaged = |error| internal(&format!("reading {key}"), &error);
     let columns = usize::try_from(columns).unwrap_or(usize::MAX);
     numbers.resize(1 + statistics.len(), Vec::new());
     for numbers in &mut numbers {
         numbers.clear();
         numbers.reserve_exact(columns);
     }
-    let mut put = |sum: &PartialSum| {
-        let (mean, others) = numbers.split_at_mut(1);
-        mean.iter_mut().for_each(|mean| sum.put_mean(mean));
-        for (numbers, &statistic) in others.iter_mut().zip(statistics) {
-            numbers.extend(sum.statistic(statistic).into_iter().flatten());
-        }
-    };
     let mut sum = PartialSum::new(0, statistics);
-    let mut reader = PartialSumReader::new();
-    match encoded {
-        Encoded::Whole(bytes) => {
-            reader.push_pieces(&bytes, true, columns, &mut sum, &mut put).map_err(damaged)?;
-        }
-        Encoded::File(mut file) => {
-            let mut range = vec![0; RANGE_BYTES];
-            let mut offset = 0;
-            let mut is_last = false;
-            while !is_last {
-                let filled = file
-                    .read_at(offset, &mut range)
-                    .map_err(|error| error.problem("reading the total"))?;
-                offset += filled as u64;
-                is_last = filled < range.len();
-                reader
-                    .push_pieces(&range[..filled], is_last, columns, &mut sum, &mut put)
-                    .map_err(damaged)?;
-            }
-        }
+    while !segment.is_over() {
+        segment.ready().await.map_err(|error| unreadable(&error))?;
+        let statistics = statistics.to_vec();
+        let work = move || {
+            let put = |sum: &PartialSum| put_quotients(sum, &statistics, &mut numbers);
+            let shown = segment.show(columns, &mut sum, put);
+            (segment, sum, numbers, shown)
+        };
+        let shown;
+        (segment, sum, numbers, shown) =
+            spawn_blocking(work).await.map_err(|error| internal("dividing the total", &error))?;
+        shown.map_err(|error| unreadable(&error))?;
     }
     if numbers.iter().any(|numbers| numbers.len() != columns) {
-        return Err(Problem::new(ProblemKind::Internal, format!("{key} lacks a statistic")));
+        return Err(Problem::new(ProblemKind::Internal, "the total lacks a statistic"));
     }
     Ok(numbers)
+}
+
+/// Appends the mean and the statistics of some columns.
+fn put_quotients(sum: &PartialSum, statistics: &[Statistic], numbers: &mut Numbers) {
+    let (mean, others) = numbers.split_at_mut(1);
+    mean.iter_mut().for_each(|mean| sum.put_mean(mean));
+    for (numbers, &statistic) in others.iter_mut().zip(statistics) {
+        numbers.extend(sum.statistic(statistic).into_iter().flatten());
+    }
+}
+
+fn unreadable(error: &ReadError) -> Problem {
+    match error {
+        ReadError::Store(error) => error.problem("reading the total"),
+        ReadError::Corrupt { key, source } => internal(&format!("reading {key}"), source),
+    }
 }
 
 /// Memory that numbers were in, for others.

@@ -10,8 +10,9 @@ use protocol::problem::ProblemKind;
 use protocol::request::{GeneratedFormat, RawNumbers};
 use protocol::task::InputObject;
 use protocol::{Inputs, JobId, JobRequest, Plan, Problem, Timestamp, ValidRequest};
+use reading::DetectError;
 use scheduler::plan::{Costs, PlanInputs, PlanLimits};
-use summation::{Block, Format, InputError, PartialSum};
+use summation::{Access, Format, InputError, PartialSum};
 use tokio_util::sync::CancellationToken;
 
 use crate::records::PlanRecord;
@@ -134,17 +135,14 @@ impl Planner {
         }
         let bytes = objects.iter().map(|object| object.bytes).sum();
         let first = &probed[0];
+        let is_seekable = probed.iter().all(|probe| probe.access() == Access::Column);
         let inputs = PlanInputs {
             objects: objects.len() as u64,
             bytes,
-            columns: probed
-                .iter()
-                .all(|probe| probe.is_seekable)
-                .then_some(first.columns)
-                .flatten(),
+            columns: first.columns.filter(|_| is_seekable),
             columns_estimate: first.columns_estimate,
-            seekable: probed.iter().all(|probe| probe.is_seekable),
-            compressed: probed.iter().any(|probe| probe.is_compressed),
+            seekable: is_seekable,
+            compressed: probed.iter().any(|probe| probe.access() == Access::Beginning),
             partial_column_bytes: PartialSum::column_bytes(&request.statistics).0 as u64,
         };
         let plan =
@@ -153,9 +151,10 @@ impl Planner {
             objects: Some(objects.len() as u64),
             bytes: Some(bytes),
             columns: first.columns,
-            shape: first.shape.clone(),
-            fortran_order: first.fortran_order,
-            format: Some(first.format.clone()),
+            shape: first.format.shape().map(<[u64]>::to_vec),
+            // Where orders are mixed, columns are counted in C order.
+            fortran_order: probed.iter().all(|probe| probe.format.order().is_fortran()),
+            format: Some(first.format.describe()),
         };
         Ok(PlanRecord { plan, inputs, objects })
     }
@@ -218,60 +217,33 @@ impl Planner {
             error.problem(&doing).object(object.location.clone())
         };
         let (store, _, key) = self.inputs.resolve(&object.location).map_err(reading)?;
-        let head = store.read(key, 0, PROBED_BYTES, Vec::new()).await.map_err(reading)?;
         let invalid = |error: InputError| error.problem(&object.location);
-        let format = Format::detect(&head, object.bytes, raw).map_err(invalid)?;
+        let (format, head) = reading::detect(&**store, key, object.bytes, raw, PROBED_BYTES)
+            .await
+            .map_err(|error| match error {
+                DetectError::Store(error) => reading(error),
+                DetectError::Input(error) => invalid(error),
+            })?;
         let columns = format.columns(object.bytes);
-        let columns_estimate = match columns {
-            Some(columns) => columns,
-            None => estimate(&format, &head, object.bytes).map_err(invalid)?,
-        };
+        let columns_estimate = format.estimate_columns(&head, object.bytes).map_err(invalid)?;
         if columns_estimate == 0 {
             return Err(Problem::no_numbers(&object.location));
         }
-        Ok(Probe {
-            columns,
-            columns_estimate,
-            shape: format.shape().map(<[u64]>::to_vec),
-            fortran_order: format.fortran_order(),
-            format: format.describe(),
-            is_seekable: format.is_seekable(),
-            is_compressed: matches!(format, Format::Compressed(..)),
-        })
+        Ok(Probe { columns, columns_estimate, format })
     }
 }
 
 /// What looking into an object has found out.
 struct Probe {
+    format: Format,
     columns: Option<u64>,
     columns_estimate: u64,
-    shape: Option<Vec<u64>>,
-    fortran_order: bool,
-    format: String,
-    is_seekable: bool,
-    is_compressed: bool,
 }
 
-/// About how many numbers an object has, by its beginning; also finds a header
-/// line or anything else there that is not a number.
-#[expect(clippy::cast_possible_truncation, reason = "an estimate has no fraction to lose")]
-fn estimate(format: &Format, head: &[u8], object_bytes: u64) -> Result<u64, InputError> {
-    let mut decoder = format.decoder(object_bytes);
-    let mut block = Block::default();
-    let is_whole = head.len() as u64 == object_bytes;
-    let mut used = 0;
-    let mut numbers = 0_u64;
-    loop {
-        block.clear();
-        used += decoder.decode(&head[used..], is_whole, 4096, &mut block)?;
-        if block.is_empty() {
-            break;
-        }
-        numbers += block.len() as u64;
+impl Probe {
+    fn access(&self) -> Access {
+        self.format.access()
     }
-    let share = object_bytes as f64 / (head.len() as f64).max(1.0);
-    // A number that is cut by the end of the sample is one that is there.
-    Ok(((numbers as f64 * share) as u64).max(u64::from(!is_whole)))
 }
 
 /// At most `most` of `count` indices, the first among them, evenly spread.

@@ -8,13 +8,11 @@ use futures::{Stream, StreamExt, TryStreamExt, stream};
 use platform::{ObjectStore, StoreError};
 use protocol::request::{Choice, Statistic};
 use protocol::{JobId, JobSnapshot, Problem};
+use reading::{DetectError, detect};
+use summation::HEAD_BYTES;
 use summation::output::OutputFormat;
-use summation::{Format, HEAD_BYTES};
 
 use crate::keys;
-
-/// How many bytes are read from the store at a time: whole numbers of 8 bytes.
-const PIECE_BYTES: usize = 1 << 20;
 
 /// A result in the store.
 pub struct StoredResult {
@@ -36,8 +34,11 @@ impl StoredResult {
         let key = statistic.map_or_else(|| keys::mean(job), |s| keys::statistic(job, s));
         let reading = |error: StoreError| error.problem("reading the result");
         let bytes = store.head(&key).await.map_err(reading)?.bytes;
-        let head = store.read(&key, 0, HEAD_BYTES, Vec::new()).await.map_err(reading)?;
-        let format = Format::detect(&head, bytes, None).map_err(|error| error.problem(&key))?;
+        let (format, _) =
+            detect(&*store, &key, bytes, None, HEAD_BYTES).await.map_err(|error| match error {
+                DetectError::Store(error) => reading(error),
+                DetectError::Input(error) => error.problem(&key),
+            })?;
         let data = format.offset_of(0).unwrap_or_default();
         Ok(StoredResult { store, key, bytes, data })
     }
@@ -53,19 +54,7 @@ impl StoredResult {
         start: u64,
         end: u64,
     ) -> impl Stream<Item = Result<Bytes, StoreError>> + Send + 'static + use<> {
-        let (store, key) = (self.store.clone(), self.key.clone());
-        stream::try_unfold(start, move |offset| {
-            let (store, key) = (store.clone(), key.clone());
-            async move {
-                let left = usize::try_from(end - offset).unwrap_or(usize::MAX);
-                if left == 0 {
-                    return Ok(None);
-                }
-                let piece = store.read(&key, offset, left.min(PIECE_BYTES), Vec::new()).await?;
-                let next = offset + piece.len() as u64;
-                Ok((!piece.is_empty()).then(|| (Bytes::from(piece), next)))
-            }
-        })
+        reading::stream(self.store.clone(), self.key.clone(), start..end)
     }
 
     /// The numbers, some at a time.

@@ -3,29 +3,29 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::FutureExt;
-use platform::store::read_all;
 use platform::{InputStores, ObjectStore};
-use protocol::task::{Assignment, Direction, Failure, InputObject, Outcome, StopReason, Work};
-use summation::{PartialSum, Trailer};
+use protocol::task::{Assignment, Failure, Outcome, StopReason, Work};
+use reading::Buffers;
+use summation::Order;
 use tokio::runtime::Handle;
-use tokio::task::{JoinError, spawn_blocking, yield_now};
+use tokio::task::{JoinError, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::buffers::Buffers;
-use crate::failure;
+use crate::failure::Interruption;
 use crate::formats::Formats;
+use crate::leaf::{Leaf, Objects};
+use crate::merge::Merge;
 use crate::meter::Meter;
 use crate::segments::Segments;
 use crate::settings::Settings;
-use crate::source::Source;
-use crate::{leaf, merge};
+use crate::sums::SpareSums;
+use crate::thread::Thread;
 
-/// All that an attempt works with.
-pub(crate) struct Context {
+/// An attempt that is about to begin.
+pub(crate) struct Attempt {
     pub(crate) assignment: Assignment,
     pub(crate) redelivered: bool,
     pub(crate) store: Arc<dyn ObjectStore>,
@@ -33,8 +33,6 @@ pub(crate) struct Context {
     pub(crate) settings: Settings,
     pub(crate) lasting: Lasting,
     pub(crate) meter: Arc<Meter>,
-    /// Whether the thread is the attempt's own; see [`Context::compute`].
-    pub(crate) owns_thread: bool,
     /// Set when the worker is going: the segment under way is finished, and no
     /// other begun.
     pub(crate) leaving: CancellationToken,
@@ -43,8 +41,9 @@ pub(crate) struct Context {
 /// What lasts from one attempt to the next.
 #[derive(Clone)]
 pub(crate) struct Lasting {
-    pub(crate) buffers: Arc<Buffers>,
-    pub(crate) formats: Arc<Formats>,
+    buffers: Arc<Buffers>,
+    spare: Arc<SpareSums>,
+    formats: Arc<Formats>,
 }
 
 /// How an attempt ended without completing its task.
@@ -53,20 +52,37 @@ pub(crate) enum Ended {
     Stopped(StopReason),
 }
 
+impl Lasting {
+    pub(crate) fn new(settings: &Settings) -> Lasting {
+        Lasting {
+            buffers: Arc::new(Buffers::new(2 * settings.max_open_objects)),
+            spare: Arc::default(),
+            formats: Arc::default(),
+        }
+    }
+
+    /// Gives memory back to the system, for a worker that has nothing to do.
+    pub(crate) fn free(&self) {
+        self.buffers.free();
+        self.spare.free();
+    }
+}
+
 /// Begins an attempt, beside what else the worker does; it ends when what it
 /// returns is dropped.
 pub(crate) fn spawn(
-    mut context: Context,
+    attempt: Attempt,
 ) -> impl Future<Output = Result<Result<Outcome, Ended>, JoinError>> + Unpin {
-    context.owns_thread = context.reads_files();
-    if !context.owns_thread {
-        return AbortOnDropHandle::new(tokio::spawn(run(context))).left_future();
+    if !attempt.reads_files() {
+        let run = attempt.run(Thread::Shared);
+        return AbortOnDropHandle::new(tokio::spawn(run)).left_future();
     }
     let (stop, runtime) = (CancellationToken::new(), Handle::current());
     let stops_when_dropped = stop.clone().drop_guard();
     let thread = spawn_blocking(move || {
         let stopped = Ended::Stopped(StopReason::WorkerLeaves);
-        runtime.block_on(stop.run_until_cancelled(run(context))).unwrap_or(Err(stopped))
+        let run = attempt.run(Thread::Own);
+        runtime.block_on(stop.run_until_cancelled(run)).unwrap_or(Err(stopped))
     });
     let ended = thread.map(move |ended| {
         drop(stops_when_dropped);
@@ -75,58 +91,10 @@ pub(crate) fn spawn(
     ended.right_future()
 }
 
-/// Computes the segments of the task that are missing.
-async fn run(context: Context) -> Result<Outcome, Ended> {
-    let assignment = &context.assignment;
-    let mut segments = Segments::new(
-        context.store.clone(),
-        assignment.output.clone(),
-        context.meter.clone(),
-        context.lasting.buffers.clone(),
-    );
-    let found = if assignment.resume || context.redelivered {
-        segments.find(&assignment.columns).await.map_err(Ended::Failed)?
-    } else {
-        BTreeSet::new()
-    };
-    let done = match &assignment.work {
-        Work::Sum { objects, raw, fortran_order } => {
-            let inputs = leaf::Inputs { objects, raw: *raw, fortran_order: *fortran_order };
-            leaf::run(&context, inputs, &mut segments, &found).await
-        }
-        Work::Merge { partial_sums } => {
-            merge::run(&context, partial_sums, &mut segments, &found).await
-        }
-    };
-    match done {
-        Ok(mut outcome) => {
-            segments.finish().await.map_err(Ended::Failed)?;
-            context.meter.update(|progress| progress.fraction = 1.0);
-            outcome.progress = context.meter.progress();
-            Ok(outcome)
-        }
-        Err(Interruption::Failed(failure)) => Err(Ended::Failed(failure)),
-        Err(Interruption::Leaving) => Err(Ended::Stopped(StopReason::WorkerLeaves)),
-    }
-}
-
-/// Why the segments were not all computed.
-pub(crate) enum Interruption {
-    Failed(Failure),
-    /// The worker is going, and what is written is whole.
-    Leaving,
-}
-
-impl From<Failure> for Interruption {
-    fn from(failure: Failure) -> Self {
-        Interruption::Failed(failure)
-    }
-}
-
-impl Context {
+impl Attempt {
     /// Whether the task's inputs are files, which hardly ever have to be waited
     /// for: handing what they hold from thread to thread takes longer.
-    pub(crate) fn reads_files(&self) -> bool {
+    fn reads_files(&self) -> bool {
         match &self.assignment.work {
             Work::Sum { objects, .. } => objects.iter().all(|object| {
                 let place = self.inputs.resolve(&object.location);
@@ -138,131 +106,55 @@ impl Context {
         }
     }
 
-    /// Does what takes long and waits for nobody: here, if nobody else needs
-    /// this thread.
-    pub(crate) async fn compute<T: Send + 'static>(
-        &self,
-        what: &str,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Failure> {
-        if self.owns_thread {
-            // The attempt may have been told to stop.
-            yield_now().await;
-            return Ok(work());
-        }
-        spawn_blocking(work).await.map_err(|stopped| failure::internal(what, &stopped))
-    }
-
-    /// The bytes of a sum, which nobody needs any more.
-    pub(crate) async fn encode(
-        &self,
-        sum: PartialSum,
-        trailer: Trailer,
-    ) -> Result<Vec<u8>, Failure> {
-        let buffers = &self.lasting.buffers;
-        let mut bytes = buffers.take_encoding();
-        let encode = move || {
-            sum.encode_into(&trailer, &mut bytes);
-            (bytes, sum)
+    /// Computes the segments of the task that are missing.
+    async fn run(self, thread: Thread) -> Result<Outcome, Ended> {
+        let assignment = &self.assignment;
+        let mut segments = Segments {
+            assignment,
+            store: self.store.clone(),
+            spare: self.lasting.spare.clone(),
+            meter: self.meter.clone(),
+            thread,
+            leaving: self.leaving.clone(),
+            writing: None,
         };
-        let (bytes, sum) = self.compute("encoding a partial sum", encode).await?;
-        buffers.give_sum(sum, &self.assignment.statistics);
-        Ok(bytes)
-    }
-
-    /// Whether the attempt begins at the first segment.
-    pub(crate) fn goes_forward(&self) -> bool {
-        self.assignment.direction == Direction::Forward
-    }
-
-    /// The task's segments, of `total` columns in all, in the order they are
-    /// to be computed in.
-    pub(crate) fn segment_order(&self, total: u64) -> Vec<u64> {
-        let mut order: Vec<u64> = self.assignment.columns.segments(total).collect();
-        if !self.goes_forward() {
-            order.reverse();
-        }
-        order
-    }
-
-    /// Whether another attempt has written this segment meanwhile. Not asked
-    /// before this attempt's first one: that would cost small tasks more than
-    /// it saves.
-    pub(crate) async fn is_met(&self, segments: &Segments, segment: u64) -> Result<bool, Failure> {
-        if self.meter.progress().segments_written == 0 && !self.assignment.speculative {
-            return Ok(false);
-        }
-        segments.exists(segment).await
-    }
-
-    /// What a finished segment says about going on behind it.
-    pub(crate) async fn read_trailer(
-        &self,
-        segments: &Segments,
-        segment: u64,
-    ) -> Result<Trailer, Failure> {
-        let key = segments.key(segment);
-        let bytes = read_all(&*self.store, &key)
-            .await
-            .map_err(|error| failure::store("reading a checkpoint", &error))?;
-        self.meter.update(|progress| progress.partial_read_bytes += bytes.len() as u64);
-        PartialSum::decode(&bytes)
-            .map(|(_, trailer)| trailer)
-            .map_err(|error| failure::corrupt(&key, &error))
-    }
-
-    /// Waits for a source's next range and counts its bytes.
-    pub(crate) async fn fetch(
-        &self,
-        source: &mut Source,
-        objects: &[InputObject],
-    ) -> Result<(), Failure> {
-        let bytes = source.fetch().await.map_err(|error| {
-            failure::store(&format!("reading {}", objects[source.index].location), &error)
-        })?;
-        self.count_read(bytes);
-        Ok(())
-    }
-
-    /// Finds out whether a source has another number, reading on if need be.
-    pub(crate) async fn settle(
-        &self,
-        source: &mut Source,
-        objects: &[InputObject],
-    ) -> Result<(), Failure> {
-        loop {
-            source
-                .look_ahead()
-                .map_err(|error| failure::invalid_input(&objects[source.index].location, &error))?;
-            if !source.needs_range() {
-                return Ok(());
+        let found = if assignment.resume || self.redelivered {
+            segments.find().await.map_err(Ended::Failed)?
+        } else {
+            BTreeSet::new()
+        };
+        let done = match &assignment.work {
+            Work::Sum { objects, raw, fortran_order } => {
+                let objects = Objects {
+                    objects,
+                    raw: *raw,
+                    order: Order::from_fortran(*fortran_order),
+                    job: assignment.attempt.job,
+                    stores: &self.inputs,
+                    formats: &self.lasting.formats,
+                    buffers: &self.lasting.buffers,
+                    settings: &self.settings,
+                    meter: &self.meter,
+                    thread,
+                };
+                Leaf::new(objects, &segments, &found).run(&mut segments, &found).await
             }
-            self.fetch(source, objects).await?;
-        }
-    }
-
-    /// Counts bytes read from an input object.
-    pub(crate) fn count_read(&self, bytes: usize) {
-        self.meter.update(|progress| progress.input_read_bytes += bytes as u64);
-    }
-
-    /// Ends the attempt if the worker is going and everything so far is written.
-    pub(crate) async fn pause_if_leaving(
-        &self,
-        segments: &mut Segments,
-    ) -> Result<(), Interruption> {
-        if self.leaving.is_cancelled() {
-            segments.finish().await?;
-            return Err(Interruption::Leaving);
-        }
-        Ok(())
-    }
-
-    /// Takes as much longer as the worker was told to.
-    pub(crate) async fn be_slow(&self, worked: Duration) {
-        let slowness = self.settings.faults.slowness;
-        if slowness > 1.0 {
-            tokio::time::sleep(worked.mul_f64(slowness - 1.0)).await;
+            Work::Merge { partial_sums } => {
+                let buffers = self.lasting.buffers.clone();
+                let merge = Merge { children: partial_sums, buffers, settings: &self.settings };
+                let columns = merge.run(&mut segments, &found).await;
+                columns.map(|columns| Outcome { columns, ..Outcome::default() })
+            }
+        };
+        match done {
+            Ok(mut outcome) => {
+                segments.finish().await.map_err(Ended::Failed)?;
+                self.meter.update(|progress| progress.fraction = 1.0);
+                outcome.progress = self.meter.progress();
+                Ok(outcome)
+            }
+            Err(Interruption::Failed(failure)) => Err(Ended::Failed(failure)),
+            Err(Interruption::Leaving) => Err(Ended::Stopped(StopReason::WorkerLeaves)),
         }
     }
 }

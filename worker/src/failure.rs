@@ -6,7 +6,21 @@ use platform::{StoreError, problems};
 use protocol::Problem;
 use protocol::problem::ProblemKind;
 use protocol::task::Failure;
+use reading::ReadError;
 use summation::{CorruptError, InputError};
+
+/// Why the segments of a task were not all computed.
+pub(crate) enum Interruption {
+    Failed(Failure),
+    /// The worker is going, and what is written is whole.
+    Leaving,
+}
+
+impl From<Failure> for Interruption {
+    fn from(failure: Failure) -> Self {
+        Interruption::Failed(failure)
+    }
+}
 
 /// What the user gave is wrong, so another attempt would meet it again.
 pub(crate) fn permanent(problem: Problem) -> Failure {
@@ -23,6 +37,14 @@ pub(crate) fn store(doing: &str, error: &StoreError) -> Failure {
     // A full disk may have space a moment later, when another job is cleaned up.
     let retryable = matches!(error, StoreError::Unavailable { .. } | StoreError::Full { .. });
     Failure { problem: error.problem(doing), retryable }
+}
+
+/// A partial sum that could not be read.
+pub(crate) fn partial_sum(error: &ReadError) -> Failure {
+    match error {
+        ReadError::Store(error) => store("reading a partial sum", error),
+        ReadError::Corrupt { key, source } => corrupt(key, source),
+    }
 }
 
 /// A partial sum that does not hold what was written.

@@ -51,18 +51,22 @@ impl Formats {
 #[cfg(test)]
 mod tests {
     use protocol::Timestamp;
+    use summation::Detection;
 
     use super::*;
 
     #[test]
     fn another_job_finds_out_anew() {
+        let Ok(Detection::Format(text)) = Format::detect(b"1,2", 3, None) else {
+            panic!("text is told");
+        };
         let formats = Formats::default();
         let [one, other] = [1, 2].map(|at| JobId::from_parts(Timestamp::from_millis(at), 0));
-        formats.remember(one, "a.csv", &Format::Text);
-        assert_eq!(formats.get(one, "a.csv"), Some(Format::Text));
-        assert_eq!(formats.get(one, "b.csv"), None);
-        assert_eq!(formats.get(other, "a.csv"), None);
-        formats.remember(other, "b.csv", &Format::Text);
-        assert_eq!(formats.get(one, "a.csv"), None);
+        formats.remember(one, "a.csv", &text);
+        assert!(formats.get(one, "a.csv").is_some());
+        assert!(formats.get(one, "b.csv").is_none());
+        assert!(formats.get(other, "a.csv").is_none());
+        formats.remember(other, "b.csv", &text);
+        assert!(formats.get(one, "a.csv").is_none());
     }
 }

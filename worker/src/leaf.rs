@@ -1,107 +1,80 @@
 //! Sums input objects, a few at a time, segment by segment.
 
-mod columns;
-mod opening;
+mod inputs;
+mod lengths;
+mod objects;
+mod transposed;
 
 use std::collections::BTreeSet;
 use std::time::Instant;
 
 use futures::future::try_join_all;
 use protocol::Problem;
-use protocol::request::RawNumbers;
-use protocol::task::{Failure, InputObject, Outcome};
-use summation::{Block, Format, ObjectEnd, PartialSum, Trailer};
+use protocol::task::{Columns, Failure, Outcome};
+use summation::{Block, Format, PartialSum};
 
-use self::columns::Ends;
-use crate::attempt::{Context, Interruption};
-use crate::failure;
+use self::inputs::{Inputs, Open};
+use self::lengths::Ends;
+pub(crate) use self::objects::Objects;
+use self::transposed::Transposed;
+use crate::failure::{self, Interruption};
 use crate::segments::Segments;
-use crate::source::{Source, SourceError, add_available};
-
-/// What a leaf task sums.
-#[derive(Clone, Copy)]
-pub(crate) struct Inputs<'a> {
-    /// In the order of the job's list.
-    pub(crate) objects: &'a [InputObject],
-    /// Set if the objects are bare numbers of this type.
-    pub(crate) raw: Option<RawNumbers>,
-    /// The order of the arrays of the job, if it has been found out.
-    pub(crate) fortran_order: Option<bool>,
-}
+use crate::source::{Source, add_available};
 
 /// A leaf task under way.
-struct Leaf<'a> {
-    context: &'a Context,
-    objects: &'a [InputObject],
-    raw: Option<RawNumbers>,
-    fortran_order: Option<bool>,
-    /// What is known of each object's format; filled as they are opened.
-    formats: Vec<Option<Format>>,
-    /// Where reading each object stood at the end of the last segment.
-    ends: Vec<Option<ObjectEnd>>,
-    /// Whether the first segment is there already.
-    resumes: bool,
-    /// C, once an object's header has told it.
-    total: Option<u64>,
+pub(crate) struct Leaf<'a> {
+    inputs: Inputs<'a>,
+    columns: Columns,
     /// Numbers added so far, of all objects together.
     added: u64,
-    /// C, once an object has been read to its end.
-    length: Option<u64>,
-    /// The bytes that an object has up to the end of its first segment, once
-    /// one has been read up to there.
-    first_segment_bytes: Option<u64>,
 }
 
-/// Computes the segments that are missing.
-pub(crate) async fn run(
-    context: &Context,
-    Inputs { objects, raw, fortran_order }: Inputs<'_>,
-    segments: &mut Segments,
-    found: &BTreeSet<u64>,
-) -> Result<Outcome, Interruption> {
-    let mut leaf = Leaf {
-        context,
-        objects,
-        raw,
-        fortran_order,
-        formats: vec![None; objects.len()],
-        ends: vec![None; objects.len()],
-        resumes: found.contains(&context.assignment.columns.first_segment),
-        total: None,
-        added: 0,
-        length: None,
-        first_segment_bytes: None,
-    };
-    // The first object tells whether the columns can be sought.
-    let first = leaf.open(0, 0).await?;
-    if leaf.is_seekable(0) {
-        leaf.sum_in_any_order(first, segments, found).await
-    } else {
-        leaf.sum_forward(first, segments, found).await
+impl<'a> Leaf<'a> {
+    /// `found` are the segments that are there already.
+    pub(crate) fn new(
+        objects: Objects<'a>,
+        segments: &Segments<'_>,
+        found: &BTreeSet<u64>,
+    ) -> Leaf<'a> {
+        let columns = *segments.columns();
+        let resumes = found.contains(&columns.first_segment);
+        let inputs = Inputs::new(objects, columns, segments.go_forward(), resumes);
+        Leaf { inputs, columns, added: 0 }
     }
-}
 
-impl Leaf<'_> {
+    /// Computes the segments that are missing.
+    pub(crate) async fn run(
+        mut self,
+        segments: &mut Segments<'_>,
+        found: &BTreeSet<u64>,
+    ) -> Result<Outcome, Interruption> {
+        let first = self.inputs.open_first().await?;
+        if self.inputs.is_seekable(0) {
+            self.sum_in_any_order(first, segments, found).await
+        } else {
+            self.sum_forward(first, segments, found).await
+        }
+    }
+
     /// The columns can be sought: the segments that are missing, from the end
     /// that the assignment says.
     async fn sum_in_any_order(
         &mut self,
-        first: Source,
-        segments: &mut Segments,
+        mut open: Open,
+        segments: &mut Segments<'_>,
         found: &BTreeSet<u64>,
     ) -> Result<Outcome, Interruption> {
-        let total = self.total.unwrap_or_default();
-        let mut open = vec![first];
-        for segment in self.context.segment_order(total) {
-            if found.contains(&segment) || self.context.is_met(segments, segment).await? {
+        let total = self.inputs.total.unwrap_or_default();
+        for segment in segments.order(total) {
+            if found.contains(&segment) || segments.is_there(segment).await? {
                 segments.reuse();
                 continue;
             }
-            let (bytes, _) = self.sum_segment(segment, &mut open).await?;
-            segments.write(segment, bytes).await?;
-            self.context.pause_if_leaving(segments).await?;
+            let (sum, _) = self.sum_segment(segments, segment, &mut open).await?;
+            segments.write(segment, sum, self.inputs.trailer()).await?;
+            segments.pause_if_leaving().await?;
         }
-        self.check_nothing_follows(&mut open, total).await?;
+        self.inputs.check_nothing_follows(&mut open.sources, total).await?;
         Ok(self.outcome(total))
     }
 
@@ -109,84 +82,101 @@ impl Leaf<'_> {
     /// missing, in order, from the last checkpoint.
     async fn sum_forward(
         &mut self,
-        first: Source,
-        segments: &mut Segments,
+        mut open: Open,
+        segments: &mut Segments<'_>,
         found: &BTreeSet<u64>,
     ) -> Result<Outcome, Interruption> {
-        let columns = &self.context.assignment.columns;
-        let mut open = vec![first];
+        let columns = self.columns;
         let mut segment = columns.first_segment;
         while found.contains(&segment) {
             segments.reuse();
             segment += 1;
         }
         if segment > columns.first_segment {
-            let trailer = self.context.read_trailer(segments, segment - 1).await?;
+            let trailer = segments.trailer(segment - 1).await?;
             if let Some(last) = trailer.ends.first().filter(|end| end.ended) {
                 return Ok(self.outcome(last.checkpoint.column));
             }
-            if trailer.ends.len() == self.objects.len() {
-                self.ends = trailer.ends.into_iter().map(Some).collect();
-            }
-            open.clear();
+            self.inputs.resume(trailer);
+            open = Open::default();
         }
         loop {
             if columns.end_segment.is_some_and(|end| segment >= end) {
-                let total = columns.total.or(self.total).unwrap_or_default();
+                let total = columns.total.or(self.inputs.total).unwrap_or_default();
                 return Ok(self.outcome(total));
             }
-            let (bytes, end) = self.sum_segment(segment, &mut open).await?;
+            let (sum, end) = self.sum_segment(segments, segment, &mut open).await?;
             if end == Some(0) {
-                let problem = Problem::no_numbers(&self.objects[0].location);
+                let problem = Problem::no_numbers(self.inputs.objects.location(0));
                 return Err(failure::permanent(problem).into());
             }
-            segments.write(segment, bytes).await?;
+            segments.write(segment, sum, self.inputs.trailer()).await?;
             if let Some(total) = end {
                 return Ok(self.outcome(total));
             }
-            self.context.pause_if_leaving(segments).await?;
+            segments.pause_if_leaving().await?;
             segment += 1;
         }
     }
 
-    /// Sums one segment of all objects; gives its bytes, and C if all objects
-    /// ended in it. `open` holds the open objects between calls, if they all
-    /// can stay open.
+    /// Sums one segment of all objects; also gives C if all objects ended in it.
+    /// `open` holds the open objects between calls, if they all can stay open.
     async fn sum_segment(
         &mut self,
+        segments: &Segments<'_>,
         segment: u64,
-        open: &mut Vec<Source>,
-    ) -> Result<(Vec<u8>, Option<u64>), Failure> {
-        let width = self.context.assignment.columns.segment_columns;
+        open: &mut Open,
+    ) -> Result<(PartialSum, Option<u64>), Failure> {
+        let width = self.columns.segment_columns;
         let start = segment * width;
-        let end = self.total.map_or(start + width, |total| total.min(start + width));
-        let columns = usize::try_from(end - start).unwrap_or(usize::MAX);
-        let statistics = &self.context.assignment.statistics;
-        let mut sum = self.context.lasting.buffers.take_sum(columns, statistics);
+        let end = self.inputs.total.map_or(start + width, |total| total.min(start + width));
+        let mut sum = segments.sum(place(end - start));
+        let mut gathered = None;
         let mut ends = Ends::default();
-        let max_open = self.context.settings.max_open_objects;
-        for group in 0..self.objects.len().div_ceil(max_open) {
-            let indices = group * max_open..self.objects.len().min((group + 1) * max_open);
-            let mut sources = self.open_group(indices, start, open).await?;
-            (sum, sources) = self.add_group(sum, sources, (start, end)).await?;
-            sum.count_objects(sources.len() as u64);
-            for source in &mut sources {
-                self.context.settle(source, self.objects).await?;
-                self.learn_length(source);
-                self.ends[source.index] = Some(source.end());
+        let objects = self.inputs.objects.len();
+        let max_open = self.inputs.objects.settings.max_open_objects;
+        for first in (0..objects).step_by(max_open) {
+            let indices = first..objects.min(first + max_open);
+            let mut group = self.inputs.open_group(indices, start, open).await?;
+            let members = group.len() as u64;
+            (sum, group.sources) =
+                self.add_group(sum, group.sources, (start, end), segments).await?;
+            for source in &mut group.sources {
+                self.inputs.objects.settle(source).await?;
+                self.inputs.learn_end(source);
             }
-            let compared = sources.iter().try_for_each(|source| ends.add(source));
+            let mut compared = group
+                .sources
+                .iter()
+                .try_for_each(|source| ends.add(source.index, source.column, source.is_over));
+            for transposed in std::mem::take(&mut group.transposed) {
+                let memory = gathered.take().unwrap_or_else(|| {
+                    // It takes the place of the encoding, which comes later.
+                    segments.spare.free_encodings();
+                    Block::default()
+                });
+                let index = transposed.index;
+                let end = self.inputs.total.map_or(end, |total| total.min(end));
+                let numbers;
+                (sum, numbers) =
+                    self.add_transposed(sum, transposed, (start, end), memory, segments).await?;
+                gathered = Some(numbers);
+                let is_over = self.inputs.total.is_some_and(|total| end >= total);
+                self.inputs.learn_gathered(index, end, is_over);
+                compared = compared.and_then(|()| ends.add(index, end, is_over));
+            }
             if let Err(differing) = compared {
-                drop(sources);
-                return Err(self.differ(differing).await);
+                drop(group);
+                return Err(self.inputs.differ(differing).await);
             }
-            *open = sources;
+            sum.count_objects(members);
+            *open = group;
         }
         let total = ends.columns();
         if let Some(total) = total {
-            sum.shorten(usize::try_from(total - start).unwrap_or(usize::MAX));
+            sum.shorten(place(total - start));
         }
-        Ok((self.context.encode(sum, self.trailer()).await?, total))
+        Ok((sum, total))
     }
 
     /// Adds up a group of open objects over the columns from `start` to `end`.
@@ -195,65 +185,73 @@ impl Leaf<'_> {
         mut sum: PartialSum,
         mut sources: Vec<Source>,
         (start, end): (u64, u64),
+        segments: &Segments<'_>,
     ) -> Result<(PartialSum, Vec<Source>), Failure> {
+        let objects = self.inputs.objects;
         let mut block = Block::default();
         // After so much is added, others get a turn: heartbeats tell of it.
-        let read_bytes_max = self.context.settings.range_bytes;
-        loop {
+        let read_bytes_max = objects.settings.range_bytes;
+        while sources.iter().any(|source| !source.is_over && source.column < end) {
             let began = Instant::now();
-            let wanting = sources
-                .iter_mut()
-                .filter(|source| source.column < end && source.needs_range() && !source.is_file())
-                .map(|source| self.context.fetch(source, self.objects));
+            let wanting = sources.iter_mut().filter(|source| source.column < end);
+            let wanting = wanting.filter(|source| source.needs_range());
+            let objects = &objects;
+            let wanting = wanting.map(|source| async move {
+                let ready = source.ready().await;
+                ready.map_err(|error| objects.unreadable(source.index, &error))
+            });
             try_join_all(wanting).await?;
             let before: u64 = sources.iter().map(|source| source.column).sum();
-            let added = self.context.compute("adding numbers", move || {
+            let add = move || {
                 let columns = (start, end);
                 let outcome =
                     add_available(&mut sum, &mut sources, columns, read_bytes_max, &mut block);
                 (sum, sources, block, outcome)
-            });
+            };
             let outcome;
-            (sum, sources, block, outcome) = added.await?;
-            let read_bytes = outcome.map_err(|(index, error)| self.failure(index, error))?;
-            self.context.count_read(read_bytes);
+            (sum, sources, block, outcome) = objects.thread.run("adding numbers", add).await?;
+            let read_bytes = outcome.map_err(|(index, error)| objects.failure(index, &error))?;
+            objects.count_read(read_bytes);
             let after: u64 = sources.iter().map(|source| source.column).sum();
-            self.added += after - before;
-            self.report_progress();
-            self.context.be_slow(began.elapsed()).await;
-            if sources.iter().all(|source| source.is_over || source.column >= end) {
-                return Ok((sum, sources));
-            }
+            self.count_added(after - before, segments);
+            objects.settings.faults.slow_down(began.elapsed()).await;
         }
+        Ok((sum, sources))
     }
 
-    /// What it means that an object could not be read on.
-    fn failure(&self, index: usize, error: SourceError) -> Failure {
-        let object = &self.objects[index].location;
-        match error {
-            SourceError::Store(error) => failure::store(&format!("reading {object}"), &error),
-            SourceError::Input(error) => failure::invalid_input(object, &error),
-        }
+    /// Adds an object that is stored in another order over the columns from
+    /// `start` to `end`. `memory` is used to gather its numbers in.
+    async fn add_transposed(
+        &mut self,
+        mut sum: PartialSum,
+        transposed: Transposed,
+        (start, end): (u64, u64),
+        memory: Block,
+        segments: &Segments<'_>,
+    ) -> Result<(PartialSum, Block), Failure> {
+        let objects = self.inputs.objects;
+        let began = Instant::now();
+        let numbers = transposed.gather(&objects, start..end, memory).await?;
+        let add = move || {
+            sum.add(0, &numbers);
+            (sum, numbers)
+        };
+        let added = objects.thread.run("adding numbers", add).await?;
+        self.count_added(end - start, segments);
+        objects.settings.faults.slow_down(began.elapsed()).await;
+        Ok(added)
     }
 
-    /// What a later attempt needs to go on behind this segment, if the objects
-    /// cannot be sought.
-    fn trailer(&self) -> Trailer {
-        if self.formats.iter().flatten().all(Format::is_seekable) {
-            return Trailer::default();
-        }
-        Trailer { ends: self.ends.iter().flatten().copied().collect() }
-    }
-
-    fn report_progress(&self) {
-        let columns = &self.context.assignment.columns;
-        let objects = self.objects.len() as f64;
-        let bytes: u64 = self.objects.iter().map(|object| object.bytes).sum();
-        self.context.meter.update(|progress| {
-            progress.fraction = match self.total {
+    /// Counts numbers that were added.
+    fn count_added(&mut self, numbers: u64, segments: &Segments<'_>) {
+        self.added += numbers;
+        let objects = self.inputs.objects.len() as f64;
+        let bytes: u64 = self.inputs.objects.objects.iter().map(|object| object.bytes).sum();
+        segments.meter.update(|progress| {
+            progress.fraction = match self.inputs.total {
                 Some(total) => {
-                    let reused = progress.segments_reused * columns.segment_columns;
-                    let all = columns.width(total) as f64 * objects;
+                    let reused = progress.segments_reused * self.columns.segment_columns;
+                    let all = self.columns.width(total) as f64 * objects;
                     (self.added as f64 + reused as f64 * objects) / all.max(1.0)
                 }
                 None => progress.input_read_bytes as f64 / (bytes as f64).max(1.0),
@@ -263,13 +261,18 @@ impl Leaf<'_> {
     }
 
     fn outcome(&self, columns: u64) -> Outcome {
-        let format = self.formats[0].as_ref();
+        let format = self.inputs.format(0);
         Outcome {
             columns,
-            columns_of: Some(self.objects[0].location.clone()),
+            columns_of: Some(self.inputs.objects.location(0).to_owned()),
             shape: format.and_then(Format::shape).map(<[u64]>::to_vec),
             format: format.map(Format::describe),
-            progress: self.context.meter.progress(),
+            ..Outcome::default()
         }
     }
+}
+
+/// A count of columns, as memory counts them.
+fn place(columns: u64) -> usize {
+    usize::try_from(columns).unwrap_or(usize::MAX)
 }

@@ -8,11 +8,12 @@
 //!   sends heartbeats and heeds what the server tells all workers.
 //! - `attempt`: one execution of a task: which segments are missing, and what
 //!   is done when they are all there.
-//! - `leaf`: sums input objects, five at a time. `source` is one of them,
-//!   `ranges` reads it range by range, into `buffers`.
+//! - `leaf`: sums input objects, five at a time. `source` is one of them whose
+//!   numbers come in the order of the columns.
 //! - `formats`: what is known of the objects of a job.
 //! - `merge`: adds partial sums.
-//! - `segments`: finds and writes segments.
+//! - `segments`: finds and writes segments. `sums` is memory to add up in.
+//! - `thread`: where an attempt does what takes long.
 //! - [`health`]: a sign of life for whoever asks.
 //! - `meter`: counts what an attempt does, for its heartbeats.
 //! - `failure`: what an attempt ends with when it does not complete.
@@ -29,18 +30,18 @@
 
 pub mod arguments;
 mod attempt;
-mod buffers;
 mod failure;
 mod formats;
 pub mod health;
 mod leaf;
 mod merge;
 mod meter;
-mod ranges;
 mod segments;
 pub mod service;
 pub mod settings;
 mod source;
+mod sums;
+mod thread;
 
 pub use service::{Worker, run};
 pub use settings::{Faults, Settings};

@@ -5,47 +5,66 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt;
+use platform::store::read_all;
 use platform::{ObjectStore, StoreError};
-use protocol::task::{Columns, Failure, segment_key};
+use protocol::task::{Assignment, Columns, Direction, Failure, segment_key};
+use summation::{PartialSum, Trailer};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::buffers::Buffers;
-use crate::failure;
+use crate::failure::{self, Interruption};
 use crate::meter::Meter;
+use crate::sums::SpareSums;
+use crate::thread::Thread;
 
 /// The segments of one task: which are there, and how one more is written.
-pub(crate) struct Segments {
-    store: Arc<dyn ObjectStore>,
-    prefix: String,
-    meter: Arc<Meter>,
-    buffers: Arc<Buffers>,
+pub(crate) struct Segments<'a> {
+    pub(crate) assignment: &'a Assignment,
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) spare: Arc<SpareSums>,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) thread: Thread,
+    /// Set when the worker is going: the segment under way is finished, and no
+    /// other begun.
+    pub(crate) leaving: CancellationToken,
     /// At most one segment is being written while the next is computed.
-    writing: Option<AbortOnDropHandle<Result<(), StoreError>>>,
+    pub(crate) writing: Writing,
 }
 
-impl Segments {
-    pub(crate) fn new(
-        store: Arc<dyn ObjectStore>,
-        prefix: String,
-        meter: Arc<Meter>,
-        buffers: Arc<Buffers>,
-    ) -> Segments {
-        Segments { store, prefix, meter, buffers, writing: None }
+/// A segment that is being written, if one is.
+pub(crate) type Writing = Option<AbortOnDropHandle<Result<(), StoreError>>>;
+
+impl Segments<'_> {
+    /// Which columns the task has.
+    pub(crate) const fn columns(&self) -> &Columns {
+        &self.assignment.columns
     }
 
-    /// The key of a segment.
-    pub(crate) fn key(&self, segment: u64) -> String {
-        segment_key(&self.prefix, segment)
+    /// Whether the attempt begins at the first segment.
+    pub(crate) fn go_forward(&self) -> bool {
+        self.assignment.direction == Direction::Forward
     }
 
-    /// Which of the task's segments are there.
-    pub(crate) async fn find(&self, columns: &Columns) -> Result<BTreeSet<u64>, Failure> {
+    /// The segments, of `total` columns in all, in the order they are to be
+    /// computed in.
+    pub(crate) fn order(&self, total: u64) -> Vec<u64> {
+        let mut order: Vec<u64> = self.columns().segments(total).collect();
+        if !self.go_forward() {
+            order.reverse();
+        }
+        order
+    }
+
+    /// Which segments are there.
+    pub(crate) async fn find(&self) -> Result<BTreeSet<u64>, Failure> {
+        let columns = self.columns();
+        let prefix = &self.assignment.output;
         let mut found = BTreeSet::new();
-        let mut listing = self.store.list(&self.prefix);
+        let mut listing = self.store.list(prefix);
         while let Some(object) = listing.next().await {
             let object =
                 object.map_err(|error| failure::store("looking for finished segments", &error))?;
-            let segment = object.key[self.prefix.len()..].parse();
+            let segment = object.key[prefix.len()..].parse();
             let is_ours = |segment: &u64| {
                 *segment >= columns.first_segment
                     && columns.end_segment.is_none_or(|end| *segment < end)
@@ -55,8 +74,13 @@ impl Segments {
         Ok(found)
     }
 
-    /// Whether a segment is there.
-    pub(crate) async fn exists(&self, segment: u64) -> Result<bool, Failure> {
+    /// Whether another attempt has written this segment meanwhile. Not asked
+    /// before this attempt's first one: that would cost small tasks more than
+    /// it saves.
+    pub(crate) async fn is_there(&self, segment: u64) -> Result<bool, Failure> {
+        if self.meter.progress().segments_written == 0 && !self.assignment.speculative {
+            return Ok(false);
+        }
         match self.store.head(&self.key(segment)).await {
             Ok(_) => Ok(true),
             Err(StoreError::NotFound { .. }) => Ok(false),
@@ -69,15 +93,38 @@ impl Segments {
         self.meter.update(|progress| progress.segments_reused += 1);
     }
 
+    /// What a finished segment says about going on behind it.
+    pub(crate) async fn trailer(&self, segment: u64) -> Result<Trailer, Failure> {
+        let key = self.key(segment);
+        let bytes = read_all(&*self.store, &key)
+            .await
+            .map_err(|error| failure::store("reading a checkpoint", &error))?;
+        self.meter.update(|progress| progress.partial_read_bytes += bytes.len() as u64);
+        PartialSum::decode(&bytes)
+            .map(|(_, trailer)| trailer)
+            .map_err(|error| failure::corrupt(&key, &error))
+    }
+
+    /// A sum of nothing yet, for one segment.
+    pub(crate) fn sum(&self, columns: usize) -> PartialSum {
+        self.spare.take_sum(columns, &self.assignment.statistics)
+    }
+
     /// Begins to write a segment, once the one before is written.
-    pub(crate) async fn write(&mut self, segment: u64, bytes: Vec<u8>) -> Result<(), Failure> {
+    pub(crate) async fn write(
+        &mut self,
+        segment: u64,
+        sum: PartialSum,
+        trailer: Trailer,
+    ) -> Result<(), Failure> {
+        let bytes = self.encode(sum, trailer).await?;
         self.finish().await?;
         let (store, key, meter) = (self.store.clone(), self.key(segment), self.meter.clone());
-        let (buffers, bytes) = (self.buffers.clone(), Bytes::from(bytes));
+        let (spare, bytes) = (self.spare.clone(), Bytes::from(bytes));
         self.writing = Some(AbortOnDropHandle::new(tokio::spawn(async move {
             let length = bytes.len() as u64;
             let created = store.create(&key, bytes.clone()).await;
-            buffers.give_encoding(bytes);
+            spare.give_encoding(bytes);
             match created {
                 Ok(()) => meter.update(|progress| {
                     progress.segments_written += 1;
@@ -105,5 +152,30 @@ impl Segments {
                 Err(stopped) => Err(failure::internal("writing a partial sum", &stopped)),
             },
         }
+    }
+
+    /// Ends the attempt if the worker is going and everything so far is written.
+    pub(crate) async fn pause_if_leaving(&mut self) -> Result<(), Interruption> {
+        if self.leaving.is_cancelled() {
+            self.finish().await?;
+            return Err(Interruption::Leaving);
+        }
+        Ok(())
+    }
+
+    fn key(&self, segment: u64) -> String {
+        segment_key(&self.assignment.output, segment)
+    }
+
+    /// The bytes of a sum, which nobody needs any more.
+    async fn encode(&self, sum: PartialSum, trailer: Trailer) -> Result<Vec<u8>, Failure> {
+        let mut bytes = self.spare.take_encoding();
+        let encode = move || {
+            sum.encode_into(&trailer, &mut bytes);
+            (bytes, sum)
+        };
+        let (bytes, sum) = self.thread.run("encoding a partial sum", encode).await?;
+        self.spare.give_sum(sum, &self.assignment.statistics);
+        Ok(bytes)
     }
 }

@@ -13,8 +13,7 @@ use protocol::{AttemptId, WorkerId};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::attempt::{self, Context, Ended, Lasting};
-use crate::buffers::Buffers;
+use crate::attempt::{self, Attempt, Ended, Lasting};
 use crate::meter::{self, Meter};
 use crate::settings::Settings;
 
@@ -57,10 +56,7 @@ impl Worker {
     /// Takes deliveries until told to go; says why it goes.
     async fn work(&self, leave: &CancellationToken) -> Result<&'static str, QueueError> {
         self.report(self.joined()).await?;
-        let lasting = Lasting {
-            buffers: Arc::new(Buffers::new(2 * self.settings.max_open_objects)),
-            formats: Arc::default(),
-        };
+        let lasting = Lasting::new(&self.settings);
         let mut alive = interval(Duration::from_millis(self.settings.alive_ms));
         alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         alive.reset();
@@ -82,7 +78,7 @@ impl Worker {
                     None => sleep(QUEUE_PAUSE).await,
                 },
                 _ = alive.tick() => {
-                    lasting.buffers.free();
+                    lasting.free();
                     let resident_bytes = meter::resident_bytes();
                     let alive = self.report(ReportBody::Alive { resident_bytes });
                     leave.run_until_cancelled(alive).await.unwrap_or(Ok(()))?;
@@ -125,7 +121,7 @@ impl Worker {
         }
         let leaving = leave.child_token();
         // It goes on while a report waits for the queue, the first one included.
-        let mut attempt = attempt::spawn(Context {
+        let mut attempt = attempt::spawn(Attempt {
             assignment: assignment.clone(),
             redelivered: delivery.redelivered,
             store: self.store.clone(),
@@ -133,7 +129,6 @@ impl Worker {
             settings: self.settings.clone(),
             lasting: lasting.clone(),
             meter: meter.clone(),
-            owns_thread: false,
             leaving: leaving.clone(),
         });
         self.report(ReportBody::Started { attempt: id }).await?;

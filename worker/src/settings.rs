@@ -1,10 +1,10 @@
 //! How much a worker reads at a time, and what it is told to do wrong.
 
 use std::fmt;
+use std::time::Duration;
 
 use program::arguments::SharedArguments;
-
-use crate::ranges::FILE_RANGE_BYTES;
+use reading::FILE_RANGE_BYTES;
 
 /// How a worker works. The defaults need no thought.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,6 +70,13 @@ impl Default for Faults {
 }
 
 impl Faults {
+    /// Waits for as much longer as work that took so long is told to take.
+    pub(crate) async fn slow_down(&self, worked: Duration) {
+        if self.slowness > 1.0 {
+            tokio::time::sleep(worked.mul_f64(self.slowness - 1.0)).await;
+        }
+    }
+
     /// The faults in words, if there are any; shown wherever the worker is.
     #[must_use]
     pub fn describe(&self) -> Option<String> {

@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use platform::StoreError;
+use reading::{Buffers, Ranges};
 use summation::{Block, Checkpoint, Decoder, InputError, ObjectEnd, PartialSum};
-
-use crate::buffers::Buffers;
-use crate::ranges::Ranges;
 
 /// One open input object, somewhere in the middle.
 pub(crate) struct Source {
     /// Which of the task's objects it is.
     pub(crate) index: usize,
-    ranges: Ranges,
+    ranges: Box<dyn Ranges>,
     /// Whether the last byte that is read is the object's last.
     to_the_end: bool,
     /// Set if it is closed at this column, and where that is cannot be known
@@ -42,7 +40,7 @@ pub(crate) struct Opened {
     /// Which of the task's objects it is.
     pub(crate) index: usize,
     /// Gives its bytes, from behind the head on.
-    pub(crate) ranges: Ranges,
+    pub(crate) ranges: Box<dyn Ranges>,
     /// Stands where the numbers are to be read from.
     pub(crate) decoder: Decoder,
     /// The object's first bytes, if they have been read.
@@ -73,7 +71,7 @@ impl Source {
         if begin >= head_bytes {
             buffers.give(std::mem::take(&mut head));
         }
-        ranges.seek(head_bytes.max(begin)..end);
+        ranges.seek(Box::new(std::iter::once(head_bytes.max(begin)..end)));
         let used = if head.is_empty() { 0 } else { usize::try_from(begin).unwrap_or_default() };
         let mut source = Source {
             index,
@@ -121,30 +119,28 @@ impl Source {
         !self.is_over && self.used == self.range_bytes && !self.ranges.is_over()
     }
 
-    /// Whether its ranges are read by [`add_available`] itself.
-    pub(crate) const fn is_file(&self) -> bool {
-        self.ranges.is_file()
-    }
-
-    /// Waits for the next range; says how many bytes it has.
-    pub(crate) async fn fetch(&mut self) -> Result<usize, StoreError> {
+    /// Waits until its next range can be taken; gives back the memory of the
+    /// present one, which must be used up.
+    pub(crate) async fn ready(&mut self) -> Result<(), StoreError> {
         self.expect_end();
         self.buffers.give(std::mem::take(&mut self.buffer));
         (self.used, self.range_bytes) = (0, 0);
-        self.buffer = self.ranges.next().await?;
-        self.range_bytes = self.buffer.len();
-        Ok(self.range_bytes)
+        self.ranges.ready().await
     }
 
-    /// Reads the next range of a file; `None` if it is no file.
-    fn fetch_here(&mut self) -> Option<Result<usize, StoreError>> {
+    /// Takes its next range, if it can be had at once; says how many bytes it
+    /// has. The present one must be used up.
+    pub(crate) fn take_range(&mut self) -> Result<Option<usize>, StoreError> {
         self.expect_end();
         if self.buffer.is_empty() {
             self.buffer = self.buffers.take();
         }
         (self.used, self.range_bytes) = (0, 0);
-        let read = self.ranges.next_here(&mut self.buffer)?;
-        Some(read.inspect(|&bytes| self.range_bytes = bytes))
+        let range = self.ranges.next(&mut self.buffer)?;
+        Ok(range.map(|range| {
+            self.range_bytes = range.bytes;
+            range.bytes
+        }))
     }
 
     /// Adds its next numbers to a sum over the columns from `start` to `end`.
@@ -217,14 +213,14 @@ impl Source {
 
 /// How many numbers are decoded and added at a time: they and their columns'
 /// accumulators stay in the processor's first-level cache.
-const BLOCK_NUMBERS: usize = 1024;
+pub(crate) const BLOCK_NUMBERS: usize = 1024;
 
 /// Adds what the sources have to the columns from `start` to `end` of a sum,
 /// whichever source is behind going first, so that a block of columns is added
-/// up while it is in the cache. Files are read on this thread, up to about
-/// `read_bytes_max`; returns how many bytes of them were, once a source has to
-/// fetch, or that much was read, or all have reached `end` or their own. An error
-/// says which source it lies in.
+/// up while it is in the cache. Ranges that can be had at once are taken, up to
+/// about `read_bytes_max`; returns how many bytes they have, once a source has to
+/// be waited for, or that much was taken, or all have reached `end` or their
+/// own. An error says which source it lies in.
 pub(crate) fn add_available(
     sum: &mut PartialSum,
     sources: &mut [Source],
@@ -242,10 +238,10 @@ pub(crate) fn add_available(
             if read_bytes >= read_bytes_max {
                 break;
             }
-            let Some(read) = source.fetch_here() else {
-                break;
-            };
-            read_bytes += read.map_err(|error| (source.index, SourceError::Store(error)))?;
+            let taken =
+                source.take_range().map_err(|error| (source.index, SourceError::Store(error)))?;
+            let Some(bytes) = taken else { break };
+            read_bytes += bytes;
         }
         let added = source.add(sum, (start, end), block);
         added.map_err(|error| (source.index, SourceError::Input(error)))?;
@@ -260,7 +256,8 @@ pub(crate) async fn count_to_end(
 ) -> Result<u64, SourceError> {
     while !source.is_over {
         if source.needs_range() {
-            source.fetch().await.map_err(SourceError::Store)?;
+            source.ready().await.map_err(SourceError::Store)?;
+            source.take_range().map_err(SourceError::Store)?;
         }
         source.decode(BLOCK_NUMBERS, block).map_err(SourceError::Input)?;
     }

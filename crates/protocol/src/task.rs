@@ -60,10 +60,10 @@ pub enum Work {
         /// Set if the objects are bare numbers of this type.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         raw: Option<RawNumbers>,
-        /// The order of the arrays of the job, if it has been found out; one
-        /// in the other order must not be added to them.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        fortran_order: Option<bool>,
+        /// Whether columns are counted along the first index of an array, not
+        /// the last. Arrays that are stored otherwise are read so.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        fortran_order: bool,
     },
     /// A merge task: adds partial sums.
     Merge {
@@ -307,4 +307,24 @@ pub enum Control {
     },
     /// Every worker tells that it is there: the server has just started.
     RollCall,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The order was optional once.
+    #[test]
+    fn work_that_earlier_servers_sent_can_be_read() {
+        for (text, expected) in [
+            (r#"{"sum":{"objects":[]}}"#, false),
+            (r#"{"sum":{"objects":[],"fortran_order":false}}"#, false),
+            (r#"{"sum":{"objects":[],"fortran_order":true}}"#, true),
+        ] {
+            let Work::Sum { fortran_order, .. } = serde_json::from_str(text).unwrap() else {
+                panic!("{text}");
+            };
+            assert_eq!(fortran_order, expected, "{text}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use protocol::request::{Generate, GeneratedFormat};
 use summation::generate::Generator;
-use summation::{Block, Format, HEAD_BYTES};
+use summation::{Block, Detection, Format};
 
 const COUNT: u64 = 100_000;
 
@@ -33,7 +33,7 @@ fn rounded(text: &[u8], digits: usize) -> Vec<u8> {
 /// One object, decoded 8,192 numbers at a time.
 fn decode(bytes: &[u8], block: &mut Block) -> u64 {
     let total = bytes.len() as u64;
-    let Ok(format) = Format::detect(&bytes[..bytes.len().min(HEAD_BYTES)], total, None) else {
+    let Ok(Detection::Format(format)) = Format::detect(bytes, total, None) else {
         return 0;
     };
     let mut decoder = format.decoder(total);

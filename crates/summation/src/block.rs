@@ -1,5 +1,7 @@
 //! Numbers on their way from a decoder into a sum.
 
+use std::ops::Range;
+
 /// Decoded numbers of one object, in the order of its columns; a buffer to be
 /// used again and again.
 ///
@@ -52,6 +54,32 @@ impl Block {
     pub fn extend(&mut self, numbers: impl IntoIterator<Item = f64>) {
         self.values.extend(numbers);
         self.fill_low();
+    }
+
+    /// Makes it so many numbers, all of them 0, to be put in their places one by one.
+    pub fn resize(&mut self, numbers: usize) {
+        self.clear();
+        self.values.resize(numbers, 0.0);
+    }
+
+    /// Puts some numbers of another block in places of this one, `step` apart.
+    pub(crate) fn scatter(
+        &mut self,
+        first: usize,
+        step: usize,
+        numbers: &Block,
+        some: Range<usize>,
+    ) {
+        let scatter = |to: &mut [f64], from: &[f64]| {
+            for (to, from) in to.iter_mut().skip(first).step_by(step).zip(from) {
+                *to = *from;
+            }
+        };
+        scatter(&mut self.values, &numbers.values[some.clone()]);
+        if !numbers.low.is_empty() {
+            self.low.resize(self.values.len(), 0.0);
+            scatter(&mut self.low, &numbers.low[some]);
+        }
     }
 
     /// Makes room for so many more.

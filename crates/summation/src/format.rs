@@ -1,97 +1,154 @@
 //! How the numbers of an object are written.
+//!
+//! A format is a file below `format/`: a type that implements [`Layout`], a
+//! function that tells it from the first bytes of an object, and a line for
+//! that function in `detect.rs`. What others need to know of it, they ask
+//! [`Format`].
 
 mod binary;
 mod compression;
 mod decimal;
 mod decoder;
 mod detect;
+mod foreign;
+mod head;
 mod npy;
 mod number_type;
 mod powers_of_five;
+mod raw;
 mod text;
 
-use protocol::request::RawNumbers;
+use std::fmt;
+use std::sync::Arc;
 
-use crate::InputError;
+use crate::order::{Order, Transposition};
+use crate::{Block, InputError};
 
-pub use compression::Compression;
+use binary::Elements;
+use number_type::NumberType;
+
 pub use decoder::{Checkpoint, Decoder};
-pub use detect::HEAD_BYTES;
-pub use npy::NpyHeader;
-pub use number_type::NumberType;
+pub use detect::Detection;
+pub use head::{HEAD_BYTES, HEAD_BYTES_MAX};
 
 /// How the numbers of an object are written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Numbers as text, separated by commas, semicolons, white space or lines.
-    Text,
-    /// NumPy's format. Columns are counted in the order in which the numbers
-    /// are stored, which is C order or Fortran order; see [`Format::fortran_order`].
-    Npy(NpyHeader),
-    /// Bare little-endian numbers.
-    Raw(RawNumbers),
-    /// One of the others, compressed.
-    Compressed(Compression, Box<Format>),
+#[derive(Clone)]
+pub struct Format {
+    layout: Arc<dyn Layout>,
+}
+
+/// Where in an object reading can begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// At any column.
+    Column,
+    /// At its beginning, and wherever an earlier reading has left a
+    /// [`Checkpoint`].
+    Checkpoint,
+    /// At its beginning alone.
+    Beginning,
+}
+
+/// What a format says of itself. The defaults are those of a stream of numbers
+/// whose count shows at its end.
+pub(crate) trait Layout: fmt::Debug + Send + Sync {
+    /// The format in words; see [`Format::describe`].
+    fn describe(&self) -> String;
+
+    /// Where reading can begin.
+    fn access(&self) -> Access;
+
+    /// C, if it is known before the numbers have been read. The length of the
+    /// object is not known where it is compressed.
+    fn columns(&self, object_bytes: Option<u64>) -> Option<u64> {
+        let _ = object_bytes;
+        None
+    }
+
+    /// The shape of the array, if the format has shapes.
+    fn shape(&self) -> Option<&[u64]> {
+        None
+    }
+
+    /// The order in which the numbers are stored.
+    fn order(&self) -> Order {
+        Order::C
+    }
+
+    /// Where each number lies, if all take as many bytes and none is compressed.
+    fn elements(&self) -> Option<Elements> {
+        None
+    }
+
+    /// A decoder of `columns` numbers, if that is known, from a checkpoint on.
+    fn decoder(&self, columns: Option<u64>, at: Checkpoint) -> Decoder;
 }
 
 impl Format {
+    pub(crate) fn new(layout: impl Layout + 'static) -> Format {
+        Format { layout: Arc::new(layout) }
+    }
+
     /// C, if the format tells it before the numbers have been read.
     #[must_use]
     pub fn columns(&self, object_bytes: u64) -> Option<u64> {
-        match self {
-            Format::Text => None,
-            Format::Npy(header) => Some(header.columns()),
-            Format::Raw(numbers) => Some(object_bytes / NumberType::from(*numbers).bytes()),
-            // How long raw numbers are, compressed, shows at their end.
-            Format::Compressed(_, inner) => match &**inner {
-                Format::Npy(header) => Some(header.columns()),
-                _ => None,
-            },
-        }
+        self.layout.columns(Some(object_bytes))
     }
 
     /// The shape of the array, if the format has shapes.
     #[must_use]
     pub fn shape(&self) -> Option<&[u64]> {
-        self.npy().map(NpyHeader::shape)
+        self.layout.shape()
     }
 
-    /// Whether the array is stored with its first index running fastest.
-    ///
-    /// Columns are then counted in that order, so all inputs of a job must
-    /// agree, and the result is to be written in that order too.
+    /// The order in which the numbers are stored, and in which a [`Decoder`]
+    /// gives them.
     #[must_use]
-    pub fn fortran_order(&self) -> bool {
-        self.npy().is_some_and(NpyHeader::fortran_order)
+    pub fn order(&self) -> Order {
+        // Where both orders are the same, it makes no difference.
+        match self.shape().and_then(|shape| Transposition::new(shape, Order::Fortran)) {
+            Some(_) => self.layout.order(),
+            None => Order::C,
+        }
+    }
+
+    /// How to read the numbers in this order, if it is not the one in which
+    /// they are stored.
+    #[must_use]
+    pub fn transposition(&self, order: Order) -> Option<Transposition> {
+        let stored = self.order();
+        self.shape().filter(|_| stored != order).and_then(|shape| Transposition::new(shape, stored))
     }
 
     /// The format in words, such as `text`, `npy f8` or `npy i2 big-endian, gzip`.
     #[must_use]
     pub fn describe(&self) -> String {
-        match self {
-            Format::Text => "text".to_owned(),
-            Format::Npy(header) => header.describe(),
-            Format::Raw(numbers) => format!("raw {}", NumberType::from(*numbers).describe()),
-            Format::Compressed(compression, inner) => {
-                format!("{}, {}", inner.describe(), compression.describe())
-            }
-        }
+        self.layout.describe()
     }
 
-    /// Whether a column can be found without reading all that comes before it.
+    /// Where reading can begin.
     #[must_use]
-    pub const fn is_seekable(&self) -> bool {
-        matches!(self, Format::Npy(_) | Format::Raw(_))
+    pub fn access(&self) -> Access {
+        self.layout.access()
     }
 
-    /// The byte at which a column begins, if the format is seekable.
+    /// Whether reading can begin at any column.
+    #[must_use]
+    pub fn is_seekable(&self) -> bool {
+        self.access() == Access::Column
+    }
+
+    /// How many bytes each number takes, if the format is seekable.
+    #[must_use]
+    pub fn number_bytes(&self) -> Option<u64> {
+        self.layout.elements().map(|elements| elements.number_type.bytes())
+    }
+
+    /// The byte at which a column begins, if the format is seekable. The
+    /// column is one of those that are stored: see [`Format::order`].
     #[must_use]
     pub fn offset_of(&self, column: u64) -> Option<u64> {
-        match self {
-            Format::Npy(header) => Some(header.offset_of(column)),
-            Format::Raw(numbers) => Some(column * NumberType::from(*numbers).bytes()),
-            Format::Text | Format::Compressed(..) => None,
-        }
+        self.layout.elements().map(|elements| elements.offset_of(column))
     }
 
     /// The checkpoint of a column, if the format is seekable: any column can be
@@ -102,34 +159,61 @@ impl Format {
     }
 
     /// From which byte of the object a decoder begun at this checkpoint wants
-    /// its bytes. Compressed data has to be read from its beginning; what lies
-    /// before the checkpoint is decompressed and dropped.
+    /// its bytes. Where reading can begin at the beginning alone, what lies
+    /// before the checkpoint is decoded and dropped.
     #[must_use]
-    pub const fn resume_byte(&self, checkpoint: &Checkpoint) -> u64 {
-        match self {
-            Format::Compressed(..) => 0,
-            Format::Text | Format::Npy(_) | Format::Raw(_) => checkpoint.byte,
+    pub fn resume_byte(&self, checkpoint: &Checkpoint) -> u64 {
+        match self.access() {
+            Access::Beginning => 0,
+            Access::Column | Access::Checkpoint => checkpoint.byte,
         }
     }
 
     /// A decoder of an object from its first byte.
     #[must_use]
     pub fn decoder(&self, object_bytes: u64) -> Decoder {
-        Decoder::new(self, self.columns(object_bytes), Checkpoint::default())
+        self.decoder_at(object_bytes, Checkpoint::default())
     }
 
     /// A decoder from a checkpoint on, of bytes from [`Format::resume_byte`] on.
     #[must_use]
     pub fn decoder_at(&self, object_bytes: u64, checkpoint: Checkpoint) -> Decoder {
-        Decoder::new(self, self.columns(object_bytes), checkpoint)
+        self.layout.decoder(self.columns(object_bytes), checkpoint)
     }
 
-    fn npy(&self) -> Option<&NpyHeader> {
-        match self {
-            Format::Npy(header) => Some(header),
-            Format::Compressed(_, inner) => inner.npy(),
-            Format::Text | Format::Raw(_) => None,
+    /// C, or about how many numbers the object has, by its first bytes.
+    ///
+    /// # Errors
+    ///
+    /// If there is something among these bytes that is not a number, such as a
+    /// header line.
+    #[expect(clippy::cast_possible_truncation, reason = "an estimate has no fraction to lose")]
+    pub fn estimate_columns(&self, head: &[u8], object_bytes: u64) -> Result<u64, InputError> {
+        if let Some(columns) = self.columns(object_bytes) {
+            return Ok(columns);
         }
+        let mut decoder = self.decoder(object_bytes);
+        let mut block = Block::default();
+        let is_whole = head.len() as u64 == object_bytes;
+        let mut used = 0;
+        let mut numbers = 0_u64;
+        loop {
+            block.clear();
+            used += decoder.decode(&head[used..], is_whole, 4096, &mut block)?;
+            if block.is_empty() {
+                break;
+            }
+            numbers += block.len() as u64;
+        }
+        let times = object_bytes as f64 / (head.len() as f64).max(1.0);
+        // A number that is cut by the end of the head is one that is there.
+        Ok(((numbers as f64 * times) as u64).max(u64::from(!is_whole)))
+    }
+}
+
+impl fmt::Debug for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.layout.fmt(f)
     }
 }
 
@@ -141,4 +225,9 @@ fn truncated(expected: u64, found: u64) -> InputError {
         InputError::new(format!("too long: {expected} bytes expected, {found} found"))
     };
     error.remedy("copy the file again, or write it again")
+}
+
+/// An object without any number.
+fn no_numbers() -> InputError {
+    InputError::new("no numbers in it")
 }

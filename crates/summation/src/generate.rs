@@ -6,7 +6,7 @@
 
 use protocol::request::{Generate, GeneratedFormat};
 
-use crate::output;
+use crate::{Order, output};
 
 /// How many half waves the columns have.
 const HALF_WAVES: f64 = 6.0;
@@ -51,24 +51,12 @@ impl Generator {
         }
     }
 
-    /// How many bytes the file has, if that is known before they are made.
-    #[must_use]
-    pub fn total_bytes(&self) -> Option<u64> {
-        match self.format {
-            GeneratedFormat::Csv => None,
-            GeneratedFormat::Npy => {
-                let header = output::npy_header(&[self.numbers.count], false);
-                Some(header.len() as u64 + 8 * self.numbers.count)
-            }
-        }
-    }
-
     /// Appends the next bytes, about `bytes` of them; returns whether there are more.
     pub fn fill(&mut self, bytes: usize, to: &mut Vec<u8>) -> bool {
         let end = to.len() + bytes;
         to.reserve(bytes + 64);
         if !self.started && self.format == GeneratedFormat::Npy {
-            to.extend(output::npy_header(&[self.numbers.count], false));
+            to.extend(output::npy_header(&[self.numbers.count], Order::C));
         }
         self.started = true;
         while to.len() < end && self.column < self.numbers.count {
@@ -130,7 +118,7 @@ const fn mix(mut bits: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Block, Format};
+    use crate::{Block, Detection, Format};
 
     fn file(format: GeneratedFormat, count: u64, piece: usize) -> Vec<u8> {
         let generate = Generate { files: 3, count, format, seed: 42 };
@@ -141,7 +129,8 @@ mod tests {
     }
 
     fn numbers(bytes: &[u8]) -> Vec<f64> {
-        let format = Format::detect(bytes, bytes.len() as u64, None).unwrap();
+        let detection = Format::detect(bytes, bytes.len() as u64, None);
+        let Ok(Detection::Format(format)) = detection else { panic!("{detection:?}") };
         let mut decoder = format.decoder(bytes.len() as u64);
         let mut block = Block::default();
         decoder.decode(bytes, true, usize::MAX, &mut block).unwrap();

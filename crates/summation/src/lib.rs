@@ -5,6 +5,8 @@
 //! - [`Format`] tells from the first bytes of an object how its numbers are
 //!   written, and a [`Decoder`] turns its bytes, as they come, into [`Block`]s
 //!   of numbers. An [`InputError`] says what was wrong, and where.
+//! - A [`Transposition`] reads an array that is stored in one [`Order`] as if it
+//!   were stored in the other.
 //! - [`PartialSum`] adds blocks, and merges with other partial sums. [`Trailer`]
 //!   and the encoding let it be stored, and a [`PartialSumReader`] adds what was
 //!   stored to another.
@@ -26,12 +28,14 @@ mod exact;
 mod format;
 pub mod generate;
 mod input_error;
+mod order;
 pub mod output;
 mod partial_sum;
 
 pub use block::Block;
-pub use format::{Checkpoint, Compression, Decoder, Format, HEAD_BYTES, NpyHeader, NumberType};
+pub use format::{Access, Checkpoint, Decoder, Detection, Format, HEAD_BYTES, HEAD_BYTES_MAX};
 pub use input_error::InputError;
+pub use order::{Order, Transposition};
 #[cfg(feature = "fuzzing")]
 pub use partial_sum::reseal;
 pub use partial_sum::{

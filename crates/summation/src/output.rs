@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 
 use zmij::Buffer;
 
+use crate::Order;
+
 /// How a result is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OutputFormat {
@@ -14,25 +16,14 @@ pub enum OutputFormat {
     Npy,
     /// Text, one number a line.
     Csv,
-    /// An array of numbers; those that JSON has no word for as the texts
-    /// `"NaN"`, `"inf"` and `"-inf"`.
+    /// What stands between the brackets of an array of JSON; numbers that JSON
+    /// has no word for as the texts `"NaN"`, `"inf"` and `"-inf"`.
     Json,
     /// The numbers alone, 8 bytes each, little-endian.
     Raw,
 }
 
 impl OutputFormat {
-    /// What comes before the numbers. `shape` is in C order whatever the order
-    /// in which the numbers are stored; its product is their count.
-    #[must_use]
-    pub fn head(self, shape: &[u64], fortran_order: bool) -> Vec<u8> {
-        match self {
-            OutputFormat::Npy => npy_header(shape, fortran_order),
-            OutputFormat::Json => b"[".to_vec(),
-            OutputFormat::Csv | OutputFormat::Raw => Vec::new(),
-        }
-    }
-
     /// Appends numbers, of which the first has the index `start` in the result.
     pub fn put(self, start: u64, numbers: &[f64], to: &mut Vec<u8>) {
         match self {
@@ -53,23 +44,15 @@ impl OutputFormat {
             }
         }
     }
-
-    /// What comes after the numbers.
-    #[must_use]
-    pub const fn tail(self) -> &'static [u8] {
-        match self {
-            OutputFormat::Json => b"]\n",
-            OutputFormat::Npy | OutputFormat::Csv | OutputFormat::Raw => b"",
-        }
-    }
 }
 
 /// The header of a .npy file of little-endian f8, version 1; a multiple of 64
-/// bytes, as NumPy writes it.
+/// bytes, as NumPy writes it. `shape` names the length along the first index
+/// first, in whatever order the numbers are stored; its product is their count.
 #[must_use]
-pub fn npy_header(shape: &[u64], fortran_order: bool) -> Vec<u8> {
+pub fn npy_header(shape: &[u64], order: Order) -> Vec<u8> {
     let mut text = String::from("{'descr': '<f8', 'fortran_order': ");
-    text.push_str(if fortran_order { "True" } else { "False" });
+    text.push_str(if order.is_fortran() { "True" } else { "False" });
     text.push_str(", 'shape': (");
     for (index, length) in shape.iter().enumerate() {
         let separator = if index == 0 { "" } else { ", " };
@@ -129,7 +112,7 @@ fn put_binary(numbers: &[f64], to: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Format;
+    use crate::{Detection, Format};
 
     #[test]
     fn a_header_reads_back() {
@@ -139,15 +122,18 @@ mod tests {
             (&[3, 4][..], "(3, 4)"),
             (&[2, 3, 4][..], "(2, 3, 4)"),
         ] {
-            for fortran_order in [false, true] {
-                let header = npy_header(shape, fortran_order);
+            for order in [Order::C, Order::Fortran] {
+                let header = npy_header(shape, order);
                 assert!(header.len().is_multiple_of(64));
                 assert!(String::from_utf8_lossy(&header).contains(&format!("'shape': {text}, ")));
                 let columns: u64 = shape.iter().product();
                 let bytes = header.len() as u64 + 8 * columns;
-                let format = Format::detect(&header, bytes, None).unwrap();
+                let Ok(Detection::Format(format)) = Format::detect(&header, bytes, None) else {
+                    panic!("not read back");
+                };
                 assert_eq!(format.shape(), Some(shape));
-                assert_eq!(format.fortran_order(), fortran_order);
+                let is_the_same = shape.len() < 2;
+                assert_eq!(format.order(), if is_the_same { Order::C } else { order });
             }
         }
     }
@@ -170,11 +156,10 @@ mod tests {
     }
 
     #[test]
-    fn pieces_make_one_json_array() {
-        let mut text = OutputFormat::Json.head(&[3], false);
+    fn pieces_of_a_json_array_fit_together() {
+        let mut text = Vec::new();
         OutputFormat::Json.put(0, &[1.5], &mut text);
         OutputFormat::Json.put(1, &[f64::NAN, -2.0], &mut text);
-        text.extend(OutputFormat::Json.tail());
-        assert_eq!(text, b"[1.5,\"NaN\",-2.0]\n");
+        assert_eq!(text, b"1.5,\"NaN\",-2.0");
     }
 }

@@ -5,6 +5,7 @@ use protocol::result::ResultSummary;
 use protocol::task::{Assignment, Columns, Work};
 use protocol::{JobId, JobSnapshot};
 use scheduler::{Command, JobView};
+use summation::Order;
 
 use super::effects::Planning;
 use crate::finishing::Total;
@@ -65,7 +66,7 @@ impl Job {
                 Work::Sum {
                     objects: objects.get(start..end)?.to_vec(),
                     raw: self.record.request.raw,
-                    fortran_order: inputs.shape.is_some().then_some(inputs.fortran_order),
+                    fortran_order: inputs.fortran_order,
                 }
             }
             Some(below) => Work::Merge {
@@ -105,7 +106,7 @@ impl Job {
             plan: record.plan.clone(),
             columns,
             shape: record.inputs.shape.clone().or_else(|| view.inputs.shape.clone()),
-            fortran_order: record.inputs.fortran_order,
+            order: Order::from_fortran(record.inputs.fortran_order),
             statistics: self.record.request.statistics.clone(),
         })
     }

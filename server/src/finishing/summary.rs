@@ -1,7 +1,7 @@
 //! What a result looks like, gathered while it is written.
 
 use protocol::result::{FIRST_NUMBERS, IMAGE_PIXELS, Image, PLOT_POINTS, PlotPoint, ResultSummary};
-use summation::output;
+use summation::{Order, output};
 
 use super::Total;
 
@@ -27,7 +27,7 @@ struct Picture {
     size: (u64, u64),
     /// Rows and columns of the picture.
     pixels: (u64, u64),
-    fortran_order: bool,
+    order: Order,
     sums: Vec<(f64, u64)>,
 }
 
@@ -139,19 +139,13 @@ impl Picture {
         };
         let pixels = (side(size.0), side(size.1));
         let count = usize::try_from(pixels.0 * pixels.1).ok()?;
-        Some(Picture {
-            size,
-            pixels,
-            fortran_order: total.fortran_order,
-            sums: vec![(0.0, 0); count],
-        })
+        Some(Picture { size, pixels, order: total.order, sums: vec![(0.0, 0); count] })
     }
 
     fn add(&mut self, column: u64, number: f64) {
-        let (row, place) = if self.fortran_order {
-            (column % self.size.0, column / self.size.0)
-        } else {
-            (column / self.size.1, column % self.size.1)
+        let (row, place) = match self.order {
+            Order::C => (column / self.size.1, column % self.size.1),
+            Order::Fortran => (column % self.size.0, column / self.size.0),
         };
         let y = row * self.pixels.0 / self.size.0;
         let x = place * self.pixels.1 / self.size.1;
@@ -237,7 +231,7 @@ mod tests {
             },
             columns: numbers.len() as u64,
             shape,
-            fortran_order: false,
+            order: Order::C,
             statistics: Vec::new(),
         };
         let mut summary = Summary::new(&total);

@@ -5,8 +5,7 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, TryStreamExt};
 use platform::StoreError;
 use protocol::problem::{Problem, ProblemKind};
 use serde::{Deserialize, Serialize};
@@ -19,8 +18,6 @@ use crate::keys::{is_own, own_names};
 
 /// How many objects a page of the list has unless another number is asked for.
 const PAGE_FILES: usize = 1000;
-/// How many bytes are read from the store at a time.
-const PIECE_BYTES: usize = 1 << 20;
 
 /// What `GET /api/files` can be asked.
 #[derive(Deserialize, IntoParams)]
@@ -155,14 +152,7 @@ pub(super) async fn read(
     let reading = |error: StoreError| Answer::from(error.problem("reading the object"));
     let store = shared.engine.store().clone();
     let bytes = store.head(&key).await.map_err(reading)?.bytes;
-    let pieces = stream::try_unfold(0_u64, move |offset| {
-        let (store, key) = (store.clone(), key.clone());
-        async move {
-            let piece = store.read(&key, offset, PIECE_BYTES, Vec::new()).await?;
-            let next = offset + piece.len() as u64;
-            Ok::<_, StoreError>((!piece.is_empty()).then(|| (Bytes::from(piece), next)))
-        }
-    });
+    let pieces = reading::stream(store, key, 0..bytes);
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (header::CONTENT_LENGTH, bytes.to_string()),

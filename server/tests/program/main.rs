@@ -7,6 +7,7 @@ mod client;
 mod command_line;
 mod description;
 mod exact;
+mod formats;
 mod inputs;
 mod memory;
 mod real;

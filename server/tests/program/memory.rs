@@ -3,21 +3,29 @@
 use std::path::Path;
 use std::process::Command;
 
+use super::exact;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_distributed-average");
+
 /// What the bound allows for the program itself, whatever the job.
 const PROGRAM_BYTES: f64 = 48.0 * 1024.0 * 1024.0;
 
-/// Peak resident memory and its bound, in bytes, of the mean of eight files of so
-/// many numbers.
+/// Peak resident memory and its bound, in bytes, of the mean of generated files
+/// that hold more than either.
 fn peak_and_bound(folder: &Path, format: &str, count: u64) -> (f64, f64) {
     let files = folder.join(format);
-    let program = env!("CARGO_BIN_EXE_distributed-average");
-    let generated = Command::new(program)
+    let generated = Command::new(PROGRAM)
         .args(["generate", files.to_str().expect("UTF-8"), "--files", "8", "--format", format])
         .args(["--count", &count.to_string()])
         .output()
         .expect("the program runs");
     assert!(generated.status.success());
-    let output = Command::new(program)
+    peak_and_bound_of(folder, &files)
+}
+
+/// The same of files that are there.
+fn peak_and_bound_of(folder: &Path, files: &Path) -> (f64, f64) {
+    let output = Command::new(PROGRAM)
         .args(["mean", files.to_str().expect("UTF-8"), "--output"])
         .arg(folder.join("mean.npy"))
         .args(["--workers", "1", "--fan-in", "8", "--verbose"])
@@ -63,4 +71,23 @@ fn a_job_holds_no_more_than_its_bound_however_large_its_files() {
         });
         println!("{format}: the program {program}, jobs and what is planned for them {peaks:?}");
     }
+}
+
+#[test]
+fn arrays_of_mixed_orders_take_no_more_than_the_bound_either() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = folder.path().join("tables");
+    std::fs::create_dir(&files).unwrap();
+    let (rows, columns) = (1500, 2000);
+    let in_c = exact::to_npy(&format!("{rows}, {columns}"), &vec![0.5; rows * columns]);
+    let place = in_c.windows(5).position(|word| word == b"False").unwrap();
+    let in_fortran = [&in_c[..place], b"True ", &in_c[place + 5..]].concat();
+    for file in 0..8 {
+        let bytes = if file % 3 == 0 { &in_c } else { &in_fortran };
+        std::fs::write(files.join(format!("{file}.npy")), bytes).unwrap();
+    }
+    let (peak, bound) = peak_and_bound_of(folder.path(), &files);
+    assert!(peak <= bound, "{peak} of {bound} bytes");
+    assert!(bound < (8 * in_c.len()) as f64, "{bound}");
+    println!("mixed orders: {peak} of {bound} bytes");
 }

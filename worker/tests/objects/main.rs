@@ -3,4 +3,5 @@
 
 mod counted;
 mod open;
+mod orders;
 mod scene;

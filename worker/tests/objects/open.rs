@@ -1,7 +1,7 @@
 //! How many objects are open at once, and how often their bytes are read.
 
 use protocol::request::GeneratedFormat;
-use summation::{Block, Format, HEAD_BYTES};
+use summation::{Block, Detection, Format, HEAD_BYTES};
 
 use super::scene::Scene;
 
@@ -12,7 +12,8 @@ const OPEN_MAX: usize = 5;
 fn mean_of(files: &[Vec<u8>]) -> Vec<f64> {
     let mut sum: Option<summation::PartialSum> = None;
     for bytes in files {
-        let format = Format::detect(bytes, bytes.len() as u64, None).expect("as it was written");
+        let detection = Format::detect(bytes, bytes.len() as u64, None);
+        let Ok(Detection::Format(format)) = detection else { panic!("{detection:?}") };
         let mut decoder = format.decoder(bytes.len() as u64);
         let mut block = Block::default();
         decoder.decode(bytes, true, usize::MAX, &mut block).expect("as it was written");

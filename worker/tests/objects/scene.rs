@@ -8,7 +8,7 @@ use platform::queue::embedded::EmbeddedQueue;
 use platform::store::local::LocalStore;
 use platform::store::read_all;
 use platform::{InputStores, ObjectStore, ServerEnd};
-use protocol::request::{Generate, GeneratedFormat};
+use protocol::request::{Generate, GeneratedFormat, Statistic};
 use protocol::task::{
     Assignment, Columns, Direction, Failure, InputObject, Outcome, ReportBody, Work, segment_key,
 };
@@ -33,6 +33,10 @@ pub(crate) struct Scene {
     pub(crate) columns: u64,
     pub(crate) segment_columns: u64,
     pub(crate) has_files: bool,
+    /// Whether columns are counted along the first index of arrays.
+    pub(crate) fortran_order: bool,
+    pub(crate) statistics: Vec<Statistic>,
+    pub(crate) direction: Direction,
     pub(crate) settings: Settings,
 }
 
@@ -43,17 +47,24 @@ pub(crate) struct Ended {
 }
 
 impl Scene {
-    /// So many generated objects.
-    pub(crate) fn generate(objects: u64, columns: u64, format: GeneratedFormat) -> Scene {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut scene = Scene {
-            folder,
+    /// No objects yet.
+    pub(crate) fn empty(columns: u64) -> Scene {
+        Scene {
+            folder: tempfile::tempdir().expect("a temporary folder"),
             objects: Vec::new(),
             columns,
             segment_columns: 16_384,
             has_files: true,
+            fortran_order: false,
+            statistics: Vec::new(),
+            direction: Direction::Forward,
             settings: Settings { range_bytes: 64 << 10, ..Settings::default() },
-        };
+        }
+    }
+
+    /// So many generated objects.
+    pub(crate) fn generate(objects: u64, columns: u64, format: GeneratedFormat) -> Scene {
+        let mut scene = Scene::empty(columns);
         let generate = Generate { files: objects, count: columns, format, seed: 7 };
         for file in 0..objects {
             let mut generator = Generator::new(&generate, file);
@@ -113,18 +124,22 @@ impl Scene {
             version: protocol::VERSION,
             attempt: AttemptId { job, task: TaskId { level: 0, node: 0, range: 0 }, number: 1 },
             speculative: false,
-            direction: Direction::Forward,
+            direction: self.direction,
             resume: false,
             not_on: None,
             not_on_node: None,
-            work: Work::Sum { objects: self.objects.clone(), raw: None, fortran_order: None },
+            work: Work::Sum {
+                objects: self.objects.clone(),
+                raw: None,
+                fortran_order: self.fortran_order,
+            },
             columns: Columns {
                 segment_columns: self.segment_columns,
                 first_segment: 0,
                 end_segment: None,
                 total: None,
             },
-            statistics: Vec::new(),
+            statistics: self.statistics.clone(),
             output: OUTPUT.to_owned(),
             heartbeat_ms: 10_000,
         }
@@ -160,13 +175,18 @@ impl Ended {
 
     /// The mean of the objects, from the segments in the store.
     pub(crate) async fn mean(&self, scene: &Scene) -> Vec<f64> {
-        let mut mean = Vec::new();
+        self.sums(scene).await.iter().flat_map(PartialSum::mean).collect()
+    }
+
+    /// The segments in the store.
+    pub(crate) async fn sums(&self, scene: &Scene) -> Vec<PartialSum> {
+        let mut sums = Vec::new();
         for segment in 0..scene.columns.div_ceil(scene.segment_columns) {
             let bytes = read_all(&*self.store, &segment_key(OUTPUT, segment))
                 .await
                 .expect("an embedded part works");
-            mean.extend(PartialSum::decode(&bytes).expect("a partial sum").0.mean());
+            sums.push(PartialSum::decode(&bytes).expect("a partial sum").0);
         }
-        mean
+        sums
     }
 }

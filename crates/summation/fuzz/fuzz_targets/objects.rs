@@ -5,13 +5,13 @@
 
 use libfuzzer_sys::fuzz_target;
 use protocol::request::RawNumbers;
-use summation::{Block, Format, HEAD_BYTES};
+use summation::{Block, Detection, Format};
 
 fuzz_target!(|data: (u8, u16, &[u8])| {
     let (kind, range, bytes) = data;
     let raw = [None, Some(RawNumbers::F32), Some(RawNumbers::F64)][usize::from(kind % 3)];
     let total = bytes.len() as u64;
-    let Ok(format) = Format::detect(&bytes[..bytes.len().min(HEAD_BYTES)], total, raw) else {
+    let Ok(Detection::Format(format)) = Format::detect(bytes, total, raw) else {
         return;
     };
     let _ = format.describe();

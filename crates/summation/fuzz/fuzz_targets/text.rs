@@ -4,10 +4,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use summation::{Block, Format, InputError};
+use summation::{Block, Detection, Format, InputError};
 
 fn read(bytes: &[u8], cut: usize) -> (Vec<u64>, Option<InputError>) {
-    let mut decoder = Format::Text.decoder(bytes.len() as u64);
+    let Ok(Detection::Format(text)) = Format::detect(b"1", 1, None) else { panic!("text") };
+    let mut decoder = text.decoder(bytes.len() as u64);
     let mut block = Block::default();
     let (first, second) = bytes.split_at(cut.min(bytes.len()));
     let mut error = decoder.decode(first, second.is_empty(), usize::MAX, &mut block).err();

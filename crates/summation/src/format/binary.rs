@@ -2,16 +2,34 @@
 
 use crate::{Block, InputError};
 
-use super::detect::no_numbers;
-use super::{Checkpoint, NumberType, truncated};
+use super::decoder::Decode;
+use super::{Checkpoint, Decoder, NumberType, no_numbers, truncated};
+
+/// Where numbers of fixed size lie in an object, and what they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Elements {
+    pub(crate) number_type: NumberType,
+    pub(crate) big_endian: bool,
+    /// The byte at which the first begins.
+    pub(crate) start: u64,
+}
+
+impl Elements {
+    /// Where a column begins.
+    pub(crate) const fn offset_of(&self, column: u64) -> u64 {
+        self.start + column * self.number_type.bytes()
+    }
+
+    /// A decoder of `columns` numbers, if that is known, from a checkpoint on.
+    pub(crate) fn decoder(self, columns: Option<u64>, at: Checkpoint) -> Decoder {
+        Decoder::new(BinaryDecoder::new(self, columns, at))
+    }
+}
 
 /// Decodes numbers of fixed size.
 #[derive(Debug)]
-pub(crate) struct BinaryDecoder {
-    number_type: NumberType,
-    big_endian: bool,
-    /// Where the numbers begin.
-    data_start: u64,
+struct BinaryDecoder {
+    elements: Elements,
     /// C, if it is known.
     columns: Option<u64>,
     /// The byte that comes next.
@@ -25,17 +43,9 @@ pub(crate) struct BinaryDecoder {
 }
 
 impl BinaryDecoder {
-    pub(crate) fn new(
-        number_type: NumberType,
-        big_endian: bool,
-        data_start: u64,
-        columns: Option<u64>,
-        at: Checkpoint,
-    ) -> BinaryDecoder {
+    fn new(elements: Elements, columns: Option<u64>, at: Checkpoint) -> BinaryDecoder {
         BinaryDecoder {
-            number_type,
-            big_endian,
-            data_start,
+            elements,
             columns,
             byte: at.byte,
             column: at.column,
@@ -44,8 +54,10 @@ impl BinaryDecoder {
             ended: columns == Some(at.column),
         }
     }
+}
 
-    pub(crate) fn decode(
+impl Decode for BinaryDecoder {
+    fn decode(
         &mut self,
         bytes: &[u8],
         last: bool,
@@ -61,7 +73,7 @@ impl BinaryDecoder {
             usize::try_from(missing).unwrap_or(usize::MAX).min(limit - (block.len() - before));
         let whole = wanted.min(rest.len() / self.size());
         let (numbers, after) = rest.split_at(whole * self.size());
-        self.number_type.decode(numbers, self.big_endian, block);
+        self.elements.number_type.decode(numbers, self.elements.big_endian, block);
         self.column += whole as u64;
         rest = after;
         if rest.len() < self.size() && whole < wanted && self.held_bytes == 0 {
@@ -77,16 +89,16 @@ impl BinaryDecoder {
 
     /// The numbers that come next, at most `limit`, where they lie in `bytes`.
     /// `None` if they do not lie there as this machine has them in memory.
-    pub(crate) fn lend<'a>(
+    fn lend<'a>(
         &mut self,
         bytes: &'a [u8],
         last: bool,
         limit: usize,
     ) -> Option<Result<&'a [f64], InputError>> {
-        let is_native = self.number_type == NumberType::F8
-            && self.big_endian == cfg!(target_endian = "big")
+        let is_native = self.elements.number_type == NumberType::F8
+            && self.elements.big_endian == cfg!(target_endian = "big")
             && self.held_bytes == 0
-            && self.byte >= self.data_start;
+            && self.byte >= self.elements.start;
         if !is_native {
             return None;
         }
@@ -102,13 +114,30 @@ impl BinaryDecoder {
         Some(self.check_end(rest.len() as u64, last).map(|()| numbers))
     }
 
+    fn checkpoint(&self) -> Checkpoint {
+        if self.column == 0 {
+            return Checkpoint::default();
+        }
+        Checkpoint {
+            byte: self.elements.offset_of(self.column),
+            column: self.column,
+            ..Checkpoint::default()
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended
+    }
+}
+
+impl BinaryDecoder {
     fn size(&self) -> usize {
-        usize::try_from(self.number_type.bytes()).unwrap_or(8)
+        usize::try_from(self.elements.number_type.bytes()).unwrap_or(8)
     }
 
     fn skip_header(&self, rest: &mut &[u8]) {
-        if self.byte < self.data_start {
-            let header = usize::try_from(self.data_start - self.byte).unwrap_or(usize::MAX);
+        if self.byte < self.elements.start {
+            let header = usize::try_from(self.elements.start - self.byte).unwrap_or(usize::MAX);
             *rest = &rest[header.min(rest.len())..];
         }
     }
@@ -124,7 +153,7 @@ impl BinaryDecoder {
         self.held_bytes += now.len();
         *rest = after;
         if self.held_bytes == size {
-            self.number_type.decode(&self.held[..size], self.big_endian, block);
+            self.elements.number_type.decode(&self.held[..size], self.elements.big_endian, block);
             self.column += 1;
             self.held_bytes = 0;
         }
@@ -146,26 +175,11 @@ impl BinaryDecoder {
             return Ok(());
         };
         self.ended = self.column == columns;
-        let expected = self.data_start + columns * self.number_type.bytes();
+        let expected = self.elements.offset_of(columns);
         let found = self.byte + rest_bytes;
         if found > expected || (last && found < expected) {
             return Err(truncated(expected, found));
         }
         Ok(())
-    }
-
-    pub(crate) fn checkpoint(&self) -> Checkpoint {
-        if self.column == 0 {
-            return Checkpoint::default();
-        }
-        Checkpoint {
-            byte: self.data_start + self.column * self.number_type.bytes(),
-            column: self.column,
-            ..Checkpoint::default()
-        }
-    }
-
-    pub(crate) const fn has_ended(&self) -> bool {
-        self.ended
     }
 }

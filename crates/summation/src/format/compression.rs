@@ -6,13 +6,23 @@ use std::io::Write as _;
 use flate2::write::MultiGzDecoder;
 use zstd::stream::raw::{DParameter, InBuffer, Operation as _, OutBuffer};
 
+use crate::order::Order;
 use crate::{Block, InputError};
 
-use super::{Decoder, HEAD_BYTES};
+use super::decoder::Decode;
+use super::head::{HEAD_BYTES, HEAD_BYTES_MAX, Head, Told};
+use super::{Access, Checkpoint, Decoder, Format, Layout};
+
+/// One of the other formats, compressed.
+#[derive(Debug)]
+struct Compressed {
+    compression: Compression,
+    inner: Format,
+}
 
 /// How an object is compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Compression {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Compression {
     /// gzip, of one member or several.
     Gzip,
     /// zstd, of one frame or several.
@@ -30,29 +40,91 @@ const HELD_BYTES: usize = 128 * 1024;
 /// memory that every open object takes.
 const WINDOW_LOG_MAX: u32 = 23;
 
+/// Whether the magic bytes are there; then what is compressed is told.
+pub(super) fn tell(head: &Head<'_>) -> Result<Told, InputError> {
+    // What was decompressed is not decompressed again.
+    let is_compressed_twice = head.object_bytes.is_none();
+    let compression = Compression::detect(head.bytes).filter(|_| !is_compressed_twice);
+    let Some(compression) = compression else {
+        return Ok(Told::Other);
+    };
+    let decompressed = match compression.decompress_head(head.bytes) {
+        Ok(decompressed) => decompressed,
+        // Bare numbers may begin with any bytes.
+        Err(_) if head.raw.is_some() => return Ok(Told::Other),
+        Err(error) => return Err(error),
+    };
+    let is_all = head.is_all || head.bytes.len() >= HEAD_BYTES_MAX;
+    let has_none = decompressed.is_empty();
+    if has_none && !is_all {
+        return Ok(Told::Needs(HEAD_BYTES_MAX));
+    }
+    if has_none && head.raw.is_some() {
+        return Ok(Told::Other);
+    }
+    if has_none && !head.is_all {
+        return Err(InputError::new(format!(
+            "{} data that holds nothing in its first {HEAD_BYTES_MAX} bytes",
+            compression.describe()
+        )));
+    }
+    match (Head { bytes: &decompressed, is_all, object_bytes: None, ..*head }).tell()? {
+        Told::Is(inner) => Ok(Told::Is(Format::new(Compressed { compression, inner }))),
+        Told::Needs(_) => Ok(Told::Needs(HEAD_BYTES_MAX)),
+        Told::Other => Ok(Told::Other),
+    }
+}
+
+impl Layout for Compressed {
+    fn describe(&self) -> String {
+        format!("{}, {}", self.inner.describe(), self.compression.describe())
+    }
+
+    fn access(&self) -> Access {
+        Access::Beginning
+    }
+
+    fn columns(&self, _object_bytes: Option<u64>) -> Option<u64> {
+        // How long it is, decompressed, shows at its end.
+        self.inner.layout.columns(None)
+    }
+
+    fn shape(&self) -> Option<&[u64]> {
+        self.inner.shape()
+    }
+
+    fn order(&self) -> Order {
+        self.inner.order()
+    }
+
+    fn decoder(&self, columns: Option<u64>, at: Checkpoint) -> Decoder {
+        let inner = self.inner.layout.decoder(columns, at);
+        Decoder::new(CompressedDecoder::new(self.compression, inner, at.byte))
+    }
+}
+
 impl Compression {
     /// Tells from the first bytes how an object is compressed, if it is.
-    pub(crate) fn detect(head: &[u8]) -> Option<Compression> {
-        if head.starts_with(b"\x1f\x8b\x08") {
-            Some(Compression::Gzip)
-        } else if head.starts_with(b"\x28\xb5\x2f\xfd") {
-            Some(Compression::Zstd)
-        } else {
-            None
+    fn detect(head: &[u8]) -> Option<Compression> {
+        match head {
+            [0x1f, 0x8b, 0x08, ..] => Some(Compression::Gzip),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Compression::Zstd),
+            // A frame to be skipped, as parallel compressors write before others.
+            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Compression::Zstd),
+            _ => None,
         }
     }
 
     /// The name.
-    #[must_use]
-    pub const fn describe(self) -> &'static str {
+    const fn describe(self) -> &'static str {
         match self {
             Compression::Gzip => "gzip",
             Compression::Zstd => "zstd",
         }
     }
 
-    /// Decompresses the beginning, up to [`HEAD_BYTES`].
-    pub(crate) fn decompress_head(self, head: &[u8]) -> Result<Vec<u8>, InputError> {
+    /// Decompresses what can be told from the beginning, up to [`HEAD_BYTES`].
+    fn decompress_head(self, head: &[u8]) -> Result<Vec<u8>, InputError> {
         let mut decompressor = Decompressor::new(self);
         let mut inner = Vec::new();
         let mut rest = head;
@@ -68,7 +140,7 @@ impl Compression {
 
 /// Decompresses, and gives the bytes to the decoder of what they are.
 #[derive(Debug)]
-pub(crate) struct CompressedDecoder {
+struct CompressedDecoder {
     decompressor: Decompressor,
     inner: Decoder,
     /// Decompressed bytes, of which the first `used` are used up.
@@ -82,7 +154,7 @@ pub(crate) struct CompressedDecoder {
 
 impl CompressedDecoder {
     /// A decoder that drops `skip` decompressed bytes before it begins.
-    pub(crate) fn new(compression: Compression, inner: Decoder, skip: u64) -> CompressedDecoder {
+    fn new(compression: Compression, inner: Decoder, skip: u64) -> CompressedDecoder {
         CompressedDecoder {
             decompressor: Decompressor::new(compression),
             inner,
@@ -93,7 +165,16 @@ impl CompressedDecoder {
         }
     }
 
-    pub(crate) fn decode(
+    fn drop_skipped(&mut self) {
+        let here = (self.held.len() - self.used) as u64;
+        let dropped = self.skip.min(here);
+        self.skip -= dropped;
+        self.used += usize::try_from(dropped).unwrap_or(usize::MAX);
+    }
+}
+
+impl Decode for CompressedDecoder {
+    fn decode(
         &mut self,
         bytes: &[u8],
         last: bool,
@@ -129,18 +210,11 @@ impl CompressedDecoder {
         }
     }
 
-    fn drop_skipped(&mut self) {
-        let here = (self.held.len() - self.used) as u64;
-        let dropped = self.skip.min(here);
-        self.skip -= dropped;
-        self.used += usize::try_from(dropped).unwrap_or(usize::MAX);
+    fn checkpoint(&self) -> Checkpoint {
+        self.inner.checkpoint()
     }
 
-    pub(crate) const fn inner(&self) -> &Decoder {
-        &self.inner
-    }
-
-    pub(crate) fn has_ended(&self) -> bool {
+    fn has_ended(&self) -> bool {
         self.inner.has_ended()
     }
 }

@@ -1,11 +1,8 @@
 //! Bytes of an object in, as they come; blocks of numbers out.
 
-use crate::{Block, InputError};
+use std::fmt;
 
-use super::binary::BinaryDecoder;
-use super::compression::CompressedDecoder;
-use super::text::TextDecoder;
-use super::{Format, NumberType};
+use crate::{Block, InputError};
 
 /// A place in an object right behind one of its numbers, at which decoding can
 /// be resumed.
@@ -32,36 +29,37 @@ pub struct Checkpoint {
 /// the same wherever the ranges were cut.
 #[derive(Debug)]
 pub struct Decoder {
-    kind: Kind,
+    inner: Box<dyn Decode>,
 }
 
-#[derive(Debug)]
-enum Kind {
-    Text(TextDecoder),
-    Binary(BinaryDecoder),
-    Compressed(Box<CompressedDecoder>),
+/// What a format decodes its numbers by; its methods are those of [`Decoder`].
+pub(super) trait Decode: fmt::Debug + Send {
+    fn decode(
+        &mut self,
+        bytes: &[u8],
+        last: bool,
+        limit: usize,
+        block: &mut Block,
+    ) -> Result<usize, InputError>;
+
+    fn lend<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        last: bool,
+        limit: usize,
+    ) -> Option<Result<&'a [f64], InputError>> {
+        let _ = (bytes, last, limit);
+        None
+    }
+
+    fn checkpoint(&self) -> Checkpoint;
+
+    fn has_ended(&self) -> bool;
 }
 
 impl Decoder {
-    pub(super) fn new(format: &Format, columns: Option<u64>, at: Checkpoint) -> Decoder {
-        let kind = match format {
-            Format::Text => Kind::Text(TextDecoder::new(at)),
-            Format::Npy(header) => Kind::Binary(BinaryDecoder::new(
-                header.number_type(),
-                header.big_endian(),
-                header.offset_of(0),
-                columns,
-                at,
-            )),
-            Format::Raw(numbers) => {
-                Kind::Binary(BinaryDecoder::new(NumberType::from(*numbers), false, 0, columns, at))
-            }
-            Format::Compressed(compression, inner) => {
-                let inner = Decoder::new(inner, columns, at);
-                Kind::Compressed(Box::new(CompressedDecoder::new(*compression, inner, at.byte)))
-            }
-        };
-        Decoder { kind }
+    pub(super) fn new(inner: impl Decode + 'static) -> Decoder {
+        Decoder { inner: Box::new(inner) }
     }
 
     /// Consumes bytes that follow those consumed before, and appends at most
@@ -89,11 +87,7 @@ impl Decoder {
         limit: usize,
         block: &mut Block,
     ) -> Result<usize, InputError> {
-        match &mut self.kind {
-            Kind::Text(decoder) => decoder.decode(bytes, last, limit, block),
-            Kind::Binary(decoder) => decoder.decode(bytes, last, limit, block),
-            Kind::Compressed(decoder) => decoder.decode(bytes, last, limit, block),
-        }
+        self.inner.decode(bytes, last, limit, block)
     }
 
     /// Like [`Decoder::decode`], but hands the numbers out where they lie: that
@@ -111,20 +105,13 @@ impl Decoder {
         last: bool,
         limit: usize,
     ) -> Option<Result<&'a [f64], InputError>> {
-        match &mut self.kind {
-            Kind::Binary(decoder) => decoder.lend(bytes, last, limit),
-            Kind::Text(_) | Kind::Compressed(_) => None,
-        }
+        self.inner.lend(bytes, last, limit)
     }
 
     /// Right behind the last number that was decoded.
     #[must_use]
     pub fn checkpoint(&self) -> Checkpoint {
-        match &self.kind {
-            Kind::Text(decoder) => decoder.checkpoint(),
-            Kind::Binary(decoder) => decoder.checkpoint(),
-            Kind::Compressed(decoder) => decoder.inner().checkpoint(),
-        }
+        self.inner.checkpoint()
     }
 
     /// Whether the object has no more numbers: known once a call of
@@ -132,10 +119,6 @@ impl Decoder {
     /// number of columns is reached.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        match &self.kind {
-            Kind::Text(decoder) => decoder.has_ended(),
-            Kind::Binary(decoder) => decoder.has_ended(),
-            Kind::Compressed(decoder) => decoder.has_ended(),
-        }
+        self.inner.has_ended()
     }
 }

@@ -1,111 +1,127 @@
 //! The header of NumPy's .npy files, versions 1 to 3.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use crate::InputError;
+use crate::order::Order;
 
-use super::NumberType;
+use super::binary::Elements;
+use super::head::{HEAD_BYTES, Head, Told};
+use super::{Access, Checkpoint, Decoder, Format, Layout, NumberType, no_numbers, truncated};
 
 /// What .npy files begin with.
-pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
+const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// The longest header that NumPy itself reads unless told otherwise.
 const HEADER_BYTES_MAX: usize = 10_000;
 
 /// The header of a .npy file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NpyHeader {
-    number_type: NumberType,
-    big_endian: bool,
-    fortran_order: bool,
+struct NpyHeader {
+    elements: Elements,
+    order: Order,
     shape: Vec<u64>,
+    /// The product of the shape.
     columns: u64,
-    /// Where the numbers begin.
-    data_start: u64,
+}
+
+/// Whether the magic bytes are there; then the header is read.
+pub(super) fn tell(head: &Head<'_>) -> Result<Told, InputError> {
+    if !head.bytes.starts_with(MAGIC) {
+        let may_begin = !head.is_all && MAGIC.starts_with(head.bytes);
+        return Ok(if may_begin { Told::Needs(HEAD_BYTES) } else { Told::Other });
+    }
+    let needs = |bytes| match head.is_all {
+        true => Err(InputError::new("a .npy file that ends within its header")),
+        false => Ok(Told::Needs(bytes)),
+    };
+    let Some(text) = text_range(head.bytes)? else {
+        return needs(HEAD_BYTES);
+    };
+    let data_start = text.end;
+    let Some(text) = head.bytes.get(text) else {
+        return needs(data_start);
+    };
+    let header = NpyHeader::read(text, data_start as u64)?;
+    let expected = header.elements.offset_of(header.columns);
+    match head.object_bytes {
+        Some(found) if found != expected => Err(truncated(expected, found)),
+        _ if header.columns == 0 => Err(no_numbers()),
+        _ => Ok(Told::Is(Format::new(header))),
+    }
+}
+
+/// Where the text of the header lies, if the bytes before it are all there.
+fn text_range(head: &[u8]) -> Result<Option<Range<usize>>, InputError> {
+    let (Some(&major), Some(rest)) = (head.get(MAGIC.len()), head.get(MAGIC.len() + 2..)) else {
+        return Ok(None);
+    };
+    let (length, start) = match major {
+        1 => (rest.first_chunk().map(|length| u32::from(u16::from_le_bytes(*length))), 10),
+        2 | 3 => (rest.first_chunk().map(|length| u32::from_le_bytes(*length)), 12),
+        _ => {
+            let what = format!("version {major} of the .npy format");
+            return Err(InputError::new(what).remedy("versions 1 to 3 can be read"));
+        }
+    };
+    let Some(length) = length else {
+        return Ok(None);
+    };
+    match usize::try_from(length) {
+        Ok(length) if length <= HEADER_BYTES_MAX => Ok(Some(start..start + length)),
+        _ => {
+            let what = format!("a .npy header of {length} bytes");
+            Err(InputError::new(what).remedy("NumPy writes no such header for an array of numbers"))
+        }
+    }
 }
 
 impl NpyHeader {
-    /// Reads the header from the beginning of a file.
-    pub(crate) fn read(head: &[u8]) -> Result<NpyHeader, InputError> {
-        let too_short = || InputError::new("a .npy file that ends within its header");
-        let [major, _minor] = *head[MAGIC.len()..].first_chunk().ok_or_else(too_short)?;
-        let rest = &head[MAGIC.len() + 2..];
-        let (length, start) = match major {
-            1 => {
-                let length = rest.first_chunk().ok_or_else(too_short)?;
-                (usize::from(u16::from_le_bytes(*length)), 10)
-            }
-            2 | 3 => {
-                let length = rest.first_chunk().ok_or_else(too_short)?;
-                (usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX), 12)
-            }
-            _ => {
-                let what = format!("version {major} of the .npy format");
-                return Err(InputError::new(what).remedy("versions 1 to 3 can be read"));
-            }
-        };
-        if length > HEADER_BYTES_MAX {
-            let what = format!("a .npy header of {length} bytes");
-            return Err(
-                InputError::new(what).remedy("NumPy writes no such header for an array of numbers")
-            );
-        }
-        let text = head.get(start..start + length).ok_or_else(too_short)?;
+    /// Reads the text of the header of a file whose numbers begin at `data_start`.
+    fn read(text: &[u8], data_start: u64) -> Result<NpyHeader, InputError> {
         let text = std::str::from_utf8(text)
             .map_err(|_| InputError::new("a .npy header that is no text"))?;
         let dictionary = Dictionary::parse(text).ok_or_else(|| not_understood(text))?;
-        dictionary.into_header(start as u64 + length as u64)
+        dictionary.into_header(data_start)
     }
+}
 
-    /// The product of the shape.
-    #[must_use]
-    pub const fn columns(&self) -> u64 {
-        self.columns
-    }
-
-    /// The lengths along each index; empty for a single number.
-    #[must_use]
-    pub fn shape(&self) -> &[u64] {
-        &self.shape
-    }
-
-    /// Whether the first index runs fastest.
-    #[must_use]
-    pub const fn fortran_order(&self) -> bool {
-        self.fortran_order
-    }
-
-    /// The type of the numbers.
-    #[must_use]
-    pub const fn number_type(&self) -> NumberType {
-        self.number_type
-    }
-
-    /// Whether numbers begin with their most significant byte.
-    #[must_use]
-    pub const fn big_endian(&self) -> bool {
-        self.big_endian
-    }
-
-    /// Where a column begins.
-    pub(crate) const fn offset_of(&self, column: u64) -> u64 {
-        self.data_start + column * self.number_type.bytes()
-    }
-
-    /// How long the whole file is.
-    pub(crate) const fn file_bytes(&self) -> u64 {
-        self.offset_of(self.columns)
-    }
-
-    pub(crate) fn describe(&self) -> String {
-        let mut text = format!("npy {}", self.number_type.describe());
-        if self.big_endian && self.number_type.bytes() > 1 {
+impl Layout for NpyHeader {
+    fn describe(&self) -> String {
+        let number_type = self.elements.number_type;
+        let mut text = format!("npy {}", number_type.describe());
+        if self.elements.big_endian && number_type.bytes() > 1 {
             text.push_str(" big-endian");
         }
-        if self.fortran_order && self.shape.len() > 1 {
+        if self.order.is_fortran() && self.shape.len() > 1 {
             text.push_str(" Fortran order");
         }
         text
+    }
+
+    fn access(&self) -> Access {
+        Access::Column
+    }
+
+    fn columns(&self, _object_bytes: Option<u64>) -> Option<u64> {
+        Some(self.columns)
+    }
+
+    fn shape(&self) -> Option<&[u64]> {
+        Some(&self.shape)
+    }
+
+    fn order(&self) -> Order {
+        self.order
+    }
+
+    fn elements(&self) -> Option<Elements> {
+        Some(self.elements)
+    }
+
+    fn decoder(&self, columns: Option<u64>, at: Checkpoint) -> Decoder {
+        self.elements.decoder(columns, at)
     }
 }
 
@@ -190,12 +206,14 @@ impl Dictionary {
             })
             .ok_or_else(|| InputError::new(describe_shape(&shape)))?;
         Ok(NpyHeader {
-            number_type,
-            big_endian: descr.starts_with('>'),
-            fortran_order,
+            elements: Elements {
+                number_type,
+                big_endian: descr.starts_with('>'),
+                start: data_start,
+            },
+            order: Order::from_fortran(fortran_order),
             shape,
             columns,
-            data_start,
         })
     }
 }
@@ -257,30 +275,36 @@ mod tests {
         bytes
     }
 
+    /// Tells the header of a file of which nothing but the header is there.
+    fn read(bytes: &[u8]) -> Result<NpyHeader, InputError> {
+        let text = text_range(bytes)?.ok_or_else(|| InputError::new("too short"))?;
+        NpyHeader::read(&bytes[text.clone()], text.end as u64)
+    }
+
     #[test]
     fn the_header_that_numpy_writes() {
         let text = "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }     \n";
         for version in 1..=3 {
-            let header = NpyHeader::read(&file(version, text)).unwrap();
-            assert_eq!(header.shape(), [3, 4]);
-            assert_eq!(header.columns(), 12);
+            let header = read(&file(version, text)).unwrap();
+            assert_eq!(header.shape, [3, 4]);
+            assert_eq!(header.columns, 12);
             assert_eq!(header.describe(), "npy f8");
             let start = if version == 1 { 10 } else { 12 };
-            assert_eq!(header.offset_of(1), start + text.len() as u64 + 8);
+            assert_eq!(header.elements.offset_of(1), start + text.len() as u64 + 8);
         }
     }
 
     #[test]
     fn other_orders_of_keys_and_bytes() {
         let text = r#"{"shape":(5,),"fortran_order":True,"descr":">i2"}"#;
-        let header = NpyHeader::read(&file(1, text)).unwrap();
+        let header = read(&file(1, text)).unwrap();
         assert_eq!(header.describe(), "npy i2 big-endian");
-        assert!(header.fortran_order());
+        assert!(header.order.is_fortran());
         let text = "{'descr': '|b1', 'fortran_order': True, 'shape': (), }";
-        let header = NpyHeader::read(&file(1, text)).unwrap();
-        assert_eq!((header.columns(), header.describe().as_str()), (1, "npy bool"));
+        let header = read(&file(1, text)).unwrap();
+        assert_eq!((header.columns, header.describe().as_str()), (1, "npy bool"));
         let text = "{'descr': '<u4', 'fortran_order': True, 'shape': (2L, 3L), }";
-        let header = NpyHeader::read(&file(1, text)).unwrap();
+        let header = read(&file(1, text)).unwrap();
         assert_eq!(header.describe(), "npy u4 Fortran order");
     }
 
@@ -295,7 +319,7 @@ mod tests {
             ("[('a', '<f8')]", "records"),
         ] {
             let text = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': (3,), }}");
-            let error = NpyHeader::read(&file(1, &text)).unwrap_err();
+            let error = read(&file(1, &text)).unwrap_err();
             assert!(error.to_string().contains(kind), "{error}");
         }
     }
@@ -312,9 +336,26 @@ mod tests {
             "{'descr': '<f8', 'fortran_order': False, 'shape': (18446744073709551615, 2)}",
             "{'descr': '<f8', 'fortran_order': False, 'shape': (4611686018427387904,)}",
         ] {
-            assert!(NpyHeader::read(&file(1, text)).is_err(), "{text}");
+            assert!(read(&file(1, text)).is_err(), "{text}");
         }
-        assert!(NpyHeader::read(&file(9, "{}")).is_err());
-        assert!(NpyHeader::read(MAGIC).is_err());
+        assert!(read(&file(9, "{}")).is_err());
+        assert!(read(MAGIC).is_err());
+    }
+
+    #[test]
+    fn a_header_that_is_not_all_there_says_how_long_it_is() {
+        let text = "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }";
+        let bytes = file(1, &format!("{text:5000}"));
+        let tell = |bytes: &[u8], is_all| {
+            tell(&Head { bytes, is_all, object_bytes: None, raw: None, formats: &[] })
+        };
+        for (head, needed) in [(0, HEAD_BYTES), (3, HEAD_BYTES), (9, HEAD_BYTES), (100, 5010)] {
+            assert!(
+                matches!(tell(&bytes[..head], false), Ok(Told::Needs(bytes)) if bytes == needed)
+            );
+        }
+        assert!(matches!(tell(&bytes[..5010], false), Ok(Told::Is(_))));
+        let error = tell(&bytes[..5009], true).err().unwrap().to_string();
+        assert!(error.contains("ends within its header"), "{error}");
     }
 }

@@ -1,12 +1,10 @@
 //! The types of numbers in binary files.
 
-use protocol::request::RawNumbers;
-
 use crate::Block;
 
 /// A type of numbers, as NumPy's `kind` and size name them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum NumberType {
+pub(crate) enum NumberType {
     /// One byte, nought for false.
     Bool,
     /// Signed integers.
@@ -55,7 +53,7 @@ impl NumberType {
 
     /// NumPy's name, without the byte order.
     #[must_use]
-    pub const fn describe(self) -> &'static str {
+    pub(crate) const fn describe(self) -> &'static str {
         match self {
             NumberType::Bool => "bool",
             NumberType::I1 => "i1",
@@ -74,7 +72,7 @@ impl NumberType {
 
     /// How many bytes a number takes.
     #[must_use]
-    pub const fn bytes(self) -> u64 {
+    pub(crate) const fn bytes(self) -> u64 {
         match self {
             NumberType::Bool | NumberType::I1 | NumberType::U1 => 1,
             NumberType::I2 | NumberType::U2 | NumberType::F2 => 2,
@@ -123,15 +121,6 @@ impl NumberType {
             NumberType::F2 => numbers!(u16, 2, half_to_double),
             NumberType::F4 => numbers!(f32, 4, f64::from),
             NumberType::F8 => numbers!(f64, 8, |number| number),
-        }
-    }
-}
-
-impl From<RawNumbers> for NumberType {
-    fn from(numbers: RawNumbers) -> NumberType {
-        match numbers {
-            RawNumbers::F32 => NumberType::F4,
-            RawNumbers::F64 => NumberType::F8,
         }
     }
 }

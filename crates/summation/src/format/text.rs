@@ -10,9 +10,10 @@
 
 use crate::{Block, InputError};
 
-use super::Checkpoint;
 use super::decimal::{self, Prefix};
-use super::detect::no_numbers;
+use super::decoder::Decode;
+use super::head::{HEAD_BYTES, Head, Told};
+use super::{Access, Checkpoint, Decoder, Format, Layout, foreign, no_numbers};
 
 /// The longest number that is read, in bytes. The longest that says anything, an
 /// exact subnormal, has some 1,100.
@@ -20,9 +21,47 @@ const NUMBER_BYTES_MAX: usize = 4096;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// Numbers as text.
+#[derive(Debug)]
+struct Text;
+
+/// Whether the first bytes are such that text has.
+pub(super) fn tell(head: &Head<'_>) -> Result<Told, InputError> {
+    let first = match head.first(HEAD_BYTES) {
+        Ok(first) => &first[..first.len().min(HEAD_BYTES)],
+        Err(needs) => return Ok(needs),
+    };
+    if head.object_bytes == Some(0) {
+        return Err(no_numbers());
+    }
+    match first.iter().position(|&byte| is_binary(byte)) {
+        Some(byte) => Err(foreign::unknown().at_byte(byte as u64)),
+        None => Ok(Told::Is(Format::new(Text))),
+    }
+}
+
+impl Layout for Text {
+    fn describe(&self) -> String {
+        "text".to_owned()
+    }
+
+    fn access(&self) -> Access {
+        Access::Checkpoint
+    }
+
+    fn decoder(&self, _columns: Option<u64>, at: Checkpoint) -> Decoder {
+        Decoder::new(TextDecoder::new(at))
+    }
+}
+
+/// Bytes that no text has.
+const fn is_binary(byte: u8) -> bool {
+    matches!(byte, 0..=8 | 14..=31 | 127)
+}
+
 /// Decodes numbers written as text.
 #[derive(Debug)]
-pub(crate) struct TextDecoder {
+struct TextDecoder {
     /// The byte that comes next.
     byte: u64,
     /// How many lines have ended.
@@ -73,7 +112,7 @@ fn class(byte: u8) -> Class {
 }
 
 impl TextDecoder {
-    pub(crate) fn new(at: Checkpoint) -> TextDecoder {
+    fn new(at: Checkpoint) -> TextDecoder {
         TextDecoder {
             byte: at.byte,
             line: at.line,
@@ -84,8 +123,10 @@ impl TextDecoder {
             ended: false,
         }
     }
+}
 
-    pub(crate) fn decode(
+impl Decode for TextDecoder {
+    fn decode(
         &mut self,
         bytes: &[u8],
         last: bool,
@@ -111,6 +152,16 @@ impl TextDecoder {
         Ok(consumed)
     }
 
+    fn checkpoint(&self) -> Checkpoint {
+        self.checkpoint
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended
+    }
+}
+
+impl TextDecoder {
     /// Decodes from `at` on, where no number has begun.
     fn decode_rest(
         &mut self,
@@ -304,13 +355,5 @@ impl TextDecoder {
         error.position = Some(byte - self.line_start + 1);
         error.column = Some(self.checkpoint.column);
         error
-    }
-
-    pub(crate) const fn checkpoint(&self) -> Checkpoint {
-        self.checkpoint
-    }
-
-    pub(crate) const fn has_ended(&self) -> bool {
-        self.ended
     }
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use protocol::request::RawNumbers;
-use summation::Format;
+use summation::Order;
 
 use crate::reading::{cases, check, detect, limits, ranges, read};
 
@@ -126,7 +126,9 @@ fn shape_and_order_are_told() {
     let bytes = npy(1, "<f8", true, &[2, 3], &[0; 48]);
     let format = detect(&bytes, None).unwrap();
     assert_eq!(format.shape(), Some(&[2, 3][..]));
-    assert!(format.fortran_order() && format.is_seekable());
+    assert!(format.order().is_fortran() && format.is_seekable());
+    assert!(format.transposition(Order::Fortran).is_none());
+    assert!(format.transposition(Order::C).is_some());
     assert_eq!(format.columns(bytes.len() as u64), Some(6));
     assert_eq!(format.offset_of(6), Some(bytes.len() as u64));
     assert_eq!(format.describe(), "npy f8 Fortran order");
@@ -162,7 +164,7 @@ fn a_single_number_has_an_empty_shape() {
 
 #[test]
 fn raw_numbers_do_not_say_their_shape() {
-    let format = Format::Raw(RawNumbers::F32);
+    let format = detect(&[0; 12], Some(RawNumbers::F32)).unwrap();
     assert_eq!((format.shape(), format.columns(12)), (None, Some(3)));
     assert_eq!(format.describe(), "raw f4");
 }

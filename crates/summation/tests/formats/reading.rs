@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use protocol::request::RawNumbers;
-use summation::{Block, Checkpoint, Decoder, Format, HEAD_BYTES, InputError};
+use summation::{Block, Checkpoint, Decoder, Detection, Format, HEAD_BYTES, InputError};
 
 /// All that a decoder makes of an object: its numbers with what rounding left
 /// of them, and the error or the last checkpoint.
@@ -25,8 +25,27 @@ impl Reading {
     }
 }
 
+/// Tells the format, showing as many bytes as are asked for.
 pub(crate) fn detect(bytes: &[u8], raw: Option<RawNumbers>) -> Result<Format, InputError> {
-    Format::detect(&bytes[..bytes.len().min(HEAD_BYTES)], bytes.len() as u64, raw)
+    detect_in_steps(bytes, raw).map(|(format, _)| format)
+}
+
+/// The same, and how many bytes were shown.
+pub(crate) fn detect_in_steps(
+    bytes: &[u8],
+    raw: Option<RawNumbers>,
+) -> Result<(Format, usize), InputError> {
+    let total = bytes.len() as u64;
+    let mut shown = HEAD_BYTES.min(bytes.len());
+    loop {
+        match Format::detect(&bytes[..shown], total, raw)? {
+            Detection::Format(format) => return Ok((format, shown)),
+            Detection::Needs(needed) => {
+                assert!(needed > shown && shown < bytes.len(), "{shown}, then {needed}");
+                shown = needed.min(bytes.len());
+            }
+        }
+    }
 }
 
 /// Reads with ranges and limits of these lengths, over and over.
@@ -153,7 +172,7 @@ pub(crate) fn check(
     if whole.end.is_ok() {
         prop_assert_eq!(&whole.numbers, &lent.numbers);
     }
-    let is_lendable = matches!(&format, Format::Raw(RawNumbers::F64));
+    let is_lendable = raw == Some(RawNumbers::F64) && format.is_seekable();
     let has_whole_range =
         limits.iter().all(|limit| *limit > 0) && ranges.iter().all(|range| *range >= 16);
     prop_assert!(lent_numbers > 0 || !is_lendable || !has_whole_range || bytes.len() < 16);

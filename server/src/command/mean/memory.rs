@@ -16,7 +16,7 @@ pub(super) fn process_bytes(plan: &Plan, workers: u32, statistics: &[Statistic])
     let workers = u64::from(workers).min(plan.tasks());
     PROGRAM_BYTES
         + workers.saturating_mul(plan.estimate.worker_memory_bytes)
-        + finishing::memory_bytes(plan, statistics, true)
+        + finishing::memory_bytes(plan, statistics)
 }
 
 /// The bound in words, with what it is made of.

@@ -1,4 +1,4 @@
-//! Memory that is read into and added up in, again and again.
+//! Memory that is added up in, again and again.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -6,13 +6,10 @@ use bytes::Bytes;
 use protocol::request::Statistic;
 use summation::PartialSum;
 
-/// Buffers that are not in use just now, and a sum: fresh memory costs more than
-/// filling it.
-#[derive(Debug)]
-pub(crate) struct Buffers {
-    spare: Mutex<Vec<Vec<u8>>>,
-    /// How many are kept, at most.
-    most: usize,
+/// A sum that is not in use just now, and memory to encode one into: fresh
+/// memory costs more than filling it.
+#[derive(Debug, Default)]
+pub(crate) struct SpareSums {
     sum: Mutex<Option<SpareSum>>,
     /// What partial sums were encoded into.
     encodings: Mutex<Vec<Vec<u8>>>,
@@ -27,29 +24,7 @@ struct SpareSum {
     sum: PartialSum,
 }
 
-impl Buffers {
-    pub(crate) fn new(most: usize) -> Buffers {
-        Buffers {
-            spare: Mutex::default(),
-            most,
-            sum: Mutex::default(),
-            encodings: Mutex::default(),
-        }
-    }
-
-    /// A buffer, of whatever length and content.
-    pub(crate) fn take(&self) -> Vec<u8> {
-        lock(&self.spare).pop().unwrap_or_default()
-    }
-
-    /// Takes a buffer back.
-    pub(crate) fn give(&self, buffer: Vec<u8>) {
-        let mut spare = lock(&self.spare);
-        if spare.len() < self.most && buffer.capacity() > 0 {
-            spare.push(buffer);
-        }
-    }
-
+impl SpareSums {
     /// A sum of nothing yet.
     pub(crate) fn take_sum(&self, columns: usize, statistics: &[Statistic]) -> PartialSum {
         let spare = lock(&self.sum).take().filter(|spare| spare.statistics == statistics);
@@ -79,11 +54,16 @@ impl Buffers {
         }
     }
 
-    /// Gives the memory back to the system, for a worker that has nothing to do.
-    pub(crate) fn free(&self) {
-        lock(&self.spare).clear();
-        lock(&self.sum).take();
+    /// Gives the memory for encodings back to the system, for whoever needs as
+    /// much before the next one.
+    pub(crate) fn free_encodings(&self) {
         lock(&self.encodings).clear();
+    }
+
+    /// Gives all memory back to the system, for a worker that has nothing to do.
+    pub(crate) fn free(&self) {
+        lock(&self.sum).take();
+        self.free_encodings();
     }
 }
 

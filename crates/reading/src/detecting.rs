@@ -1,0 +1,47 @@
+//! Telling the format of an object in a store.
+
+use platform::{ObjectStore, StoreError};
+use protocol::request::RawNumbers;
+use summation::{Detection, Format, InputError};
+
+/// Why the format of an object could not be told.
+#[derive(Debug, thiserror::Error)]
+pub enum DetectError {
+    /// The object could not be read.
+    #[error("it cannot be read")]
+    Store(#[from] StoreError),
+    /// It does not hold numbers that can be read.
+    #[error("{0}")]
+    Input(InputError),
+}
+
+/// Tells the format of an object of `object_bytes` bytes; also gives the first
+/// bytes of it that were read for that. `first_bytes` are read at once, as many
+/// more as it takes after that.
+///
+/// # Errors
+///
+/// If the object cannot be read, or is of no format known here.
+pub async fn detect(
+    store: &dyn ObjectStore,
+    key: &str,
+    object_bytes: u64,
+    raw: Option<RawNumbers>,
+    first_bytes: usize,
+) -> Result<(Format, Vec<u8>), DetectError> {
+    let mut head = store.read(key, 0, first_bytes, Vec::new()).await?;
+    loop {
+        match Format::detect(&head, object_bytes, raw).map_err(DetectError::Input)? {
+            Detection::Format(format) => return Ok((format, head)),
+            Detection::Needs(bytes) => {
+                let missing = bytes.saturating_sub(head.len());
+                let more = store.read(key, head.len() as u64, missing, Vec::new()).await?;
+                if more.is_empty() {
+                    let source = "it is shorter than when it was listed".into();
+                    return Err(StoreError::Unavailable { key: key.to_owned(), source }.into());
+                }
+                head.extend(more);
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! A partial sum in a store.
+
+use std::sync::Arc;
+
+use platform::{ObjectStore, StoreError};
+use summation::{CorruptError, PartialSum, PartialSumReader};
+
+use crate::{Buffers, Ranges, open};
+
+/// Why a partial sum could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The store could not read it.
+    #[error("the store cannot read it")]
+    Store(#[from] StoreError),
+    /// It does not hold what was written.
+    #[error("{key} is damaged")]
+    Corrupt {
+        /// Its key.
+        key: String,
+        /// What was found instead.
+        source: CorruptError,
+    },
+}
+
+/// A partial sum in a store, read range by range. Wait by
+/// [`ready`](StoredSum::ready), then use what is there, until
+/// [`is_over`](StoredSum::is_over).
+pub struct StoredSum {
+    key: String,
+    ranges: Box<dyn Ranges>,
+    /// Holds the present range at its beginning.
+    buffer: Vec<u8>,
+    buffers: Arc<Buffers>,
+    reader: PartialSumReader,
+    is_over: bool,
+}
+
+impl Drop for StoredSum {
+    fn drop(&mut self) {
+        self.buffers.give(std::mem::take(&mut self.buffer));
+    }
+}
+
+impl StoredSum {
+    /// At its beginning.
+    pub fn open(
+        store: &Arc<dyn ObjectStore>,
+        key: String,
+        range_bytes: usize,
+        buffers: &Arc<Buffers>,
+    ) -> StoredSum {
+        StoredSum {
+            ranges: open(store, &key, None, range_bytes, buffers),
+            key,
+            buffer: buffers.take(),
+            buffers: buffers.clone(),
+            reader: PartialSumReader::new(),
+            is_over: false,
+        }
+    }
+
+    /// Whether all of it has been used.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// Waits until there is something to use.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot read it.
+    pub async fn ready(&mut self) -> Result<(), ReadError> {
+        if !self.is_over {
+            // Another range may now be in memory.
+            self.buffers.give(std::mem::take(&mut self.buffer));
+            self.ranges.ready().await?;
+        }
+        Ok(())
+    }
+
+    /// Adds what is there to `sum`, whose columns and statistics must be the
+    /// same; returns how many bytes that was.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be read, or the partial sum is damaged or of another
+    /// shape. `sum` is of no use then.
+    pub fn add(&mut self, sum: &mut PartialSum) -> Result<usize, ReadError> {
+        self.use_ranges(|reader, bytes, is_last| reader.push(bytes, is_last, sum))
+    }
+
+    /// Shows what is there of this partial sum of so many columns, piece by
+    /// piece, each in `piece`, whose statistics must be the same; returns how
+    /// many bytes that was.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoredSum::add`]; pieces that were shown are of no use then.
+    pub fn show(
+        &mut self,
+        columns: usize,
+        piece: &mut PartialSum,
+        mut show: impl FnMut(&PartialSum),
+    ) -> Result<usize, ReadError> {
+        self.use_ranges(|reader, bytes, is_last| {
+            reader.push_pieces(bytes, is_last, columns, piece, &mut show)
+        })
+    }
+
+    fn use_ranges(
+        &mut self,
+        mut push: impl FnMut(&mut PartialSumReader, &[u8], bool) -> Result<(), CorruptError>,
+    ) -> Result<usize, ReadError> {
+        let mut used = 0;
+        while let Some(piece) = self.ranges.next(&mut self.buffer)? {
+            used += piece.bytes;
+            self.is_over = self.ranges.is_over();
+            push(&mut self.reader, &self.buffer[..piece.bytes], self.is_over)
+                .map_err(|source| ReadError::Corrupt { key: self.key.clone(), source })?;
+        }
+        Ok(used)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use platform::store::local::LocalStore;
+    use summation::{Block, Trailer};
+
+    use super::*;
+
+    async fn stored(bytes: Vec<u8>) -> (tempfile::TempDir, Arc<dyn ObjectStore>) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = LocalStore::open(folder.path()).unwrap();
+        store.put("sum", bytes.into()).await.unwrap();
+        (folder, Arc::new(store))
+    }
+
+    fn sum() -> PartialSum {
+        let mut sum = PartialSum::new(5000, &[]);
+        sum.add(0, &(0..5000).map(f64::from).collect::<Block>());
+        sum.count_objects(1);
+        sum
+    }
+
+    #[tokio::test]
+    async fn ranges_of_any_length_add_up_and_show_the_same() {
+        let sum = sum();
+        let (_folder, store) = stored(sum.encode(&Trailer::default())).await;
+        for range_bytes in [100, 4096, 1 << 20] {
+            let buffers = Arc::new(Buffers::new(2));
+            let mut added = PartialSum::new(5000, &[]);
+            let mut stored = StoredSum::open(&store, "sum".to_owned(), range_bytes, &buffers);
+            while !stored.is_over() {
+                stored.ready().await.unwrap();
+                stored.add(&mut added).unwrap();
+            }
+            assert_eq!(added.mean(), sum.mean());
+            let (mut piece, mut shown) = (PartialSum::new(0, &[]), Vec::new());
+            let mut stored = StoredSum::open(&store, "sum".to_owned(), range_bytes, &buffers);
+            while !stored.is_over() {
+                stored.ready().await.unwrap();
+                stored.show(5000, &mut piece, |piece| shown.extend(piece.mean())).unwrap();
+            }
+            assert_eq!(shown, sum.mean());
+        }
+    }
+
+    #[tokio::test]
+    async fn damage_names_the_object() {
+        let mut bytes = sum().encode(&Trailer::default());
+        bytes.pop();
+        let (_folder, store) = stored(bytes).await;
+        let buffers = Arc::new(Buffers::new(2));
+        let mut stored = StoredSum::open(&store, "sum".to_owned(), 1000, &buffers);
+        stored.ready().await.unwrap();
+        let error = stored.add(&mut PartialSum::new(5000, &[])).unwrap_err();
+        assert_eq!(error.to_string(), "sum is damaged");
+    }
+}

@@ -1,0 +1,355 @@
+//! Opens the objects of a leaf task, each at the column that is wanted, and
+//! remembers what shows of them.
+
+use std::ops::Range;
+
+use futures::future::try_join_all;
+use protocol::Problem;
+use protocol::task::{Columns, Failure};
+use summation::{Access, Block, Checkpoint, Format, ObjectEnd, Trailer};
+
+use super::lengths::Differing;
+use super::objects::Objects;
+use super::transposed::Transposed;
+use crate::failure;
+use crate::source::{Opened, Source, SourceError, count_to_end};
+
+/// The objects of a leaf task, and what is known of them.
+pub(super) struct Inputs<'a> {
+    pub(super) objects: Objects<'a>,
+    columns: Columns,
+    /// Whether the attempt begins with the first columns, so that all that is
+    /// read of an object's beginning can be added.
+    begins_at_first: bool,
+    goes_forward: bool,
+    /// What is known of each object's format; filled as they are opened.
+    formats: Vec<Option<Format>>,
+    /// Where reading each object stood at the end of the last segment.
+    ends: Vec<Option<ObjectEnd>>,
+    /// C, once an object's header has told it.
+    pub(super) total: Option<u64>,
+    /// C, once an object has been read to its end.
+    length: Option<u64>,
+    /// The bytes that an object has up to the end of its first segment, once
+    /// one has been read up to there.
+    first_segment_bytes: Option<u64>,
+}
+
+/// Objects that are open at the same time.
+#[derive(Default)]
+pub(super) struct Open {
+    /// Those whose numbers come in the order of the columns.
+    pub(super) sources: Vec<Source>,
+    /// Those whose numbers are to be gathered.
+    pub(super) transposed: Vec<Transposed>,
+}
+
+/// One of them.
+enum OpenObject {
+    Source(Source),
+    Transposed(Transposed),
+}
+
+impl Open {
+    pub(super) fn len(&self) -> usize {
+        self.sources.len() + self.transposed.len()
+    }
+
+    fn push(&mut self, object: OpenObject) {
+        match object {
+            OpenObject::Source(source) => self.sources.push(source),
+            OpenObject::Transposed(transposed) => self.transposed.push(transposed),
+        }
+    }
+}
+
+impl<'a> Inputs<'a> {
+    /// Nothing is known yet. `goes_forward` says whether segments are computed
+    /// from the first to the last, `resumes` whether the first is there already.
+    pub(super) fn new(
+        objects: Objects<'a>,
+        columns: Columns,
+        goes_forward: bool,
+        resumes: bool,
+    ) -> Inputs<'a> {
+        Inputs {
+            objects,
+            columns,
+            begins_at_first: columns.first_segment == 0 && goes_forward && !resumes,
+            goes_forward,
+            formats: vec![None; objects.len()],
+            ends: vec![None; objects.len()],
+            total: None,
+            length: None,
+            first_segment_bytes: None,
+        }
+    }
+
+    /// A group of objects, each at column `start`: those of `open` if they are
+    /// just that, and opened anew if not.
+    pub(super) async fn open_group(
+        &mut self,
+        indices: Range<usize>,
+        start: u64,
+        open: &mut Open,
+    ) -> Result<Open, Failure> {
+        let mut group = std::mem::take(open);
+        group.sources.retain(|source| indices.contains(&source.index) && source.column == start);
+        group.transposed.retain(|transposed| indices.contains(&transposed.index));
+        let mut opened = vec![false; indices.len()];
+        for source in &group.sources {
+            opened[source.index - indices.start] = true;
+        }
+        for transposed in &group.transposed {
+            opened[transposed.index - indices.start] = true;
+        }
+        let missing = indices.clone().filter(|index| !opened[index - indices.start]);
+        let this = &*self;
+        let objects = try_join_all(missing.map(|index| this.open_one(index, start))).await?;
+        for (index, object, format) in objects {
+            self.learn(index, format)?;
+            group.push(object);
+        }
+        group.sources.sort_unstable_by_key(|source| source.index);
+        group.sources.iter_mut().for_each(Source::ask_ahead);
+        let count = u32::try_from(group.len()).unwrap_or(u32::MAX);
+        self.objects.meter.update(|progress| {
+            progress.open_objects_max = progress.open_objects_max.max(count);
+        });
+        Ok(group)
+    }
+
+    /// Opens the first object, whose format tells how the segments can be computed.
+    pub(super) async fn open_first(&mut self) -> Result<Open, Failure> {
+        let (index, object, format) = self.open_one(0, 0).await?;
+        self.learn(index, format)?;
+        let mut open = Open::default();
+        open.push(object);
+        Ok(open)
+    }
+
+    /// Remembers an object's format, and fails if its length is not the others'.
+    fn learn(&mut self, index: usize, format: Format) -> Result<(), Failure> {
+        let columns = format.columns(self.objects.bytes(index));
+        self.formats[index] = Some(format);
+        let Some(columns) = columns else {
+            return Ok(());
+        };
+        if columns == 0 {
+            let problem = Problem::no_numbers(self.objects.location(index));
+            return Err(failure::permanent(problem));
+        }
+        match self.total {
+            Some(total) if total != columns => {
+                let other = (0..index).find(|&other| self.columns_by_header(other) == Some(total));
+                Err(self.lengths_differ((other.unwrap_or_default(), total), (index, columns)))
+            }
+            _ => {
+                self.total = Some(columns);
+                Ok(())
+            }
+        }
+    }
+
+    /// Opens one object at a column: sought where the format allows it, from
+    /// its checkpoint where there is one, and else read up to there.
+    async fn open_one(
+        &self,
+        index: usize,
+        start: u64,
+    ) -> Result<(usize, OpenObject, Format), Failure> {
+        let objects = &self.objects;
+        let object_bytes = objects.bytes(index);
+        let mut ranges = objects.open(index)?;
+        let (format, head) = match self.formats[index].clone() {
+            Some(format) => (format, Vec::new()),
+            None => objects.detect(index, &mut *ranges, self.first_read(index)).await?,
+        };
+        if let Some(transposition) = format.transposition(objects.order) {
+            let object = (index, ranges);
+            let transposed =
+                Transposed::new(object, format.clone(), transposition, object_bytes, head);
+            return Ok((index, OpenObject::Transposed(transposed), format));
+        }
+        let from = match self.ends[index] {
+            Some(end) if end.checkpoint.column == start => Some(end.checkpoint),
+            _ => format.checkpoint_of(start),
+        };
+        let from = from.unwrap_or_default();
+        let mut source = Source::open(Opened {
+            index,
+            ranges,
+            head,
+            begin: format.resume_byte(&from),
+            end: self.last_byte(index, &format, from.column),
+            object_bytes,
+            until: self.closed_at(&format, start),
+            decoder: format.decoder_at(object_bytes, from),
+            buffers: objects.buffers.clone(),
+        });
+        let mut block = Block::default();
+        while source.column < start && !source.is_over {
+            if source.needs_range() {
+                objects.fetch(&mut source).await?;
+            }
+            source
+                .skip(start, &mut block)
+                .map_err(|error| objects.failure(index, &SourceError::Input(error)))?;
+        }
+        Ok((index, OpenObject::Source(source), format))
+    }
+
+    /// How much of an object to read to find out its format. Where the object
+    /// is gone on with at once that is a whole range, or what its first segment
+    /// is likely to take; where it may not be, no more than is needed, as each
+    /// byte is to be read once.
+    fn first_read(&self, index: usize) -> usize {
+        if self.begins_at_first && (self.can_stay_open() || self.length.is_some()) {
+            return bounded(self.objects.bytes(index)).min(self.objects.settings.range_bytes);
+        }
+        // A number takes a byte at least.
+        let segment = self.first_segment_bytes.unwrap_or(self.columns.segment_columns);
+        let wanted = if self.begins_at_first { bounded(segment) } else { 0 };
+        wanted.max(summation::HEAD_BYTES).min(bounded(self.objects.bytes(index)))
+    }
+
+    /// Whether all objects can stay open from one segment to the next.
+    fn can_stay_open(&self) -> bool {
+        self.objects.len() <= self.objects.settings.max_open_objects
+    }
+
+    /// The column that an object is closed at again, if the byte of it is not
+    /// known and is not the object's last.
+    fn closed_at(&self, format: &Format, start: u64) -> Option<u64> {
+        let width = self.columns.segment_columns;
+        let end = start - start % width + width;
+        let goes_on = !self.can_stay_open() && self.length.is_none_or(|length| length > end);
+        (format.access() == Access::Checkpoint && goes_on).then_some(end)
+    }
+
+    /// Up to which byte an object is read before it is opened anew.
+    fn last_byte(&self, index: usize, format: &Format, start: u64) -> u64 {
+        let bytes = self.objects.bytes(index);
+        let stays_open = self.can_stay_open() && self.goes_forward;
+        let total = self.total.or(format.columns(bytes));
+        let Some(total) = total.filter(|_| format.is_seekable()) else {
+            return bytes;
+        };
+        let width = self.columns.segment_columns;
+        let segment_end = start - start % width + width;
+        let end = if stays_open { self.columns.end(total) } else { segment_end.min(total) };
+        if end >= total { bytes } else { format.offset_of(end).unwrap_or(bytes) }
+    }
+
+    /// Remembers where an object stands at the end of a segment, and how much
+    /// there is to be read of the others if it was its first.
+    pub(super) fn learn_end(&mut self, source: &Source) {
+        let end = source.end();
+        if source.is_over {
+            self.length.get_or_insert(source.column);
+        }
+        if source.column == self.columns.segment_columns {
+            self.first_segment_bytes.get_or_insert(end.checkpoint.byte);
+        }
+        self.ends[source.index] = Some(end);
+    }
+
+    /// Remembers up to which column an object has been gathered.
+    pub(super) fn learn_gathered(&mut self, index: usize, column: u64, ended: bool) {
+        let checkpoint = Checkpoint { column, ..Checkpoint::default() };
+        self.ends[index] = Some(ObjectEnd { checkpoint, ended });
+    }
+
+    /// Goes on where the objects stood behind a segment that is there.
+    pub(super) fn resume(&mut self, trailer: Trailer) {
+        if trailer.ends.len() == self.objects.len() {
+            self.ends = trailer.ends.into_iter().map(Some).collect();
+        }
+    }
+
+    /// What a later attempt needs to go on behind this segment, if the objects
+    /// cannot be sought.
+    pub(super) fn trailer(&self) -> Trailer {
+        if self.formats.iter().flatten().all(Format::is_seekable) {
+            return Trailer::default();
+        }
+        Trailer { ends: self.ends.iter().flatten().copied().collect() }
+    }
+
+    /// Where the columns are known from a header, an object whose format does
+    /// not tell them must end with them too.
+    pub(super) async fn check_nothing_follows(
+        &self,
+        open: &mut [Source],
+        total: u64,
+    ) -> Result<(), Failure> {
+        for source in open {
+            if source.column == total && !self.is_seekable(source.index) {
+                let length = self.length(source).await?;
+                if length != total {
+                    return Err(self.lengths_differ((0, total), (source.index, length)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that two objects are not of the same length. All others must be
+    /// closed by now: one may have to be read to its end.
+    pub(super) async fn differ(&self, Differing { one, other }: Differing) -> Failure {
+        let length = match other {
+            (_, Some(length)) => Ok(length),
+            (index, None) => self.length_of(index).await,
+        };
+        match length {
+            Ok(length) => self.lengths_differ(one, (other.0, length)),
+            Err(failure) => failure,
+        }
+    }
+
+    pub(super) fn format(&self, index: usize) -> Option<&Format> {
+        self.formats[index].as_ref()
+    }
+
+    pub(super) fn is_seekable(&self, index: usize) -> bool {
+        self.format(index).is_some_and(Format::is_seekable)
+    }
+
+    fn columns_by_header(&self, index: usize) -> Option<u64> {
+        self.format(index)?.columns(self.objects.bytes(index))
+    }
+
+    /// The length of an object that is closed.
+    async fn length_of(&self, index: usize) -> Result<u64, Failure> {
+        if let Some(columns) = self.columns_by_header(index) {
+            return Ok(columns);
+        }
+        match self.open_one(index, 0).await? {
+            (_, OpenObject::Source(mut source), _) => self.length(&mut source).await,
+            (_, OpenObject::Transposed(_), format) => {
+                Ok(format.columns(self.objects.bytes(index)).unwrap_or_default())
+            }
+        }
+    }
+
+    /// How many numbers an object has, all told.
+    async fn length(&self, source: &mut Source) -> Result<u64, Failure> {
+        if let Some(columns) = self.columns_by_header(source.index) {
+            return Ok(columns);
+        }
+        let index = source.index;
+        count_to_end(source, &mut Block::default())
+            .await
+            .map_err(|error| self.objects.failure(index, &error))
+    }
+
+    fn lengths_differ(&self, one: (usize, u64), other: (usize, u64)) -> Failure {
+        let named = |(index, columns)| (self.objects.location(index), columns);
+        failure::permanent(Problem::lengths_differ(named(one), named(other)))
+    }
+}
+
+/// So many bytes, if memory has so many.
+fn bounded(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,164 @@
+//! The objects of a leaf task, and how they are read.
+
+use std::sync::Arc;
+
+use platform::{InputStores, StoreError};
+use protocol::JobId;
+use protocol::request::RawNumbers;
+use protocol::task::{Failure, InputObject};
+use reading::{Buffers, Ranges, open, open_remote};
+use summation::{Detection, Format, Order};
+
+use crate::failure;
+use crate::formats::Formats;
+use crate::meter::Meter;
+use crate::settings::Settings;
+use crate::source::{Source, SourceError};
+use crate::thread::Thread;
+
+/// The objects of a leaf task, and how they are read.
+#[derive(Clone, Copy)]
+pub(crate) struct Objects<'a> {
+    /// In the order of the job's list.
+    pub(crate) objects: &'a [InputObject],
+    /// Set if the objects are bare numbers of this type.
+    pub(crate) raw: Option<RawNumbers>,
+    /// The order of the columns of the job.
+    pub(crate) order: Order,
+    pub(crate) job: JobId,
+    pub(crate) stores: &'a InputStores,
+    pub(crate) formats: &'a Formats,
+    pub(crate) buffers: &'a Arc<Buffers>,
+    pub(crate) settings: &'a Settings,
+    pub(crate) meter: &'a Meter,
+    pub(crate) thread: Thread,
+}
+
+impl Objects<'_> {
+    pub(super) const fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    pub(super) fn location(&self, index: usize) -> &str {
+        &self.objects[index].location
+    }
+
+    /// How many bytes an object holds.
+    pub(super) fn bytes(&self, index: usize) -> u64 {
+        self.objects[index].bytes
+    }
+
+    /// Opens an object; nothing is read yet.
+    pub(super) fn open(&self, index: usize) -> Result<Box<dyn Ranges>, Failure> {
+        let location = self.location(index);
+        let (store, _, key) = self
+            .stores
+            .resolve(location)
+            .map_err(|error| failure::store(&format!("opening {location}"), &error))?;
+        // Files are waited for where they are used, which others must not feel.
+        let open = match self.thread {
+            Thread::Own => open,
+            Thread::Shared => open_remote,
+        };
+        Ok(open(store, key, Some(self.bytes(index)), self.settings.range_bytes, self.buffers))
+    }
+
+    /// The format of an object, and its first bytes if it took these to tell:
+    /// `first_bytes` of them at least, as far as one range has so many.
+    pub(super) async fn detect(
+        &self,
+        index: usize,
+        ranges: &mut dyn Ranges,
+        first_bytes: usize,
+    ) -> Result<(Format, Vec<u8>), Failure> {
+        let location = self.location(index);
+        if let Some(format) = self.formats.get(self.job, location) {
+            return Ok((format, Vec::new()));
+        }
+        let mut head = Vec::new();
+        let mut wanted = first_bytes;
+        loop {
+            self.read_head(index, ranges, &mut head, wanted)
+                .await
+                .map_err(|error| self.unreadable(index, &error))?;
+            let detection = Format::detect(&head, self.bytes(index), self.raw)
+                .map_err(|error| self.failure(index, &SourceError::Input(error)))?;
+            match detection {
+                Detection::Format(format) => {
+                    self.formats.remember(self.job, location, &format);
+                    return Ok((format, head));
+                }
+                Detection::Needs(bytes) => wanted = bytes,
+            }
+        }
+    }
+
+    /// Reads one more range of an object's first bytes, up to so many.
+    async fn read_head(
+        &self,
+        index: usize,
+        ranges: &mut dyn Ranges,
+        head: &mut Vec<u8>,
+        wanted: usize,
+    ) -> Result<(), StoreError> {
+        // One range, and none behind it on its way.
+        let end = wanted.min(head.len() + self.settings.range_bytes) as u64;
+        let end = end.min(self.bytes(index));
+        ranges.seek(Box::new(std::iter::once(head.len() as u64..end)));
+        ranges.ready().await?;
+        let mut buffer = self.buffers.take();
+        let piece = ranges.next(&mut buffer)?;
+        let bytes = piece.map_or(0, |piece| piece.bytes);
+        self.count_read(bytes);
+        if head.is_empty() {
+            std::mem::swap(head, &mut buffer);
+            head.truncate(bytes);
+        } else {
+            head.extend_from_slice(&buffer[..bytes]);
+        }
+        self.buffers.give(buffer);
+        Ok(())
+    }
+
+    /// Waits for a source's next range.
+    pub(super) async fn fetch(&self, source: &mut Source) -> Result<(), Failure> {
+        let fetched = match source.ready().await {
+            Ok(()) => source.take_range(),
+            Err(error) => Err(error),
+        };
+        let bytes = fetched.map_err(|error| self.unreadable(source.index, &error))?;
+        self.count_read(bytes.unwrap_or_default());
+        Ok(())
+    }
+
+    /// Finds out whether a source has another number, reading on if need be.
+    pub(super) async fn settle(&self, source: &mut Source) -> Result<(), Failure> {
+        loop {
+            source
+                .look_ahead()
+                .map_err(|error| self.failure(source.index, &SourceError::Input(error)))?;
+            if !source.needs_range() {
+                return Ok(());
+            }
+            self.fetch(source).await?;
+        }
+    }
+
+    /// Counts bytes that were read.
+    pub(super) fn count_read(&self, bytes: usize) {
+        self.meter.update(|progress| progress.input_read_bytes += bytes as u64);
+    }
+
+    /// What it means that an object could not be read on.
+    pub(super) fn failure(&self, index: usize, error: &SourceError) -> Failure {
+        match error {
+            SourceError::Store(error) => self.unreadable(index, error),
+            SourceError::Input(error) => failure::invalid_input(self.location(index), error),
+        }
+    }
+
+    /// What it means that the store could not read an object.
+    pub(super) fn unreadable(&self, index: usize, error: &StoreError) -> Failure {
+        failure::store(&format!("reading {}", self.location(index)), error)
+    }
+}
