@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use platform::place::{InputPlace, QueuePlace};
-use platform::{InputStores, ObjectStore, Queue, ServerEnd, backends};
+use platform::{InputPlace, InputStores, ObjectStore, Queue, QueuePlace, ServerEnd, backends};
 use scheduler::Settings;
 use scheduler::plan::{Costs, PlanLimits};
 

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
-use crate::place::{
-    InputPlace, InvalidPlace, OpenError, QueueKind, QueuePlace, StoreKind, StorePlace,
-};
+use crate::place::InvalidPlace;
+use crate::queue::place::{QueueKind, QueuePlace};
 use crate::queue::{amqp, embedded};
+use crate::store::place::{InputPlace, OpenError, StoreKind, StorePlace};
 use crate::store::{local, s3};
 use crate::{InputStores, ObjectStore};
 

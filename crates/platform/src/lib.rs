@@ -10,8 +10,9 @@
 //! - [`queue`]: the traits [`ServerEnd`] and [`WorkerEnd`] and their
 //!   guarantees; [`queue::embedded`] lives inside the process,
 //!   [`queue::amqp`] in RabbitMQ.
-//! - [`place`]: where a queue, a store or inputs lie, as a command line says it;
-//!   [`backends`]: the queues and stores that there are, the only list of them.
+//! - [`place`]: how a command line says where something lies; [`queue::place`]
+//!   and [`store::place`] are what it says of queues, stores and inputs, and
+//!   [`backends`] is the only list of the queues and stores that there are.
 //! - [`retry`]: when something that failed is tried again.
 //! - [`faults`]: what goes wrong with either, on purpose.
 //! - [`problems`]: the errors of both in the words that a user gets.
@@ -38,6 +39,7 @@ pub mod store;
 
 pub use description::Description;
 pub use inputs::InputStores;
-pub use place::{InputPlace, QueuePlace, StorePlace};
+pub use queue::place::QueuePlace;
 pub use queue::{Queue, QueueError, ServerEnd, WorkerEnd};
+pub use store::place::{InputPlace, StorePlace};
 pub use store::{ObjectMeta, ObjectStore, StoreError};

@@ -5,6 +5,7 @@ pub mod amqp;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod embedded;
+pub mod place;
 
 use std::error::Error;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! The exact sum of a set of objects over a range of columns.
 
+mod corrupt;
 mod encoding;
 mod expansion;
 mod extremes;
@@ -26,10 +27,11 @@ use kept::{KeptSet, Kernel};
 use special::Specials;
 use sums::Sums;
 
+pub use corrupt::CorruptError;
 #[cfg(feature = "fuzzing")]
 pub use encoding::reseal;
 pub use encoding::{EncodedHeader, HEADER_BYTES};
-pub use reader::{CorruptError, PartialSumReader};
+pub use reader::PartialSumReader;
 pub use trailer::{ObjectEnd, Trailer};
 
 /// How many columns are added, spilled and encoded together: two components of

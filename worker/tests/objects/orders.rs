@@ -162,7 +162,7 @@ fn assert_same(found: &[PartialSum], expected: &PartialSum) {
     let mean = |sum: &PartialSum| bits(&sum.mean());
     assert_eq!(found.iter().flat_map(mean).collect::<Vec<_>>(), mean(expected));
     for statistic in Statistic::ALL {
-        let of = |sum: &PartialSum| bits(&sum.statistic(statistic).expect("kept"));
+        let of = |sum: &PartialSum| bits(&sum.statistic(*statistic).expect("kept"));
         assert_eq!(found.iter().flat_map(of).collect::<Vec<_>>(), of(expected), "{statistic:?}");
     }
     if let [found] = found {

@@ -28,9 +28,10 @@ use self::intake::{AmqpReceipt, Intake, Taking};
 use self::message::{ControlReader, Message, encode};
 pub use self::settings::AmqpSettings;
 use self::topology::Topology;
+use super::place::{QueueKind, QueuePlace};
 use super::{Delivery, Depths, Queue, QueueError, ReportDelivery, ServerEnd, WorkerEnd};
 use crate::Description;
-use crate::place::{InvalidPlace, QueueKind, QueuePlace};
+use crate::place::InvalidPlace;
 
 /// Queues in RabbitMQ.
 pub(crate) const KIND: QueueKind = QueueKind { form: "amqp://...", is_shared: true, parse };

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use protocol::task::{Assignment, Control, Report};
 use tokio::sync::{Notify, Semaphore, broadcast};
 
+use super::place::{QueueKind, QueuePlace};
 use super::{Delivery, Depths, Queue, QueueError, Receipt, ReportDelivery, ServerEnd, WorkerEnd};
 use crate::Description;
-use crate::place::{QueueKind, QueuePlace};
 
 /// What names a queue inside the process.
 const NAME: &str = "embedded";

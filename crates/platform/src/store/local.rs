@@ -19,12 +19,13 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use self::walk::{Interrupted, Walk};
+use super::place::{InputPlace, OpenError, StoreKind, StorePlace};
 use super::{
     ObjectMeta, ObjectReader, ObjectStore, RESERVED, StoreError, StoreLock, UNFINISHED, Upload,
     check_key,
 };
 use crate::files;
-use crate::place::{InputPlace, OpenError, StoreKind, StorePlace, has_scheme};
+use crate::place::has_scheme;
 
 /// Folders of this machine.
 pub(crate) const KIND: StoreKind = StoreKind {

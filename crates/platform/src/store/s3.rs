@@ -27,8 +27,9 @@ use self::failure::Failure;
 use self::read::Pace;
 use self::settings::Tuning;
 pub use self::settings::{S3Access, S3Location};
+use super::place::{InputPlace, StoreKind, StorePlace};
 use super::{ObjectMeta, ObjectStore, StoreError, Upload, check_key};
-use crate::place::{InputPlace, InvalidPlace, StoreKind, StorePlace};
+use crate::place::InvalidPlace;
 
 /// Buckets, and parts of them.
 pub(crate) const KIND: StoreKind = StoreKind {

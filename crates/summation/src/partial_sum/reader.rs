@@ -1,11 +1,9 @@
 //! Adding an encoded partial sum to another, block by block as its bytes come.
 
-use std::fmt;
-
 use super::encoding::{HEADER_BYTES, PREFIX_BYTES, checksum};
 use super::kept::KeptSet;
 use super::payload::{Payload, part};
-use super::{BLOCK_COLUMNS, EncodedHeader, PartialSum, Trailer};
+use super::{BLOCK_COLUMNS, CorruptError, EncodedHeader, PartialSum, Trailer};
 
 /// The longest trailer that is believed: of half a million objects.
 const TRAILER_BYTES_MAX: u64 = 16 << 20;
@@ -17,29 +15,6 @@ const PAYLOAD_BYTES_MAX: usize = BLOCK_COLUMNS * (8 * 9 + 2 * 5 + 8 * (34 + 67))
 /// How many columns [`PartialSumReader::push_pieces`] has in a piece: enough to
 /// be worth a call, and few enough for the processor's cache.
 const PIECE_COLUMNS: usize = 8 * BLOCK_COLUMNS;
-
-/// An encoded partial sum that is not what it should be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CorruptError {
-    /// Where in the encoded partial sum, from 0.
-    pub byte: u64,
-    /// What was found there.
-    pub what: String,
-}
-
-impl CorruptError {
-    pub(super) fn new(byte: u64, what: impl Into<String>) -> CorruptError {
-        CorruptError { byte, what: what.into() }
-    }
-}
-
-impl fmt::Display for CorruptError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at byte {}", self.what, self.byte)
-    }
-}
-
-impl std::error::Error for CorruptError {}
 
 /// Adds an encoded partial sum to another, from ranges of bytes of any length
 /// in order; it holds at most one block of bytes.

@@ -1,0 +1,131 @@
+//! Where a store or inputs lie: what a command line says, read once.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+
+use super::ObjectStore;
+use crate::place::InvalidPlace;
+
+/// One kind of store: how its places are written, and who reads them.
+pub(crate) struct StoreKind {
+    /// The form of a store's place, for help and error texts.
+    pub(crate) form: &'static str,
+    /// Reads the place of a store; `None` if the text names another kind.
+    pub(crate) parse: fn(&str) -> Option<Result<StorePlace, InvalidPlace>>,
+    /// The form of the place of inputs, for help and error texts.
+    pub(crate) input_form: &'static str,
+    /// Reads the place of inputs; `None` if the text names another kind.
+    pub(crate) parse_input: fn(&str) -> Option<Result<InputPlace, InvalidPlace>>,
+}
+
+/// Opens a store.
+type OpenStore =
+    dyn Fn() -> BoxFuture<'static, Result<Arc<dyn ObjectStore>, OpenError>> + Send + Sync;
+
+/// Where a store lies.
+#[derive(Clone)]
+pub struct StorePlace {
+    text: String,
+    is_local: bool,
+    open: Arc<OpenStore>,
+}
+
+impl StorePlace {
+    /// The place written as `text`, which must hold no password.
+    pub(crate) fn new(
+        text: &str,
+        is_local: bool,
+        open: impl Fn() -> BoxFuture<'static, Result<Arc<dyn ObjectStore>, OpenError>>
+        + Send
+        + Sync
+        + 'static,
+    ) -> StorePlace {
+        StorePlace { text: text.to_owned(), is_local, open: Arc::new(open) }
+    }
+
+    /// Whether the objects are files of this machine, which are read without a
+    /// round trip through a network.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.is_local
+    }
+
+    /// Opens the store.
+    ///
+    /// # Errors
+    ///
+    /// If it is not there and cannot be made.
+    pub async fn open(&self) -> Result<Arc<dyn ObjectStore>, OpenError> {
+        (self.open)().await
+    }
+}
+
+impl fmt::Display for StorePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for StorePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// A part of another store in which inputs may lie.
+#[derive(Clone)]
+pub struct InputPlace(StorePlace);
+
+impl InputPlace {
+    /// Inputs whose locations begin with the text of `place`, which ends in
+    /// `/`, and go on with their keys in it.
+    pub(crate) fn new(place: StorePlace) -> InputPlace {
+        InputPlace(place)
+    }
+
+    /// What the locations of these inputs begin with, such as `s3://bucket/`.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.0.text
+    }
+
+    /// Whether the inputs are files of this machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.0.is_local
+    }
+
+    /// Opens the store that the inputs lie in.
+    ///
+    /// # Errors
+    ///
+    /// If it is not there.
+    pub async fn open(&self) -> Result<Arc<dyn ObjectStore>, OpenError> {
+        self.0.open().await
+    }
+}
+
+impl fmt::Display for InputPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for InputPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A store could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("opening the store in {place}")]
+pub struct OpenError {
+    /// Where it should have been.
+    pub place: String,
+    /// What the system said.
+    pub source: Box<dyn Error + Send + Sync>,
+}
