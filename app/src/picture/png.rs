@@ -1,5 +1,5 @@
-//! A picture as a PNG in a data URL, without a library: one colour table, and
-//! pixels that are not compressed.
+//! An image as a PNG in a data URL, without a library: one palette, and uncompressed
+//! pixels.
 
 use std::fmt::Write;
 
@@ -7,13 +7,13 @@ use protocol::result::Image;
 
 use super::colour_map::colour;
 
-/// The picture as a data URL; `None` if it has not as many pixels as it says.
+/// The image as a data URL; `None` if the number of pixels differs from its size.
 #[must_use]
 pub fn data_url(image: &Image) -> Option<String> {
     encode(image).map(|bytes| format!("data:image/png;base64,{}", base64(&bytes)))
 }
 
-/// A PNG file (ISO 15948) with one byte a pixel.
+/// A PNG file (ISO 15948) with one byte per pixel.
 fn encode(image: &Image) -> Option<Vec<u8>> {
     let (width, height) = (image.width as usize, image.height as usize);
     if width == 0 || height == 0 || width.checked_mul(height)? != image.pixels.len() {
@@ -22,14 +22,14 @@ fn encode(image: &Image) -> Option<Vec<u8>> {
     let mut header = Vec::with_capacity(13);
     header.extend(image.width.to_be_bytes());
     header.extend(image.height.to_be_bytes());
-    // 8 bits a pixel, by a colour table; the usual compression, filter, order.
+    // 8 bits per pixel, a palette, default compression and filter, no interlacing.
     header.extend([8, 3, 0, 0, 0]);
 
     let table: Vec<u8> = (0..=255).flat_map(colour).collect();
 
     let mut rows = Vec::with_capacity((width + 1) * height);
     for row in image.pixels.chunks(width) {
-        // This row is not filtered.
+        // No filter for this row.
         rows.push(0);
         rows.extend(row);
     }
@@ -37,7 +37,7 @@ fn encode(image: &Image) -> Option<Vec<u8>> {
     let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
     push_chunk(&mut file, *b"IHDR", &header)?;
     push_chunk(&mut file, *b"PLTE", &table)?;
-    // Level 0, where there are no numbers, is transparent.
+    // Level 0, which marks pixels without a finite value, is transparent.
     push_chunk(&mut file, *b"tRNS", &[0])?;
     push_chunk(&mut file, *b"IDAT", &stored(&rows))?;
     push_chunk(&mut file, *b"IEND", &[])?;
@@ -54,7 +54,7 @@ fn push_chunk(file: &mut Vec<u8>, kind: [u8; 4], data: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// A zlib stream (RFC 1950) of blocks that are stored as they are.
+/// A zlib stream (RFC 1950) of uncompressed blocks.
 fn stored(data: &[u8]) -> Vec<u8> {
     let mut stream = vec![0x78, 0x01];
     let blocks = data.chunks(usize::from(u16::MAX));
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn checksums_are_those_of_the_standards() {
-        // The check values of both: of "123456789" and of "Wikipedia".
+        // The published check values of both checksums.
         assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
         assert_eq!(adler32(b"Wikipedia"), 0x11E6_0398);
     }
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_has_the_chunks_of_a_png() {
+    fn an_image_has_the_chunks_of_a_png() {
         let image = Image { width: 2, height: 1, pixels: vec![0, 255] };
         let file = encode(&image).unwrap();
         assert!(file.starts_with(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x02\0\0\0\x01\x08\x03"));
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_a_block_is_stored_in_several() {
+    fn long_data_is_stored_in_several_blocks() {
         let data = vec![7; 70_000];
         let stream = stored(&data);
         assert_eq!(stream.len(), 2 + 5 + 65_535 + 5 + 4_465 + 4);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_lacks_pixels_is_none() {
+    fn an_image_with_missing_pixels_is_none() {
         let image = Image { width: 2, height: 2, pixels: vec![0; 3] };
         assert_eq!(data_url(&image), None);
         assert_eq!(data_url(&Image::default()), None);
