@@ -27,7 +27,7 @@ pub enum Phase {
     Finishing,
     /// The result is stored.
     Done,
-    /// The job ended with an error, which is in [`JobSnapshot::error`].
+    /// The job ended with an error, which is in `error`.
     Failed,
     /// A user cancelled the job.
     Cancelled,
@@ -259,15 +259,15 @@ pub struct ByteCounts {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Timings {
-    /// When the job was submitted, and [`Phase::Listing`] began.
+    /// When the job was submitted, and the phase `listing` began.
     pub submitted_at: Timestamp,
-    /// When the objects were listed, and [`Phase::Planning`] began.
+    /// When the objects were listed, and the phase `planning` began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub planning_at: Option<Timestamp>,
-    /// When the first tasks could be assigned, and [`Phase::Running`] began.
+    /// When the first tasks could be assigned, and the phase `running` began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub running_at: Option<Timestamp>,
-    /// When the total was stored, and [`Phase::Finishing`] began.
+    /// When the total was stored, and the phase `finishing` began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finishing_at: Option<Timestamp>,
     /// When the job ended, in whatever phase.
