@@ -1,9 +1,9 @@
-// Exact means by whole numbers of any size, independent of the program's own
-// arithmetic: every finite double is a whole number of 2^-1074.
+// Exact means in arbitrary-precision integers, independent of the program's own
+// arithmetic: every finite double is an integer multiple of 2^-1074.
 
 const SMALLEST_EXPONENT = 1074n;
 
-/** A finite double as a whole number of 2^-1074. */
+/** A finite double as an integer multiple of 2^-1074. */
 function units(value: number): bigint {
   const bits = new DataView(new ArrayBuffer(8));
   bits.setFloat64(0, value);
@@ -60,7 +60,7 @@ export function exactMeans(rows: ArrayLike<number>[]): Float64Array {
   );
 }
 
-/** The numbers of a text with separators between them. */
+/** The numbers of a text with separators. */
 export function parseText(bytes: Uint8Array): number[] {
   const words = new TextDecoder().decode(bytes).split(/[\s,;]+/);
   return words.filter((word) => word !== "").map(Number);
@@ -84,7 +84,7 @@ export function parseNpy(bytes: Uint8Array): { shape: number[]; values: Float64A
   return { shape: shape.split(",").filter((part) => part.trim() !== "").map(Number), values };
 }
 
-/** The columns at which two arrays differ by a bit, the first ten of them. */
+/** The first ten columns at which two arrays differ in any bit. */
 export function differences(found: Float64Array, expected: Float64Array): string[] {
   if (found.length !== expected.length) {
     return [`${found.length} numbers instead of ${expected.length}`];

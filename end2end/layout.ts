@@ -1,10 +1,10 @@
-// What is wrong with how a page looks, as far as a program can tell.
+// Layout and accessibility errors of a page that a program can detect.
 
 import { AxeBuilder } from "@axe-core/playwright";
 import { type Page } from "@playwright/test";
 
-/** Texts that are cut off or lie over each other, and what axe finds, contrast of colours included. */
-export async function faults(page: Page): Promise<string[]> {
+/** Texts that are cut off or overlap, and violations that axe finds, colour contrast included. */
+export async function layoutErrors(page: Page): Promise<string[]> {
   const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21aa"]).analyze();
   const found = violations.flatMap((violation) =>
     violation.nodes.map((node) => `${violation.id}: ${node.target.join(" ")}: ${node.failureSummary}`),
@@ -14,8 +14,8 @@ export async function faults(page: Page): Promise<string[]> {
 
 /** Runs in the page. */
 function misplacedTexts(): string[] {
-  /** More than this of a line of text is seen to be missing, or to be under another. */
-  const SEEN_PX = 3;
+  /** Overlaps and cuts of up to this many pixels are not visible. */
+  const TOLERANCE_PX = 3;
   const found: string[] = [];
   const lines: { text: string; element: Element; box: DOMRect }[] = [];
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -31,14 +31,14 @@ function misplacedTexts(): string[] {
     }
   }
 
-  // For readers of screens only, or shortened with dots.
-  const isMeantToBeCut = (element: Element) => {
+  // For screen readers only, or shortened with an ellipsis.
+  const isCutByDesign = (element: Element) => {
     const style = getComputedStyle(element);
     return style.textOverflow === "ellipsis" || style.clipPath !== "none" || style.position === "absolute" && element.clientWidth <= 1;
   };
   const shown = lines.filter(({ element }) => {
     for (let at: Element | null = element; at; at = at.parentElement) {
-      if (isMeantToBeCut(at)) {
+      if (isCutByDesign(at)) {
         return false;
       }
     }
@@ -46,14 +46,14 @@ function misplacedTexts(): string[] {
   });
 
   for (const { text, element, box } of shown) {
-    if (box.left < -SEEN_PX || box.right > document.documentElement.clientWidth + SEEN_PX) {
+    if (box.left < -TOLERANCE_PX || box.right > document.documentElement.clientWidth + TOLERANCE_PX) {
       found.push(`"${text}" leaves the screen`);
     }
     for (let at: Element | null = element; at && at !== document.documentElement; at = at.parentElement) {
       const style = getComputedStyle(at);
       const cuts = style.overflowX === "hidden" || style.overflowX === "clip";
       const room = at.getBoundingClientRect();
-      if (cuts && (box.right > room.right + SEEN_PX || box.left < room.left - SEEN_PX)) {
+      if (cuts && (box.right > room.right + TOLERANCE_PX || box.left < room.left - TOLERANCE_PX)) {
         found.push(`"${text}" is cut off`);
       }
     }
@@ -62,8 +62,8 @@ function misplacedTexts(): string[] {
     for (const other of shown.slice(at + 1)) {
       const across = Math.min(one.box.right, other.box.right) - Math.max(one.box.left, other.box.left);
       const down = Math.min(one.box.bottom, other.box.bottom) - Math.max(one.box.top, other.box.top);
-      if (one.element !== other.element && across > SEEN_PX && down > SEEN_PX) {
-        found.push(`"${one.text}" and "${other.text}" lie over each other`);
+      if (one.element !== other.element && across > TOLERANCE_PX && down > TOLERANCE_PX) {
+        found.push(`"${one.text}" and "${other.text}" overlap`);
       }
     }
   }

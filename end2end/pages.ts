@@ -1,14 +1,14 @@
-// What a person does on the pages, and what they then look at.
+// Actions of a user on the pages, and what the pages show.
 
 import { type Locator, type Page, expect } from "@playwright/test";
 
-/** Fields of the form of a new job, by their names in the request. */
+/** Fields of the form of a new job, by their keys. */
 export type Fields = Partial<Record<"files" | "count" | "seed" | "prefix" | "workers" | "fan_in" | "name", string>> & {
   source?: "generate" | "prefix";
   format?: "csv" | "npy";
 };
 
-/** Fills in the form on the home page; what is not named stays as it is. */
+/** Fills in the form on the home page. Fields that are not given keep their initial texts. */
 export async function fillIn(page: Page, fields: Fields): Promise<void> {
   await page.goto("/");
   const { source, format, ...texts } = fields;
@@ -35,7 +35,7 @@ export async function submit(page: Page, fields: Fields): Promise<string> {
   return new URL(page.url()).pathname.split("/")[2]!;
 }
 
-/** The job that a page shows; its `data-state` is the phase. */
+/** The job on a page; its `data-state` is the phase. */
 export function shownJob(page: Page): Locator {
   return page.locator("article.job");
 }
@@ -50,7 +50,7 @@ export async function shownNumbers(page: Page): Promise<string[]> {
   return page.locator(".first-numbers code").allInnerTexts();
 }
 
-/** What two people who open the same link both see: all but the clock's part. */
+/** The parts of a job's page that do not depend on the time it is opened. */
 export async function shownResult(page: Page): Promise<string[]> {
   await expect(page.locator("section.result")).toBeVisible();
   return [
@@ -61,28 +61,28 @@ export async function shownResult(page: Page): Promise<string[]> {
   ];
 }
 
-/** Whether the page can be moved sideways. */
-export async function scrollsSideways(page: Page): Promise<boolean> {
+/** Whether the page scrolls horizontally. */
+export async function scrollsHorizontally(page: Page): Promise<boolean> {
   return page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
 }
 
-/** What a page showed of a job at one moment. */
-export interface Sight {
+/** The state of a job that a page showed at one moment. */
+export interface ShownState {
   phase: string;
-  /** The part of the whole that the bar shows, 0 to 1. */
-  part: number;
-  /** Completed tasks by level, as the rows of the sum tree say. */
+  /** The fraction that the progress bar shows, 0 to 1. */
+  fraction: number;
+  /** The numbers of completed tasks in the rows of the sum tree. */
   levels: string[];
 }
 
 /**
- * Notes every change of the job that the page shows, from its beginning on.
- * To be called before the page is opened.
+ * Records every change of the job on the page. Must be called before the page is
+ * opened.
  */
 export async function watch(page: Page): Promise<void> {
   await page.addInitScript(() => {
-    const sights: unknown[] = [];
-    Object.assign(window, { sights });
+    const shownStates: unknown[] = [];
+    Object.assign(window, { shownStates });
     let last = "";
     const look = () => {
       const job = document.querySelector<HTMLElement>("article.job");
@@ -93,10 +93,10 @@ export async function watch(page: Page): Promise<void> {
       const levels = Array.from(job.querySelectorAll<HTMLElement>(".level-counts"), (counts) =>
         (counts.textContent ?? "").split(" · ")[0],
       );
-      const sight = { phase: job.dataset.state, part: bar.position, levels };
-      const text = JSON.stringify(sight);
+      const state = { phase: job.dataset.state, fraction: bar.position, levels };
+      const text = JSON.stringify(state);
       if (text !== last) {
-        sights.push(sight);
+        shownStates.push(state);
         last = text;
       }
     };
@@ -109,7 +109,7 @@ export async function watch(page: Page): Promise<void> {
   });
 }
 
-/** What [`watch`] has noted since the page was loaded. */
-export async function sights(page: Page): Promise<Sight[]> {
-  return page.evaluate(() => (window as unknown as { sights: Sight[] }).sights);
+/** The states that [`watch`] has recorded since the page was loaded. */
+export async function shownStates(page: Page): Promise<ShownState[]> {
+  return page.evaluate(() => (window as unknown as { shownStates: ShownState[] }).shownStates);
 }

@@ -1,16 +1,16 @@
 import { execFileSync } from "node:child_process";
 import { defineConfig } from "@playwright/test";
 
-/** The browser of this machine; Playwright's own are never downloaded. */
+/** The installed Chromium; Playwright downloads no browser. */
 const chromium =
   process.env.CHROMIUM ?? execFileSync("../scripts/find-chromium", { encoding: "utf8" }).trim();
 
 export default defineConfig({
   testDir: "tests",
   outputDir: "test-results",
-  // Every test has a server of its own, which wants the cores for itself.
+  // Every test starts its own server, which needs all cores.
   workers: 1,
-  // A test that passes only now and then has failed.
+  // A flaky test is a failed test.
   retries: 0,
   forbidOnly: true,
   timeout: 60_000,

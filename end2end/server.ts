@@ -1,4 +1,4 @@
-// The real server, one for each test, on a free port and with a store of its own.
+// A real server for each test, with its own store and a free port.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -7,7 +7,7 @@ import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-/** A job as the JSON API shows it, as far as the tests look. */
+/** The fields of a job in the JSON API that the tests use. */
 export interface Job {
   id: string;
   phase: string;
@@ -16,7 +16,7 @@ export interface Job {
   error?: { type: string; detail: string; object?: string; remedy?: string };
 }
 
-/** What `POST /api/jobs` takes. */
+/** The body of `POST /api/jobs`. */
 export interface JobRequest {
   inputs:
     | { prefix: string }
@@ -32,17 +32,17 @@ const target =
   join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "distributed-average/target");
 const program = process.env.DISTRIBUTED_AVERAGE ?? join(target, "debug/distributed-average");
 
-/** How long a server may take to listen, and to stop when it is asked to. */
-const PATIENCE_MS = 20_000;
+/** The time limit for a server to start and to stop. */
+const TIMEOUT_MS = 20_000;
 
 export class Server {
   private readonly log: string[] = [];
 
   private constructor(
     private readonly process: ChildProcess,
-    /** Where it listens, such as `http://127.0.0.1:34567`. */
+    /** The address, such as `http://127.0.0.1:34567`. */
     public url: string,
-    /** The folder of its store. */
+    /** The folder of the store. */
     readonly store: string,
   ) {}
 
@@ -60,7 +60,7 @@ export class Server {
     server.url = await new Promise<string>((resolve, reject) => {
       const fail = (why: string) =>
         reject(new Error(`${program} ${why}:\n${server.log.join("\n")}`));
-      const timer = setTimeout(() => fail("does not listen"), PATIENCE_MS);
+      const timer = setTimeout(() => fail("does not listen"), TIMEOUT_MS);
       process.once("error", (error) => fail(`cannot be started (${error.message})`));
       process.once("exit", (code) => fail(`ended with ${code}`));
       createInterface({ input: process.stdout! }).on("line", (line) => {
@@ -75,13 +75,13 @@ export class Server {
     return server;
   }
 
-  /** Stops it as an operator would, and removes its store. */
+  /** Stops the server by SIGTERM, and removes its store. */
   async stop(): Promise<void> {
     const alive = this.process.exitCode === null && this.process.signalCode === null;
     if (alive) {
       const exited = once(this.process, "exit");
       this.process.kill("SIGTERM");
-      const timer = setTimeout(() => this.process.kill("SIGKILL"), PATIENCE_MS);
+      const timer = setTimeout(() => this.process.kill("SIGKILL"), TIMEOUT_MS);
       await exited;
       clearTimeout(timer);
     }
@@ -91,7 +91,7 @@ export class Server {
     }
   }
 
-  /** Puts a file into the store. */
+  /** Uploads a file to the store. */
   async upload(key: string, content: string | Uint8Array<ArrayBuffer>): Promise<void> {
     await this.call("PUT", `/api/files/${key}`, content);
   }
@@ -114,7 +114,7 @@ export class Server {
     return new Uint8Array(await answer.arrayBuffer());
   }
 
-  /** Follows a job's events until it is over. */
+  /** Reads a job's events until it is over. */
   async over(id: string): Promise<Job> {
     const answer = await this.call("GET", `/api/jobs/${id}/events`);
     const lines = answer.body!.pipeThrough(new TextDecoderStream());
@@ -140,7 +140,7 @@ export class Server {
     throw new Error(`the events of job ${id} ended before the job did`);
   }
 
-  /** The files that were generated for a job, from the folder of the store. */
+  /** The files generated for a job, read from the folder of the store. */
   async generated(id: string, extension: string): Promise<Uint8Array[]> {
     const folder = join(this.store, "jobs", id, "inputs");
     const files = (await readdir(folder)).filter((name) => name.endsWith(`.${extension}`)).sort();

@@ -1,29 +1,29 @@
-// What every test has: a server of its own, and a browser that must not complain.
+// The fixtures of every test: a server, and a browser that must log no errors or warnings.
 
 import { type BrowserContext, test as base, expect } from "@playwright/test";
 import { Server } from "./server.ts";
 
 export { expect };
 
-/** Notes whatever a page prints as an error or a warning, or does not catch. */
-export function listen(context: BrowserContext): string[] {
-  const complaints: string[] = [];
+/** Records errors and warnings in the console, and uncaught exceptions. */
+export function recordErrors(context: BrowserContext): string[] {
+  const errors: string[] = [];
   context.on("console", (message) => {
     if (["error", "warning"].includes(message.type())) {
-      complaints.push(`${message.type()}: ${message.text()} (${message.location().url})`);
+      errors.push(`${message.type()}: ${message.text()} (${message.location().url})`);
     }
   });
   context.on("weberror", (error) => {
-    complaints.push(`not caught: ${error.error().stack ?? error.error().message}`);
+    errors.push(`uncaught: ${error.error().stack ?? error.error().message}`);
   });
-  return complaints;
+  return errors;
 }
 
 interface Fixtures {
   server: Server;
-  /** How many times slower than they could its workers work, so that a job can be watched. */
+  /** The slowdown factor of the workers, so that a job can be observed. */
   slowness: number;
-  /** The statuses of answers that a test expects although browsers print them as errors. */
+  /** Expected HTTP status codes that browsers log as errors. */
   expectedStatuses: number[];
 }
 
@@ -39,13 +39,13 @@ export const test = base.extend<Fixtures>({
     await use(server.url);
   },
   context: async ({ context, expectedStatuses }, use) => {
-    const complaints = listen(context);
+    const errors = recordErrors(context);
     await use(context);
-    const unexpected = complaints.filter(
-      (complaint) =>
-        !expectedStatuses.some((status) => complaint.includes(`the server responded with a status of ${status}`)),
+    const unexpected = errors.filter(
+      (error) =>
+        !expectedStatuses.some((status) => error.includes(`the server responded with a status of ${status}`)),
     );
-    expect(unexpected, "what the browser complained of").toEqual([]);
+    expect(unexpected, "errors and warnings of the browser").toEqual([]);
   },
 });
 

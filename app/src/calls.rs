@@ -1,7 +1,7 @@
-//! All that a page asks the server, as server functions.
+//! The server functions.
 //!
-//! They lie under `/app`, so that they never meet the JSON API under `/api`.
-//! Pages call them while they are rendered, and forms post to them.
+//! Their paths begin with `/app`, so that they never collide with the JSON API
+//! under `/api`. Pages call them while they are rendered, and forms post to them.
 
 use std::fmt;
 
@@ -14,49 +14,49 @@ use protocol::problem::ProblemKind;
 use protocol::{JobId, JobSnapshot, Problem};
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{answer_with_status, backend, now, wants_page};
+use crate::backend::{accepts_html, backend, now, set_response_status};
 use crate::clock::AsOf;
 use crate::components::plan_figures::Planned;
 use crate::form::JobForm;
 use crate::paths::job_path;
 
-/// A problem as a server function answers it.
+/// The error of a server function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Refusal(pub Problem);
+pub struct CallError(pub Problem);
 
-impl fmt::Display for Refusal {
+impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl From<Problem> for Refusal {
+impl From<Problem> for CallError {
     fn from(problem: Problem) -> Self {
-        Refusal(problem)
+        CallError(problem)
     }
 }
 
-impl FromServerFnError for Refusal {
+impl FromServerFnError for CallError {
     type Encoder = JsonEncoding;
 
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
         let problem = match error {
             ServerFnErrorErr::Request(detail) => {
-                Problem::new(ProblemKind::Unavailable, detail).remedy("Try again in a moment.")
+                Problem::new(ProblemKind::Unavailable, detail).remedy("Try again later.")
             }
             other => Problem::new(ProblemKind::Internal, other.to_string()),
         };
-        Refusal(problem)
+        CallError(problem)
     }
 }
 
-/// How many jobs one page of the history shows.
+/// The maximum number of jobs on a page of the history.
 pub const HISTORY_JOBS: usize = 50;
 
-/// What the home page shows.
+/// The state that the home page shows.
 #[server(name = ReadOverview, prefix = "/app", endpoint = "overview", input = GetUrl)]
-pub async fn overview() -> Result<AsOf<Overview>, Refusal> {
+pub async fn overview() -> Result<AsOf<Overview>, CallError> {
     let value = backend().overview().await;
     Ok(AsOf { at: now(), value })
 }
@@ -64,19 +64,19 @@ pub async fn overview() -> Result<AsOf<Overview>, Refusal> {
 /// A page of the history: the jobs older than `before`.
 #[server(prefix = "/app", endpoint = "jobs", input = GetUrl)]
 pub async fn jobs(
-    /// The last job of the page before.
+    /// The last job of the previous page.
     before: Option<JobId>,
-) -> Result<AsOf<JobPage>, Refusal> {
+) -> Result<AsOf<JobPage>, CallError> {
     let value = backend().jobs(before, HISTORY_JOBS).await;
     Ok(AsOf { at: now(), value })
 }
 
-/// One job, by the text that stands for it in a link.
+/// One job, by the id in its link.
 #[server(prefix = "/app", endpoint = "job", input = GetUrl)]
 pub async fn job(
-    /// As it stands in the link.
+    /// The id as text, which may be invalid.
     id: String,
-) -> Result<AsOf<JobSnapshot>, Refusal> {
+) -> Result<AsOf<JobSnapshot>, CallError> {
     let found = match id.parse() {
         Ok(id) => backend().job(id).await,
         Err(_) => Err(no_such_job(&id)),
@@ -84,31 +84,31 @@ pub async fn job(
     match found {
         Ok(value) => Ok(AsOf { at: now(), value }),
         Err(problem) => {
-            answer_with_status(problem.status);
+            set_response_status(problem.status);
             Err(problem.into())
         }
     }
 }
 
-/// How the job that is filled in would be computed, without running it.
+/// The plan of the job in the form, without running it.
 #[server(prefix = "/app", endpoint = "preview")]
 pub async fn preview(
-    /// What was typed.
+    /// The form as typed.
     form: JobForm,
-) -> Result<Planned, Refusal> {
+) -> Result<Planned, CallError> {
     let request = form.request()?;
     let preview = backend().preview(&request).await?;
     Ok(Planned::of_preview(preview, request.speculation))
 }
 
-/// Submits a job and goes to its page.
+/// Submits a job and redirects to its page.
 ///
-/// Without JavaScript a refusal goes back to the form with all that was typed.
+/// Without JavaScript, an error redirects to the form, which keeps what was typed.
 #[server(prefix = "/app", endpoint = "submit")]
 pub async fn submit(
-    /// What was typed.
+    /// The form as typed.
     form: JobForm,
-) -> Result<(), Refusal> {
+) -> Result<(), CallError> {
     let submitted = match form.request() {
         Ok(request) => backend().submit(request).await,
         Err(problem) => Err(problem),
@@ -118,7 +118,7 @@ pub async fn submit(
             leptos_axum::redirect(&job_path(id));
             Ok(())
         }
-        Err(problem) if wants_page() => {
+        Err(problem) if accepts_html() => {
             leptos_axum::redirect(&form.home_path_with(&problem));
             Ok(())
         }
@@ -129,49 +129,48 @@ pub async fn submit(
 /// Cancels a job that is not over.
 #[server(prefix = "/app", endpoint = "cancel")]
 pub async fn cancel(
-    /// Which.
+    /// The id of the job.
     id: JobId,
-) -> Result<(), Refusal> {
+) -> Result<(), CallError> {
     backend().cancel(id).await?;
     leptos_axum::redirect(&job_path(id));
     Ok(())
 }
 
-/// Deletes a job that is over, and goes home.
+/// Deletes a job that is over, and redirects to the home page.
 #[server(prefix = "/app", endpoint = "delete")]
 pub async fn delete(
-    /// Which.
+    /// The id of the job.
     id: JobId,
-) -> Result<(), Refusal> {
+) -> Result<(), CallError> {
     backend().delete(id).await?;
     leptos_axum::redirect("/");
     Ok(())
 }
 
-/// Submits a job's request again, and goes to the new job's page.
+/// Submits the request of a job as a new job, and redirects to its page.
 #[server(prefix = "/app", endpoint = "rerun")]
 pub async fn rerun(
-    /// Which.
+    /// The id of the job.
     id: JobId,
-) -> Result<(), Refusal> {
+) -> Result<(), CallError> {
     let again = backend().rerun(id).await?;
     leptos_axum::redirect(&job_path(again));
     Ok(())
 }
 
-/// Asks for a number of workers by hand, or with `auto` lets it follow from
-/// the jobs again.
+/// Sets the desired number of workers; `auto` derives it from the jobs again.
 #[server(prefix = "/app", endpoint = "workers")]
 pub async fn set_desired_workers(
-    /// A number, or `auto`.
+    /// A whole number, or `auto`.
     desired: String,
-) -> Result<(), Refusal> {
+) -> Result<(), CallError> {
     let by_hand = match desired.trim() {
         "auto" => None,
         number => Some(number.parse().map_err(|_| {
             Problem::new(
                 ProblemKind::InvalidRequest,
-                format!("The number of workers is a whole number, not {number:?}."),
+                format!("The number of workers must be a whole number, not {number:?}."),
             )
             .field("desired")
         })?),
@@ -180,9 +179,9 @@ pub async fn set_desired_workers(
     Ok(())
 }
 
-/// What is said of a link that leads to no job.
+/// The error for a link to a job that does not exist.
 #[must_use]
 pub fn no_such_job(id: &str) -> Problem {
-    Problem::new(ProblemKind::NotFound, format!("There is no job {id}."))
-        .remedy("Check the link; the job may also have been deleted.")
+    Problem::new(ProblemKind::NotFound, format!("Job {id} not found."))
+        .remedy("Check the link; the job may have been deleted.")
 }

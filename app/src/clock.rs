@@ -1,4 +1,4 @@
-//! What time it is, the same in the server and the browser.
+//! The current time, the same in the server and the browser.
 
 use std::time::Duration;
 
@@ -7,35 +7,35 @@ use leptos::prelude::*;
 use protocol::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Something, and when the server looked at it.
+/// A value, and the time at which the server read it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AsOf<T> {
-    /// By the server's clock.
+    /// The time by the server's clock.
     pub at: Timestamp,
-    /// What it saw.
+    /// The value at that time.
     pub value: T,
 }
 
-/// What time it is by the server's clock.
+/// The current time by the server's clock.
 ///
-/// It stands at the moment the page was rendered, so that the browser's first
-/// render is the server's, and goes on once the browser has taken over.
+/// It is stopped at the time the page was rendered, so that the first render in the
+/// browser equals the server's. It runs once the browser has hydrated the page.
 #[derive(Clone, Copy)]
 pub struct Clock(RwSignal<Timestamp>);
 
-/// How often the shown times change.
+/// The interval at which the shown times are updated.
 const TICK: Duration = Duration::from_secs(1);
 
 impl Clock {
     /// Provides the clock of a page that was rendered at `rendered_at`.
     pub fn provide(rendered_at: Timestamp) {
         let now = RwSignal::new(rendered_at);
-        // Effects run in the browser only.
+        // Effects run only in the browser.
         Effect::new(move || {
             let started_ms = js_now_ms();
             let tick = move || {
                 let passed_ms = js_now_ms().saturating_sub(started_ms);
-                // The page may be gone between two ticks.
+                // The page may have been left between two ticks.
                 let _ = now.try_set(rendered_at.plus_millis(passed_ms));
             };
             // Owned by this effect, and so dropped with the page.
@@ -50,14 +50,14 @@ impl Clock {
         expect_context()
     }
 
-    /// What time it is; a reader is told when it changes.
+    /// The current time; it subscribes the caller to changes.
     #[must_use]
     pub fn now(self) -> Timestamp {
         self.0.get()
     }
 }
 
-/// Ticks until it is dropped.
+/// An interval timer, cleared when dropped.
 struct Ticking(IntervalHandle);
 
 impl Drop for Ticking {

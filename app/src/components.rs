@@ -1,4 +1,4 @@
-//! The parts that islands are made of: functions of their props, one to a file.
+//! The components of islands: functions of their props, one per file.
 
 pub mod attempt_figures;
 pub mod byte_figures;

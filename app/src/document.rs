@@ -14,13 +14,13 @@ use crate::pages::home::HomePage;
 use crate::pages::job::JobPage;
 use crate::pages::not_found::NotFoundPage;
 
-/// What has to run before anything is drawn: says that scripts run at all, and
-/// takes the colours that were chosen last time.
+/// The script that runs before the first paint: it marks that JavaScript is
+/// available, and restores the chosen theme.
 const BEFORE_FIRST_PAINT: &str = "document.documentElement.dataset.script='';\
     try{const t=localStorage.getItem('theme');\
     if(t)document.documentElement.dataset.theme=t}catch{}";
 
-/// The program's sign, a sum tree: three bars that become two, that become one.
+/// The logo, a sum tree: three bars become two, and two become one.
 const FAVICON: &str = "data:image/svg+xml,\
     %3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E\
     %3Crect width='32' height='32' rx='8' fill='%230b6e75'/%3E\
@@ -33,7 +33,7 @@ const FAVICON: &str = "data:image/svg+xml,\
     %3Crect x='6' y='21' width='20' height='5' rx='1' opacity='.7'/%3E\
     %3C/g%3E%3C/svg%3E";
 
-/// The document around every page; only the server renders it.
+/// The HTML document of every page. Only the server renders it.
 #[must_use]
 pub fn shell(options: LeptosOptions) -> impl IntoView {
     view! {
@@ -73,9 +73,9 @@ pub fn App() -> impl IntoView {
         <Router>
             <SiteHeader />
             <main id="main" tabindex="-1">
-                // Every route is rendered whole before the first byte leaves the
-                // server: without JavaScript nothing could fill a hole later, and a
-                // job that is not there can still be answered with the status 404.
+                // Every route is rendered completely before the response starts:
+                // without JavaScript nothing could be filled in later, and the status
+                // of an unknown job can still be set to 404.
                 <FlatRoutes fallback=NotFoundPage>
                     <Route path=path!("/") view=HomePage ssr=SsrMode::Async />
                     <Route path=path!("/jobs") view=HistoryPage ssr=SsrMode::Async />

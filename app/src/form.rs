@@ -1,4 +1,4 @@
-//! The form of a new job, from what was typed to a request.
+//! The form of a new job, from typed texts to a request.
 
 pub mod fields;
 
@@ -15,70 +15,68 @@ use serde::{Deserialize, Serialize};
 
 use self::fields::{FROM_PREFIX, SOURCE, defaults, statistic_key};
 
-/// The form of a new job: what was typed into each of its [`fields`], by the
-/// field's key.
+/// The form of a new job: the typed texts of its [`fields`], by key.
 ///
-/// It also reads and writes itself as the query of the home page: a refused
-/// form comes back that way without JavaScript, and a link can fill it in.
+/// It can be converted to and from the query of the home page. Without JavaScript a
+/// rejected form is returned that way, and a link can fill in the form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "BTreeMap<String, String>")]
 pub struct JobForm(BTreeMap<String, String>);
 
 impl Default for JobForm {
-    /// The form as a newcomer finds it: a job that is over in seconds and shows
-    /// all there is to see.
+    /// The initial form: an example job that takes a few seconds and shows every part
+    /// of the dashboard.
     fn default() -> Self {
         JobForm(defaults().map(|(key, text)| (key, text.to_owned())).collect())
     }
 }
 
 impl From<BTreeMap<String, String>> for JobForm {
-    /// What is missing is as a newcomer finds it, and what the form does not
-    /// have is left out.
+    /// Missing fields get their initial texts, and unknown fields are ignored.
     fn from(mut typed: BTreeMap<String, String>) -> JobForm {
         JobForm::filled(|key| typed.remove(key))
     }
 }
 
-/// The query's word that asks for the plan of the job that is filled in.
+/// The query parameter that requests the plan of the job in the form.
 pub const PLAN_WORD: &str = "plan";
 
-/// The query's words for a refusal: which field, what was wrong, what to do.
-const REFUSAL_WORDS: [&str; 3] = ["refused", "why", "remedy"];
+/// The query parameters of an error: its field, detail and remedy.
+const PROBLEM_WORDS: [&str; 3] = ["refused", "why", "remedy"];
 
 impl JobForm {
-    /// The form as a query of the home page fills it in, and why it was
-    /// refused, if it was.
+    /// Reads the form from a query of the home page, with the error if it was
+    /// rejected.
     #[must_use]
     pub fn from_query(query: &ParamsMap) -> (JobForm, Option<Problem>) {
-        // As a link names a field, or as the form itself does.
+        // Links name a field by its key, the form itself by `form[key]`.
         let form =
             JobForm::filled(|key| query.get(key).or_else(|| query.get(&format!("form[{key}]"))));
-        let [field, why, remedy] = REFUSAL_WORDS.map(|word| query.get_str(word));
-        let refusal = why.map(|why| Problem {
+        let [field, why, remedy] = PROBLEM_WORDS.map(|word| query.get_str(word));
+        let problem = why.map(|why| Problem {
             field: field.filter(|field| !field.is_empty()).map(str::to_owned),
             ..Problem::new(ProblemKind::InvalidRequest, why).remedy(remedy.unwrap_or_default())
         });
-        (form, refusal)
+        (form, problem)
     }
 
-    /// The home page's path with a query that fills the form in again and says
-    /// why it was refused.
+    /// The path of the home page with a query that fills in the form and contains
+    /// the error.
     #[must_use]
-    pub fn home_path_with(&self, refusal: &Problem) -> String {
+    pub fn home_path_with(&self, problem: &Problem) -> String {
         let mut query = ParamsMap::new();
         for (key, typed) in &self.0 {
             query.insert(key.clone(), typed.clone());
         }
-        let field = refusal.field.clone().unwrap_or_default();
-        let texts = [field, refusal.detail.clone(), refusal.remedy.clone()];
-        for (word, text) in REFUSAL_WORDS.into_iter().zip(texts) {
+        let field = problem.field.clone().unwrap_or_default();
+        let texts = [field, problem.detail.clone(), problem.remedy.clone()];
+        for (word, text) in PROBLEM_WORDS.into_iter().zip(texts) {
             query.insert(word, text);
         }
         format!("/{}#new-job", query.to_query_string())
     }
 
-    /// What was typed into a field.
+    /// The typed text of a field.
     #[must_use]
     pub fn typed(&self, field: &Field) -> &str {
         self.text(field.key())
@@ -90,11 +88,11 @@ impl JobForm {
         !self.text(&statistic_key(statistic)).is_empty()
     }
 
-    /// The request that the form stands for.
+    /// Converts the form into a request.
     ///
     /// # Errors
     ///
-    /// A problem that names the field.
+    /// A [`Problem`] that names the invalid field.
     pub fn request(&self) -> Result<ValidRequest, Problem> {
         let mut request = JobRequest::new(self.inputs()?);
         request.name = self.filled_in(&NAME).map(str::to_owned);
@@ -111,7 +109,7 @@ impl JobForm {
             }
         }
         if self.is_from_prefix() {
-            // Generated numbers never are bare.
+            // Generated data is never raw.
             request.raw = self.filled_in(&RAW).map(RawNumbers::parse).transpose()?;
         }
         request.statistics =
@@ -121,11 +119,11 @@ impl JobForm {
 
     fn inputs(&self) -> Result<Inputs, Problem> {
         if self.is_from_prefix() {
-            // The whole store would be a valid prefix, but hardly what is meant.
+            // An empty prefix would be valid, but selects the whole store.
             let Some(prefix) = self.filled_in(&PREFIX) else {
                 return Err(Problem::new(ProblemKind::InvalidRequest, "The prefix is missing.")
                     .field(PREFIX.name)
-                    .remedy("Name the folder of the store that holds your files."));
+                    .remedy("Enter the folder in the store that contains your files."));
             };
             return Ok(Inputs::Prefix(prefix.to_owned()));
         }
@@ -137,13 +135,13 @@ impl JobForm {
         }))
     }
 
-    /// Whether the numbers come from the store.
+    /// Whether the inputs are files in the store.
     #[must_use]
     pub fn is_from_prefix(&self) -> bool {
         self.typed(&SOURCE) == FROM_PREFIX
     }
 
-    /// What was typed into a field that may be left empty.
+    /// The typed text of an optional field; `None` if empty.
     fn filled_in(&self, field: &Field) -> Option<&str> {
         Some(self.typed(field).trim()).filter(|text| !text.is_empty())
     }
@@ -161,8 +159,8 @@ impl JobForm {
     }
 }
 
-/// The key of the form's field that a problem lies in. A problem names the field
-/// of the request, such as `inputs.generate.files`, whose last word is the key.
+/// The key of the field that causes an error. An error names the field of the
+/// request, such as `inputs.generate.files`, whose last part is the key.
 #[must_use]
 pub fn field_of(problem: &Problem) -> Option<&str> {
     problem.field.as_deref()?.rsplit('.').next()
@@ -174,14 +172,14 @@ mod tests {
     use protocol::FanIn;
     use protocol::request::{Speculation, SpeculationPolicy};
 
-    /// The form as a newcomer finds it, with something else typed into some fields.
+    /// The initial form with other texts in some fields.
     fn form(typed: &[(&Field, &str)]) -> JobForm {
         let typed = typed.iter().map(|(field, text)| (field.key().to_owned(), (*text).to_owned()));
         JobForm::from(typed.collect::<BTreeMap<_, _>>())
     }
 
     #[test]
-    fn the_form_as_a_newcomer_finds_it_is_a_request() {
+    fn the_initial_form_is_a_valid_request() {
         let request = JobForm::default().request().unwrap();
         assert_eq!(
             request.inputs,
@@ -227,26 +225,26 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_cannot_be_used_is_refused_by_the_name_of_its_field() {
-        let refused_field = |field: &Field, text| {
-            let refusal = form(&[(field, text)]).request().unwrap_err();
-            field_of(&refusal).unwrap().to_owned()
+    fn an_error_names_the_field_with_the_invalid_value() {
+        let rejected_field = |field: &Field, text| {
+            let problem = form(&[(field, text)]).request().unwrap_err();
+            field_of(&problem).unwrap().to_owned()
         };
-        assert_eq!(refused_field(&FILES.field, "0"), "files");
-        assert_eq!(refused_field(&COUNT.field, "1e4"), "count");
-        assert_eq!(refused_field(&SEED.field, "-1"), "seed");
-        assert_eq!(refused_field(&WORKERS.field, "two"), "workers");
-        assert_eq!(refused_field(&FAN_IN.field, "1"), "fan_in");
-        assert_eq!(refused_field(&QUANTILE.field, "75"), "quantile");
-        assert_eq!(refused_field(&MULTIPLIER.field, "NaN"), "multiplier");
-        assert_eq!(refused_field(&SOURCE, "prefix"), "prefix");
+        assert_eq!(rejected_field(&FILES.field, "0"), "files");
+        assert_eq!(rejected_field(&COUNT.field, "1e4"), "count");
+        assert_eq!(rejected_field(&SEED.field, "-1"), "seed");
+        assert_eq!(rejected_field(&WORKERS.field, "two"), "workers");
+        assert_eq!(rejected_field(&FAN_IN.field, "1"), "fan_in");
+        assert_eq!(rejected_field(&QUANTILE.field, "75"), "quantile");
+        assert_eq!(rejected_field(&MULTIPLIER.field, "NaN"), "multiplier");
+        assert_eq!(rejected_field(&SOURCE, "prefix"), "prefix");
     }
 
     #[test]
-    fn a_refused_form_comes_back_with_all_that_was_typed() {
+    fn a_rejected_form_keeps_what_was_typed() {
         let typed = form(&[(&FILES.field, "forty & more"), (&NAME, "a=b?"), (&WORKERS.field, "")]);
-        let refusal = typed.request().unwrap_err().remedy("Write 40.");
-        let path = typed.home_path_with(&refusal);
+        let problem = typed.request().unwrap_err().remedy("Write 40.");
+        let path = typed.home_path_with(&problem);
         let url = path.strip_prefix("/?").unwrap();
         let query: ParamsMap = url
             .strip_suffix("#new-job")
@@ -262,12 +260,12 @@ mod tests {
         assert_eq!(form, typed);
         let back = back.unwrap();
         assert_eq!(field_of(&back), Some("files"));
-        assert_eq!(back.detail, refusal.detail);
+        assert_eq!(back.detail, problem.detail);
         assert_eq!(back.remedy, "Write 40.");
     }
 
     #[test]
-    fn the_backends_names_of_fields_end_in_the_forms() {
+    fn the_name_of_a_request_field_ends_in_its_key() {
         let problem = Problem::new(ProblemKind::InvalidRequest, "").field("inputs.generate.files");
         assert_eq!(field_of(&problem), Some("files"));
     }

@@ -1,7 +1,7 @@
-//! The parts of pages that change once they are there: rendered by the server
-//! like all the rest, then brought to life by the browser.
+//! The parts of pages that the browser updates: rendered by the server and hydrated
+//! by the browser.
 //!
-//! Their props cross from the server to the browser as JSON inside the page.
+//! Their props are passed from the server to the browser as JSON inside the page.
 
 #![allow(missing_docs, reason = "an island's macro makes a struct without documentation")]
 
@@ -16,9 +16,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::json;
 
-/// A prop of an island, as it crosses from the server to the browser: as the
-/// text of its JSON, which the server writes and the browser reads. The macro
-/// of islands would have both do both.
+/// A prop of an island, serialised as a string of JSON. Only the server serialises
+/// it and only the browser deserialises it, although the macro of islands requires
+/// both of both.
 #[derive(Clone, Debug)]
 pub struct Given<T>(pub T);
 
@@ -36,6 +36,6 @@ impl<T: Serialize> Serialize for Given<T> {
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Given<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        json::read(&text).map(Given).map_err(|unreadable| D::Error::custom(unreadable.0))
+        json::read(&text).map(Given).map_err(|error| D::Error::custom(error.0))
     }
 }

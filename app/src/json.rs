@@ -1,12 +1,11 @@
-//! JSON read by the browser's own parser.
+//! JSON, parsed by the browser.
 //!
-//! What an island is given and what events tell is JSON of the types of
-//! [`protocol`]. The browser has a parser for it; a second one would be a third
-//! of all that it downloads. So this is only the way from a value of JavaScript
-//! to a type of Rust.
+//! The props of islands and the data of events are JSON of the types of
+//! [`protocol`]. The browser has a JSON parser; `serde_json` would be a third of the
+//! download. This module only deserialises JavaScript values into Rust types.
 //!
-//! Numbers are JavaScript's: whole up to 2^53, which every count, size and time
-//! is, and rounded beyond, as a seed may be.
+//! Numbers are JavaScript's: exact up to 2^53, which suffices for every count, size
+//! and timestamp, and rounded above, which may affect a seed.
 
 use std::fmt;
 
@@ -18,83 +17,83 @@ use serde::forward_to_deserialize_any;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::js_sys::{Array, JSON, Object, Reflect};
 
-/// Reads a value from JSON.
+/// Deserialises a value from JSON.
 ///
 /// # Errors
-/// If the text is not JSON, or not that of such a value.
-pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, Unreadable> {
-    let value = JSON::parse(text).map_err(|_| Unreadable("JSON"))?;
+/// If the text is not JSON, or not the JSON of such a value.
+pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
+    let value = JSON::parse(text).map_err(|_| DecodeError("JSON"))?;
     T::deserialize(Value(value))
 }
 
-/// A text that is not the JSON of what it should be: what was expected, as far
-/// as can be told in one word. Longer messages would be code.
+/// The error of deserialising a value: what was expected, in a word or two. Longer
+/// messages would increase the download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unreadable(pub &'static str);
+pub struct DecodeError(pub &'static str);
 
-impl fmt::Display for Unreadable {
+impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
     }
 }
 
-impl std::error::Error for Unreadable {}
+impl std::error::Error for DecodeError {}
 
-impl serde::de::Error for Unreadable {
+impl serde::de::Error for DecodeError {
     fn custom<T: fmt::Display>(_message: T) -> Self {
-        Unreadable("another value")
+        DecodeError("another value")
     }
 
     fn invalid_type(_found: Unexpected<'_>, _expected: &dyn Expected) -> Self {
-        Unreadable("another type")
+        DecodeError("another type")
     }
 
     fn invalid_value(_found: Unexpected<'_>, _expected: &dyn Expected) -> Self {
-        Unreadable("another value")
+        DecodeError("another value")
     }
 
     fn invalid_length(_length: usize, _expected: &dyn Expected) -> Self {
-        Unreadable("another length")
+        DecodeError("another length")
     }
 
     fn unknown_variant(_variant: &str, _expected: &'static [&'static str]) -> Self {
-        Unreadable("another variant")
+        DecodeError("another variant")
     }
 
     fn unknown_field(_field: &str, _expected: &'static [&'static str]) -> Self {
-        Unreadable("another field")
+        DecodeError("another field")
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Unreadable(field)
+        DecodeError(field)
     }
 
     fn duplicate_field(field: &'static str) -> Self {
-        Unreadable(field)
+        DecodeError(field)
     }
 }
 
-/// A value of JavaScript that came out of JSON.
+/// A JavaScript value parsed from JSON.
 struct Value(JsValue);
 
 impl Value {
-    fn number(&self) -> Result<f64, Unreadable> {
-        self.0.as_f64().ok_or(Unreadable("number"))
+    fn number(&self) -> Result<f64, DecodeError> {
+        self.0.as_f64().ok_or(DecodeError("number"))
     }
 
-    fn string(&self) -> Result<String, Unreadable> {
-        self.0.as_string().ok_or(Unreadable("string"))
+    fn string(&self) -> Result<String, DecodeError> {
+        self.0.as_string().ok_or(DecodeError("string"))
     }
 
-    fn array(self) -> Result<Array, Unreadable> {
-        self.0.dyn_into().map_err(|_| Unreadable("array"))
+    fn array(self) -> Result<Array, DecodeError> {
+        self.0.dyn_into().map_err(|_| DecodeError("array"))
     }
 }
 
-/// Reads whole numbers; a number that is none, or too large, is cut to one.
-macro_rules! deserialize_whole_numbers {
+/// Deserialises integers. Fractions are truncated, and numbers out of range saturate.
+macro_rules! deserialize_integers {
     ($($method:ident, $visit:ident, $number:ty;)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
             #[allow(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
@@ -107,9 +106,9 @@ macro_rules! deserialize_whole_numbers {
 }
 
 impl<'de> Deserializer<'de> for Value {
-    type Error = Unreadable;
+    type Error = DecodeError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         if let Some(text) = self.0.as_string() {
             visitor.visit_string(text)
         } else if let Some(number) = self.0.as_f64() {
@@ -123,7 +122,7 @@ impl<'de> Deserializer<'de> for Value {
         }
     }
 
-    deserialize_whole_numbers! {
+    deserialize_integers! {
         deserialize_u8, visit_u8, u8;
         deserialize_u16, visit_u16, u16;
         deserialize_u32, visit_u32, u32;
@@ -131,23 +130,23 @@ impl<'de> Deserializer<'de> for Value {
         deserialize_i64, visit_i64, i64;
     }
 
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
-        visitor.visit_bool(self.0.as_bool().ok_or(Unreadable("true or false"))?)
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        visitor.visit_bool(self.0.as_bool().ok_or(DecodeError("boolean"))?)
     }
 
-    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_f64(self.number()?)
     }
 
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_string(self.string()?)
     }
 
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_string(self.string()?)
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
@@ -155,24 +154,24 @@ impl<'de> Deserializer<'de> for Value {
         self,
         _name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Unreadable> {
+    ) -> Result<V::Value, DecodeError> {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_seq(Items { array: self.array()?, next: 0 })
     }
 
-    /// Asks the object for each field in turn, so that fields of a later
-    /// version are never seen.
+    /// Looks up each field in the object, so that unknown fields of later versions are
+    /// ignored.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Unreadable> {
+    ) -> Result<V::Value, DecodeError> {
         if !self.0.is_object() {
-            return Err(Unreadable("object"));
+            return Err(DecodeError("object"));
         }
         visitor.visit_map(Fields { object: self.0, fields, value: JsValue::UNDEFINED })
     }
@@ -182,22 +181,22 @@ impl<'de> Deserializer<'de> for Value {
         _name: &'static str,
         _variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Unreadable> {
+    ) -> Result<V::Value, DecodeError> {
         if let Some(word) = self.0.as_string() {
             return visitor.visit_enum(Variant { word, value: JsValue::NULL });
         }
-        // An object with one member: the variant's word, and what it holds.
-        let object = self.0.dyn_into::<Object>().map_err(|_| Unreadable("variant"))?;
+        // An object with one member: the name of the variant, and its content.
+        let object = self.0.dyn_into::<Object>().map_err(|_| DecodeError("variant"))?;
         let member = Object::entries(&object).get(0);
         let member = Value(member).array()?;
         visitor.visit_enum(Variant { word: Value(member.get(0)).string()?, value: member.get(1) })
     }
 
-    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.deserialize_str(visitor)
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unreadable> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_unit()
     }
 
@@ -206,19 +205,19 @@ impl<'de> Deserializer<'de> for Value {
     }
 }
 
-/// The items of an array, from the first.
+/// The items of an array.
 struct Items {
     array: Array,
     next: u32,
 }
 
 impl<'de> SeqAccess<'de> for Items {
-    type Error = Unreadable;
+    type Error = DecodeError;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(
         &mut self,
         seed: T,
-    ) -> Result<Option<T::Value>, Unreadable> {
+    ) -> Result<Option<T::Value>, DecodeError> {
         if self.next >= self.array.length() {
             return Ok(None);
         }
@@ -232,8 +231,7 @@ impl<'de> SeqAccess<'de> for Items {
     }
 }
 
-/// The fields of an object that a struct has; those that are missing are
-/// passed over.
+/// The fields of a struct in an object. Missing fields are skipped.
 struct Fields {
     object: JsValue,
     fields: &'static [&'static str],
@@ -241,12 +239,12 @@ struct Fields {
 }
 
 impl<'de> MapAccess<'de> for Fields {
-    type Error = Unreadable;
+    type Error = DecodeError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
         &mut self,
         seed: K,
-    ) -> Result<Option<K::Value>, Unreadable> {
+    ) -> Result<Option<K::Value>, DecodeError> {
         while let Some((field, rest)) = self.fields.split_first() {
             self.fields = rest;
             self.value = Reflect::get(&self.object, &JsValue::from_str(field)).unwrap_or_default();
@@ -260,41 +258,41 @@ impl<'de> MapAccess<'de> for Fields {
     fn next_value_seed<V: DeserializeSeed<'de>>(
         &mut self,
         seed: V,
-    ) -> Result<V::Value, Unreadable> {
+    ) -> Result<V::Value, DecodeError> {
         seed.deserialize(Value(std::mem::take(&mut self.value)))
     }
 }
 
-/// A variant of an enum: its word, and what it holds.
+/// A variant of an enum: its name and its content.
 struct Variant {
     word: String,
     value: JsValue,
 }
 
 impl<'de> EnumAccess<'de> for Variant {
-    type Error = Unreadable;
+    type Error = DecodeError;
     type Variant = Value;
 
     fn variant_seed<V: DeserializeSeed<'de>>(
         self,
         seed: V,
-    ) -> Result<(V::Value, Value), Unreadable> {
+    ) -> Result<(V::Value, Value), DecodeError> {
         let variant = seed.deserialize(IntoDeserializer::into_deserializer(self.word))?;
         Ok((variant, Value(self.value)))
     }
 }
 
 impl<'de> VariantAccess<'de> for Value {
-    type Error = Unreadable;
+    type Error = DecodeError;
 
-    fn unit_variant(self) -> Result<(), Unreadable> {
+    fn unit_variant(self) -> Result<(), DecodeError> {
         Ok(())
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(
         self,
         seed: T,
-    ) -> Result<T::Value, Unreadable> {
+    ) -> Result<T::Value, DecodeError> {
         seed.deserialize(self)
     }
 
@@ -302,7 +300,7 @@ impl<'de> VariantAccess<'de> for Value {
         self,
         _length: usize,
         visitor: V,
-    ) -> Result<V::Value, Unreadable> {
+    ) -> Result<V::Value, DecodeError> {
         self.deserialize_seq(visitor)
     }
 
@@ -310,7 +308,7 @@ impl<'de> VariantAccess<'de> for Value {
         self,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Unreadable> {
+    ) -> Result<V::Value, DecodeError> {
         self.deserialize_struct("", fields, visitor)
     }
 }

@@ -1,12 +1,12 @@
-//! Lists whose rows change one by one.
+//! Lists whose rows are updated separately.
 
 use leptos::prelude::*;
 
-/// A list of rows, each with a signal of its own: when a row changes, only
-/// what shows that row is told, and the list itself only when rows come, go or
-/// change places.
+/// A list of rows, each with its own signal. A change of a row notifies only the
+/// subscribers of that row. Inserting, removing or moving rows notifies the
+/// subscribers of the list.
 ///
-/// Rows are found by looking through them: lists on a page are short.
+/// Rows are found by linear search, because lists on a page are short.
 pub struct Keyed<K: 'static, V: 'static> {
     order: RwSignal<Vec<K>>,
     rows: StoredValue<Vec<(K, ArcRwSignal<V>)>>,
@@ -26,7 +26,7 @@ where
     K: Clone + Ord + Send + Sync + 'static,
     V: Clone + PartialEq + Send + Sync + 'static,
 {
-    /// The list of `values`, in their order, told apart by `key`.
+    /// Makes a list of `values` in their order. `key` identifies a row.
     #[must_use]
     pub fn new(values: Vec<V>, key: fn(&V) -> K) -> Self {
         let list =
@@ -35,13 +35,14 @@ where
         list
     }
 
-    /// The keys in order; a reader is told when rows come, go or change places.
+    /// The keys in order. Subscribers are notified when rows are inserted, removed or
+    /// moved.
     #[must_use]
     pub fn order(self) -> RwSignal<Vec<K>> {
         self.order
     }
 
-    /// The signal of a row, if it is there.
+    /// The signal of a row, if it exists.
     #[must_use]
     pub fn row(self, key: &K) -> Option<ArcRwSignal<V>> {
         self.rows.with_value(|rows| {
@@ -50,20 +51,20 @@ where
         })
     }
 
-    /// Makes the list these values, in their order.
+    /// Replaces the content of the list.
     pub fn replace(self, values: Vec<V>) {
         let order: Vec<K> = values.iter().map(self.key).collect();
         for value in values {
-            self.change(value);
+            self.upsert(value);
         }
         self.rows.update_value(|rows| rows.retain(|(key, _)| order.contains(key)));
         self.set_order(order);
     }
 
-    /// Changes a row, or puts a new one before the first that has a lesser key.
-    pub fn put_descending(self, value: V) {
+    /// Updates a row, or inserts a new one before the first row with a smaller key.
+    pub fn upsert_descending(self, value: V) {
         let key = (self.key)(&value);
-        if self.change(value) {
+        if self.upsert(value) {
             self.order.update(|order| {
                 let index = order.iter().position(|other| *other < key);
                 order.insert(index.unwrap_or(order.len()), key);
@@ -71,21 +72,21 @@ where
         }
     }
 
-    /// Takes out the rows after the first `length`.
+    /// Removes the rows after the first `length`.
     pub fn truncate(self, length: usize) {
         while let Some(key) = self.order.with_untracked(|order| order.get(length).cloned()) {
             self.remove(&key);
         }
     }
 
-    /// Changes a row if it is there.
-    pub fn change_existing(self, value: V) {
+    /// Updates a row if it exists.
+    pub fn update_existing(self, value: V) {
         if self.row(&(self.key)(&value)).is_some() {
-            self.change(value);
+            self.upsert(value);
         }
     }
 
-    /// Takes a row out.
+    /// Removes a row.
     pub fn remove(self, key: &K) {
         self.order.maybe_update(|order| match order.iter().position(|other| other == key) {
             Some(index) => {
@@ -97,8 +98,8 @@ where
         self.rows.update_value(|rows| rows.retain(|(other, _)| other != key));
     }
 
-    /// Changes a row or makes it, out of order; says whether it is new.
-    fn change(self, value: V) -> bool {
+    /// Updates or creates a row without changing the order. Returns whether it is new.
+    fn upsert(self, value: V) -> bool {
         let key = (self.key)(&value);
         match self.row(&key) {
             Some(row) => {
@@ -132,23 +133,23 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_row_keeps_its_signal_and_its_place() {
+    fn an_updated_row_keeps_its_signal_and_its_place() {
         Owner::new().with(|| {
             let list = list(&[(2, "b"), (1, "a")]);
             let row = list.row(&1).unwrap();
-            list.put_descending((1, "changed"));
+            list.upsert_descending((1, "changed"));
             assert_eq!(row.get_untracked(), (1, "changed"));
             assert_eq!(list.order().get_untracked(), [2, 1]);
         });
     }
 
     #[test]
-    fn a_new_row_finds_its_place_and_a_removed_one_goes() {
+    fn rows_are_inserted_in_descending_order_and_removed() {
         Owner::new().with(|| {
             let list = list(&[(4, "d"), (2, "b")]);
-            list.put_descending((3, "c"));
-            list.put_descending((5, "e"));
-            list.put_descending((1, "a"));
+            list.upsert_descending((3, "c"));
+            list.upsert_descending((5, "e"));
+            list.upsert_descending((1, "a"));
             list.remove(&2);
             assert_eq!(list.order().get_untracked(), [5, 4, 3, 1]);
             list.truncate(2);
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn replacing_keeps_the_signals_of_rows_that_stay() {
+    fn replacing_keeps_the_signals_of_remaining_rows() {
         Owner::new().with(|| {
             let list = list(&[(2, "b"), (1, "a")]);
             let row = list.row(&2).unwrap();
@@ -170,10 +171,10 @@ mod tests {
     }
 
     #[test]
-    fn a_value_for_a_row_that_is_not_there_is_left_out_of_a_closed_list() {
+    fn updating_a_row_that_does_not_exist_changes_nothing() {
         Owner::new().with(|| {
             let list = list(&[(1, "a")]);
-            list.change_existing((2, "b"));
+            list.update_existing((2, "b"));
             assert_eq!(list.order().get_untracked(), [1]);
             assert!(list.row(&2).is_none());
         });

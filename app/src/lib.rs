@@ -1,36 +1,36 @@
-//! The dashboard: rendered by the server, with islands that live in the browser.
+//! The dashboard: pages rendered by the server, with islands that run in the browser.
 //!
 //! In reading order:
 //!
 //! - [`mount`]: the pages as routes of an axum server.
 //! - [`document`]: the HTML document and the routes.
-//! - [`pages`]: one for each route; pages own the resources.
-//! - [`islands`]: the parts of pages that change once they are there.
-//! - [`components`]: what islands are made of, one to a file.
-//! - [`calls`]: all that a page asks the server, as server functions.
-//! - [`backend`]: what the server has to offer for them.
-//! - [`form`]: the form of a new job, from what was typed to a request.
-//! - [`live`]: server-sent events, which change an island once it is there.
-//! - [`keyed`]: lists whose rows change one by one.
-//! - [`json`]: JSON, read by the browser's own parser.
-//! - [`clock`]: what time it is, the same in the server and the browser.
-//! - [`paths`]: where things are on the site.
+//! - [`pages`]: one per route; pages own the resources.
+//! - [`islands`]: the parts of pages that the browser updates.
+//! - [`components`]: the components of islands, one per file.
+//! - [`calls`]: the server functions.
+//! - [`backend`]: the interface of the server that they use.
+//! - [`form`]: the form of a new job, from typed texts to a request.
+//! - [`live`]: server-sent events, which update the islands.
+//! - [`keyed`]: lists whose rows are updated separately.
+//! - [`json`]: JSON, parsed by the browser.
+//! - [`clock`]: the current time, the same in the server and the browser.
+//! - [`paths`]: the paths of pages and event streams.
 //! - [`format`](mod@format): numbers, bytes, durations and dates as text.
-//! - [`picture`]: the layout of plots, pictures and the sum tree.
+//! - [`picture`]: the layout of plots, images and the sum tree.
 //!
 //! # Invariants
 //!
 //! - **A page is complete without JavaScript,** and live with it. Every form
-//!   posts and every page shows its state before any script has run.
-//! - **What the server renders, the browser renders again.** No time zone, no
-//!   locale and no clock of the browser enters the first render.
-//! - **The browser downloads the islands and nothing else.** Pages, forms and
-//!   routes are the server's; a link or a form loads a page. In an island, what
-//!   changes is a [`Signal`](leptos::prelude::Signal) rather than a closure: each
-//!   closure in a view is code of its own, a signal of text is one for all.
-//! - **The app never meets the scheduler,** only [`protocol`].
+//!   posts, and every page shows its state before any script has run.
+//! - **The first render in the browser equals the server's.** It depends on no time
+//!   zone, locale or clock of the browser.
+//! - **The browser downloads only the islands.** The server renders pages, forms and
+//!   routes; a link or a form loads a page. Values that change in an island are
+//!   [`Signal`](leptos::prelude::Signal)s rather than closures: each closure in a
+//!   view compiles to code of its own, while signals of text share theirs.
+//! - **The app does not depend on the scheduler,** only on [`protocol`].
 
-// A page is one type, nested as deeply as its elements.
+// A page is one type, nested as deep as its elements.
 #![recursion_limit = "256"]
 
 pub mod clock;
@@ -56,7 +56,7 @@ pub mod mount;
 #[cfg(feature = "ssr")]
 pub mod pages;
 
-/// Makes the browser ready for the islands, which then come to life one by one.
+/// Starts the islands. The browser calls it once the page is loaded.
 #[cfg(feature = "hydrate")]
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {

@@ -1,8 +1,8 @@
-//! Server-sent events, which change a page once it is there.
+//! Server-sent events, which update a page.
 //!
-//! Every event is the whole state of what it names, so of several for one job
-//! only the last has to be shown: events are gathered and handed on once for
-//! each frame that the browser draws, however many came.
+//! Every event holds the whole state of its subject, so only the last of several
+//! events for one job has to be shown. Events are buffered and delivered once per
+//! frame that the browser draws.
 
 mod stream;
 
@@ -11,22 +11,22 @@ use protocol::live::LiveEvent;
 
 use crate::json;
 
-/// How a page hears of changes.
+/// The state of the event stream of a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Connection {
-    /// It does not yet, and without JavaScript never will.
+    /// Not open yet. Without JavaScript it remains so.
     #[default]
     Waiting,
-    /// As they happen.
+    /// Open: the page receives events.
     Live,
-    /// The stream broke; the browser is trying again.
+    /// Interrupted: the browser reconnects.
     Reconnecting,
-    /// There is nothing more to hear.
+    /// Closed, because no more events follow.
     Over,
 }
 
 impl Connection {
-    /// The one word for it, as it is shown and as it stands in `data-state`.
+    /// The name of the state, shown on the pages and used in `data-state`.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -38,40 +38,40 @@ impl Connection {
     }
 }
 
-/// Follows the events at `path` for as long as the page is there, or until
-/// `is_over` says that there is nothing more to hear.
+/// Subscribes to the event stream at `path` until the page is left or `is_over` is
+/// true.
 ///
-/// Nothing happens in the server. A tab that is not looked at lets go of its
-/// connection, of which a browser has only six for a server, and takes it up
-/// again with the whole state.
-pub fn follow(
+/// It does nothing in the server. A hidden tab closes its stream, because a browser
+/// opens at most six connections per server; it reopens the stream with the whole
+/// state when it becomes visible.
+pub fn subscribe(
     path: String,
     is_over: Option<Memo<bool>>,
     on_event: impl Fn(LiveEvent) + 'static,
 ) -> RwSignal<Connection> {
     let connection = RwSignal::new(Connection::default());
     let on_event = std::rc::Rc::new(on_event);
-    // Effects run in the browser only.
+    // Effects run only in the browser.
     Effect::new(move || {
         if is_over.is_some_and(|is_over| is_over.get()) {
             connection.set(Connection::Over);
         } else {
             let on_event = on_event.clone();
-            let hand_on = move |events: Vec<LiveEvent>| {
-                for event in without_outdated(events) {
+            let deliver = move |events: Vec<LiveEvent>| {
+                for event in without_superseded(events) {
                     on_event(event);
                 }
             };
             // Owned by this effect: dropped when it runs again, or with the page.
-            StoredValue::new_local(stream::Following::start(&path, connection, hand_on));
+            StoredValue::new_local(stream::Subscription::start(&path, connection, deliver));
         }
     });
     connection
 }
 
-/// Reads an event from its name and data. An event of a kind that this page
-/// does not know is no event; data that cannot be read is told to the console.
-fn read_event(name: &str, data: &str) -> Option<LiveEvent> {
+/// Decodes an event from its name and data. Returns `None` for unknown events, and
+/// logs an error for invalid data.
+fn decode_event(name: &str, data: &str) -> Option<LiveEvent> {
     let event = match name {
         "snapshot" => json::read(data).map(LiveEvent::Snapshot),
         "job" => json::read(data).map(LiveEvent::Job),
@@ -80,20 +80,19 @@ fn read_event(name: &str, data: &str) -> Option<LiveEvent> {
         _ => return None,
     };
     event
-        .inspect_err(|unreadable| {
-            leptos::logging::error!("an event {name} cannot be read: no {unreadable}");
+        .inspect_err(|error| {
+            leptos::logging::error!("event {name} cannot be decoded: expected {error}");
         })
         .ok()
 }
 
-/// Leaves out the events that a later one makes outdated; the others keep
-/// their order.
-fn without_outdated(events: Vec<LiveEvent>) -> Vec<LiveEvent> {
+/// Removes the events that a later event supersedes. The others keep their order.
+fn without_superseded(events: Vec<LiveEvent>) -> Vec<LiveEvent> {
     let start =
         events.iter().rposition(|event| matches!(event, LiveEvent::Snapshot(_))).unwrap_or(0);
     let mut kept: Vec<LiveEvent> = Vec::new();
     for event in events.into_iter().skip(start).rev() {
-        if !kept.iter().any(|later| is_of_same(later, &event)) {
+        if !kept.iter().any(|later| has_same_subject(later, &event)) {
             kept.push(event);
         }
     }
@@ -101,8 +100,8 @@ fn without_outdated(events: Vec<LiveEvent>) -> Vec<LiveEvent> {
     kept
 }
 
-/// Whether two events are of the same job, or both of the workers.
-fn is_of_same(one: &LiveEvent, other: &LiveEvent) -> bool {
+/// Whether two events concern the same job, or both the workers.
+fn has_same_subject(one: &LiveEvent, other: &LiveEvent) -> bool {
     let job_of = |event: &LiveEvent| match event {
         LiveEvent::Job(job) => Some(job.id),
         LiveEvent::JobDeleted(id) => Some(*id),
@@ -129,8 +128,8 @@ mod tests {
     }
 
     #[test]
-    fn only_the_last_state_of_each_thing_is_kept() {
-        let kept = without_outdated(vec![
+    fn only_the_last_state_of_each_subject_is_kept() {
+        let kept = without_superseded(vec![
             workers(1),
             LiveEvent::JobDeleted(id(1)),
             workers(2),
@@ -141,9 +140,9 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_makes_all_before_it_outdated() {
+    fn a_snapshot_supersedes_all_earlier_events() {
         let snapshot = LiveEvent::Snapshot(Box::default());
-        let kept = without_outdated(vec![workers(1), snapshot.clone(), workers(2)]);
+        let kept = without_superseded(vec![workers(1), snapshot.clone(), workers(2)]);
         assert_eq!(kept, [snapshot, workers(2)]);
     }
 }

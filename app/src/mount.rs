@@ -1,7 +1,7 @@
 //! The pages as routes of an axum server.
 //!
-//! Here and not in the server, so that the views, which are large types, are
-//! compiled with this crate and not again with every change of the server.
+//! They are in this crate so that the views, which are large types, are not compiled
+//! again with every change of the server.
 
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ use leptos_axum::{LeptosRoutes, file_and_error_handler_with_context, generate_ro
 use crate::backend::Backend;
 use crate::document::{App, shell};
 
-/// Routes for all pages and server functions, and a page for whatever is not there.
+/// The routes of all pages and server functions, with a fallback page for unknown
+/// addresses.
 pub fn routes(options: LeptosOptions, backend: Arc<dyn Backend>) -> Router {
     let context = move || provide_context(backend.clone());
     let page = {
@@ -27,7 +28,7 @@ pub fn routes(options: LeptosOptions, backend: Arc<dyn Backend>) -> Router {
         .with_state(options)
 }
 
-/// One type for whatever a page is made of, so that answering is compiled once.
+/// Erases the type of the page, so that the rendering of responses is compiled once.
 fn whole_page(options: LeptosOptions) -> AnyView {
     shell(options).into_any()
 }

@@ -1,4 +1,4 @@
-//! One page for each route; pages own the resources.
+//! The pages, one per route. Pages own the resources.
 
 pub mod history;
 pub mod home;

@@ -1,17 +1,17 @@
-//! Where things are on the site.
+//! The paths of pages and event streams.
 
 use protocol::JobId;
 
-/// The events of all jobs and of the workers.
+/// The path of the event stream of all jobs and the workers.
 pub const EVENTS: &str = "/api/events";
 
-/// The page of a job.
+/// The path of the page of a job.
 #[must_use]
 pub fn job_path(id: JobId) -> String {
     format!("/jobs/{id}")
 }
 
-/// The events of a job.
+/// The path of the event stream of a job.
 #[must_use]
 pub fn job_events_path(id: JobId) -> String {
     format!("/api/jobs/{id}/events")

@@ -1,4 +1,4 @@
-//! The layout of plots, pictures and the sum tree, as plain functions.
+//! The layout of plots, images and the sum tree, as pure functions.
 
 pub mod axis;
 pub mod colour_map;

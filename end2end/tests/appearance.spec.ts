@@ -1,11 +1,10 @@
-// Every kind of page on a wide screen and on a phone, in light and in dark: nothing
-// is cut off, lies over something else or is too pale to read. Pictures are not
-// compared, for each machine has fonts of its own; those in test-results are for
-// looking at.
+// Every kind of page on a wide screen and on a phone, in the light and the dark theme:
+// no text is cut off, overlaps another or lacks contrast. Screenshots are not compared,
+// because fonts differ between machines; they are saved in test-results.
 
 import { join } from "node:path";
-import { faults } from "../layout.ts";
-import { expectPhase, scrollsSideways } from "../pages.ts";
+import { layoutErrors } from "../layout.ts";
+import { expectPhase, scrollsHorizontally } from "../pages.ts";
 import { expect, test } from "../test.ts";
 
 const screens = {
@@ -18,7 +17,7 @@ for (const [screen, viewport] of Object.entries(screens)) {
     test.describe(`on a ${screen} screen in ${colorScheme} colours`, () => {
       test.use({ viewport, colorScheme });
 
-      test("pages fit and can be read", async ({ page, server }, info) => {
+      test("pages fit and are readable", async ({ page, server }, info) => {
         await server.upload("inputs/bad/a_rather_long_name_of_a_file_that_cannot_be_read.csv", "1,2,temperature_2m\n");
         const done = await server.submit({
           inputs: { generate: { files: 40, count: 10_000 } },
@@ -35,8 +34,8 @@ for (const [screen, viewport] of Object.entries(screens)) {
           } else {
             await expect(page.locator(".connection")).toHaveAttribute("data-state", "live");
           }
-          expect(await scrollsSideways(page), `${name} can be moved sideways`).toBe(false);
-          expect(await faults(page), `what is wrong with ${name}`).toEqual([]);
+          expect(await scrollsHorizontally(page), `${name} scrolls horizontally`).toBe(false);
+          expect(await layoutErrors(page), `layout errors of ${name}`).toEqual([]);
           const path_ = join(info.project.outputDir, "pictures", `${name}-${screen}-${colorScheme}.png`);
           await page.screenshot({ path: path_, fullPage: true });
         }
@@ -45,7 +44,7 @@ for (const [screen, viewport] of Object.entries(screens)) {
   }
 }
 
-test("the colours follow the system's wish", async ({ page }) => {
+test("the theme follows the system", async ({ page }) => {
   const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   await page.emulateMedia({ colorScheme: "light" });
   await page.goto("/");

@@ -1,9 +1,9 @@
-// The yardstick itself, where the right answer is known.
+// Tests of the reference implementation, with known results.
 
 import { expect, test } from "@playwright/test";
 import { exactMean } from "../exact.ts";
 
-test("exact means are what pencil and paper say", () => {
+test("exact means equal results calculated by hand", () => {
   expect(exactMean([1, 2, 6])).toBe(3);
   expect(exactMean([1e308, 1, -1e308])).toBe(1 / 3);
   expect(exactMean([1e308, 1e308, 1e308])).toBe(1e308);

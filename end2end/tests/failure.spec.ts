@@ -1,10 +1,10 @@
-// What a person sees when something is wrong with what they asked for.
+// Errors that the pages show.
 
 import { expectPhase, shownNumbers, submit } from "../pages.ts";
 import { expect, test, withAndWithoutJavaScript } from "../test.ts";
 
 withAndWithoutJavaScript((javaScriptEnabled) => {
-  test("text that is no number is named with its object, line and position", async ({ page, server }) => {
+  test("text that is not a number is reported with its object and line", async ({ page, server }) => {
     await server.upload("inputs/good.csv", "1,2,3\n4,5,6\n");
     await server.upload("inputs/headed.csv", "1,2,3\n4,fünf,6\n");
     const id = await submit(page, { source: "prefix", prefix: "inputs/" });
@@ -19,7 +19,7 @@ withAndWithoutJavaScript((javaScriptEnabled) => {
     await expect(problem).toContainText("fünf");
   });
 
-  test("files of different lengths are named, both, with their lengths", async ({ page, server }) => {
+  test("files of different lengths are reported with their lengths", async ({ page, server }) => {
     await server.upload("inputs/three.csv", "1,2,3");
     await server.upload("inputs/four.csv", "1,2,3,4");
     const id = await submit(page, { source: "prefix", prefix: "inputs/" });
@@ -34,7 +34,7 @@ withAndWithoutJavaScript((javaScriptEnabled) => {
     }
   });
 
-  test("a prefix without files says so", async ({ page, server }) => {
+  test("a prefix without files is reported", async ({ page, server }) => {
     const id = await submit(page, { source: "prefix", prefix: "nothing/here/" });
     await server.over(id);
     if (!javaScriptEnabled) {
@@ -44,10 +44,10 @@ withAndWithoutJavaScript((javaScriptEnabled) => {
     await expect(page.getByRole("alert").first()).toContainText("nothing/here/");
   });
 
-  test.describe("at a link that leads nowhere", () => {
+  test.describe("at a link to an unknown job", () => {
     test.use({ expectedStatuses: [404] });
 
-    test("the page says so and shows the way", async ({ page }) => {
+    test("the page reports it and links to the home page", async ({ page }) => {
       const answer = await page.goto("/jobs/01ARZ3NDEKTSV4RRFFQ69G5FAV");
       expect(answer!.status()).toBe(404);
       await expect(page.getByRole("heading", { level: 1 })).toHaveText("Not found");
@@ -57,7 +57,7 @@ withAndWithoutJavaScript((javaScriptEnabled) => {
   });
 });
 
-test("a failed job can be run again once its files are mended", async ({ page, server }) => {
+test("a failed job can be rerun once its files are fixed", async ({ page, server }) => {
   await server.upload("inputs/a.csv", "1\n2\n");
   await server.upload("inputs/b.csv", "3\nfour\n");
   const id = await submit(page, { source: "prefix", prefix: "inputs/" });

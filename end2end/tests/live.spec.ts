@@ -1,51 +1,51 @@
-// A job's page while the job runs, and the same page in somebody else's browser.
+// A job's page while the job runs, also in a second browser.
 
-import { expectPhase, shownNumbers, shownResult, sights, submit, watch } from "../pages.ts";
-import { expect, listen, test } from "../test.ts";
+import { expectPhase, shownNumbers, shownResult, shownStates, submit, watch } from "../pages.ts";
+import { expect, recordErrors, test } from "../test.ts";
 
-/** Enough tasks that the page has time to show many states of the job. */
+/** A job with enough tasks for the page to show many states. */
 const LONG = { files: "3000", count: "2000", format: "npy", workers: "2", fan_in: "3" } as const;
 
-// However fast the machine is, the job lasts long enough to be watched.
+// The job lasts long enough to be observed, however fast the machine is.
 test.use({ slowness: 10 });
 
-test("the bars move before the job is done, and never go back", async ({ page }) => {
+test("the progress bars advance before the job is done, and never go back", async ({ page }) => {
   await watch(page);
   await submit(page, LONG);
   await expectPhase(page, "done");
 
-  const seen = await sights(page);
-  const running = seen.filter((sight) => sight.phase === "running");
-  const parts = running.map((sight) => sight.part);
-  const between = new Set(parts.filter((part) => part > 0 && part < 1));
-  console.log(`${seen.length} states seen, ${between.size} with the whole bar between its ends`);
-  expect(between.size, "distinct lengths of the bar between its ends").toBeGreaterThanOrEqual(5);
-  expect(parts, "the bar while the job runs").toEqual(parts.toSorted((a, b) => a - b));
-  const leaves = new Set(running.map((sight) => sight.levels[0]));
+  const seen = await shownStates(page);
+  const running = seen.filter((state) => state.phase === "running");
+  const fractions = running.map((state) => state.fraction);
+  const between = new Set(fractions.filter((fraction) => fraction > 0 && fraction < 1));
+  console.log(`${seen.length} states shown, ${between.size} fractions between 0 and 1`);
+  expect(between.size, "distinct fractions between 0 and 1").toBeGreaterThanOrEqual(5);
+  expect(fractions, "the bar while the job runs").toEqual(fractions.toSorted((a, b) => a - b));
+  const leaves = new Set(running.map((state) => state.levels[0]));
   expect(leaves.size, "distinct counts at the first level").toBeGreaterThanOrEqual(3);
 });
 
-test("the job's link shows the same in a second browser, live", async ({ page, browser, server }) => {
+test("the job's link shows the same in a second browser, updated live", async ({ page, browser, server }) => {
   const id = await submit(page, LONG);
   const other = await browser.newContext({ baseURL: server.url });
-  const complaints = listen(other);
+  const errors = recordErrors(other);
   const second = await other.newPage();
   await watch(second);
   await second.goto(page.url());
   await expectPhase(second, "done");
   await expectPhase(page, "done");
 
-  expect((await sights(second)).some((sight) => sight.phase === "running")).toBe(true);
+  expect((await shownStates(second)).some((state) => state.phase === "running")).toBe(true);
   expect(await shownResult(second)).toEqual(await shownResult(page));
-  // A page that is opened only now, without a single live event, says no less.
+  // A page that is opened after the job, without any live event, shows the same.
   await second.reload();
   expect(await shownResult(second)).toEqual(await shownResult(page));
   expect((await server.job(id)).phase).toBe("done");
   await other.close();
-  expect(complaints).toEqual([]);
+  expect(errors).toEqual([]);
 });
 
-test("the home page follows jobs that somebody else submits", async ({ page, server }) => {
+test("the home page shows jobs submitted by other clients", async ({ page, server }) => {
   await page.goto("/");
   await expect(page.locator('.jobs .connection')).toHaveAttribute("data-state", "live");
   const id = await server.submit({
@@ -57,7 +57,7 @@ test("the home page follows jobs that somebody else submits", async ({ page, ser
   await expect(row).toHaveAttribute("data-state", "done");
 });
 
-test("two jobs at once end right and never mix", async ({ page, browser, server }) => {
+test("two concurrent jobs have separate, correct results", async ({ page, browser, server }) => {
   const uploaded = { a: 2.5, b: -1e300 };
   for (const [name, value] of Object.entries(uploaded)) {
     for (let file = 0; file < 60; file++) {

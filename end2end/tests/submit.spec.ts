@@ -1,4 +1,4 @@
-// The main job: submitted by the form, and its result taken away.
+// The main use case: a job is submitted by the form, and its result downloaded.
 
 import { readFile } from "node:fs/promises";
 import { differences, exactMeans, parseNpy, parseText } from "../exact.ts";
@@ -24,14 +24,14 @@ withAndWithoutJavaScript((javaScriptEnabled) => {
     expect(npy.shape).toEqual([10_000]);
     expect(differences(npy.values, expected)).toEqual([]);
 
-    // Digit by digit, none left out: JavaScript prints the shortest text, too.
+    // All digits: JavaScript prints the shortest text, too.
     const first = await shownNumbers(page);
     expect(first.length).toBeGreaterThan(0);
     expect(first.map(Number)).toEqual(Array.from(expected.subarray(0, first.length)));
     expect(first).toEqual(Array.from(expected.subarray(0, first.length), String));
   });
 
-  test("a field that cannot be read is named, and what was typed stays", async ({ page }) => {
+  test("an invalid field is reported, and the form keeps what was typed", async ({ page }) => {
     await fillIn(page, { files: "forty", count: "123", name: "forty files" });
     await start(page);
     const field = page.locator('[data-field="files"]');
@@ -42,7 +42,7 @@ withAndWithoutJavaScript((javaScriptEnabled) => {
     expect(new URL(page.url()).pathname).toBe("/");
   });
 
-  test("files of the store keep their shape, and a small result is shown whole", async ({ page, server }) => {
+  test("the result of files in the store has their shape, and a small result is shown completely", async ({ page, server }) => {
     const rows = Array.from({ length: 7 }, (_, file) =>
       Array.from({ length: 6 }, (_, column) => (file + 1) / (column + 3)),
     );

@@ -1,4 +1,4 @@
-//! What became of a job's attempts.
+//! The number of a job's attempts by outcome.
 
 use leptos::prelude::*;
 use protocol::JobSnapshot;
@@ -7,7 +7,7 @@ use protocol::job::AttemptCounts;
 use super::figure::Figure;
 use crate::format::{count, duration};
 
-/// What became of a job's attempts, in numbers.
+/// The number of a job's attempts by outcome.
 #[component]
 pub fn AttemptFigures(
     /// The job.
@@ -28,7 +28,7 @@ pub fn AttemptFigures(
                 <Figure label="Failed" value=counted(|attempts| attempts.failed) />
                 <Figure
                     label="Lost"
-                    hint="Their worker was not heard of for too long"
+                    hint="Their lease expired: no heartbeat from the worker"
                     value=counted(|attempts| attempts.lost)
                 />
                 <Figure
@@ -38,25 +38,25 @@ pub fn AttemptFigures(
                 />
                 <Figure
                     label="Speculative"
-                    hint="Begun beside a straggler"
+                    hint="Second attempts at the tasks of stragglers"
                     value=counted(|attempts| attempts.speculative)
                 />
                 <Figure
-                    label="Speculative, first to end"
-                    hint="Completed their task before the straggler did"
+                    label="Speculative, won"
+                    hint="Completed their task before the straggler"
                     value=counted(|attempts| attempts.speculative_won)
                 />
                 <Figure
-                    label="Speculation worked, saved"
-                    hint="How long its attempts ran, and how much sooner tasks were complete"
-                    value=Signal::derive(move || job.with(worked_and_saved))
+                    label="Speculation run time, saved"
+                    hint="Total run time of speculative attempts, and estimated time saved"
+                    value=Signal::derive(move || job.with(run_time_and_saved))
                 />
             </dl>
         </section>
     }
 }
 
-fn worked_and_saved(job: &JobSnapshot) -> String {
+fn run_time_and_saved(job: &JobSnapshot) -> String {
     let AttemptCounts { speculative_ms, saved_ms, .. } = job.attempts;
     format!("{}, {}", duration(speculative_ms), duration(saved_ms))
 }

@@ -1,4 +1,4 @@
-//! The bytes that a job has moved.
+//! The bytes that a job has read and written.
 
 use leptos::prelude::*;
 use protocol::JobSnapshot;
@@ -17,7 +17,7 @@ pub fn ByteFigures(
         Signal::derive(move || bytes(job.with(|job| figure(&job.bytes))))
     };
     let inputs = Signal::derive(move || {
-        job.with(|job| job.inputs.bytes.map_or_else(|| "not known yet".to_owned(), bytes))
+        job.with(|job| job.inputs.bytes.map_or_else(|| "unknown".to_owned(), bytes))
     });
     view! {
         <section class="card" aria-labelledby="bytes-heading">
@@ -25,24 +25,24 @@ pub fn ByteFigures(
                 <h2 id="bytes-heading">"Data moved"</h2>
             </header>
             <dl class="figures">
-                <Figure label="Size of the inputs" value=inputs />
-                <Figure label="Read from inputs" value=counted(|moved| moved.input_read) />
+                <Figure label="Input size" value=inputs />
+                <Figure label="Input read" value=counted(|moved| moved.input_read) />
                 <Figure
                     label="Partial sums written"
                     value=counted(|moved| moved.written)
                 />
                 <Figure
-                    label="Partial sums read back"
+                    label="Partial sums read"
                     value=counted(|moved| moved.partial_read)
                 />
                 <Figure
-                    label="Read twice"
-                    hint="Read from inputs beyond their size: again by other attempts, and headers"
+                    label="Input re-read"
+                    hint="Input bytes read more than once: by other attempts, and headers"
                     value=counted(|moved| moved.read_twice)
                 />
                 <Figure
-                    label="Not computed again"
-                    hint="Finished segments that a later attempt found"
+                    label="Segments reused"
+                    hint="Bytes of finished segments that a later attempt reused"
                     value=counted(|moved| moved.reused)
                 />
             </dl>

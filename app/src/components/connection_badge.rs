@@ -1,14 +1,14 @@
-//! Whether a page hears of changes.
+//! The state of a page's event stream.
 
 use leptos::prelude::*;
 
 use crate::live::Connection;
 
-/// Whether the page hears of changes, in a word. Nothing is shown before it
-/// does, nor once there is nothing more to hear.
+/// The state of the page's event stream. Hidden before the stream is open, and
+/// after it has ended.
 #[component]
 pub fn ConnectionBadge(
-    /// How it is.
+    /// The state of the stream.
     connection: RwSignal<Connection>,
 ) -> impl IntoView {
     let word = Signal::derive(move || connection.get().word().to_owned());

@@ -1,15 +1,15 @@
-//! A number and what it says.
+//! A labelled value.
 
 use leptos::prelude::*;
 
-/// A number and what it says, as a line of a description list.
+/// A labelled value, as a row of a description list.
 #[component]
 pub fn Figure(
-    /// What it says.
+    /// The label.
     label: &'static str,
-    /// The number, with its unit.
+    /// The value, with its unit.
     value: Signal<String>,
-    /// What it means, where the label is not enough.
+    /// The tooltip of the label.
     #[prop(optional)]
     hint: Option<&'static str>,
 ) -> impl IntoView {

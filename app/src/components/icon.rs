@@ -1,14 +1,14 @@
-//! Icons, drawn in the colour of the text beside them.
+//! Icons in the colour of the text next to them.
 
 use leptos::prelude::*;
 use protocol::Phase;
 use protocol::worker::WorkerState;
 
-/// An icon: a line drawing on a grid of 16 by 16.
+/// An icon: the path of a line drawing on a grid of 16 by 16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Icon(pub &'static str);
 
-/// An arrow that comes back to where it began.
+/// A circular arrow.
 pub const AGAIN: Icon = Icon("M13 8a5 5 0 1 1-1.6-3.7M13 2v3h-3");
 /// An arrow down to a line.
 pub const DOWNLOAD: Icon = Icon("M8 2v8m-3-3 3 3 3-3M3 13.5h10");
@@ -16,7 +16,7 @@ pub const DOWNLOAD: Icon = Icon("M8 2v8m-3-3 3 3 3-3M3 13.5h10");
 pub const LINK: Icon = Icon(
     "M6.5 9.5l3-3M7 4.5l1.2-1.2a3 3 0 0 1 4.3 4.3L11.3 8.8M9 11.5l-1.2 1.2a3 3 0 0 1-4.3-4.3L4.7 7.2",
 );
-/// A sheet of paper with a folded corner.
+/// A waste bin.
 pub const TRASH: Icon = Icon("M3 4.5h10M6.5 4.5v-2h3v2M4.5 4.5l.6 9h5.8l.6-9M6.8 7v4M9.2 7v4");
 /// An exclamation mark in a triangle.
 pub const WARNING: Icon = Icon("M8 2.2 14.5 13.5h-13zM8 6.5v3.2M8 11.6v.1");
@@ -36,7 +36,7 @@ const LEAVE: Icon = Icon("M9 3H3.5v10H9M7 8h7m-3-3 3 3-3 3");
 const QUESTION: Icon = Icon("M5.5 6a2.5 2.5 0 1 1 3.6 2.2C8.3 8.6 8 9 8 9.8M8 12.4v.1");
 
 impl Icon {
-    /// The one icon of a phase.
+    /// The icon of a phase.
     #[must_use]
     pub const fn of_phase(phase: Phase) -> Icon {
         match phase {
@@ -50,7 +50,7 @@ impl Icon {
         }
     }
 
-    /// The one icon of a worker's state.
+    /// The icon of a worker's state.
     #[must_use]
     pub const fn of_worker(state: WorkerState) -> Icon {
         match state {
@@ -64,19 +64,20 @@ impl Icon {
     }
 }
 
-/// Draws an icon; it says nothing that the text beside it does not say.
+/// Draws an icon. It is hidden from screen readers, because the text next to it
+/// says the same.
 #[component]
 pub fn Drawn(
-    /// Which.
+    /// The icon.
     icon: Icon,
 ) -> impl IntoView {
     view! { <DrawnLive path=Signal::stored(icon.0.to_owned()) /> }
 }
 
-/// Draws an icon that changes; like the text beside it.
+/// Draws an icon that changes with the text next to it.
 #[component]
 pub fn DrawnLive(
-    /// [`Icon::0`] of the one to be drawn.
+    /// The path of the icon: [`Icon::0`].
     path: Signal<String>,
 ) -> impl IntoView {
     view! {

@@ -6,18 +6,18 @@ use protocol::{JobId, JobSnapshot, Phase};
 use super::level_bar::LevelBars;
 use super::phase_badge::PhaseBadge;
 use crate::clock::Clock;
-use crate::format::{age, count, duration, job_title, percent, rate, rfc3339, utc};
+use crate::format::{age, count, duration, job_title, percent, plural, rate, rfc3339, utc};
 use crate::keyed::Keyed;
 use crate::paths::job_path;
 use crate::picture::tree::thousandths;
 
-/// Jobs in a list.
+/// A list of jobs.
 pub type JobList = Keyed<JobId, JobSnapshot>;
 
-/// The jobs of a list, each row changing by itself.
+/// The rows of a list of jobs. Each row is updated separately.
 #[component]
 pub fn JobRows(
-    /// Which.
+    /// The jobs.
     jobs: JobList,
 ) -> impl IntoView {
     view! {
@@ -33,10 +33,10 @@ pub fn JobRows(
     }
 }
 
-/// A job in a list: what it is, where it is, how far and how fast.
+/// A job in a list: its title, phase, progress and throughput.
 #[component]
 pub fn JobRow(
-    /// Which.
+    /// The job.
     job: RwSignal<JobSnapshot>,
 ) -> impl IntoView {
     let clock = Clock::of_page();
@@ -62,7 +62,7 @@ pub fn JobRow(
                     class="visually-hidden"
                     max="1000"
                     value=text(|job| thousandths(job.fraction()).to_string())
-                    aria-label="Part of the job that is done"
+                    aria-label="Job progress"
                 ></progress>
                 <span class="job-row-counts">{text(counts)}</span>
             </div>
@@ -73,29 +73,58 @@ pub fn JobRow(
     }
 }
 
-/// How much of the job is done, in numbers.
+/// The number of completed tasks, or of generated files.
 fn counts(job: &JobSnapshot) -> String {
     if let (Phase::Listing, Some(generated)) = (job.phase, job.generated) {
-        return format!("{} of {} files generated", count(generated.done), count(generated.total));
+        let files = plural(generated.total, "file", "files");
+        return format!("{} of {files} generated", count(generated.done));
     }
     let (tasks, completed) = job.progress.iter().fold((0, 0), |(tasks, completed), level| {
         (tasks + level.tasks, completed + level.completed)
     });
     match tasks {
         0 => String::new(),
-        _ if job.phase == Phase::Done => format!("{} tasks", count(tasks)),
+        _ if job.phase == Phase::Done => plural(tasks, "task", "tasks"),
         _ => {
-            format!("{} · {} of {} tasks", percent(job.fraction()), count(completed), count(tasks))
+            let tasks = plural(tasks, "task", "tasks");
+            format!("{} · {} of {tasks}", percent(job.fraction()), count(completed))
         }
     }
 }
 
-/// How fast the job is, or how long it took.
+/// The throughput of a running job, or the duration of one that is over.
 fn pace(job: &JobSnapshot, clock: Clock) -> String {
     let submitted_at = job.timings.submitted_at;
     match (job.phase.is_over(), job.timings.ended_at) {
         (true, Some(ended_at)) => duration(ended_at.millis_since(submitted_at)),
         _ if job.bytes_per_sec > 0.0 => rate(job.bytes_per_sec),
         _ => duration(clock.now().millis_since(submitted_at) / 1000 * 1000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::job::{Counted, LevelProgress};
+    use protocol::{Inputs, JobRequest, Timestamp};
+
+    use super::*;
+
+    fn job(phase: Phase, tasks: u64) -> JobSnapshot {
+        let at = Timestamp::from_millis(1);
+        let request = JobRequest::new(Inputs::Prefix("in/".to_owned()));
+        let mut job = JobSnapshot::submitted(JobId::from_parts(at, 1), request, 1, at);
+        job.phase = phase;
+        job.progress = vec![LevelProgress { tasks, ..LevelProgress::default() }];
+        job
+    }
+
+    #[test]
+    fn one_task_and_one_file_are_singular() {
+        assert_eq!(counts(&job(Phase::Done, 1)), "1\u{a0}task");
+        assert_eq!(counts(&job(Phase::Done, 9)), "9\u{a0}tasks");
+        assert_eq!(counts(&job(Phase::Running, 1)), "0\u{a0}% · 0 of 1\u{a0}task");
+        let generated = Some(Counted { done: 0, total: 1 });
+        let listing = JobSnapshot { generated, ..job(Phase::Listing, 0) };
+        assert_eq!(counts(&listing), "0 of 1\u{a0}file generated");
     }
 }

@@ -1,4 +1,4 @@
-//! How far one level of the sum tree has come, as a bar.
+//! The progress of one level of the sum tree as a bar.
 
 use leptos::prelude::*;
 use protocol::JobSnapshot;
@@ -6,12 +6,12 @@ use protocol::job::LevelProgress;
 
 use crate::picture::tree::bar_parts;
 
-/// One level of a job as a bar: complete, done in part, under way, waiting.
+/// The progress of one level as a bar: complete, partly done, running, waiting.
 #[component]
 pub fn LevelBar(
     /// The job.
     job: RwSignal<JobSnapshot>,
-    /// Which level of its sum tree.
+    /// The level of the sum tree, from 0.
     level: usize,
 ) -> impl IntoView {
     let parts = Signal::derive(move || {
@@ -21,14 +21,14 @@ pub fn LevelBar(
     view! { <div class="level-bar" style=parts></div> }
 }
 
-/// All levels of a job as thin bars, the leaves first; a picture beside the
-/// words that say the same.
+/// All levels of a job as thin bars, leaves first. They are hidden from screen
+/// readers, because the text next to them says the same.
 #[component]
 pub fn LevelBars(
     /// The job.
     job: RwSignal<JobSnapshot>,
 ) -> impl IntoView {
-    // A job has no levels or all of them.
+    // A job has either no levels or all of them.
     let has_levels = Memo::new(move |_| job.with(|job| !job.progress.is_empty()));
     let bars = move || {
         let levels =
@@ -42,7 +42,7 @@ pub fn LevelBars(
     }
 }
 
-/// How far a level of a job is.
+/// The progress of a level of a job.
 #[must_use]
 pub fn progress_of(job: &JobSnapshot, level: usize) -> LevelProgress {
     job.progress.get(level).copied().unwrap_or_default()

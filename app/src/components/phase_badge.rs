@@ -5,7 +5,7 @@ use protocol::JobSnapshot;
 
 use super::icon::{DrawnLive, Icon};
 
-/// The phase of a job, as an icon and a word in its colour.
+/// The phase of a job, as an icon and a word in the colour of the phase.
 #[component]
 pub fn PhaseBadge(
     /// The job.

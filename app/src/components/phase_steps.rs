@@ -1,4 +1,4 @@
-//! The phases of a job, how long each took, and where the job is.
+//! The phases of a job and their durations.
 
 use leptos::prelude::*;
 use protocol::{JobSnapshot, Phase};
@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::format::duration;
 use crate::picture::timeline::{STEPS, StepState, step};
 
-/// The phases of a job as steps, each with how long it took.
+/// The phases of a job as steps, each with its duration.
 #[component]
 pub fn PhaseSteps(
     /// The job.
@@ -27,7 +27,7 @@ fn PhaseStep(job: RwSignal<JobSnapshot>, phase: Phase) -> impl IntoView {
     let clock = Clock::of_page();
     let at_step = move || job.with(|job| step(phase, job.phase, &job.timings, clock.now()));
     let state = Signal::derive(move || at_step().state.word().to_owned());
-    // A step that the job ended in shows how it ended.
+    // The step in which the job failed or was cancelled shows that phase.
     let path = Signal::derive(move || {
         let shown = match at_step().state {
             StepState::Ended(end) => end,
@@ -42,7 +42,7 @@ fn PhaseStep(job: RwSignal<JobSnapshot>, phase: Phase) -> impl IntoView {
     let took = Signal::derive(move || at_step().took_ms.map_or_else(String::new, duration));
     view! {
         <li class="phase-step" data-state=state>
-            <span class="phase-step-sign">
+            <span class="phase-step-icon">
                 <DrawnLive path />
             </span>
             <span class="phase-step-word">{word}</span>

@@ -9,21 +9,21 @@ use serde::{Deserialize, Serialize};
 use super::figure::Figure;
 use crate::format::{bytes, count, duration};
 
-/// What a plan is shown with, of a job or of one that is only filled in.
+/// The figures of a plan, of a job or of a preview.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Planned {
-    /// W.
+    /// W, the number of workers.
     pub workers: u32,
-    /// What has been found out about the inputs.
+    /// The properties of the inputs that are known so far.
     pub inputs: InputSummary,
-    /// The plan, once there is one.
+    /// The plan; absent before the job is planned.
     pub plan: Option<Plan>,
-    /// What happens to stragglers.
+    /// The settings of speculation.
     pub speculation: Speculation,
 }
 
 impl Planned {
-    /// Of a job.
+    /// The figures of a job.
     #[must_use]
     pub fn of_job(job: &JobSnapshot) -> Planned {
         Planned {
@@ -34,7 +34,7 @@ impl Planned {
         }
     }
 
-    /// Of one that is only filled in.
+    /// The figures of a preview.
     #[must_use]
     pub fn of_preview(preview: Preview, speculation: Speculation) -> Planned {
         let Preview { workers, inputs, plan } = preview;
@@ -42,10 +42,10 @@ impl Planned {
     }
 }
 
-/// The plan of a job and what it is expected to cost.
+/// The plan of a job and its estimated cost.
 #[component]
 pub fn PlanFigures(
-    /// The plan, and what belongs to it.
+    /// The figures.
     planned: Signal<Planned>,
 ) -> impl IntoView {
     let of_job = move |figure: fn(&Planned) -> String| Signal::derive(move || planned.with(figure));
@@ -61,7 +61,7 @@ pub fn PlanFigures(
             </header>
             <dl class="figures">
                 <Figure label="Files (F)" value=of_job(files) />
-                <Figure label="Numbers in each (C)" value=of_job(columns) />
+                <Figure label="Numbers per file (C)" value=of_job(columns) />
                 <Figure label="Format" value=of_job(format_words) />
                 <Figure label="Workers (W)" value=of_job(|planned| count(planned.workers.into())) />
                 <Figure label="Fan-in (P)" value=of_plan(|plan| plan.fan_in.to_string()) />
@@ -70,17 +70,17 @@ pub fn PlanFigures(
                     value=of_plan(|plan| format!("{}, {}", plan.levels.len(), count(plan.tasks())))
                 />
                 <Figure
-                    label="Columns in a segment"
-                    hint="Segments are what survives a lost worker"
+                    label="Columns per segment"
+                    hint="Finished segments survive the loss of a worker"
                     value=of_plan(|plan| count(plan.segment_columns))
                 />
-                <Figure label="Stragglers" value=of_job(speculation) />
+                <Figure label="Speculation" value=of_job(speculation) />
                 <Figure
-                    label="Memory bound for a worker"
+                    label="Memory bound per worker"
                     value=of_plan(|plan| bytes(plan.estimate.worker_memory_bytes))
                 />
                 <Figure
-                    label="Expected to read and write"
+                    label="Estimated reads, writes"
                     value=of_plan(|plan| {
                         let estimate = plan.estimate;
                         let read = estimate.input_bytes + estimate.partial_read_bytes;
@@ -88,7 +88,7 @@ pub fn PlanFigures(
                     })
                 />
                 <Figure
-                    label="Expected to take"
+                    label="Estimated duration"
                     value=of_plan(|plan| plan.estimate.duration_ms.map_or_else(unknown, duration))
                 />
             </dl>
@@ -97,7 +97,7 @@ pub fn PlanFigures(
 }
 
 fn unknown() -> String {
-    "not known".to_owned()
+    "unknown".to_owned()
 }
 
 fn files(planned: &Planned) -> String {

@@ -1,21 +1,22 @@
-//! What went wrong, where, and what to do.
+//! An error: what is wrong, where, and the remedy.
 
 use leptos::prelude::*;
 use protocol::Problem;
 
 use super::icon::{Drawn, WARNING};
 
-/// A problem, if there is one: its kind, what was wrong and where, and what to do.
+/// An error: its kind, what is wrong and where, and the remedy. Hidden if there
+/// is none.
 #[component]
 pub fn ProblemCard(
-    /// Which.
+    /// The error, if there is one.
     #[prop(into)]
     problem: Signal<Option<Problem>>,
 ) -> impl IntoView {
     let text = move |text: fn(&Problem) -> &str| {
         Signal::derive(move || problem.with(|problem| problem.as_ref().map_or("", text).to_owned()))
     };
-    // Most say in their detail which object it is.
+    // The detail of most errors names the object already.
     let object = |problem: &Problem| {
         problem.object.as_ref().is_some_and(|object| !problem.detail.contains(&**object))
     };

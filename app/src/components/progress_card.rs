@@ -1,21 +1,21 @@
-//! How far a job is.
+//! The progress of a job.
 
 use leptos::prelude::*;
 use protocol::{JobSnapshot, Phase};
 
 use super::sum_tree::SumTree;
-use crate::format::{bytes, count, duration, percent, rate};
+use crate::format::{bytes, count, duration, percent, plural, rate};
 use crate::picture::tree::thousandths;
 
-/// How far a job is: the whole as a bar, its rate and what remains, and the
-/// sum tree level by level.
+/// The progress of a job: the whole as a bar, its throughput and remaining time,
+/// and the sum tree level by level.
 #[component]
 pub fn ProgressCard(
     /// The job.
     job: RwSignal<JobSnapshot>,
 ) -> impl IntoView {
     let text = move |text: fn(&JobSnapshot) -> String| Signal::derive(move || job.with(text));
-    // A plan does not change once it is there.
+    // A plan never changes.
     let has_plan = Memo::new(move |_| job.with(|job| job.plan.is_some()));
     let tree = move || {
         has_plan.get().then(|| {
@@ -34,7 +34,7 @@ pub fn ProgressCard(
                 class="whole"
                 max="1000"
                 value=text(|job| thousandths(whole(job)).to_string())
-                aria-label="Part of the job that is done"
+                aria-label="Job progress"
                 data-state=text(|job| job.phase.word().to_owned())
             ></progress>
             {tree}
@@ -45,7 +45,8 @@ pub fn ProgressCard(
     }
 }
 
-/// The part of the job that is done; while test data is generated, of that.
+/// The completed fraction of the job, 0 to 1; of the generated files while test data
+/// is generated.
 fn whole(job: &JobSnapshot) -> f64 {
     match (job.phase, job.generated) {
         (Phase::Listing, Some(generated)) if generated.total > 0 => {
@@ -55,8 +56,8 @@ fn whole(job: &JobSnapshot) -> f64 {
     }
 }
 
-/// How fast the job is and how long it will take; once it is over, how fast
-/// it was.
+/// The throughput and the remaining time; once the job is over, its average
+/// throughput.
 fn pace(job: &JobSnapshot) -> String {
     if job.phase.is_over() {
         let ran_ms = job
@@ -83,20 +84,18 @@ fn pace(job: &JobSnapshot) -> String {
     [rate, remaining].into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
-/// What is said while there is no sum tree yet.
+/// The text shown while there is no sum tree.
 fn before_plan(job: &JobSnapshot) -> String {
     match (job.phase, job.generated) {
         (Phase::Listing, Some(generated)) => format!(
-            "Generating test data: {} of {} files.",
+            "Generating test data: {} of {}.",
             count(generated.done),
-            count(generated.total)
+            plural(generated.total, "file", "files")
         ),
-        (Phase::Listing, None) => "Finding the files.".to_owned(),
-        (Phase::Failed | Phase::Cancelled, _) => {
-            "The job ended before its sum tree was laid out.".to_owned()
-        }
+        (Phase::Listing, None) => "Listing the files.".to_owned(),
+        (Phase::Failed | Phase::Cancelled, _) => "The job ended before it was planned.".to_owned(),
         (Phase::Planning | Phase::Running | Phase::Finishing | Phase::Done, _) => {
-            "Laying out the sum tree, or waiting for a turn.".to_owned()
+            "Planning the sum tree, or waiting for other jobs.".to_owned()
         }
     }
 }

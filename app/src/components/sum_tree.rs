@@ -5,16 +5,16 @@ use protocol::job::LevelProgress;
 use protocol::{JobSnapshot, Plan};
 
 use super::level_bar::{LevelBar, progress_of};
-use crate::format::{count, duration, many};
+use crate::format::{count, duration, plural};
 use crate::picture::tree::{CellState, cell_state, cell_widths, level_words};
 
-/// The sum tree from the files above to the mean below: a row for each level,
-/// a cell for each task. A level of many tasks is one bar.
+/// The sum tree, from the files at the top to the mean at the bottom: a row for
+/// each level, a cell for each task. A level with many tasks is one bar.
 #[component]
 pub fn SumTree(
     /// The job.
     job: RwSignal<JobSnapshot>,
-    /// The tree; it does not change.
+    /// The plan of the tree, which never changes.
     plan: Plan,
 ) -> impl IntoView {
     let rows = plan
@@ -24,7 +24,7 @@ pub fn SumTree(
         .map(|(level, planned)| {
             let name = match level {
                 0 => "Level 0".to_owned(),
-                _ if level + 1 == plan.levels.len() => format!("Level {level}, the root"),
+                _ if level + 1 == plan.levels.len() => format!("Level {level} (root)"),
                 _ => format!("Level {level}"),
             };
             view! {
@@ -38,11 +38,11 @@ pub fn SumTree(
             }
         })
         .collect_view();
-    let files = many(plan.objects, "file", "files");
+    let files = plural(plan.objects, "file", "files");
     let mean = Signal::derive(move || {
         job.with(|job| match job.inputs.columns {
-            Some(columns) => format!("the mean of {}", many(columns, "column", "columns")),
-            None => "the mean".to_owned(),
+            Some(columns) => format!("mean of {}", plural(columns, "column", "columns")),
+            None => "mean".to_owned(),
         })
     });
     view! {
@@ -104,10 +104,10 @@ fn Cells(job: RwSignal<JobSnapshot>, level: usize, widths: Vec<u64>) -> impl Int
     }
 }
 
-/// How much of a level is done, in numbers.
+/// The number of tasks of a level by state, and their mean duration.
 fn counts(progress: &LevelProgress) -> String {
     let mut text =
-        format!("{} of {}", count(progress.completed), many(progress.tasks, "task", "tasks"));
+        format!("{} of {}", count(progress.completed), plural(progress.tasks, "task", "tasks"));
     if progress.running > 0 {
         text += &format!(" · {} running", count(progress.running));
     }

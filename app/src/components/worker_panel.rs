@@ -6,19 +6,19 @@ use protocol::worker::{PoolSnapshot, QueueSnapshot, WorkerSnapshot};
 
 use super::icon::{Drawn, WARNING};
 use super::worker_tile::WorkerTile;
-use crate::format::{count, many};
+use crate::format::{count, plural};
 use crate::keyed::Keyed;
 
-/// The workers of a pool.
+/// The list of workers of a pool.
 pub type WorkerList = Keyed<WorkerId, WorkerSnapshot>;
 
-/// The worker pool: how many are ready, busy and asked for, and what each does
-/// now.
+/// The worker pool: the numbers of ready, busy and desired workers, the backlog,
+/// and the state of each worker.
 #[component]
 pub fn WorkerPanel(
     /// The pool.
     pool: RwSignal<PoolSnapshot>,
-    /// Its workers, each of which changes by itself.
+    /// The workers of the pool, each updated separately.
     workers: WorkerList,
     /// The control for the number of workers.
     children: Children,
@@ -42,7 +42,7 @@ pub fn WorkerPanel(
             </dl>
             {children()}
             <p class="hint queue" hidden=hidden_if_none(|pool| queue_outside(pool).is_some())>
-                {of_pool(|pool| queue_outside(pool).map_or_else(String::new, waiting))}
+                {of_pool(|pool| queue_outside(pool).map_or_else(String::new, depths))}
                 <a
                     title=of_pool(|pool| queue_location(pool).unwrap_or_default().to_owned())
                     href=of_pool(|pool| management_url(pool).unwrap_or_default().to_owned())
@@ -66,10 +66,10 @@ pub fn WorkerPanel(
                     }
                 />
             </ul>
-            <p class="empty">"No workers now. They start when a job does."</p>
+            <p class="empty">"No workers yet. They start with the next job."</p>
             <p class="hint" hidden=hidden_if_none(|pool| without_tile(pool) > 0)>
                 {of_pool(|pool| {
-                    format!("and {} more", many(without_tile(pool), "worker", "workers"))
+                    plural(without_tile(pool), "more worker", "more workers")
                 })}
             </p>
         </section>
@@ -86,7 +86,7 @@ fn PoolFigure(label: &'static str, value: Signal<String>) -> impl IntoView {
     }
 }
 
-/// The queue, if it is not inside the server.
+/// The queue, unless it is inside the server.
 fn queue_outside(pool: &PoolSnapshot) -> Option<&QueueSnapshot> {
     pool.queue.as_ref().filter(|queue| queue.location.is_some())
 }
@@ -99,17 +99,17 @@ fn management_url(pool: &PoolSnapshot) -> Option<&str> {
     pool.queue.as_ref()?.management_url.as_deref()
 }
 
-/// What waits in a queue, in words.
-fn waiting(queue: &QueueSnapshot) -> String {
+/// The number of messages in a queue.
+fn depths(queue: &QueueSnapshot) -> String {
     format!(
-        "In the queue: {}, {}, {}. ",
-        many(queue.assignments, "assignment", "assignments"),
-        many(queue.reports, "report", "reports"),
-        many(queue.dead_letters, "dead letter", "dead letters"),
+        "Queue: {}, {}, {}. ",
+        plural(queue.assignments, "assignment", "assignments"),
+        plural(queue.reports, "report", "reports"),
+        plural(queue.dead_letters, "dead letter", "dead letters"),
     )
 }
 
-/// How many workers have no tile.
+/// The number of workers without a tile.
 fn without_tile(pool: &PoolSnapshot) -> u64 {
     u64::from(pool.ready).saturating_sub(pool.workers.len() as u64)
 }

@@ -1,18 +1,18 @@
-//! A worker and what it is doing.
+//! A worker and its attempt.
 
 use leptos::prelude::*;
 use protocol::worker::{WorkerSnapshot, WorkerState};
 
 use super::icon::{Drawn, DrawnLive, Icon, WARNING};
-use crate::format::{bytes, many, rate};
+use crate::format::{bytes, plural, rate};
 use crate::paths::job_path;
 use crate::picture::tree::thousandths;
 
-/// A worker: who it is, its state, the attempt it executes, how far and how
-/// fast, and the memory it holds.
+/// A worker: its name, its state, the progress of its attempt, its throughput and
+/// its memory.
 #[component]
 pub fn WorkerTile(
-    /// Which.
+    /// The worker.
     worker: RwSignal<WorkerSnapshot>,
 ) -> impl IntoView {
     let text = move |text: fn(&WorkerSnapshot) -> String| Signal::derive(move || worker.with(text));
@@ -35,33 +35,29 @@ pub fn WorkerTile(
                 </span>
                 <span class="worker-name">{name.clone()}</span>
             </div>
-            <p class="worker-does">
+            <p class="worker-activity">
                 <a href=text(job_link) hidden=hidden_unless(|worker| worker.attempt.is_some())>
                     {text(task)}
                 </a>
                 " "
-                <span class="hint">{text(does)}</span>
+                <span class="hint">{text(activity)}</span>
             </p>
             <progress
                 max="1000"
                 value=text(|worker| {
                     thousandths(worker.attempt.map_or(0.0, |attempt| attempt.fraction)).to_string()
                 })
-                aria-label="Part of the task that is done"
+                aria-label="Task progress"
             ></progress>
             <p class="worker-pace">
                 <span>{text(|worker| rate(worker.bytes_per_sec))}</span>
-                <span title="Memory that its process holds">
+                <span title="Memory of the process">
                     {text(|worker| bytes(worker.resident_bytes))}
                 </span>
             </p>
             <p class="notice" hidden=hidden_unless(|worker| worker.faults.is_some())>
                 <Drawn icon=WARNING />
-                <span>
-                    {text(|worker| {
-                        format!("On purpose: {}", worker.faults.as_deref().unwrap_or_default())
-                    })}
-                </span>
+                <span>{text(|worker| worker.faults.clone().unwrap_or_default())}</span>
             </p>
             <p class="hint" hidden=hidden_unless(|worker| worker.instance.is_some())>{text(instance)}</p>
             <p class="hint" hidden=hidden_unless(|worker| worker.reason.is_some())>
@@ -79,23 +75,23 @@ fn task(worker: &WorkerSnapshot) -> String {
     worker.attempt.map_or_else(String::new, |attempt| format!("task {}", attempt.id.task))
 }
 
-/// What the pool sees of the instance that it runs in.
+/// The state of the instance that the worker runs in.
 fn instance(worker: &WorkerSnapshot) -> String {
     worker.instance.as_ref().map_or_else(String::new, |instance| {
-        let node = worker.node.as_deref().unwrap_or("no node yet");
-        let restarts = many(instance.restarts.into(), "restart", "restarts");
-        format!("{} on {node}, {restarts}", instance.phase)
+        let node = worker.node.as_deref().map_or_else(String::new, |node| format!(" on {node}"));
+        let restarts = plural(instance.restarts.into(), "restart", "restarts");
+        format!("{}{node}, {restarts}", instance.phase)
     })
 }
 
-/// Which attempt it executes, or what it has done before.
-fn does(worker: &WorkerSnapshot) -> String {
+/// The attempt that the worker runs, or the number of attempts it has completed.
+fn activity(worker: &WorkerSnapshot) -> String {
     match (worker.attempt, worker.state) {
         (Some(attempt), _) if attempt.speculative => {
             format!("speculative attempt {}", attempt.id.number)
         }
         (Some(attempt), _) => format!("attempt {}", attempt.id.number),
-        (None, WorkerState::Starting) => "not there yet".to_owned(),
-        (None, _) => format!("{} completed", many(worker.completed, "attempt", "attempts")),
+        (None, WorkerState::Starting) => "not connected yet".to_owned(),
+        (None, _) => format!("{} completed", plural(worker.completed, "attempt", "attempts")),
     }
 }

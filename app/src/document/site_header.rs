@@ -1,17 +1,17 @@
-//! The head of every page.
+//! The header of every page.
 
 use leptos::prelude::*;
 use leptos_router::components::A;
 
 use crate::islands::theme_toggle::ThemeToggle;
 
-/// The head of every page: the way home, and to the rest.
+/// The header of every page: the logo, the navigation and the theme toggle.
 #[component]
 pub fn SiteHeader() -> impl IntoView {
     view! {
         <header class="site-header">
             <A href="/" attr:class="brand">
-                <svg class="brand-sign" viewBox="0 0 20 20" aria-hidden="true">
+                <svg class="brand-logo" viewBox="0 0 20 20" aria-hidden="true">
                     <rect x="0" y="0" width="5" height="5" rx="1" />
                     <rect x="7.5" y="0" width="5" height="5" rx="1" />
                     <rect x="15" y="0" width="5" height="5" rx="1" />

@@ -1,4 +1,4 @@
-//! The fields of the form of a new job: one row for each.
+//! The fields of the form of a new job: one row per field.
 
 use protocol::request::{
     COUNT, Choice, FAN_IN, FILES, FORMAT, Field, GeneratedFormat, MODE, MULTIPLIER, NAME, PREFIX,
@@ -8,55 +8,55 @@ use protocol::request::{
 /// A field of the form.
 #[derive(Clone, Copy, Debug)]
 pub struct FormField {
-    /// The field of the request that it fills in.
+    /// The field of the request.
     pub field: Field,
-    /// Where it stands.
+    /// The section of the form.
     pub section: Section,
-    /// How it is filled in.
+    /// The type of input.
     pub input: Input,
-    /// What a newcomer finds in it.
+    /// The initial text.
     pub default: &'static str,
 }
 
-/// A part of the form.
+/// A section of the form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
-    /// What data is generated.
+    /// The generated data.
     Generate,
-    /// Which files of the store are read, and how.
+    /// The files in the store and their format.
     Prefix,
-    /// How the job is run.
+    /// The settings of the job.
     Job,
-    /// What most jobs leave as it is.
+    /// Settings that most jobs leave at their defaults.
     Advanced,
 }
 
-/// How a field is filled in.
+/// The type of input of a field.
 #[derive(Clone, Copy, Debug)]
 pub enum Input {
-    /// By text.
+    /// A line of text.
     Text,
-    /// By text for which a phone shows its keys for numbers.
+    /// A line of text, for which phones show a numeric keyboard.
     Digits,
-    /// By one of a few words, each with what it is called.
+    /// A choice of words, each with its label.
     Choice(fn() -> Vec<(&'static str, &'static str)>),
 }
 
-/// Where the numbers come from; above the sections, which follow from it. Not a
-/// field of the request, which has inputs of one kind or the other.
+/// The source of the inputs, which selects a section of the form. It is not a field
+/// of the request.
 pub const SOURCE: Field = Field {
     name: "source",
     symbol: None,
-    title: "Where the numbers come from",
+    title: "Input source",
     hint: "",
-    description: "Where the numbers come from",
+    description: "The source of the inputs",
 };
 /// The value of [`SOURCE`] for generated data.
 pub const FROM_GENERATE: &str = "generate";
 /// The value of [`SOURCE`] for files in the store.
 pub const FROM_PREFIX: &str = "prefix";
 
-/// All fields but [`SOURCE`] and the statistics, in the order in which they are shown.
+/// All fields except [`SOURCE`] and the statistics, in display order.
 pub const FIELDS: [FormField; 12] = [
     row(Section::Generate, FILES.field, Input::Digits, "40"),
     row(Section::Generate, COUNT.field, Input::Digits, "10000"),
@@ -72,19 +72,19 @@ pub const FIELDS: [FormField; 12] = [
     row(Section::Advanced, MULTIPLIER.field, Input::Text, "1.2"),
 ];
 
-/// The key of the box that asks for a statistic.
+/// The key of the checkbox of a statistic.
 #[must_use]
 pub fn statistic_key(statistic: Statistic) -> String {
     format!("{}.{}", STATISTICS.name, statistic.word())
 }
 
-/// The section whose field of this key shows what is wrong with it.
+/// The section of the field with the key.
 #[must_use]
 pub fn section_of(key: &str) -> Option<Section> {
     FIELDS.iter().find(|row| row.field.key() == key).map(|row| row.section)
 }
 
-/// The keys of all that can be filled in, and what a newcomer finds there.
+/// The keys of all inputs, with their initial texts.
 pub(super) fn defaults() -> impl Iterator<Item = (String, &'static str)> {
     let source = (SOURCE.key().to_owned(), FROM_GENERATE);
     let fields = FIELDS.iter().map(|row| (row.field.key().to_owned(), row.default));
@@ -102,7 +102,7 @@ fn options<C: Choice>() -> Vec<(&'static str, &'static str)> {
 
 fn raw_options() -> Vec<(&'static str, &'static str)> {
     let mut options = options::<RawNumbers>();
-    options.insert(0, ("", "what the content says"));
+    options.insert(0, ("", "automatic"));
     options
 }
 

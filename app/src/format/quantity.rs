@@ -1,8 +1,8 @@
-//! Counts, bytes, rates and shares.
+//! Counts, bytes, rates and fractions.
 
 use super::{NARROW_NO_BREAK_SPACE, NO_BREAK_SPACE};
 
-/// A count with its digits in groups of three.
+/// A count, digits in groups of three: `1 000`.
 #[must_use]
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -16,17 +16,17 @@ pub fn count(number: u64) -> String {
     grouped
 }
 
-/// A count and what is counted, `one` of it or `several`.
+/// A count with its noun in the singular or plural: `1 file`, `2 files`.
 #[must_use]
-pub fn many(number: u64, one: &str, several: &str) -> String {
-    let word = if number == 1 { one } else { several };
-    format!("{}{NO_BREAK_SPACE}{word}", count(number))
+pub fn plural(number: u64, singular: &str, plural: &str) -> String {
+    let noun = if number == 1 { singular } else { plural };
+    format!("{}{NO_BREAK_SPACE}{noun}", count(number))
 }
 
 /// The units of bytes, each a thousand times the one before.
 const BYTE_UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
 
-/// Bytes in three digits, in units of thousands: `8.39 MB`.
+/// A size in bytes with three digits and a decimal unit: `8.39 MB`.
 #[must_use]
 pub fn bytes(bytes: u64) -> String {
     let exact = u128::from(bytes);
@@ -48,31 +48,31 @@ pub fn bytes(bytes: u64) -> String {
     format!("{number}{NO_BREAK_SPACE}{}", BYTE_UNITS[unit])
 }
 
-/// Bytes a second: `512 MB/s`.
+/// A throughput in bytes per second: `512 MB/s`.
 #[must_use]
 pub fn rate(bytes_per_sec: f64) -> String {
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "the cast saturates, and a rate of 2^64 bytes a second is as good as any"
+        reason = "the cast saturates at 2^64 bytes per second"
     )]
     let whole = bytes_per_sec as u64;
     format!("{}/s", bytes(whole))
 }
 
-/// A share from 0 to 1, rounded down, so that only all is 100 %.
+/// A fraction from 0 to 1 as a percentage, rounded down, so that only 1 is 100 %.
 #[must_use]
-pub fn percent(share: f64) -> String {
+pub fn percent(fraction: f64) -> String {
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "clamped to 0..=100 before"
     )]
-    let whole = (share * 100.0).clamp(0.0, 100.0) as u8;
+    let whole = (fraction * 100.0).clamp(0.0, 100.0) as u8;
     format!("{whole}{NO_BREAK_SPACE}%")
 }
 
-/// A number with `digits` after the point and a power of ten: `1.5×10⁻⁷`.
+/// A number in scientific notation with `digits` after the point: `1.5×10⁻⁷`.
 #[must_use]
 pub fn scientific(number: f64, digits: usize) -> String {
     let text = format!("{number:.digits$e}");
@@ -115,10 +115,10 @@ mod tests {
     }
 
     #[test]
-    fn one_is_not_several() {
-        assert_eq!(many(1, "file", "files"), "1\u{a0}file");
-        assert_eq!(many(0, "file", "files"), "0\u{a0}files");
-        assert_eq!(many(1_000, "file", "files"), "1\u{202f}000\u{a0}files");
+    fn one_is_singular() {
+        assert_eq!(plural(1, "file", "files"), "1\u{a0}file");
+        assert_eq!(plural(0, "file", "files"), "0\u{a0}files");
+        assert_eq!(plural(1_000, "file", "files"), "1\u{202f}000\u{a0}files");
     }
 
     #[test]
@@ -138,13 +138,13 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_bytes_a_second() {
+    fn a_rate_is_in_bytes_per_second() {
         assert_eq!(rate(512_000_000.0), "512\u{a0}MB/s");
         assert_eq!(rate(f64::NAN), "0\u{a0}B/s");
     }
 
     #[test]
-    fn only_all_is_a_hundred_percent() {
+    fn only_one_is_a_hundred_percent() {
         assert_eq!(percent(0.0), "0\u{a0}%");
         assert_eq!(percent(0.999_9), "99\u{a0}%");
         assert_eq!(percent(1.0), "100\u{a0}%");
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn powers_of_ten_are_raised() {
+    fn exponents_are_superscript() {
         assert_eq!(scientific(-1.5e-7, 1), "-1.5×10⁻⁷");
         assert_eq!(scientific(2e300, 0), "2×10³⁰⁰");
     }

@@ -9,7 +9,7 @@ const MINUTE_MS: u64 = 60 * SECOND_MS;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 const DAY_MS: u64 = 24 * HOUR_MS;
 
-/// A duration, as exact as one wants to read it: `320 ms`, `4.2 s`,
+/// A duration with at most two units: `320 ms`, `4.2 s`,
 /// `1 min 05 s`, `2 h 03 min`, `3 d 4 h`.
 #[must_use]
 pub fn duration(ms: u64) -> String {
@@ -24,7 +24,7 @@ pub fn duration(ms: u64) -> String {
     text.replace(' ', NO_BREAK_SPACE.encode_utf8(&mut [0; 4]))
 }
 
-/// How long ago something was, in whole units; never in the future.
+/// The time since `then` in whole units; `just now` below 5 s and in the future.
 #[must_use]
 pub fn age(then: Timestamp, now: Timestamp) -> String {
     let ms = now.millis_since(then);
@@ -38,15 +38,14 @@ pub fn age(then: Timestamp, now: Timestamp) -> String {
     text.replace(' ', NO_BREAK_SPACE.encode_utf8(&mut [0; 4]))
 }
 
-/// A point in time for people: `2026-03-01 12:34:56 UTC`.
+/// A timestamp for people: `2026-03-01 12:34:56 UTC`.
 #[must_use]
 pub fn utc(at: Timestamp) -> String {
     let (date, time) = date_and_time(at);
     format!("{date} {time} UTC")
 }
 
-/// A point in time for programs, by RFC 3339, such as in the `datetime` of a
-/// `<time>`: `2026-03-01T12:34:56Z`.
+/// A timestamp for programs (RFC 3339), as in the `datetime` of `<time>`: `2026-03-01T12:34:56Z`.
 #[must_use]
 pub fn rfc3339(at: Timestamp) -> String {
     let (date, time) = date_and_time(at);
@@ -62,10 +61,11 @@ fn date_and_time(at: Timestamp) -> (String, String) {
     (format!("{year:04}-{month:02}-{day:02}"), format!("{hours:02}:{minutes:02}:{seconds:02}"))
 }
 
-/// Year, month and day of the Gregorian calendar, from days since 1970-01-01.
+/// The year, month and day in the Gregorian calendar of a number of days since
+/// 1970-01-01.
 ///
-/// Years are counted from March, so that the leap day is a year's last, and
-/// the months before any month have a whole number of days by a linear rule.
+/// Years begin in March here, so that the leap day is the last day of a year and the
+/// number of days before a month is a linear function.
 fn civil_date(days_since_1970: u64) -> (u64, u64, u64) {
     /// Days from 0000-03-01 to 1970-01-01.
     const EPOCH_DAYS: u64 = 719_468;

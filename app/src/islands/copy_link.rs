@@ -1,4 +1,4 @@
-//! The link to share.
+//! A button that copies the link of the page.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use wasm_bindgen_futures::JsFuture;
 
 use crate::components::icon::{DrawnLive, LINK, TICK};
 
-/// How long it says that the link was copied.
-const SAY_COPIED: Duration = Duration::from_secs(2);
+/// The time for which the button confirms that the link was copied.
+const CONFIRMATION: Duration = Duration::from_secs(2);
 
-/// Copies the address of the page, which is the link to share. Without
-/// JavaScript it is not there; the address is in the browser's own bar.
+/// Copies the address of the page. It is hidden without JavaScript; the address is in
+/// the address bar.
 #[island]
 pub fn CopyLink() -> impl IntoView {
     let is_copied = RwSignal::new(false);
@@ -20,9 +20,9 @@ pub fn CopyLink() -> impl IntoView {
         let Ok(link) = window().location().href() else {
             return;
         };
-        // Browsers hand out the clipboard over HTTPS and on this machine only.
+        // Browsers provide the clipboard only over HTTPS and on localhost.
         if !window().is_secure_context() {
-            let _ = window().prompt_with_message_and_default("The link to this page:", &link);
+            let _ = window().prompt_with_message_and_default("Link to this page:", &link);
             return;
         }
         spawn_local(async move {
@@ -31,10 +31,10 @@ pub fn CopyLink() -> impl IntoView {
                 is_copied.set(true);
                 set_timeout(
                     move || {
-                        // The page may be gone.
+                        // The page may have been left.
                         let _ = is_copied.try_set(false);
                     },
-                    SAY_COPIED,
+                    CONFIRMATION,
                 );
             }
         });

@@ -1,4 +1,4 @@
-//! A page of the history, live.
+//! A live page of the history.
 
 use leptos::prelude::*;
 use protocol::JobSnapshot;
@@ -13,21 +13,21 @@ use crate::keyed::Keyed;
 use crate::live;
 use crate::paths::EVENTS;
 
-/// The jobs of a page of the history. They change as they go on; a new one
-/// belongs to another page.
+/// The jobs of a page of the history, updated live. New jobs belong to another page
+/// and are ignored.
 #[island]
 pub fn LiveHistory(
-    /// How they stood when the page was rendered.
+    /// The jobs when the page was rendered.
     jobs: Given<AsOf<Vec<JobSnapshot>>>,
 ) -> impl IntoView {
     let Given(jobs) = jobs;
     Clock::provide(jobs.at);
     let jobs = Keyed::new(jobs.value, |job| job.id);
-    let connection = live::follow(EVENTS.to_owned(), None, move |event| match event {
+    let connection = live::subscribe(EVENTS.to_owned(), None, move |event| match event {
         LiveEvent::Snapshot(overview) => {
-            overview.jobs.into_iter().for_each(|job| jobs.change_existing(job));
+            overview.jobs.into_iter().for_each(|job| jobs.update_existing(job));
         }
-        LiveEvent::Job(job) => jobs.change_existing(*job),
+        LiveEvent::Job(job) => jobs.update_existing(*job),
         LiveEvent::JobDeleted(id) => jobs.remove(&id),
         LiveEvent::Workers(_) => {}
     });
@@ -37,6 +37,6 @@ pub fn LiveHistory(
             <ConnectionBadge connection />
         </header>
         <JobRows jobs />
-        <p class="empty">"There are no jobs here."</p>
+        <p class="empty">"No jobs."</p>
     }
 }

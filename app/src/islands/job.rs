@@ -1,4 +1,4 @@
-//! A job, live.
+//! A live job.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -24,12 +24,12 @@ use crate::format::{job_title, percent, rfc3339, utc};
 use crate::live;
 use crate::paths::job_events_path;
 
-/// A job: where it is, why there is no result, how far it is, and its figures.
+/// A job: its phase, its error, its result, its progress and its figures.
 #[island]
 pub fn LiveJob(
-    /// How it stood when the page was rendered.
+    /// The job when the page was rendered.
     job: Given<AsOf<JobSnapshot>>,
-    /// Where its result is, or will be.
+    /// The slot of the result.
     children: Children,
 ) -> impl IntoView {
     let Given(job) = job;
@@ -39,24 +39,25 @@ pub fn LiveJob(
     let job = RwSignal::new(job.value);
     let is_deleted = RwSignal::new(false);
     let is_over = Memo::new(move |_| job.with(|job| job.phase.is_over()) || is_deleted.get());
-    let connection = live::follow(job_events_path(id), Some(is_over), move |event| match event {
-        LiveEvent::Job(changed) if changed.id == id => {
-            document().set_title(&title(&changed));
-            if changed.phase == Phase::Done {
-                fetch_result();
+    let connection =
+        live::subscribe(job_events_path(id), Some(is_over), move |event| match event {
+            LiveEvent::Job(changed) if changed.id == id => {
+                document().set_title(&title(&changed));
+                if changed.phase == Phase::Done {
+                    fetch_result();
+                }
+                job.set(*changed);
             }
-            job.set(*changed);
-        }
-        LiveEvent::JobDeleted(deleted) if deleted == id => is_deleted.set(true),
-        LiveEvent::Job(_)
-        | LiveEvent::JobDeleted(_)
-        | LiveEvent::Workers(_)
-        | LiveEvent::Snapshot(_) => {}
-    });
+            LiveEvent::JobDeleted(deleted) if deleted == id => is_deleted.set(true),
+            LiveEvent::Job(_)
+            | LiveEvent::JobDeleted(_)
+            | LiveEvent::Workers(_)
+            | LiveEvent::Snapshot(_) => {}
+        });
     let problem = Signal::derive(move || {
         if is_deleted.get() { Some(deleted()) } else { job.with(|job| job.error.clone()) }
     });
-    // There is nothing to count before a plan.
+    // There are no figures before the plan.
     let has_no_plan = Signal::derive(move || job.with(|job| job.plan.is_none()));
     let planned = Signal::from(Memo::new(move |_| job.with(Planned::of_job)));
     let text = move |text: fn(&JobSnapshot) -> String| Signal::derive(move || job.with(text));
@@ -87,20 +88,20 @@ pub fn LiveJob(
     }
 }
 
-/// The element that holds the result, empty until there is one.
+/// The id of the element with the result, which is empty before the job is done.
 pub const RESULT_SLOT: &str = "result-slot";
 
-/// Takes the result from this page as the server renders it now, or loads the
-/// page again where that does not work.
+/// Replaces the result by that of the page as the server renders it now, or reloads
+/// the page if that fails.
 fn fetch_result() {
     spawn_local(async {
-        if take_result().await.is_err() {
+        if replace_result().await.is_err() {
             let _ = window().location().reload();
         }
     });
 }
 
-async fn take_result() -> Result<(), JsValue> {
+async fn replace_result() -> Result<(), JsValue> {
     let href = window().location().href()?;
     let response = JsFuture::from(window().fetch_with_str(&href)).await?;
     let text = JsFuture::from(Response::from(response).text()?).await?;
@@ -114,7 +115,7 @@ async fn take_result() -> Result<(), JsValue> {
     Ok(())
 }
 
-/// The title of a job's page: how far it is, or how it ended, and its own.
+/// The title of a job's page: its progress or final phase, and the title of the job.
 #[must_use]
 pub fn title(job: &JobSnapshot) -> String {
     let state =
@@ -123,6 +124,6 @@ pub fn title(job: &JobSnapshot) -> String {
 }
 
 fn deleted() -> Problem {
-    Problem::new(ProblemKind::NotFound, "Somebody has deleted this job.")
-        .remedy("What you see is the last that this page heard of it.")
+    Problem::new(ProblemKind::NotFound, "This job was deleted.")
+        .remedy("The page shows the last known state.")
 }

@@ -1,4 +1,4 @@
-//! The workers and the newest jobs, live.
+//! The live workers and newest jobs.
 
 use leptos::prelude::*;
 use protocol::live::{LiveEvent, Overview};
@@ -14,13 +14,13 @@ use crate::keyed::Keyed;
 use crate::live;
 use crate::paths::EVENTS;
 
-/// The most jobs that the overview shows; the rest is in the history.
+/// The maximum number of jobs on the overview; the history shows the others.
 const SHOWN_JOBS: usize = 100;
 
-/// The workers and the newest jobs, live.
+/// The workers and the newest jobs, updated live.
 #[island]
 pub fn LiveOverview(
-    /// How things stood when the page was rendered.
+    /// The workers and jobs when the page was rendered.
     overview: Given<AsOf<Overview>>,
     /// The control for the number of workers.
     children: Children,
@@ -35,13 +35,13 @@ pub fn LiveOverview(
         workers.replace(changed.workers.clone());
         pool.set(changed);
     };
-    let connection = live::follow(EVENTS.to_owned(), None, move |event| match event {
+    let connection = live::subscribe(EVENTS.to_owned(), None, move |event| match event {
         LiveEvent::Snapshot(overview) => {
             jobs.replace(overview.jobs);
             set_pool(overview.workers);
         }
         LiveEvent::Job(job) => {
-            jobs.put_descending(*job);
+            jobs.upsert_descending(*job);
             jobs.truncate(SHOWN_JOBS);
         }
         LiveEvent::JobDeleted(id) => jobs.remove(&id),
@@ -57,11 +57,11 @@ pub fn LiveOverview(
                     "History"
                 </a>
             </header>
-            <noscript inner_html="<p class=\"hint\">Without JavaScript this page shows how things \
-            stood when it was loaded: <a href=\"/\">load it again</a>.</p>"></noscript>
+            <noscript inner_html="<p class=\"hint\">Without JavaScript, this page does not update \
+            itself: <a href=\"/\">reload</a>.</p>"></noscript>
             <JobRows jobs />
             <p class="empty">
-                "No jobs yet. Start the one that is filled in: it takes a few seconds."
+                "No jobs yet. The form contains an example that takes a few seconds."
             </p>
         </section>
     }

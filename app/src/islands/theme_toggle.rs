@@ -1,11 +1,11 @@
-//! Light or dark.
+//! A button that switches between the light and the dark theme.
 
 use leptos::prelude::*;
 
 use crate::components::icon::{Drawn, THEME};
 
-/// Turns to the colours that are not shown now, and remembers them. Until it is
-/// used the system's choice holds; without JavaScript it is not there.
+/// Switches between the light and the dark theme, and remembers the choice. Before it
+/// is used, the theme of the system applies. It is hidden without JavaScript.
 #[island]
 pub fn ThemeToggle() -> impl IntoView {
     let toggle = move |_| {
@@ -13,7 +13,7 @@ pub fn ThemeToggle() -> impl IntoView {
         if let Some(root) = document().document_element() {
             let _ = root.set_attribute("data-theme", theme);
         }
-        // A browser may refuse storage; the theme then holds for this page.
+        // A browser may deny storage; the theme then applies to this page only.
         if let Ok(Some(storage)) = window().local_storage() {
             let _ = storage.set_item("theme", theme);
         }
@@ -22,7 +22,7 @@ pub fn ThemeToggle() -> impl IntoView {
         <button
             type="button"
             class="theme-toggle needs-script"
-            title="Light or dark"
+            title="Theme"
             aria-label="Switch between light and dark"
             on:click=toggle
         >

@@ -1,4 +1,4 @@
-//! The browser's stream of server-sent events.
+//! The stream of server-sent events in the browser.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -10,14 +10,14 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::{Event, EventSource, MessageEvent, VisibilityState};
 
-use super::{Connection, read_event};
+use super::{Connection, decode_event};
 
-/// How long to wait before a stream is opened anew that the browser has given
-/// up on, as it does when an answer is not a stream of events.
+/// The delay before reopening a stream that the browser has closed, as it does when a
+/// response is not an event stream.
 const REOPEN_AFTER: Duration = Duration::from_secs(3);
 
-/// Follows a stream until it is dropped.
-pub(super) struct Following {
+/// A subscription to a stream, cancelled when dropped.
+pub(super) struct Subscription {
     shared: Rc<Shared>,
     visibility: Option<WindowListenerHandle>,
 }
@@ -25,32 +25,32 @@ pub(super) struct Following {
 struct Shared {
     path: String,
     connection: RwSignal<Connection>,
-    hand_on: Box<dyn Fn(Vec<LiveEvent>)>,
-    /// The open stream; `None` while the tab is not looked at.
+    deliver: Box<dyn Fn(Vec<LiveEvent>)>,
+    /// The open stream; `None` while the tab is hidden.
     open: RefCell<Option<Open>>,
-    /// Events that came since the last frame.
-    gathered: RefCell<Vec<LiveEvent>>,
+    /// Events received since the last frame.
+    buffered: RefCell<Vec<LiveEvent>>,
 }
 
-/// An open stream and what listens to it, closed when dropped.
+/// An open stream and its listeners, closed when dropped.
 struct Open {
     source: EventSource,
     _on_message: Closure<dyn Fn(MessageEvent)>,
     _on_change: Closure<dyn Fn(Event)>,
 }
 
-impl Following {
+impl Subscription {
     pub(super) fn start(
         path: &str,
         connection: RwSignal<Connection>,
-        hand_on: impl Fn(Vec<LiveEvent>) + 'static,
-    ) -> Following {
+        deliver: impl Fn(Vec<LiveEvent>) + 'static,
+    ) -> Subscription {
         let shared = Rc::new(Shared {
             path: path.to_owned(),
             connection,
-            hand_on: Box::new(hand_on),
+            deliver: Box::new(deliver),
             open: RefCell::new(None),
-            gathered: RefCell::new(Vec::new()),
+            buffered: RefCell::new(Vec::new()),
         });
         shared.open_if_visible();
         let visibility = {
@@ -61,11 +61,11 @@ impl Following {
                 }
             })
         };
-        Following { shared, visibility: Some(visibility) }
+        Subscription { shared, visibility: Some(visibility) }
     }
 }
 
-impl Drop for Following {
+impl Drop for Subscription {
     fn drop(&mut self) {
         if let Some(listener) = self.visibility.take() {
             listener.remove();
@@ -75,7 +75,7 @@ impl Drop for Following {
 }
 
 impl Shared {
-    /// Opens the stream if the tab is looked at and closes it if it is not.
+    /// Opens the stream if the tab is visible, and closes it otherwise.
     fn open_if_visible(self: &Rc<Self>) {
         if document().visibility_state() == VisibilityState::Hidden {
             self.open.take();
@@ -90,9 +90,9 @@ impl Shared {
             let shared = Rc::downgrade(self);
             Closure::<dyn Fn(MessageEvent)>::new(move |message: MessageEvent| {
                 if let (Some(shared), Some(data)) = (shared.upgrade(), message.data().as_string())
-                    && let Some(event) = read_event(&message.type_(), &data)
+                    && let Some(event) = decode_event(&message.type_(), &data)
                 {
-                    shared.gather(event);
+                    shared.buffer(event);
                 }
             })
         };
@@ -114,18 +114,18 @@ impl Shared {
         Some(Open { source, _on_message: on_message, _on_change: on_change })
     }
 
-    /// Keeps an event for the next frame.
-    fn gather(self: &Rc<Self>, event: LiveEvent) {
-        let is_first = self.gathered.borrow().is_empty();
-        self.gathered.borrow_mut().push(event);
+    /// Buffers an event until the next frame.
+    fn buffer(self: &Rc<Self>, event: LiveEvent) {
+        let is_first = self.buffered.borrow().is_empty();
+        self.buffered.borrow_mut().push(event);
         if is_first {
             let shared = self.clone();
             request_animation_frame(move || {
-                let events = shared.gathered.take();
-                // A stream that was closed in the meantime belongs to a page
-                // that is gone, and so do the signals its events would change.
+                let events = shared.buffered.take();
+                // If the stream was closed meanwhile, its page has been left, and its
+                // signals are disposed of.
                 if shared.open.borrow().is_some() {
-                    (shared.hand_on)(events);
+                    (shared.deliver)(events);
                 }
             });
         }

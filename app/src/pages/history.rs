@@ -1,4 +1,4 @@
-//! The history: all jobs, page by page.
+//! The history: all jobs in pages.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -13,7 +13,7 @@ use crate::clock::AsOf;
 use crate::islands::Given;
 use crate::islands::history::LiveHistory;
 
-/// The history: all jobs, newest first, a page at a time.
+/// The history: all jobs, newest first, in pages.
 #[component]
 pub fn HistoryPage() -> impl IntoView {
     let query = use_query_map();
@@ -26,7 +26,7 @@ pub fn HistoryPage() -> impl IntoView {
             {move || Suspend::new(async move {
                 match page.await {
                     Ok(page) => view! { <History page /> }.into_any(),
-                    Err(refusal) => view! { <Missing problem=refusal.0 /> }.into_any(),
+                    Err(error) => view! { <Missing problem=error.0 /> }.into_any(),
                 }
             })}
         </Suspense>

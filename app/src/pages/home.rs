@@ -1,4 +1,4 @@
-//! The overview: a new job, the workers, the newest jobs.
+//! The overview: the form of a new job, the workers and the newest jobs.
 
 pub mod desired_workers;
 pub mod job_form;
@@ -15,7 +15,8 @@ use crate::calls;
 use crate::islands::Given;
 use crate::islands::overview::LiveOverview;
 
-/// The overview: what this is, a new job, the workers and the newest jobs.
+/// The overview: an introduction, the form of a new job, the workers and the newest
+/// jobs.
 #[component]
 pub fn HomePage() -> impl IntoView {
     let overview = Resource::new(|| (), |()| calls::overview());
@@ -24,8 +25,8 @@ pub fn HomePage() -> impl IntoView {
         <div class="hero">
             <h1>"The exact mean of every index, across all your files."</h1>
             <p>
-                "A fleet of workers sums them in a tree and divides once. "
-                "The same bits, whatever the number of workers, their order or their failures."
+                "Workers add the files in a sum tree, and the total is divided once. "
+                "The result has the same bits for any number of workers, any order and any failures."
             </p>
         </div>
         <PlanPreview />
@@ -43,7 +44,7 @@ pub fn HomePage() -> impl IntoView {
                             }
                             .into_any()
                         }
-                        Err(refusal) => view! { <Missing problem=refusal.0 /> }.into_any(),
+                        Err(error) => view! { <Missing problem=error.0 /> }.into_any(),
                     }
                 })}
             </Suspense>

@@ -1,4 +1,4 @@
-//! The page of a job, which is the link to share.
+//! The page of a job. Its address is the link to share.
 
 pub mod actions;
 pub mod first_numbers;
@@ -21,7 +21,7 @@ use crate::islands::Given;
 use crate::islands::copy_link::CopyLink;
 use crate::islands::job::{LiveJob, RESULT_SLOT, title};
 
-/// The page of a job, which is the link to share.
+/// The page of a job. Its address is the link to share.
 #[component]
 pub fn JobPage() -> impl IntoView {
     let params = use_params_map();
@@ -32,17 +32,17 @@ pub fn JobPage() -> impl IntoView {
             {move || Suspend::new(async move {
                 match job.await {
                     Ok(job) => view! { <Job job /> }.into_any(),
-                    Err(refusal) => view! { <Missing problem=refusal.0 /> }.into_any(),
+                    Err(error) => view! { <Missing problem=error.0 /> }.into_any(),
                 }
             })}
         </Suspense>
     }
 }
 
-/// How a page without JavaScript keeps up with a job that is not over.
+/// Reloads the page of a running job without JavaScript.
 const RELOAD: &str = "<meta http-equiv=\"refresh\" content=\"5\">\
-    <p class=\"hint\">Without JavaScript this page loads itself again every five seconds \
-    until the job is over.</p>";
+    <p class=\"hint\">Without JavaScript, this page reloads every 5 seconds until the job \
+    ends.</p>";
 
 #[component]
 fn Job(mut job: AsOf<JobSnapshot>) -> impl IntoView {
@@ -50,7 +50,7 @@ fn Job(mut job: AsOf<JobSnapshot>) -> impl IntoView {
     let title = title(&job.value);
     let reload =
         (!job.value.phase.is_over()).then(|| view! { <noscript inner_html=RELOAD></noscript> });
-    // The island has no use for the result.
+    // The server renders the result; the island does not need it.
     let result =
         job.value.result.take().map(|result| view! { <ResultCard id result /> }.into_any());
     view! {
@@ -70,9 +70,9 @@ fn Job(mut job: AsOf<JobSnapshot>) -> impl IntoView {
         <LiveJob job=Given(job)>
             <div id=RESULT_SLOT>{result}</div>
         </LiveJob>
-        <p class="job-foot">
-            <a href=format!("/api/jobs/{id}")>"This job as JSON"</a>
-            <a href=format!("/api/jobs/{id}/tasks")>"Its tasks and attempts"</a>
+        <p class="job-footer">
+            <a href=format!("/api/jobs/{id}")>"Job as JSON"</a>
+            <a href=format!("/api/jobs/{id}/tasks")>"Tasks and attempts as JSON"</a>
         </p>
     }
     .into_any()

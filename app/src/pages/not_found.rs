@@ -1,4 +1,4 @@
-//! The page for a link that leads nowhere.
+//! The page for an unknown address.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -6,24 +6,21 @@ use leptos_router::components::A;
 use protocol::Problem;
 use protocol::problem::ProblemKind;
 
-/// The page for an address that is none of the program's.
+/// The page for an unknown address.
 #[component]
 pub fn NotFoundPage() -> impl IntoView {
-    crate::backend::answer_with_status(ProblemKind::NotFound.status());
-    let problem = Problem::new(ProblemKind::NotFound, "There is no page at this address.");
+    crate::backend::set_response_status(ProblemKind::NotFound.status());
+    let problem = Problem::new(ProblemKind::NotFound, "No page exists at this address.");
     view! { <Missing problem /> }
 }
 
-/// What stands in place of a page that cannot be shown: why, and where to go.
+/// Replaces a page that cannot be shown: the error, and links to other pages.
 #[component]
 pub fn Missing(
-    /// Why there is no page.
+    /// Why the page cannot be shown.
     problem: Problem,
 ) -> impl IntoView {
-    let heading = match problem.kind {
-        ProblemKind::NotFound => "Not found".to_owned(),
-        _ => problem.title.clone(),
-    };
+    let heading = problem.title;
     view! {
         <Title text=heading.clone() />
         <section class="missing" data-state="missing">
@@ -33,12 +30,12 @@ pub fn Missing(
             <h1>{heading}</h1>
             <p>{problem.detail}</p>
             <p>{problem.remedy}</p>
-            <p class="missing-ways">
+            <p class="missing-links">
                 <A href="/" attr:class="button primary">
                     "Start a job"
                 </A>
                 <A href="/jobs" attr:class="button">
-                    "Look through the history"
+                    "View history"
                 </A>
             </p>
         </section>

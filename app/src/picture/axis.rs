@@ -1,23 +1,22 @@
-//! Axes: where the marks are, and what they say.
+//! Axes: the positions and labels of their marks.
 
 use crate::format::{count, scientific};
 
-/// A range of numbers that is laid out along an axis. Its ends are finite and
-/// `low < high`.
+/// The range of an axis. Both ends are finite, and `low < high`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Span {
-    /// The number at the beginning.
+    /// The value at the start of the axis.
     pub low: f64,
-    /// The number at the end.
+    /// The value at the end of the axis.
     pub high: f64,
 }
 
-/// The part of the data's range that is left free above and below.
+/// The margin at each end, as a fraction of the range of the data.
 const MARGIN: f64 = 0.06;
 
 impl Span {
-    /// The range of `values`, with a margin; values that are not finite are
-    /// left out, and a single value gets a range around it.
+    /// The range of the finite `values` with a margin; `None` if there are none. A
+    /// single value is centred.
     #[must_use]
     pub fn around(values: impl IntoIterator<Item = f64>) -> Option<Span> {
         let (low, high) = values.into_iter().filter(|value| value.is_finite()).fold(
@@ -28,7 +27,7 @@ impl Span {
             },
         )?;
         let margin = if low < high {
-            // Each is divided first: the difference of two finite numbers may not be.
+            // Multiplied first: the difference of two finite numbers may overflow.
             high * MARGIN - low * MARGIN
         } else if low == 0.0 {
             1.0
@@ -39,10 +38,10 @@ impl Span {
         (span.low < span.high).then_some(span)
     }
 
-    /// Where a number is along the axis: 0 at its beginning, 1 at its end.
+    /// The position of a value on the axis: 0 at the start, 1 at the end.
     #[must_use]
     pub fn position(self, value: f64) -> f64 {
-        // In halves, so that a span over the whole range of f64 does not overflow.
+        // Halved, so that the whole range of f64 does not overflow.
         (value / 2.0 - self.low / 2.0) / (self.high / 2.0 - self.low / 2.0)
     }
 }
@@ -50,14 +49,13 @@ impl Span {
 /// A mark on an axis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mark {
-    /// Where it is, 0 to 1.
+    /// The position on the axis, 0 to 1.
     pub position: f64,
-    /// What it says.
+    /// The label.
     pub label: String,
 }
 
-/// About `wanted` marks (at most twice as many) at round numbers of an axis of
-/// measured values.
+/// About `wanted` marks (at most twice as many) at round values.
 #[must_use]
 pub fn value_marks(span: Span, wanted: u32) -> Vec<Mark> {
     let step = round_step((span.high / 2.0 - span.low / 2.0) / f64::from(wanted) * 2.0);
@@ -73,7 +71,7 @@ pub fn value_marks(span: Span, wanted: u32) -> Vec<Mark> {
         .collect()
 }
 
-/// About `wanted` marks at round indices of an axis of `columns` indices.
+/// About `wanted` marks at round indices of an axis with `columns` indices.
 #[must_use]
 pub fn index_marks(columns: u64, wanted: u64) -> Vec<Mark> {
     let last = columns.saturating_sub(1);
@@ -102,7 +100,7 @@ pub fn index_marks(columns: u64, wanted: u64) -> Vec<Mark> {
         .collect()
 }
 
-/// The least of 1, 2, 5 times a power of ten that is no less than `step`.
+/// The smallest of 1, 2 and 5 times a power of ten that is at least `step`.
 fn round_step(step: f64) -> f64 {
     let power = 10_f64.powf(step.log10().floor());
     [1.0, 2.0, 5.0, 10.0]
@@ -112,8 +110,8 @@ fn round_step(step: f64) -> f64 {
         .unwrap_or(power * 10.0)
 }
 
-/// A value on an axis whose marks are `step` apart: no more digits than tell
-/// the marks apart.
+/// The label of a value on an axis with marks at intervals of `step`, with no more
+/// digits than distinguish the marks.
 fn value_label(value: f64, step: f64) -> String {
     #[allow(
         clippy::cast_possible_truncation,
@@ -142,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_are_round_and_inside() {
+    fn marks_are_round_and_within_the_axis() {
         let span = Span { low: -0.13, high: 0.52 };
         let marks = value_marks(span, 5);
         assert_eq!(labels(&marks), ["0", "0.2", "0.4"]);
@@ -150,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_close_together_have_the_digits_to_tell_them_apart() {
+    fn close_marks_have_enough_digits_to_differ() {
         let span = Span { low: 20.001, high: 20.009 };
         assert_eq!(labels(&value_marks(span, 4)), ["20.002", "20.004", "20.006", "20.008"]);
     }
@@ -177,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_value_lies_in_the_middle() {
+    fn a_single_value_is_centred() {
         let span = Span::around([7.0]).unwrap();
         assert_eq!(span.position(7.0), 0.5);
         let zero = Span::around([0.0]).unwrap();
@@ -185,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_has_no_place() {
+    fn values_that_are_not_finite_are_ignored() {
         assert_eq!(Span::around([f64::NAN, f64::INFINITY]), None);
         assert_eq!(Span::around([]), None);
     }

@@ -1,10 +1,10 @@
-//! From a number to a colour.
+//! The colour map of images.
 
-/// Colours from the least to the greatest number, evenly spaced.
+/// Evenly spaced colours from the minimum to the maximum.
 ///
-/// Lightness grows evenly from dark to light (OKLCH 0.24 to 0.96, hue from
-/// violet over blue and green to yellow), so that equal steps look equal, also
-/// to the colour-blind and in grey.
+/// Lightness increases evenly (OKLCH 0.24 to 0.96, hue from violet over blue and
+/// green to yellow), so that equal steps look equal, also to colour-blind people and
+/// in greyscale.
 const ANCHORS: [[u8; 3]; 11] = [
     [39, 15, 68],
     [41, 35, 107],
@@ -19,8 +19,7 @@ const ANCHORS: [[u8; 3]; 11] = [
     [251, 246, 171],
 ];
 
-/// The colour of a level from 0 (the lowest) to 255 (the highest), as red,
-/// green and blue.
+/// The RGB colour of a level from 0 (the minimum) to 255 (the maximum).
 #[must_use]
 pub fn colour(level: u8) -> [u8; 3] {
     let steps = ANCHORS.len() - 1;
@@ -34,7 +33,7 @@ pub fn colour(level: u8) -> [u8; 3] {
     })
 }
 
-/// The whole map as a CSS gradient from left to right.
+/// The colour map as a CSS gradient from left to right.
 #[must_use]
 pub fn gradient() -> String {
     let stops: Vec<String> =
@@ -53,8 +52,8 @@ mod tests {
     }
 
     #[test]
-    fn it_grows_lighter_all_the_way() {
-        // Relative luminance of sRGB, near enough without the gamma curve's foot.
+    fn lightness_increases_monotonically() {
+        // The relative luminance of sRGB, without the linear part of the gamma curve.
         let luminance = |level: u8| {
             let [red, green, blue] = colour(level).map(|part| (f64::from(part) / 255.0).powf(2.2));
             0.2126 * red + 0.7152 * green + 0.0722 * blue

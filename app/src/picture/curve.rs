@@ -1,4 +1,4 @@
-//! The course of a result as the outline of an area.
+//! The SVG paths of the plot of a result.
 
 use std::fmt::Write;
 
@@ -6,21 +6,21 @@ use protocol::result::PlotPoint;
 
 use super::axis::Span;
 
-/// The paths of a plot, in a square of [`SIDE`] by [`SIDE`] whose origin is the
-/// upper left corner; the browser stretches it.
+/// The SVG paths of a plot, in a square of [`SIDE`] by [`SIDE`] with the origin at the
+/// top left. The browser stretches the square.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Curve {
-    /// The area between the least and the greatest of each point's columns.
+    /// The area between the minimum and the maximum of each point.
     pub envelope: String,
-    /// A line through the middle of it.
+    /// The line through the middle of the area.
     pub line: String,
 }
 
-/// The side of the square, in units of its own; a tenth of one is less than a
-/// pixel.
+/// The side of the square in its own units. Coordinates have one decimal, which is
+/// less than a pixel.
 pub const SIDE: f64 = 1000.0;
 
-/// Lays out points along the whole width. Where there is none there is a gap.
+/// Lays out points over the whole width. `None` is a gap.
 #[must_use]
 pub fn curve(points: &[Option<PlotPoint>], span: Span) -> Curve {
     let mut curve = Curve::default();
@@ -49,7 +49,7 @@ fn draw_piece(curve: &mut Curve, piece: &[PlotPoint], place: impl Fn(usize, f64)
     let middle = piece.iter().enumerate().map(|(i, p)| place(i, p.min / 2.0 + p.max / 2.0));
     draw_line(&mut curve.line, middle);
     if piece.len() == 1 {
-        // A line of no length, which round ends make a dot.
+        // A line of length 0 with round ends is drawn as a dot.
         curve.line.push_str("h0");
     }
 }
@@ -73,25 +73,25 @@ mod tests {
     }
 
     #[test]
-    fn the_envelope_goes_out_along_the_greatest_and_back_along_the_least() {
+    fn the_envelope_follows_the_maxima_and_returns_along_the_minima() {
         let curve = curve(&[point(0.0, 10.0), point(5.0, 5.0)], SPAN);
         assert_eq!(curve.envelope, "M0.0 0.0L1000.0 500.0L1000.0 500.0L0.0 1000.0Z");
         assert_eq!(curve.line, "M0.0 500.0L1000.0 500.0");
     }
 
     #[test]
-    fn where_there_is_no_point_there_is_a_gap() {
+    fn a_missing_point_is_a_gap() {
         let curve = curve(&[point(0.0, 0.0), None, point(10.0, 10.0)], SPAN);
         assert_eq!(curve.line, "M0.0 1000.0h0M1000.0 0.0h0");
     }
 
     #[test]
-    fn one_point_lies_in_the_middle() {
+    fn a_single_point_is_centred() {
         assert_eq!(curve(&[point(5.0, 5.0)], SPAN).line, "M500.0 500.0h0");
     }
 
     #[test]
-    fn no_points_are_no_curve() {
+    fn no_points_give_empty_paths() {
         assert_eq!(curve(&[], SPAN), Curve::default());
     }
 }

@@ -1,27 +1,27 @@
-//! The phases of a job as steps on a line.
+//! The phases of a job as steps of a timeline.
 
 use protocol::job::Timings;
 use protocol::{Phase, Timestamp};
 
-/// The phases of a job that comes to its result.
+/// The phases of a successful job.
 pub const STEPS: [Phase; 5] =
     [Phase::Listing, Phase::Planning, Phase::Running, Phase::Finishing, Phase::Done];
 
-/// Where a step is in a job's life.
+/// The state of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepState {
-    /// The job has been through it.
+    /// The job has left the phase.
     Past,
-    /// The job is in it.
+    /// The job is in the phase.
     Now,
-    /// The job failed or was cancelled in it.
+    /// The job failed or was cancelled in the phase; it holds which.
     Ended(Phase),
-    /// The job has not come to it, or never did.
+    /// The job has not reached the phase, or never did.
     Ahead,
 }
 
 impl StepState {
-    /// The one word for it, as it stands in `data-state`.
+    /// The name of the state in `data-state`.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -33,17 +33,17 @@ impl StepState {
     }
 }
 
-/// A step of a job.
+/// A step of the timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Where it is in the job's life.
+    /// The state of the step.
     pub state: StepState,
-    /// How long the job was or has been in it, in milliseconds; for Done, how
-    /// long the whole job took.
+    /// The duration of the phase in milliseconds, so far or in total; for
+    /// [`Phase::Done`], the duration of the whole job. `None` if not reached.
     pub took_ms: Option<u64>,
 }
 
-/// A step of a job that is in the phase `is_in`.
+/// The step of `phase`, for a job that is in the phase `is_in`.
 #[must_use]
 pub fn step(phase: Phase, is_in: Phase, timings: &Timings, now: Timestamp) -> Step {
     let entered = [
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_running_job_has_been_through_what_comes_before() {
+    fn a_running_job_has_left_the_phases_before() {
         let timings = Timings {
             submitted_at: at(1_000),
             planning_at: Some(at(1_200)),
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_done_job_has_been_through_all_and_shows_how_long_it_took() {
+    fn a_done_job_has_left_all_phases_and_shows_its_duration() {
         let timings = Timings {
             submitted_at: at(1_000),
             planning_at: Some(at(1_200)),
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_job_shows_where_it_failed() {
+    fn a_failed_job_shows_the_phase_in_which_it_failed() {
         let timings = Timings {
             submitted_at: at(1_000),
             planning_at: Some(at(1_200)),

@@ -1,15 +1,17 @@
-//! The sum tree as rows of cells: a cell is a task, and as wide as the leaves
-//! below it, so that each lies under the cells that it adds up.
+//! The sum tree as rows of cells, one cell per task. The width of a cell is that of
+//! its inputs, so that each cell lies below the cells that it adds.
 
 use protocol::job::LevelProgress;
 use protocol::{Plan, PlanLevel};
 
-/// The most cells of a row that can be told apart; a level of more tasks is
-/// drawn as one bar.
+use crate::format::plural;
+
+/// The maximum number of cells in a row. A level with more tasks is drawn as one
+/// bar.
 pub const CELLS_MAX: u64 = 120;
 
-/// The widths of a level's cells in thousandths of an object, node by node and
-/// within a node range by range; `None` if the level has too many tasks for cells.
+/// The widths of a level's cells in thousandths of an object, by node and then by
+/// range; `None` if the level has no tasks or more than [`CELLS_MAX`].
 #[must_use]
 pub fn cell_widths(plan: &Plan, level: usize) -> Option<Vec<u64>> {
     let tasks = plan.levels.get(level)?.tasks();
@@ -24,8 +26,8 @@ pub fn cell_widths(plan: &Plan, level: usize) -> Option<Vec<u64>> {
     Some(widths.collect())
 }
 
-/// How many objects a node sums in the end. Every node below one has the most
-/// inputs, but for those at the right edge.
+/// The number of objects in the subtree of a node. Every node in it has the maximum
+/// number of inputs, except at the right edge.
 fn objects_below(plan: &Plan, level: usize, node: u32) -> u64 {
     let objects_per_node = plan.levels[..=level]
         .iter()
@@ -34,21 +36,21 @@ fn objects_below(plan: &Plan, level: usize, node: u32) -> u64 {
     plan.objects.saturating_sub(first).clamp(1, objects_per_node.max(1))
 }
 
-/// What a cell shows.
+/// The state of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CellState {
-    /// Its task is complete.
+    /// The task is complete.
     Complete,
-    /// Its task has an attempt under way.
+    /// The task has a running attempt.
     Running,
-    /// Its task has a speculative attempt under way beside the first.
+    /// The task has a running speculative attempt.
     Speculative,
-    /// Its task has not begun.
+    /// The task has no running attempt.
     Waiting,
 }
 
 impl CellState {
-    /// The one word for it, as it is shown and as it stands in `data-state`.
+    /// The name of the state, shown on the pages and used in `data-state`.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -60,55 +62,57 @@ impl CellState {
     }
 }
 
-/// What the cell at `index` shows. Progress tells how many tasks are in each
-/// state and not which, so a row fills up from the left.
+/// The state of the cell at `index`. The progress holds only the number of tasks in
+/// each state, so cells fill up from the left.
 #[must_use]
 pub fn cell_state(progress: &LevelProgress, index: u64) -> CellState {
-    let under_way = progress.completed + progress.running;
+    let active = progress.completed + progress.running;
     let speculative = progress.speculative.min(progress.running);
     if index < progress.completed {
         CellState::Complete
-    } else if index < under_way - speculative {
+    } else if index < active - speculative {
         CellState::Running
-    } else if index < under_way {
+    } else if index < active {
         CellState::Speculative
     } else {
         CellState::Waiting
     }
 }
 
-/// The parts of a bar that are complete, done in part, and under way, each in
-/// thousandths and together at most the whole.
+/// The complete, partly done and running parts of a bar in thousandths; their sum is
+/// at most 1000.
 #[must_use]
 pub fn bar_parts(progress: &LevelProgress) -> [u32; 3] {
-    let of_tasks = |part: f64| thousandths(part / progress.tasks.max(1) as f64);
+    let of_tasks = |tasks: f64| thousandths(tasks / progress.tasks.max(1) as f64);
     let complete = of_tasks(progress.completed as f64);
     let running = of_tasks(progress.running as f64).min(1000 - complete);
     let partly = of_tasks(progress.partly).min(running);
     [complete, partly, running - partly]
 }
 
-/// A part of a whole, 0 to 1, in whole thousandths.
+/// A fraction from 0 to 1 in thousandths.
 #[must_use]
-pub fn thousandths(part: f64) -> u32 {
+pub fn thousandths(fraction: f64) -> u32 {
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "clamped to 0..=1000 before"
     )]
-    let whole = (part * 1000.0).clamp(0.0, 1000.0) as u32;
+    let whole = (fraction * 1000.0).clamp(0.0, 1000.0) as u32;
     whole
 }
 
-/// What a task of a level does, in words.
+/// A description of the tasks of a level.
 #[must_use]
 pub fn level_words(level: usize, plan: &PlanLevel) -> String {
-    let inputs = if level == 0 { "files" } else { "partial sums" };
+    let (singular, several) =
+        if level == 0 { ("file", "files") } else { ("partial sum", "partial sums") };
+    let inputs = plural(plan.fan_in.into(), singular, several);
     let ranges = match plan.ranges {
         0 | 1 => String::new(),
-        ranges => format!(", cut into {ranges} ranges of columns"),
+        ranges => format!(", split into {ranges} ranges of columns"),
     };
-    format!("up to {} {inputs} each{ranges}", plan.fan_in)
+    format!("up to {inputs} per node{ranges}")
 }
 
 #[cfg(test)]
@@ -136,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_lies_under_the_cells_that_it_adds_up() {
+    fn a_cell_lies_below_the_cells_that_it_adds() {
         let plan = plan(33, 5, &[(7, 1), (2, 1), (1, 1)]);
         assert_eq!(cell_widths(&plan, 0).unwrap(), [5000, 5000, 5000, 5000, 5000, 5000, 3000]);
         assert_eq!(cell_widths(&plan, 1).unwrap(), [25_000, 8000]);
@@ -150,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_level_of_many_tasks_has_no_cells() {
+    fn a_level_with_many_tasks_has_no_cells() {
         let plan = plan(10_000, 5, &[(2_000, 1), (400, 1), (80, 1), (16, 1)]);
         assert_eq!(cell_widths(&plan, 0), None);
         assert_eq!(cell_widths(&plan, 2).unwrap().len(), 80);
@@ -181,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parts_of_a_bar_are_never_more_than_the_bar() {
+    fn the_parts_of_a_bar_never_exceed_the_bar() {
         let progress = LevelProgress {
             tasks: 4,
             completed: 3,

@@ -1,5 +1,5 @@
-//! Tasks and attempts as they look from outside: the detail below a job's
-//! summary, asked for page by page.
+//! The public state of tasks and attempts: the detail below a job's summary,
+//! queried page by page.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,11 +9,11 @@ use crate::{TaskId, Timestamp, WorkerId};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TaskPage {
-    /// In the order of their ids.
+    /// The tasks, sorted by id.
     pub tasks: Vec<TaskSnapshot>,
-    /// How many tasks the level has.
+    /// The number of tasks in the level.
     pub total: u64,
-    /// What to pass as `cursor` for the next page; absent on the last.
+    /// The `cursor` of the next page; absent on the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<u64>,
 }
@@ -22,29 +22,30 @@ pub struct TaskPage {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TaskSnapshot {
-    /// Which.
+    /// The id of the task.
     pub id: TaskId,
-    /// Where it is.
+    /// The current state of the task.
     pub state: TaskState,
-    /// Every attempt at it, from the first; of very many, the last.
+    /// The attempts at the task, oldest first. If there are too many, only the
+    /// newest are listed.
     #[serde(default)]
     pub attempts: Vec<AttemptSnapshot>,
 }
 
-/// Where a task is.
+/// The state of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum TaskState {
-    /// Its inputs are not all there.
+    /// Some of its inputs are not complete.
     Waiting,
-    /// It could be attempted at once.
+    /// Its inputs are complete, and no attempt is queued or running.
     Ready,
-    /// It failed, and is not attempted again before a while has passed.
+    /// An attempt failed, and the task waits for its retry back-off.
     Delayed,
-    /// An attempt at it is in the queue or under way.
+    /// An attempt is queued or running.
     Underway,
-    /// All its segments are there.
+    /// All its segments are stored.
     Complete,
 }
 
@@ -52,37 +53,37 @@ pub enum TaskState {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AttemptSnapshot {
-    /// Which attempt at its task this is, from 1.
+    /// The number of the attempt within its task, from 1.
     pub number: u32,
-    /// Whether it began beside a live one.
+    /// Whether it was started while another attempt at the task was live.
     pub speculative: bool,
-    /// Where it is.
+    /// The current state of the attempt.
     pub state: AttemptState,
-    /// Who has it, or had it last.
+    /// The worker that runs it, or ran it last; absent while it is queued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<WorkerId>,
-    /// When it was put into the queue.
+    /// When it was published to the queue.
     pub published_at: Timestamp,
-    /// When a worker took it.
+    /// When a worker started it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
-    /// When it ended, one way or another.
+    /// When it ended, in whatever state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
-    /// The part of the task that is done as far as it knows, 0 to 1.
+    /// The completed fraction of the task at the last report, 0 to 1.
     pub fraction: f64,
-    /// Segments that it computed.
+    /// The number of segments that it computed.
     #[serde(default)]
     pub segments_written: u64,
-    /// Segments that it found there and did not compute again.
+    /// The number of segments that earlier attempts had computed and it reused.
     #[serde(default)]
     pub segments_reused: u64,
-    /// Why it ended as it did, where that needs saying.
+    /// Why it ended; absent if the state says enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-/// Where an attempt is.
+/// The state of an attempt.
 ///
 /// ```text
 /// Published ─► Running ─► Completed | Failed | Stopped
@@ -92,19 +93,19 @@ pub struct AttemptSnapshot {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum AttemptState {
-    /// It lies in the queue.
+    /// It waits in the queue.
     Published,
-    /// A worker has it.
+    /// A worker runs it.
     Running,
     /// It completed its task.
     Completed,
     /// It ended with an error.
     Failed,
-    /// Its lease ran out, or its worker went without handing it back.
+    /// Its lease expired, or its worker left without handing it back.
     Lost,
     /// Another attempt completed its task.
     Superseded,
-    /// It was handed back or withdrawn, or its job was over.
+    /// It was handed back or withdrawn, or its job ended.
     Stopped,
 }
 

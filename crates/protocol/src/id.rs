@@ -1,4 +1,4 @@
-//! What names a job, a task, an attempt and a worker.
+//! Ids of jobs, tasks, attempts and workers.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,16 +7,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use ulid::Ulid;
 
-/// Names a job, for ever.
+/// The id of a job, never reused.
 ///
-/// A ULID: 48 bits of the time it was submitted, so that ids sort from old to
-/// new, then 80 random bits, so that a link to a job cannot be guessed.
-/// Written as 26 characters.
+/// A ULID: 48 bits of submission time, so that ids sort by age, then 80 random
+/// bits, so that links are unguessable. Printed as 26 characters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(Ulid);
 
 impl JobId {
-    /// An id from the time of submission and 128 random bits, of which 80 are used.
+    /// Makes an id from the submission time and random bits, of which the low 80 are used.
     #[must_use]
     pub fn from_parts(submitted_at: crate::Timestamp, random: u128) -> JobId {
         JobId(Ulid::from_parts(submitted_at.as_millis(), random))
@@ -49,16 +48,16 @@ impl FromStr for JobId {
     }
 }
 
-/// Names a task within its job: one node of the sum tree, for one range of columns.
+/// The id of a task within its job: one node of the sum tree, for one range of columns.
 ///
-/// Written `level.node.range`, each counted from 0.
+/// Printed as `level.node.range`, each from 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId {
-    /// The level of the sum tree; 0 sums input objects.
+    /// The level of the sum tree, from 0; level 0 sums input objects.
     pub level: u8,
-    /// The node within its level.
+    /// The node within its level, from 0.
     pub node: u32,
-    /// The range of columns within its node.
+    /// The range of columns within its node, from 0.
     pub range: u32,
 }
 
@@ -88,16 +87,16 @@ impl FromStr for TaskId {
     }
 }
 
-/// Names one execution of a task by one worker.
+/// The id of an attempt: one execution of a task by one worker.
 ///
-/// Written `job/level.node.range/number`.
+/// Printed as `job/level.node.range/number`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttemptId {
-    /// The job that the task belongs to.
+    /// The job of the task.
     pub job: JobId,
-    /// The task that is attempted.
+    /// The task.
     pub task: TaskId,
-    /// Which attempt at the task this is, from 1.
+    /// The number of the attempt within its task, from 1.
     pub number: u32,
 }
 
@@ -127,7 +126,7 @@ impl FromStr for AttemptId {
     }
 }
 
-/// Names a worker while it lives: what its pool calls it, or host, process and slot.
+/// The id of a running worker: the name its pool gave it, or host, process and slot.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct WorkerId(Arc<str>);
@@ -158,7 +157,7 @@ impl fmt::Debug for WorkerId {
     }
 }
 
-/// A text that is not an id of the kind that was asked for.
+/// The error of parsing a text that is not an id of the expected type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidId;
 
@@ -174,7 +173,7 @@ fn parse_part<T: FromStr>(part: Option<&str>) -> Result<T, InvalidId> {
     part.ok_or(InvalidId)?.parse().map_err(|_| InvalidId)
 }
 
-/// Serialises a type as the text it prints.
+/// Serialises a type as its `Display` text.
 macro_rules! serialize_as_text {
     ($($id:ty),*) => {$(
         impl Serialize for $id {
@@ -199,7 +198,7 @@ mod tests {
     use crate::Timestamp;
 
     #[test]
-    fn an_attempt_id_reads_back_what_it_prints() {
+    fn an_attempt_id_parses_what_it_prints() {
         let attempt = AttemptId {
             job: JobId::from_parts(Timestamp::from_millis(1_700_000_000_000), 42),
             task: TaskId { level: 2, node: 17, range: 3 },
@@ -209,14 +208,14 @@ mod tests {
     }
 
     #[test]
-    fn ids_sort_from_old_to_new() {
+    fn ids_sort_by_age() {
         let old = JobId::from_parts(Timestamp::from_millis(1), u128::MAX);
         let new = JobId::from_parts(Timestamp::from_millis(2), 0);
         assert!(old < new);
     }
 
     #[test]
-    fn a_task_id_with_a_part_too_many_is_refused() {
+    fn a_task_id_with_too_many_parts_is_rejected() {
         assert_eq!("0.1.2.3".parse::<TaskId>(), Err(InvalidId));
     }
 }

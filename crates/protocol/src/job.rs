@@ -1,4 +1,4 @@
-//! What a job looks like from outside.
+//! The public state of a job.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::request::JobRequest;
 use crate::result::ResultSummary;
 use crate::{JobId, Problem, Timestamp};
 
-/// Where a job is.
+/// The phase of a job.
 ///
 /// ```text
 /// Listing ─► Planning ─► Running ─► Finishing ─► Done
@@ -17,30 +17,30 @@ use crate::{JobId, Problem, Timestamp};
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// The objects are being found (or generated) and looked into.
+    /// The input objects are being generated or listed, and their headers read.
     Listing,
-    /// The sum tree is being laid out, or the job waits for its turn.
+    /// The sum tree is being planned, or the job waits for other jobs.
     Planning,
     /// Tasks are being computed.
     Running,
     /// The total is being divided and stored as the result.
     Finishing,
-    /// The result is there.
+    /// The result is stored.
     Done,
-    /// The job ended without a result; `error` says why.
+    /// The job ended with an error, which is in `error`.
     Failed,
-    /// Somebody cancelled it.
+    /// A user cancelled the job.
     Cancelled,
 }
 
 impl Phase {
-    /// Whether the job has ended, one way or another.
+    /// Whether the job has ended: done, failed or cancelled.
     #[must_use]
     pub const fn is_over(self) -> bool {
         matches!(self, Phase::Done | Phase::Failed | Phase::Cancelled)
     }
 
-    /// The one word for the phase, as it is shown and as it stands in `data-state`.
+    /// The name of the phase, shown on the pages and used in `data-state`.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -55,54 +55,54 @@ impl Phase {
     }
 }
 
-/// A job as it looks from outside at one moment: a summary, whatever its size.
+/// A summary of a job at one moment. Its size does not depend on F, C or W.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct JobSnapshot {
-    /// Which job.
+    /// The id of the job.
     pub id: JobId,
-    /// Where it is.
+    /// The current phase.
     pub phase: Phase,
-    /// What was asked for.
+    /// The request as submitted.
     pub request: JobRequest,
-    /// W as it is used, after the server's default.
+    /// W, the number of workers in use: the requested one or the server's default.
     pub workers: u32,
-    /// When each phase was entered.
+    /// When the job entered each phase.
     pub timings: Timings,
-    /// What has been found out about the inputs.
+    /// The properties of the inputs that are known so far.
     #[serde(default)]
     pub inputs: InputSummary,
-    /// How far generating test data has come, while it is being generated.
+    /// Generated files, while test data is being generated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generated: Option<Counted>,
-    /// The plan, once there is one.
+    /// The plan; absent before the job is planned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
-    /// How far each level of the sum tree has come, from level 0.
+    /// The progress of each level of the sum tree, from level 0.
     #[serde(default)]
     pub progress: Vec<LevelProgress>,
-    /// What became of the attempts.
+    /// The number of attempts by outcome.
     #[serde(default)]
     pub attempts: AttemptCounts,
-    /// Bytes moved so far.
+    /// Bytes read and written so far.
     #[serde(default)]
     pub bytes: ByteCounts,
-    /// Input bytes read a second, lately; 0 when nothing is running.
+    /// The current input throughput in bytes per second; 0 while nothing runs.
     #[serde(default)]
     pub bytes_per_sec: f64,
-    /// Milliseconds until the job is done at the present rate, if that can be told.
+    /// The estimated remaining time in milliseconds; absent while unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remaining_ms: Option<u64>,
-    /// What is known about the result, once it is there.
+    /// A summary of the result; absent before the job is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<ResultSummary>,
-    /// Why the job failed.
+    /// The error of a failed job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Problem>,
 }
 
 impl JobSnapshot {
-    /// A job that has been submitted, and nothing else has become of it yet.
+    /// The state of a job that has just been submitted.
     #[must_use]
     pub fn submitted(
         id: JobId,
@@ -129,8 +129,8 @@ impl JobSnapshot {
         }
     }
 
-    /// The part of the job's tasks that are complete, 0 to 1, running attempts
-    /// counted by how far they are.
+    /// The completed fraction of the job's tasks, 0 to 1. Running attempts count
+    /// by their progress.
     #[must_use]
     pub fn fraction(&self) -> f64 {
         if self.phase == Phase::Done {
@@ -145,16 +145,17 @@ impl JobSnapshot {
     }
 }
 
-/// What has been found out about the inputs of a job.
+/// The properties of a job's inputs that are known so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct InputSummary {
-    /// F, how many objects there are.
+    /// F, the number of objects.
     pub objects: Option<u64>,
-    /// How many bytes they hold together.
+    /// The total size of the objects in bytes.
     pub bytes: Option<u64>,
-    /// C, how many numbers each holds; for text known once one has been read.
+    /// C, the number of values per object. For text it is known once an object has
+    /// been read.
     pub columns: Option<u64>,
     /// The shape of each array, if the format has shapes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -162,114 +163,114 @@ pub struct InputSummary {
     /// Whether the columns run along the first index of the shape, not the last.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub fortran_order: bool,
-    /// The format of the objects in words, such as `text` or `npy f8`.
+    /// The format of the objects, such as `text` or `npy f8`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
 }
 
-/// So many of so many.
+/// A number of finished items out of a total.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Counted {
-    /// How many there are already.
+    /// The number of finished items.
     pub done: u64,
-    /// How many there will be.
+    /// The total number of items.
     pub total: u64,
 }
 
-/// How far one level of the sum tree has come.
+/// The progress of one level of the sum tree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct LevelProgress {
-    /// How many tasks the level has.
+    /// The number of tasks in the level.
     pub tasks: u64,
-    /// How many of them are complete.
+    /// The number of completed tasks.
     pub completed: u64,
-    /// How many have an attempt under way.
+    /// The number of tasks with a running attempt.
     pub running: u64,
-    /// How many have a speculative attempt under way.
+    /// The number of tasks with a running speculative attempt.
     #[serde(default)]
     pub speculative: u64,
-    /// The work done by attempts under way, in tasks: two half-done ones make 1.0.
+    /// The work done by running attempts, in tasks: two half-done attempts make 1.0.
     #[serde(default)]
     pub partly: f64,
-    /// The average duration of a completed attempt, 0 if there is none.
+    /// The mean duration of the completed attempts in milliseconds; 0 if there is none.
     #[serde(default)]
     pub mean_ms: u64,
 }
 
 impl LevelProgress {
-    /// Complete tasks, those under way counted by how far they are.
+    /// The number of completed tasks. Running attempts count by their progress.
     #[must_use]
     pub fn complete(&self) -> f64 {
         (self.completed as f64 + self.partly).min(self.tasks as f64)
     }
 }
 
-/// What became of a job's attempts.
+/// The number of a job's attempts by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct AttemptCounts {
-    /// Given to a worker so far.
+    /// Attempts that workers have started.
     pub started: u64,
-    /// Under way now.
+    /// Attempts that are running now.
     pub running: u64,
-    /// Ended with their task complete.
+    /// Attempts that completed their task.
     pub completed: u64,
-    /// Ended with an error.
+    /// Attempts that ended with an error.
     pub failed: u64,
-    /// Ended because their lease ran out.
+    /// Attempts whose lease expired.
     pub lost: u64,
-    /// Ended because another attempt completed their task.
+    /// Attempts that ended because another attempt completed their task.
     pub superseded: u64,
-    /// Of those started, how many were speculative.
+    /// Speculative attempts that workers have started.
     pub speculative: u64,
-    /// Of the speculative ones, how many completed their task first.
+    /// Speculative attempts that completed their task before the straggler.
     pub speculative_won: u64,
-    /// How long speculative attempts have run, together.
+    /// The total run time of speculative attempts in milliseconds.
     pub speculative_ms: u64,
-    /// How much sooner tasks were complete because a speculative attempt took
-    /// part, as estimated from the pace of the first attempt.
+    /// The estimated time in milliseconds by which speculation brought forward
+    /// the completion of tasks, extrapolated from the rate of the first attempts.
     pub saved_ms: u64,
 }
 
-/// Bytes that a job's attempts have moved.
+/// Bytes that a job's attempts have read and written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct ByteCounts {
-    /// Read from input objects.
+    /// Bytes read from input objects.
     pub input_read: u64,
-    /// Read from partial sums.
+    /// Bytes read from partial sums.
     pub partial_read: u64,
-    /// Written as partial sums.
+    /// Bytes written as partial sums.
     pub written: u64,
-    /// Read from input objects beyond what they hold: by attempts that failed or
-    /// were superseded, and headers that several workers look at. What a worker
-    /// read that died before it could tell is not known.
+    /// Input bytes read in excess of the size of the inputs: by attempts that failed
+    /// or were superseded, and headers that several workers read. Bytes that a
+    /// worker read and did not report before it died are not counted.
     pub read_twice: u64,
-    /// Bytes of finished segments that a later attempt found and did not compute again.
+    /// Bytes of finished segments that a later attempt reused.
     pub reused: u64,
 }
 
-/// When each phase was entered.
+/// When a job entered each phase.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Timings {
-    /// When the job was submitted, and Listing began.
+    /// When the job was submitted, and the phase `listing` began.
     pub submitted_at: Timestamp,
-    /// When its objects were listed, and Planning began.
+    /// When the objects were listed, and the phase `planning` began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub planning_at: Option<Timestamp>,
-    /// When its tasks could first be given to workers.
+    /// When the first tasks could be assigned, and the phase `running` began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub running_at: Option<Timestamp>,
-    /// When the total was there.
+    /// When the total was stored, and the phase `finishing` began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finishing_at: Option<Timestamp>,
-    /// When it ended, one way or another.
+    /// When the job ended, in whatever phase.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
 }
@@ -279,7 +280,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_done_attempts_count_by_half() {
+    fn half_done_attempts_count_as_half_a_task() {
         let level = LevelProgress { tasks: 4, completed: 1, partly: 1.5, ..Default::default() };
         assert_eq!(level.complete(), 2.5);
     }

@@ -1,33 +1,33 @@
-//! The words spoken between the dashboard, the server and the workers.
+//! The messages between the dashboard, the server and the workers.
 //!
-//! Everything here is plain data that serde turns into JSON; there is no I/O
-//! and no logic beyond reading, checking and printing the types, so the crate
-//! builds for the browser as it does for the server.
+//! Everything here is plain data that serde serialises as JSON. There is no I/O
+//! and no logic beyond parsing, validating and printing the types, so the crate
+//! builds for the browser and for the server.
 //!
 //! In reading order:
 //!
-//! - [`id`]: what names a job, a task, an attempt and a worker.
-//! - [`time`]: points in time and durations as they cross a process boundary.
-//! - [`request`]: what a user asks for: fields, bounds, texts, and the check.
-//! - [`plan`]: the sum tree that a job is computed by.
-//! - [`job`]: what a job looks like from outside.
-//! - [`preview`]: how a request would be computed.
-//! - [`task`]: what the server asks of a worker, and what the worker answers.
-//! - [`detail`]: tasks and attempts as they look from outside.
-//! - [`worker`]: the worker pool as it looks from outside.
-//! - [`result`]: what is known about a job's result besides its numbers.
-//! - [`live`]: what a page first shows, and what then changes it.
-//! - [`problem`]: what went wrong, where, and what to do.
+//! - [`id`]: ids of jobs, tasks, attempts and workers.
+//! - [`time`]: timestamps in messages.
+//! - [`request`]: a job request: its fields, their bounds and texts, and the validation.
+//! - [`plan`]: the sum tree of a job.
+//! - [`job`]: the public state of a job.
+//! - [`preview`]: the plan of a request that is not submitted.
+//! - [`task`]: assignments and controls to workers, and their reports.
+//! - [`detail`]: the public state of tasks and attempts.
+//! - [`worker`]: the public state of the worker pool.
+//! - [`result`]: a summary of a job's result.
+//! - [`live`]: snapshots and server-sent events for the pages.
+//! - [`problem`]: errors: what is wrong, where, and the remedy.
 //!
-//! With the feature `schema` the types that the JSON API speaks describe
-//! themselves; only the server needs that.
+//! The feature `schema` adds OpenAPI schemas to the types of the JSON API. Only
+//! the server enables it.
 //!
 //! # Invariants
 //!
 //! - **Versioned, and lenient.** A message between processes carries
-//!   [`VERSION`]; unknown fields are ignored and new fields have defaults, so
-//!   an old worker understands a new server and the other way round.
-//! - **Units last.** A number says its unit in its name: `lease_ms`,
+//!   [`VERSION`]. Unknown fields are ignored and new fields have defaults, so
+//!   old workers and new servers are compatible, and vice versa.
+//! - **Units last.** The name of a number ends in its unit: `lease_ms`,
 //!   `input_bytes`.
 
 pub mod detail;
@@ -54,5 +54,5 @@ pub use request::{FanIn, Inputs, JobRequest, ValidRequest};
 pub use time::Timestamp;
 
 /// The version of the messages between server and workers. It changes only
-/// when an old reader would misunderstand a new message.
+/// when an old reader would misinterpret a new message.
 pub const VERSION: u32 = 1;

@@ -1,32 +1,32 @@
-//! What a page first shows, and what then changes it.
+//! Snapshots and server-sent events for the pages.
 //!
-//! Every event is the whole state of what it names, so it does not matter how
-//! many came before it: a reader that missed some takes the last and is right.
+//! Every event holds the whole state of its subject. A reader that missed some
+//! events is up to date after the next one.
 
 use serde::{Deserialize, Serialize};
 
 use crate::worker::PoolSnapshot;
 use crate::{JobId, JobSnapshot};
 
-/// A server-sent event. Its name is [`LiveEvent::name`], its data the JSON of
-/// what the variant holds.
+/// A server-sent event. Its name is [`LiveEvent::name`], its data the variant's
+/// content as JSON.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LiveEvent {
-    /// Everything at once; the first event of a stream that cannot be resumed.
+    /// The whole state: the first event of a stream that cannot be resumed.
     Snapshot(Box<Overview>),
-    /// A job, new or changed.
+    /// A new or changed job.
     Job(Box<JobSnapshot>),
-    /// A job is gone.
+    /// A deleted job.
     JobDeleted(JobId),
-    /// The worker pool has changed.
+    /// The changed worker pool.
     Workers(Box<PoolSnapshot>),
 }
 
 impl LiveEvent {
-    /// The names that events have on the wire.
+    /// The wire names of all events.
     pub const NAMES: [&'static str; 4] = ["snapshot", "job", "job-deleted", "workers"];
 
-    /// The event's name on the wire.
+    /// The wire name of the event.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -38,11 +38,11 @@ impl LiveEvent {
     }
 }
 
-/// What the home page shows.
+/// The state that the home page shows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Overview {
-    /// Jobs, newest first; at most as many as a page of the list.
+    /// The newest jobs, newest first; at most one page of the list.
     pub jobs: Vec<JobSnapshot>,
     /// The worker pool.
     pub workers: PoolSnapshot,
@@ -52,9 +52,9 @@ pub struct Overview {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct JobPage {
-    /// Newest first.
+    /// The jobs, newest first.
     pub jobs: Vec<JobSnapshot>,
-    /// What to pass as `cursor` for the next page; absent on the last.
+    /// The `cursor` of the next page; absent on the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<JobId>,
 }

@@ -1,41 +1,41 @@
-//! The sum tree that a job is computed by.
+//! The sum tree of a job.
 
 use serde::{Deserialize, Serialize};
 
 use crate::TaskId;
 use crate::request::SUM_COLUMN_BYTES;
 
-/// The sum tree of a job: fixed before its first task starts, stored beside its
-/// result, and all that the keys of its partial sums follow from.
+/// The sum tree of a job. It is fixed before the first task starts and stored
+/// with the result. The keys of the partial sums follow from it alone.
 ///
 /// Level 0 has `ceil(objects / fan_in)` nodes; node `n` sums the objects
-/// `n * fan_in .. (n + 1) * fan_in` in the order of the list. A node of level
+/// `n * fan_in .. (n + 1) * fan_in` in list order. A node of level
 /// `k` adds the nodes `n * fan_in .. (n + 1) * fan_in` of level `k - 1`. The
 /// last level has one node, the root.
 ///
-/// Columns are cut into segments of `segment_columns`, the last one as short as
-/// it comes out, and a level's nodes into ranges of whole segments, each range
-/// one task. Ranges nest: `range_segments` of a level is that of the level above
+/// Columns are split into segments of `segment_columns`; the last segment may be
+/// shorter. The nodes of a level are split into ranges of whole segments; each
+/// range is one task. Ranges nest: `range_segments` of a level is that of the level above
 /// it or a whole multiple, so a task depends on exactly one range of each of
 /// its node's children.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Plan {
-    /// F, how many objects there are.
+    /// F, the number of objects.
     pub objects: u64,
-    /// C, if the format tells it before a whole object has been read.
+    /// C, the number of columns; absent if it is unknown before an object has been read.
     pub columns: Option<u64>,
-    /// P, the most inputs of a node.
+    /// P, the maximum number of inputs of a node.
     pub fan_in: u32,
-    /// How many columns one segment has, but for the last.
+    /// The number of columns in every segment except the last.
     pub segment_columns: u64,
-    /// Bytes that one column of a partial sum takes, statistics included.
-    /// Records from before this was remembered count the sums alone.
+    /// The size of one column of a partial sum in bytes, statistics included.
+    /// Records of older versions lack it; then only the sums are counted.
     #[serde(default = "sum_column_bytes")]
     pub partial_column_bytes: u64,
-    /// From level 0 to the root's.
+    /// The levels, from level 0 to the root.
     pub levels: Vec<PlanLevel>,
-    /// What the plan is expected to cost.
+    /// The estimated cost of the plan.
     pub estimate: Estimate,
 }
 
@@ -43,20 +43,20 @@ pub struct Plan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PlanLevel {
-    /// How many nodes it has.
+    /// The number of nodes.
     pub nodes: u32,
-    /// How many ranges of columns each node is cut into.
+    /// The number of ranges of columns per node.
     pub ranges: u32,
-    /// How many segments a range has; the last range goes on to the end,
-    /// wherever that is.
+    /// The number of segments in a range. The last range extends to the last
+    /// segment, whose index may not be known yet.
     pub range_segments: u64,
-    /// The most inputs that a node of this level adds up. It is the plan's
-    /// fan-in but where inputs that cannot be read twice or sought keep it
-    /// lower, or where a planner that was free to choose gave merge tasks less.
+    /// The maximum number of inputs of a node of this level. It is lower than the
+    /// plan's fan-in if the inputs can be neither read twice nor sought, or if the
+    /// planner was free to choose a lower one for merge tasks.
     pub fan_in: u32,
 }
 
-/// What a plan is expected to cost.
+/// The estimated cost of a plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default)]
@@ -67,9 +67,9 @@ pub struct Estimate {
     pub partial_read_bytes: u64,
     /// Bytes written as partial sums.
     pub written_bytes: u64,
-    /// The most memory that one worker holds for one task.
+    /// The upper bound of the memory that one worker holds for one task, in bytes.
     pub worker_memory_bytes: u64,
-    /// How long the job takes with all its workers, if that can be told.
+    /// The duration of the job with all its workers, in milliseconds; absent if unknown.
     pub duration_ms: Option<u64>,
 }
 
@@ -78,7 +78,7 @@ const fn sum_column_bytes() -> u64 {
 }
 
 impl Plan {
-    /// How many tasks there are in all levels together.
+    /// The number of tasks in all levels.
     #[must_use]
     pub fn tasks(&self) -> u64 {
         self.levels.iter().map(PlanLevel::tasks).sum()
@@ -90,8 +90,8 @@ impl Plan {
         u8::try_from(self.levels.len().saturating_sub(1)).unwrap_or(u8::MAX)
     }
 
-    /// Which inputs a node adds up: indices of objects at level 0, of the
-    /// level below's nodes above it.
+    /// The indices of a node's inputs: of objects at level 0, of nodes of the level
+    /// below at other levels.
     #[must_use]
     pub fn node_inputs(&self, level: u8, node: u32) -> std::ops::Range<u64> {
         let below = match level.checked_sub(1) {
@@ -103,8 +103,8 @@ impl Plan {
         start..below.min(start + fan_in)
     }
 
-    /// Which segments a task computes: its first, and one past its last unless
-    /// it goes on to the end, wherever that is.
+    /// The segments of a task: the first, and one past the last. The latter is
+    /// `None` for the last range, which extends to the last segment.
     #[must_use]
     pub fn task_segments(&self, task: TaskId) -> (u64, Option<u64>) {
         let level = &self.levels[usize::from(task.level)];
@@ -115,7 +115,7 @@ impl Plan {
 }
 
 impl PlanLevel {
-    /// How many tasks the level has.
+    /// The number of tasks in the level.
     #[must_use]
     pub const fn tasks(&self) -> u64 {
         self.nodes as u64 * self.ranges as u64
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plan_of_before_columns_had_a_size_reads_back() {
+    fn a_plan_without_a_column_size_can_be_read() {
         let plan = r#"{"objects": 2, "columns": 3, "fan_in": 2, "segment_columns": 1024,
             "levels": [{"nodes": 1, "ranges": 1, "range_segments": 1, "fan_in": 2}],
             "estimate": {"input_bytes": 48}}"#;

@@ -1,18 +1,18 @@
-//! How a request would be computed.
+//! The plan of a request that is not submitted.
 
 use serde::{Deserialize, Serialize};
 
 use crate::job::InputSummary;
 use crate::plan::Plan;
 
-/// How a request would be computed: nothing of it has begun, and no job has it.
+/// The plan of a request. No job exists for it, and nothing is computed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Preview {
-    /// W as it would be used, after the server's default.
+    /// W, the number of workers: the requested one or the server's default.
     pub workers: u32,
-    /// What has been found out about the inputs.
+    /// The properties of the inputs that planning found.
     pub inputs: InputSummary,
-    /// The sum tree, and what it would cost.
+    /// The sum tree and its estimated cost.
     pub plan: Plan,
 }

@@ -1,39 +1,39 @@
-//! What went wrong, where, and what to do.
+//! Errors: what is wrong, where, and the remedy.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A problem as the JSON API answers it (RFC 9457), as a job carries it and as
-/// the dashboard shows it.
+/// An error as the JSON API returns it (RFC 9457), a job records it and the
+/// dashboard shows it.
 ///
-/// `detail` says what was wrong and where, naming the field, the object, the
-/// index or the byte; `remedy` says what to do about it.
+/// `detail` says what is wrong and where: it names the field, the object, the
+/// index or the byte. `remedy` says how to fix it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Problem {
-    /// Which kind of problem this is.
+    /// The kind of the error, for programs.
     #[serde(rename = "type")]
     pub kind: ProblemKind,
-    /// The kind in words.
+    /// The kind of the error, for people.
     pub title: String,
-    /// The HTTP status code that goes with it.
+    /// The HTTP status code.
     pub status: u16,
-    /// What was wrong this time, and where.
+    /// What is wrong, and where.
     pub detail: String,
-    /// What to do about it; empty if there is nothing to be said.
+    /// How to fix it; empty if there is no advice.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub remedy: String,
-    /// The object (file) that the problem lies in, if it lies in one.
+    /// The object (file) that causes the error, if one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,
-    /// The field of the request that the problem lies in, if it lies in one.
+    /// The field of the request that causes the error, if one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
 }
 
 impl Problem {
-    /// A problem of a kind, with what was wrong and where.
+    /// An error of a kind; `detail` says what is wrong, and where.
     #[must_use]
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Problem {
         Problem {
@@ -47,47 +47,47 @@ impl Problem {
         }
     }
 
-    /// Two objects that hold different counts of numbers.
+    /// Two objects have different numbers of values.
     #[must_use]
     pub fn lengths_differ(one: (&str, u64), other: (&str, u64)) -> Problem {
         Problem::new(
             ProblemKind::LengthsDiffer,
-            format!("{} has {} numbers, but {} has {}", one.0, one.1, other.0, other.1),
+            format!("{} has {}, but {} has {}", one.0, numbers(one.1), other.0, other.1),
         )
         .object(other.0)
-        .remedy("every object must hold the same count of numbers: leave the odd ones out")
+        .remedy("every object must have the same number of values: remove those that differ")
     }
 
-    /// An object without a single number.
+    /// An object has no numbers.
     #[must_use]
     pub fn no_numbers(object: &str) -> Problem {
-        Problem::new(ProblemKind::InvalidInput, format!("{object} holds no numbers"))
+        Problem::new(ProblemKind::InvalidInput, format!("{object} has no numbers"))
             .object(object)
-            .remedy("leave it out, or put numbers into it")
+            .remedy("remove it, or add numbers to it")
     }
 
-    /// There is no such job.
+    /// No job has the id.
     #[must_use]
     pub fn no_such_job(id: &str) -> Problem {
-        Problem::new(ProblemKind::NotFound, format!("there is no job {id}"))
-            .remedy("check the link, or look for the job in the list; it may have been deleted")
+        Problem::new(ProblemKind::NotFound, format!("job {id} not found"))
+            .remedy("check the link, or find the job in the history; it may have been deleted")
     }
 
-    /// Adds what to do about it.
+    /// Sets the remedy.
     #[must_use]
     pub fn remedy(mut self, remedy: impl Into<String>) -> Problem {
         self.remedy = remedy.into();
         self
     }
 
-    /// Adds the object that the problem lies in.
+    /// Sets the object that causes the error.
     #[must_use]
     pub fn object(mut self, object: impl Into<String>) -> Problem {
         self.object = Some(object.into());
         self
     }
 
-    /// Adds the field of the request that the problem lies in.
+    /// Sets the field of the request that causes the error.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>) -> Problem {
         self.field = Some(field.into());
@@ -107,58 +107,58 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-/// The kinds of problem that a client can tell apart.
+/// The kinds of errors that clients can distinguish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ProblemKind {
-    /// A field of the request is missing or has a value that cannot be used.
+    /// A field of the request is missing, unknown or invalid.
     InvalidRequest,
-    /// There is no such job, object or page.
+    /// The job, object or page does not exist.
     NotFound,
-    /// The inputs name nothing, or a prefix that holds nothing.
+    /// The list of inputs is empty, or no object has the prefix.
     NoInputs,
-    /// An input object does not hold numbers in a format that can be read.
+    /// An input object does not contain numbers in a supported format.
     InvalidInput,
-    /// Two input objects hold different counts of numbers.
+    /// Two input objects have different numbers of values.
     LengthsDiffer,
-    /// The job is not in a phase that allows this.
+    /// The state of the job or object does not allow the request.
     Conflict,
-    /// A place that the server may not read or write.
+    /// The server is not allowed to read or write the location.
     Forbidden,
-    /// The body of the request is larger than the server takes.
+    /// The body of the request is larger than the server accepts.
     TooLarge,
-    /// A range of bytes that the result does not have.
+    /// The range of bytes lies outside the result.
     RangeNotSatisfiable,
-    /// A part that the program needs did not answer: the store, the queue, the cluster.
+    /// The store, the queue or the cluster does not respond.
     Unavailable,
-    /// A task failed too often.
+    /// A task failed in all its attempts.
     TaskFailed,
-    /// Something that should not happen did.
+    /// A bug in the program, or an unexpected state.
     Internal,
 }
 
 impl ProblemKind {
-    /// The kind in words.
+    /// The name of the kind, for people.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
-            ProblemKind::InvalidRequest => "The request cannot be understood",
-            ProblemKind::NotFound => "There is no such thing",
-            ProblemKind::NoInputs => "There are no input objects",
-            ProblemKind::InvalidInput => "An input object cannot be read",
-            ProblemKind::LengthsDiffer => "Input objects have different lengths",
-            ProblemKind::Conflict => "Not possible in this phase",
+            ProblemKind::InvalidRequest => "Invalid request",
+            ProblemKind::NotFound => "Not found",
+            ProblemKind::NoInputs => "No input objects",
+            ProblemKind::InvalidInput => "Invalid input object",
+            ProblemKind::LengthsDiffer => "Input objects differ in length",
+            ProblemKind::Conflict => "Not possible in the current state",
             ProblemKind::Forbidden => "Not allowed",
-            ProblemKind::TooLarge => "Too large",
-            ProblemKind::RangeNotSatisfiable => "There is no such range",
-            ProblemKind::Unavailable => "Something needed does not answer",
+            ProblemKind::TooLarge => "Request too large",
+            ProblemKind::RangeNotSatisfiable => "Range not satisfiable",
+            ProblemKind::Unavailable => "Service unavailable",
             ProblemKind::TaskFailed => "A task failed too often",
-            ProblemKind::Internal => "Something went wrong inside",
+            ProblemKind::Internal => "Internal error",
         }
     }
 
-    /// The HTTP status code that goes with it.
+    /// The HTTP status code of the kind.
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
@@ -172,5 +172,22 @@ impl ProblemKind {
             ProblemKind::Internal | ProblemKind::TaskFailed => 500,
             ProblemKind::Unavailable => 503,
         }
+    }
+}
+
+fn numbers(count: u64) -> String {
+    let noun = if count == 1 { "number" } else { "numbers" };
+    format!("{count} {noun}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_number_is_singular() {
+        let detail = |count| Problem::lengths_differ(("a", count), ("b", 4)).detail;
+        assert_eq!(detail(1), "a has 1 number, but b has 4");
+        assert_eq!(detail(3), "a has 3 numbers, but b has 4");
     }
 }

@@ -1,9 +1,9 @@
-//! What a user asks for.
+//! A job request: its fields, their bounds and texts, and the validation.
 //!
-//! This is the one place that knows what a request may look like. Each part has
-//! a module with its type, its names and texts ([`Field`]), and its bounds
-//! ([`Number`]). The command line, the form, the JSON API and its description
-//! take them from here, and [`JobRequest::validate`] is the only check.
+//! This module is the only definition of a request. Each part has a module with
+//! its type, its names and texts ([`Field`]), and its bounds ([`Number`]). The
+//! command line, the form, the JSON API and its OpenAPI description use them,
+//! and [`JobRequest::validate`] is the only validation.
 
 mod choice;
 mod fan_in;
@@ -32,66 +32,66 @@ pub use speculation::{
 };
 pub use statistic::{Kept, STATISTICS, SUM_COLUMN_BYTES, Statistic};
 
-/// What [`JobRequest::name`] is.
+/// The field of [`JobRequest::name`].
 pub const NAME: Field = Field {
     name: "name",
     symbol: None,
     title: "Name",
-    hint: "To recognise it by; optional",
-    description: "A name to recognise the job by; free text",
+    hint: "Optional",
+    description: "A display name for the job; free text",
 };
 
-/// W. One worker is the least that gets a job done.
+/// W, from 1.
 pub const WORKERS: Number<u32> = Number {
     field: Field {
         name: "workers",
         symbol: Some("W"),
         title: "Workers",
-        hint: "The most tasks at once",
-        description: "W, how many workers compute the job: the most attempts in flight",
+        hint: "Maximum concurrent tasks",
+        description: "W, the number of workers: the maximum number of attempts in flight",
     },
     least: 1,
     most: None,
 };
 
-/// The prefix of [`Inputs::Prefix`].
+/// The field of [`Inputs::Prefix`].
 pub const PREFIX: Field = Field {
     name: "inputs.prefix",
     symbol: None,
     title: "Prefix",
-    hint: "A folder of the store, or s3://bucket/prefix; text, .npy, gzip or zstd",
+    hint: "Folder in the store, or s3://bucket/prefix; text, .npy, gzip or zstd",
     description: "The prefix of the objects to average",
 };
 
-/// The most bytes of test data that a request may have generated: about what a
-/// developer's disk has to spare. The command line writes into a folder that
-/// its user has chosen, and knows no such limit.
+/// The maximum size of generated test data in bytes: about the free space on a
+/// developer's disk. The command line has no such limit, because its user
+/// chooses the folder.
 const GENERATED_BYTES_MAX: u64 = 64 << 30;
 
-/// One user request: the mean of a set of objects.
+/// A request for the mean of a set of objects.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct JobRequest {
     /// The objects to average.
     pub inputs: Inputs,
-    /// A name to recognise the job by; free text.
+    /// A display name for the job; free text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// W, the most attempts that the job has in flight; the server's default if absent.
+    /// W, the maximum number of attempts in flight, from 1; the server's default if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(schema_with = workers))]
     pub workers: Option<u32>,
-    /// P, the most inputs that one node of the sum tree adds up.
+    /// P, the maximum number of inputs of a node of the sum tree.
     #[serde(default)]
     pub fan_in: FanIn,
-    /// When a straggler's task gets a second attempt.
+    /// When the task of a straggler gets a speculative attempt.
     #[serde(default)]
     pub speculation: Speculation,
-    /// What is computed beside the mean, in the same pass.
+    /// Statistics that are computed in addition to the mean, in the same pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub statistics: Vec<Statistic>,
-    /// Reads the objects as bare little-endian numbers of this type, which
-    /// nothing in such objects would tell.
+    /// The type of raw little-endian numbers in objects without a header; absent if
+    /// the format is detected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<RawNumbers>,
 }
@@ -101,21 +101,21 @@ fn workers() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
     schema::optional(&WORKERS)
 }
 
-/// The objects to average; exactly one of these.
+/// The objects to average, given in one of three ways.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Inputs {
-    /// Every object below a prefix of the store, but for names that start with `.` or `_`.
+    /// Every object below a prefix, except names that start with `.` or `_`.
     Prefix(String),
-    /// These objects.
+    /// The listed objects.
     Objects(Vec<String>),
-    /// Test data that the server makes first.
+    /// Test data that the server generates first.
     Generate(Generate),
 }
 
 impl JobRequest {
-    /// A request with every setting at its default.
+    /// A request with default settings.
     #[must_use]
     pub fn new(inputs: Inputs) -> JobRequest {
         JobRequest {
@@ -129,11 +129,11 @@ impl JobRequest {
         }
     }
 
-    /// The request, if every value of it lies within its bounds.
+    /// Validates every value against its bounds.
     ///
     /// # Errors
     ///
-    /// A problem that names the first field that does not.
+    /// A [`Problem`] that names the first invalid field.
     pub fn validate(self) -> Result<ValidRequest, Problem> {
         match &self.inputs {
             Inputs::Generate(data) => {
@@ -141,9 +141,7 @@ impl JobRequest {
                 let bytes = data.bytes();
                 if bytes > GENERATED_BYTES_MAX {
                     let detail = format!(
-                        "{} files of {} numbers take about {} GB; at most {} GB are generated",
-                        data.files,
-                        data.count,
+                        "the generated files would take about {} GB; the limit is {} GB",
                         bytes / 1_000_000_000,
                         GENERATED_BYTES_MAX / 1_000_000_000
                     );
@@ -163,14 +161,14 @@ impl JobRequest {
     }
 }
 
-/// A request whose values all lie within their bounds. Only
-/// [`JobRequest::validate`] makes one, also where one is read from a record.
+/// A validated request. Only [`JobRequest::validate`] constructs it, also when it
+/// is deserialised from a record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "JobRequest")]
 pub struct ValidRequest(JobRequest);
 
 impl ValidRequest {
-    /// The request itself.
+    /// The inner request.
     #[must_use]
     pub fn into_request(self) -> JobRequest {
         self.0
@@ -203,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_request_of_the_documentation_is_understood() {
+    fn the_documented_request_is_valid() {
         let request: JobRequest = serde_json::from_str(
             r#"{"inputs": {"generate": {"files": 40, "count": 10000, "format": "npy", "seed": 7}},
                 "workers": 2, "fan_in": 5, "speculation": {"enabled": false}}"#,
@@ -216,35 +214,35 @@ mod tests {
     }
 
     #[test]
-    fn exactly_one_kind_of_inputs_is_taken() {
+    fn exactly_one_kind_of_inputs_is_accepted() {
         let both = r#"{"prefix": "a/", "objects": ["b"]}"#;
         assert!(serde_json::from_str::<Inputs>(both).is_err());
     }
 
     #[test]
-    fn a_value_out_of_bounds_is_refused_by_the_name_of_its_field() {
-        let refused_field = |change: fn(&mut JobRequest)| {
+    fn an_error_names_the_field_that_is_out_of_bounds() {
+        let rejected_field = |change: fn(&mut JobRequest)| {
             let mut request = generated(2, 3);
             change(&mut request);
             request.validate().unwrap_err().field.unwrap()
         };
-        assert_eq!(refused_field(|r| r.inputs = generated(0, 3).inputs), "inputs.generate.files");
-        assert_eq!(refused_field(|r| r.inputs = generated(2, 0).inputs), "inputs.generate.count");
-        assert_eq!(refused_field(|r| r.inputs = generated(u64::MAX, 3).inputs), "inputs.generate");
-        assert_eq!(refused_field(|r| r.workers = Some(0)), "workers");
-        assert_eq!(refused_field(|r| r.fan_in = FanIn::Fixed(1)), "fan_in");
-        assert_eq!(refused_field(|r| r.speculation.quantile = 1.1), "speculation.quantile");
-        assert_eq!(refused_field(|r| r.speculation.quantile = f64::NAN), "speculation.quantile");
-        assert_eq!(refused_field(|r| r.speculation.multiplier = 0.9), "speculation.multiplier");
+        assert_eq!(rejected_field(|r| r.inputs = generated(0, 3).inputs), "inputs.generate.files");
+        assert_eq!(rejected_field(|r| r.inputs = generated(2, 0).inputs), "inputs.generate.count");
+        assert_eq!(rejected_field(|r| r.inputs = generated(u64::MAX, 3).inputs), "inputs.generate");
+        assert_eq!(rejected_field(|r| r.workers = Some(0)), "workers");
+        assert_eq!(rejected_field(|r| r.fan_in = FanIn::Fixed(1)), "fan_in");
+        assert_eq!(rejected_field(|r| r.speculation.quantile = 1.1), "speculation.quantile");
+        assert_eq!(rejected_field(|r| r.speculation.quantile = f64::NAN), "speculation.quantile");
+        assert_eq!(rejected_field(|r| r.speculation.multiplier = 0.9), "speculation.multiplier");
         assert_eq!(
-            refused_field(|r| r.speculation.multiplier = f64::INFINITY),
+            rejected_field(|r| r.speculation.multiplier = f64::INFINITY),
             "speculation.multiplier"
         );
-        assert_eq!(refused_field(|r| r.speculation.share = -0.1), "speculation.share");
+        assert_eq!(rejected_field(|r| r.speculation.share = -0.1), "speculation.share");
     }
 
     #[test]
-    fn a_record_of_a_request_is_validated_when_it_is_read() {
+    fn a_recorded_request_is_validated_when_it_is_read() {
         let sound = serde_json::to_string(&generated(2, 3).validate().unwrap()).unwrap();
         assert_eq!(sound, serde_json::to_string(&generated(2, 3)).unwrap());
         let read: ValidRequest = serde_json::from_str(&sound).unwrap();

@@ -1,72 +1,72 @@
-//! What is known about a job's result besides its numbers.
+//! A summary of a job's result.
 
 use serde::{Deserialize, Serialize};
 
 use crate::request::Statistic;
 
-/// A job's result as its page shows it: small, whatever the size of the result.
+/// A summary of a job's result for its page. Its size does not depend on C.
 ///
-/// Numbers that JSON has no word for (NaN, infinities) travel as [`Number`]s.
+/// NaN and infinities, which JSON cannot represent, are [`Number`]s.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct ResultSummary {
-    /// C, how many numbers it has.
+    /// C, the number of values in the result.
     pub columns: u64,
-    /// F, how many objects each is the mean of.
+    /// F, the number of objects that each value is the mean of.
     pub objects: u64,
-    /// Its shape, if the inputs had one; in C order.
+    /// The shape of the result in C order; absent if the inputs have no shape.
     pub shape: Option<Vec<u64>>,
-    /// The first numbers, at most [`FIRST_NUMBERS`].
+    /// The first values, at most [`FIRST_NUMBERS`].
     pub first: Vec<Number>,
-    /// The course of the whole result, at most [`PLOT_POINTS`] points of as many
-    /// consecutive columns each; none where no number of theirs is finite.
+    /// The plot of the result: at most [`PLOT_POINTS`] points, each for the same number
+    /// of consecutive columns; `None` if those columns have no finite value.
     pub plot: Vec<Option<PlotPoint>>,
-    /// The result as a picture, if its shape has two dimensions.
+    /// The image of the result; absent unless the result has two dimensions.
     pub image: Option<Image>,
-    /// The least of its numbers, NaN left out.
+    /// The minimum value, ignoring NaN.
     pub min: Option<Number>,
-    /// The greatest of its numbers, NaN left out.
+    /// The maximum value, ignoring NaN.
     pub max: Option<Number>,
-    /// How many of its numbers are NaN.
+    /// The number of NaN values.
     pub nan_columns: u64,
-    /// How many of its numbers are infinite.
+    /// The number of infinite values.
     pub infinite_columns: u64,
-    /// What was computed beside the mean.
+    /// The statistics that were computed in addition to the mean.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub statistics: Vec<Statistic>,
 }
 
-/// How many numbers a summary quotes.
+/// The maximum number of values in a summary.
 pub const FIRST_NUMBERS: usize = 20;
-/// How many points a summary's plot has: about one for each pixel.
+/// The maximum number of points in a plot: about one per pixel.
 pub const PLOT_POINTS: usize = 512;
-/// The longest side of a summary's image, in pixels.
+/// The maximum width and height of an image, in pixels.
 pub const IMAGE_PIXELS: usize = 192;
 
-/// What some consecutive columns of the result look like; NaN and infinities left out.
+/// The range of some consecutive columns of the result, ignoring NaN and infinities.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PlotPoint {
-    /// The least.
+    /// The minimum value.
     pub min: f64,
-    /// The greatest.
+    /// The maximum value.
     pub max: f64,
 }
 
-/// A result of two dimensions as a picture, row by row from the top.
+/// An image of a two-dimensional result, in rows from top to bottom.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Image {
-    /// How many pixels a row has.
+    /// The width in pixels.
     pub width: u32,
-    /// How many rows there are.
+    /// The height in pixels.
     pub height: u32,
-    /// One number a pixel, from 1 (the least) to 255 (the greatest); 0 where there
-    /// are only NaN and infinities.
+    /// One level per pixel, from 1 (the minimum) to 255 (the maximum); 0 if the pixel
+    /// has no finite value.
     pub pixels: Vec<u8>,
 }
 
-/// A number as text: the shortest that reads back as the same bits, `nan`,
-/// `inf` or `-inf`. JSON numbers would lose the last three, and the minus of -0.
+/// A number as text: the shortest that parses to the same bits, or `nan`, `inf` or
+/// `-inf`. JSON numbers cannot represent the last three, nor the sign of -0.
 pub type Number = String;

@@ -1,5 +1,5 @@
-//! How ids and times look as JSON, for the description of the JSON API. Other
-//! types derive it, and the fields of a request have it beside their bounds.
+//! OpenAPI schemas of ids and timestamps. Other types derive theirs, and the
+//! schemas of request fields are next to their bounds.
 
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
@@ -7,7 +7,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::{AttemptId, JobId, TaskId, Timestamp, WorkerId};
 
-/// Describes types that are a text in JSON, each with an example.
+/// Implements the schemas of types that are strings in JSON.
 macro_rules! texts {
     ($($id:ty: $description:literal, $example:literal;)*) => {$(
         impl PartialSchema for $id {
@@ -25,10 +25,10 @@ macro_rules! texts {
 }
 
 texts! {
-    JobId: "Names a job: a ULID, which sorts by the time of submission and cannot be guessed.", "01JD9ZK2V5Q8R3T7W1X4Y6A8BC";
-    TaskId: "Names a task within its job: `level.node.range`, each from 0.", "0.17.3";
-    AttemptId: "Names an attempt: `job/level.node.range/number`.", "01JD9ZK2V5Q8R3T7W1X4Y6A8BC/0.17.3/1";
-    WorkerId: "Names a worker while it lives: what its pool calls it, or host, process and slot.", "node-1-4711-0";
+    JobId: "The id of a job: a ULID, sortable by submission time and unguessable.", "01JD9ZK2V5Q8R3T7W1X4Y6A8BC";
+    TaskId: "The id of a task within its job: `level.node.range`, each from 0.", "0.17.3";
+    AttemptId: "The id of an attempt: `job/level.node.range/number`.", "01JD9ZK2V5Q8R3T7W1X4Y6A8BC/0.17.3/1";
+    WorkerId: "The id of a running worker: the name its pool gave it, or host, process and slot.", "node-1-4711-0";
 }
 
 impl PartialSchema for Timestamp {

@@ -1,73 +1,75 @@
-//! What the server asks of a worker, and what the worker answers.
+//! Assignments and controls from the server to workers, and their reports.
 
 use serde::{Deserialize, Serialize};
 
 use crate::request::{RawNumbers, Statistic};
 use crate::{AttemptId, JobId, Problem, Timestamp, WorkerId};
 
-/// One attempt at one task, as it lies in the queue. It says all that a worker
-/// needs to know.
+/// One attempt at one task, as a message in the queue. It contains everything that
+/// a worker needs to run it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Assignment {
     /// [`crate::VERSION`] of the sender.
     pub version: u32,
-    /// Which attempt this is.
+    /// The id of the attempt.
     pub attempt: AttemptId,
-    /// Whether another attempt at the task is under way.
+    /// Whether another attempt at the task is live.
     #[serde(default)]
     pub speculative: bool,
-    /// From which end to begin.
+    /// The order in which to compute the segments.
     #[serde(default)]
     pub direction: Direction,
-    /// Whether segments of this task may be there already, so that looking is worth it.
+    /// Whether segments of the task may be stored already, so that the worker looks
+    /// for them.
     #[serde(default)]
     pub resume: bool,
-    /// A worker that must not take it, because it runs the other attempt.
+    /// A worker that must not run the attempt, because it runs the other one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_on: Option<WorkerId>,
-    /// A machine whose workers must not take it, because one of them runs the
-    /// other attempt.
+    /// A node whose workers must not run the attempt, because one of them runs the
+    /// other one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_on_node: Option<String>,
-    /// What to compute.
+    /// The work to do.
     pub work: Work,
-    /// Which columns of it.
+    /// The columns to compute.
     pub columns: Columns,
-    /// What to compute beside the mean.
+    /// The statistics to compute in addition to the mean.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub statistics: Vec<Statistic>,
-    /// The prefix that the segments are written below, at [`segment_key`].
+    /// The prefix of the segments, which are written to [`segment_key`].
     pub output: String,
-    /// How often to send a heartbeat.
+    /// The interval of heartbeats in milliseconds.
     pub heartbeat_ms: u64,
 }
 
-/// The key of a segment below its node's prefix: ten digits, so that listing
-/// them gives them in order.
+/// The key of a segment below its node's prefix. It has ten digits, so that keys
+/// sort by segment.
 #[must_use]
 pub fn segment_key(prefix: &str, segment: u64) -> String {
     format!("{prefix}{segment:010}")
 }
 
-/// What a task computes.
+/// The work of a task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Work {
     /// A leaf task: reads input objects.
     Sum {
-        /// In the order of the job's list.
+        /// The objects, in the order of the job's list.
         objects: Vec<InputObject>,
-        /// Set if the objects are bare numbers of this type.
+        /// The type of the numbers, if the objects are raw numbers.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         raw: Option<RawNumbers>,
-        /// Whether columns are counted along the first index of an array, not
-        /// the last. Arrays that are stored otherwise are read so.
+        /// Whether columns are counted with the first index of an array running
+        /// fastest (Fortran order) instead of the last (C order). Arrays stored in
+        /// the other order are read accordingly.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         fortran_order: bool,
     },
     /// A merge task: adds partial sums.
     Merge {
-        /// The prefixes below which the segments of the children lie.
+        /// The prefixes of the segments of the node's children.
         partial_sums: Vec<String>,
     },
 }
@@ -75,35 +77,36 @@ pub enum Work {
 /// An input object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputObject {
-    /// Where it is: a key of the store, or a location such as `s3://bucket/key`.
+    /// A key of the store, or a location such as `s3://bucket/key`.
     pub location: String,
-    /// How many bytes it holds.
+    /// The size in bytes.
     pub bytes: u64,
 }
 
-/// A range of columns, in whole segments.
+/// A range of columns in whole segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Columns {
-    /// How many columns one segment has, but for the last.
+    /// The number of columns in every segment except the last.
     pub segment_columns: u64,
-    /// The first segment.
+    /// The index of the first segment.
     pub first_segment: u64,
-    /// One past the last segment; absent: to the end, wherever that is.
+    /// The index after the last segment; absent if the range extends to the last
+    /// segment of the array.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_segment: Option<u64>,
-    /// C, if it is known.
+    /// C, the number of columns of the array; absent if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
 }
 
 impl Columns {
-    /// The first column.
+    /// The index of the first column.
     #[must_use]
     pub const fn start(&self) -> u64 {
         self.first_segment * self.segment_columns
     }
 
-    /// One past the last column, of `total` in all.
+    /// The index after the last column, in an array of `total` columns.
     #[must_use]
     pub fn end(&self, total: u64) -> u64 {
         match self.end_segment {
@@ -112,120 +115,121 @@ impl Columns {
         }
     }
 
-    /// How many columns the range has, of `total` in all.
+    /// The number of columns in the range, in an array of `total` columns.
     #[must_use]
     pub fn width(&self, total: u64) -> u64 {
         self.end(total).saturating_sub(self.start())
     }
 
-    /// The segments of the range, of `total` columns in all.
+    /// The segments of the range, in an array of `total` columns.
     #[must_use]
     pub fn segments(&self, total: u64) -> std::ops::Range<u64> {
         self.first_segment..self.end(total).div_ceil(self.segment_columns).max(self.first_segment)
     }
 }
 
-/// From which end of its columns an attempt begins.
+/// The order in which an attempt computes its segments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
-    /// From the first segment.
+    /// From the first segment to the last.
     #[default]
     Forward,
-    /// From the last segment, to meet the attempt that began at the first.
-    /// Inputs that cannot be sought are read forward all the same.
+    /// From the last segment to the first, to meet the attempt that started at the
+    /// first. Inputs that cannot be sought are read forward in any case.
     Backward,
 }
 
-/// What a worker tells the server.
+/// A message from a worker to the server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// [`crate::VERSION`] of the sender.
     pub version: u32,
-    /// Who says it.
+    /// The sender.
     pub worker: WorkerId,
-    /// When, by the worker's clock.
+    /// When it was sent, by the worker's clock.
     pub at: Timestamp,
-    /// What.
+    /// The content.
     pub body: ReportBody,
 }
 
-/// What a worker can tell.
+/// The content of a [`Report`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReportBody {
-    /// It is there and able to work.
+    /// The worker has started and accepts attempts.
     Joined(Joined),
-    /// It is still there; sent when nothing else has been for a while.
+    /// The worker is alive. Sent when it has sent no other report for a while.
     Alive {
-        /// Memory that the process holds.
+        /// The resident memory of the process, in bytes.
         resident_bytes: u64,
     },
-    /// It has stopped taking tasks and is going.
+    /// The worker accepts no more attempts and exits.
     Left {
-        /// Why.
+        /// The reason, for people.
         reason: String,
     },
-    /// It has taken an attempt.
+    /// The worker has started an attempt.
     Started {
-        /// Which.
+        /// The id of the attempt.
         attempt: AttemptId,
     },
-    /// A heartbeat: how far an attempt is.
+    /// A heartbeat of a running attempt.
     Progressed {
-        /// Which.
+        /// The id of the attempt.
         attempt: AttemptId,
-        /// How far.
+        /// The progress since the start of the attempt.
         progress: Progress,
     },
-    /// All segments of the task are there.
+    /// All segments of the task are stored.
     Completed {
-        /// Which attempt found them so.
+        /// The id of the attempt.
         attempt: AttemptId,
-        /// What it found out.
+        /// What the attempt found about its inputs.
         outcome: Outcome,
     },
     /// The attempt ended with an error.
     Failed {
-        /// Which.
+        /// The id of the attempt.
         attempt: AttemptId,
-        /// How.
+        /// The error.
         failure: Failure,
-        /// How far it had come.
+        /// The progress at its end.
         progress: Progress,
     },
-    /// The attempt was stopped, or handed back by a worker that is going. What
-    /// it had written stays.
+    /// The attempt was stopped, or handed back by a worker that exits. Its finished
+    /// segments remain stored.
     Stopped {
-        /// Which.
+        /// The id of the attempt.
         attempt: AttemptId,
-        /// Why.
+        /// The reason.
         reason: StopReason,
-        /// How far it had come.
+        /// The progress at its end.
         progress: Progress,
     },
 }
 
-/// A worker that is able to work.
+/// A worker that has started.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Joined {
-    /// The machine it runs on, if it knows.
+    /// The node that it runs on, if known.
     pub node: Option<String>,
-    /// Tells processes of one name from one another. Not the system's number,
-    /// which in a container is the same each time.
+    /// Distinguishes a restarted process from an earlier one with the same worker id;
+    /// 0 if unknown. It is not the process id of the system, which is the same each
+    /// time in a container.
     pub process_id: u32,
-    /// Memory that the process holds.
+    /// The resident memory of the process, in bytes.
     pub resident_bytes: u64,
-    /// What it was told to do wrong on purpose, in words, for tests and demonstrations.
+    /// A description of the faults injected for tests and demonstrations.
     pub faults: Option<String>,
 }
 
-/// How far an attempt is. Counts are of this attempt alone, from its start.
+/// The progress of an attempt since its start. Other attempts do not count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Progress {
-    /// The part of the task that is done, 0 to 1, segments found there included.
+    /// The completed fraction of the task, 0 to 1, reused segments included.
     pub fraction: f64,
     /// Bytes read from input objects.
     pub input_read_bytes: u64,
@@ -233,38 +237,38 @@ pub struct Progress {
     pub partial_read_bytes: u64,
     /// Bytes written as segments.
     pub written_bytes: u64,
-    /// Segments computed by this attempt.
+    /// The number of segments computed.
     pub segments_written: u64,
-    /// Segments that were there already.
+    /// The number of segments that were stored already.
     pub segments_reused: u64,
-    /// The most input objects that were open at once.
+    /// The maximum number of input objects open at the same time.
     pub open_objects_max: u32,
-    /// Memory that the process holds.
+    /// The resident memory of the process, in bytes.
     pub resident_bytes: u64,
 }
 
-/// What a completed attempt found out.
+/// What a completed attempt found about its inputs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Outcome {
-    /// C, as this attempt's inputs have it.
+    /// C, the number of values in each of its inputs.
     pub columns: u64,
-    /// One of the objects that has so many numbers, so that an error can name it.
+    /// One of the objects with that many values, for error messages.
     pub columns_of: Option<String>,
-    /// The shape of the arrays, if the format has shapes.
+    /// The shape of the arrays; absent if the format has no shapes.
     pub shape: Option<Vec<u64>>,
-    /// The format of the objects in words, such as `text` or `npy f8`.
+    /// The format of the objects, such as `text` or `npy f8`.
     pub format: Option<String>,
-    /// How far it was at the end.
+    /// The progress at its end.
     pub progress: Progress,
 }
 
 /// An attempt that ended with an error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
-    /// What went wrong, where, and what to do.
+    /// The error.
     pub problem: Problem,
-    /// Whether another attempt may succeed.
+    /// Whether a retry may succeed.
     pub retryable: bool,
 }
 
@@ -276,36 +280,37 @@ pub enum StopReason {
     Superseded,
     /// The job was cancelled or failed.
     JobOver,
-    /// The worker is going, and hands the task back.
+    /// The worker exits and hands the task back.
     WorkerLeaves,
-    /// The attempt's lease had run out.
+    /// The lease of the attempt expired.
     LeaseLost,
-    /// The worker, or its machine, runs the other attempt at this task.
+    /// The worker, or its node, runs the other attempt at the task.
     NotHere,
 }
 
-/// What the server tells all workers at once; each heeds what concerns it.
+/// A message from the server to all workers. Each worker ignores messages for others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Control {
-    /// Stop this attempt.
+    /// Stop an attempt.
     StopAttempt {
-        /// Which.
+        /// The id of the attempt.
         attempt: AttemptId,
-        /// Why.
+        /// The reason.
         reason: StopReason,
     },
-    /// Stop every attempt of this job.
+    /// Stop all attempts of a job.
     StopJob {
-        /// Which.
+        /// The id of the job.
         job: JobId,
     },
-    /// Take no more tasks and go once idle.
+    /// Accept no more attempts, and exit once idle.
     Drain {
-        /// Who.
+        /// The id of the worker.
         worker: WorkerId,
     },
-    /// Every worker tells that it is there: the server has just started.
+    /// Every worker sends [`ReportBody::Joined`] again, because the server has just
+    /// started.
     RollCall,
 }
 

@@ -1,10 +1,10 @@
-//! Points in time as they cross a process boundary.
+//! Timestamps in messages.
 
 use serde::{Deserialize, Serialize};
 
 /// A point in time: milliseconds since 1970-01-01 00:00 UTC.
 ///
-/// Nothing here reads a clock; whoever makes one says what time it is.
+/// This crate reads no clock; callers pass the time.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// From milliseconds since 1970-01-01 00:00 UTC.
+    /// Makes a timestamp from milliseconds since 1970-01-01 00:00 UTC.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Timestamp {
         Timestamp(millis)

@@ -1,4 +1,4 @@
-//! The worker pool as it looks from outside.
+//! The public state of the worker pool.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,141 +8,141 @@ use crate::{AttemptId, Timestamp, WorkerId};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PoolSnapshot {
-    /// What keeps the workers, in one word.
+    /// The kind of the pool, such as `embedded` or `external`.
     pub kind: String,
-    /// Where that is; absent for workers that live with the server.
+    /// The location of the pool; absent if the workers run on the server's machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
-    /// How many workers are asked for now.
+    /// The desired number of workers.
     pub desired: u32,
-    /// Set if somebody asked for this number by hand; absent: it follows from the jobs.
+    /// The number of workers set manually; absent if it follows from the jobs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by_hand: Option<u32>,
-    /// How many are able to work.
+    /// The number of workers that can run attempts.
     pub ready: u32,
-    /// How many of those execute an attempt now.
+    /// The number of ready workers that run an attempt.
     pub busy: u32,
-    /// The fewest that are kept.
+    /// The minimum number of workers.
     pub min_workers: u32,
-    /// The most that are kept.
+    /// The maximum number of workers.
     pub max_workers: u32,
-    /// Tasks that are ready and have no live attempt.
+    /// The number of ready tasks without a live attempt.
     pub backlog: u64,
-    /// What waits in the queue; absent until it has been asked.
+    /// The state of the queue; absent before the first query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<QueueSnapshot>,
-    /// The workers, at most [`SHOWN_WORKERS`] of them, in the order of their names.
+    /// The workers sorted by id, at most [`SHOWN_WORKERS`].
     pub workers: Vec<WorkerSnapshot>,
-    /// Something about the pool that somebody should know, in words.
+    /// A warning for the operator, such as an error of the pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<String>,
 }
 
-/// What waits in the queue at one moment.
+/// The state of the queue at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct QueueSnapshot {
-    /// What the queue is, by the name that people know it by.
+    /// The product name of the queue.
     #[serde(default)]
     pub name: String,
-    /// Where it is, without user and password; absent inside the server.
+    /// The location without credentials; absent if the queue is inside the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
-    /// Attempts that no worker has taken.
+    /// The number of assignments that no worker has received.
     pub assignments: u64,
-    /// Reports of workers that the server has not taken.
+    /// The number of reports that the server has not received.
     pub reports: u64,
-    /// Messages that were put aside because they could not be decoded or were
-    /// delivered too often; somebody should look at them.
+    /// The number of messages that could not be decoded or were delivered too often.
+    /// An operator should look at them.
     pub dead_letters: u64,
-    /// Set while the queue does not answer; the numbers are the last it gave.
+    /// Whether the queue does not respond; the numbers are then its last ones.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub silent: bool,
-    /// Where the queue's own pages are, if the server was told.
+    /// The URL of the queue's management pages, if configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub management_url: Option<String>,
 }
 
-/// How many workers a [`PoolSnapshot`] names; more would not be read.
+/// The maximum number of workers in a [`PoolSnapshot`]; nobody reads more.
 pub const SHOWN_WORKERS: usize = 64;
 
 /// One worker at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct WorkerSnapshot {
-    /// Who.
+    /// The id of the worker.
     pub id: WorkerId,
-    /// What it is doing.
+    /// The current state of the worker.
     pub state: WorkerState,
-    /// The machine it runs on, if known.
+    /// The node that it runs on, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
-    /// Which attempt it executes.
+    /// The attempt that it runs; absent if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<RunningAttempt>,
-    /// How many attempts it has completed.
+    /// The number of completed attempts.
     pub completed: u64,
-    /// Memory that its process holds.
+    /// The resident memory of its process, in bytes.
     pub resident_bytes: u64,
-    /// Bytes it reads a second, lately.
+    /// The current throughput in bytes per second.
     pub bytes_per_sec: f64,
-    /// What it was told to do wrong on purpose, in words.
+    /// A description of injected faults; absent if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub faults: Option<String>,
-    /// Why it is in its state, where that needs saying.
+    /// Why it is in its state; absent if the state says enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The instance that it runs in, if the pool sees more of it than the worker
-    /// says itself. Clients of the JSON API know it as `pod`.
+    /// The instance that it runs in; absent if the pool knows no more than the worker
+    /// reports itself. Its name in the JSON API is `pod`.
     #[serde(default, rename = "pod", skip_serializing_if = "Option::is_none")]
     pub instance: Option<InstanceStatus>,
 }
 
-/// What a worker runs in, as its pool sees it from outside.
+/// The state of the instance that a worker runs in, as its pool reports it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(as = PodStatus))]
 pub struct InstanceStatus {
-    /// Where it is in its life, in the pool's own word.
+    /// The phase of its life cycle, in the pool's own terms.
     pub phase: String,
-    /// How often it has been started again.
+    /// The number of restarts.
     pub restarts: u32,
 }
 
-/// An attempt that is under way.
+/// A running attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RunningAttempt {
-    /// Which.
+    /// The id of the attempt.
     pub id: AttemptId,
-    /// Whether another attempt at the task is under way, begun before it.
+    /// Whether it was started while another attempt at the task was live.
     pub speculative: bool,
     /// When it started.
     pub started_at: Timestamp,
-    /// How far it is, 0 to 1.
+    /// The completed fraction of the task, 0 to 1.
     pub fraction: f64,
 }
 
-/// What a worker is doing.
+/// The state of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum WorkerState {
-    /// It has been asked for and is not there yet.
+    /// The pool starts it; it has not reported yet.
     Starting,
-    /// It waits for a task.
+    /// It waits for an attempt.
     Idle,
-    /// It executes an attempt.
+    /// It runs an attempt.
     Busy,
-    /// It takes no more tasks.
+    /// It accepts no more attempts, and exits once idle.
     Draining,
-    /// It has failed too often and is given nothing.
+    /// It is excluded, because too many of its attempts failed.
     Aside,
-    /// Nothing has been heard of it for too long.
+    /// It has sent no report for too long.
     Lost,
 }
 
 impl WorkerState {
-    /// The one word for the state, as it is shown and as it stands in `data-state`.
+    /// The name of the state, shown on the pages and used in `data-state`.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_know_an_instance_as_a_pod() {
+    fn an_instance_is_a_pod_in_json() {
         let written = r#"{"id":"w","state":"idle","completed":0,"resident_bytes":0,
             "bytes_per_sec":0.0,"pod":{"phase":"Running","restarts":2}}"#;
         let worker: WorkerSnapshot = serde_json::from_str(written).unwrap();
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_that_an_older_server_tells_of_has_no_name() {
+    fn a_queue_of_an_older_server_has_no_name() {
         let written = r#"{"assignments":1,"reports":2,"dead_letters":3}"#;
         let queue: QueueSnapshot = serde_json::from_str(written).unwrap();
         assert_eq!((queue.name.as_str(), queue.location, queue.dead_letters), ("", None, 3));

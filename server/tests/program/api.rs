@@ -338,7 +338,7 @@ async fn the_form_of_the_home_page_posts_what_is_typed_and_checked() {
 
     let plan = running.get("/?plan=shown&files=12&fan_in=3").await.text().await.unwrap();
     assert!(plan.contains("id=\"plan\""), "{plan}");
-    assert!(plan.contains("resumed elsewhere"), "what happens to stragglers: {plan}");
+    assert!(plan.contains("resume (last segment)"), "the speculation mode: {plan}");
     running.stop().await;
 }
 

@@ -1,44 +1,45 @@
-//! A control for how many workers are kept.
+//! A control for the desired number of workers.
 
 use leptos::prelude::*;
 use protocol::worker::PoolSnapshot;
 
 use crate::calls::SetDesiredWorkers;
 
-/// A control for how many workers are asked for, where the pool heeds it.
+/// A control for the desired number of workers. Hidden if the pool is external, as
+/// the server cannot scale it.
 #[component]
 pub fn DesiredWorkers(
-    /// The pool as it is.
+    /// The state of the pool.
     pool: PoolSnapshot,
 ) -> impl IntoView {
     let set = ServerAction::<SetDesiredWorkers>::new();
-    let refusal = set.value().get_untracked().and_then(Result::err).map(|refusal| {
+    let error = set.value().get_untracked().and_then(Result::err).map(|error| {
         view! {
             <p class="field-problem" role="alert">
-                {refusal.to_string()}
+                {error.to_string()}
             </p>
         }
     });
-    let back = move || {
+    let reset = move || {
         view! {
             <ActionForm action=set>
                 <input type="hidden" name="desired" value="auto" />
-                <span class="hint">"set by hand"</span>
+                <span class="hint">"Set manually"</span>
                 <button type="submit" class="button small quiet">
-                    "Let the jobs decide"
+                    "Set to automatic"
                 </button>
             </ActionForm>
         }
     };
-    let (back, follows) = match pool.by_hand {
-        Some(_) => (Some(back()), None),
-        None => (None, Some(view! { <span class="hint">"as many as the jobs ask for"</span> })),
+    let (reset, automatic) = match pool.by_hand {
+        Some(_) => (Some(reset()), None),
+        None => (None, Some(view! { <span class="hint">"Automatic"</span> })),
     };
     (pool.kind != "external").then(|| {
         view! {
             <div class="desired">
                 <ActionForm action=set>
-                    <label for="desired">"Keep"</label>
+                    <label for="desired">"Desired workers"</label>
                     <input
                         id="desired"
                         name="desired"
@@ -49,12 +50,12 @@ pub fn DesiredWorkers(
                         required=true
                     />
                     <button type="submit" class="button small">
-                        "Set workers"
+                        "Set"
                     </button>
                 </ActionForm>
-                {back}
-                {follows}
-                {refusal}
+                {reset}
+                {automatic}
+                {error}
             </div>
         }
     })

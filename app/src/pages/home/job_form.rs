@@ -16,16 +16,16 @@ use crate::components::problem_card::ProblemCard;
 use crate::form::fields::{Section, section_of};
 use crate::form::{JobForm, PLAN_WORD, field_of};
 
-/// The form of a new job. It posts, and a refusal comes back in the query of
-/// the page together with all that was typed.
+/// The form of a new job. If the posted form is invalid, the query of the page
+/// contains the error and what was typed.
 #[component]
 pub fn JobFormCard() -> impl IntoView {
     let submit = ServerAction::<Submit>::new();
-    let (form, refusal) = use_query_map().with_untracked(JobForm::from_query);
-    // What no field of the form can show, a failed server function included.
-    let elsewhere = refusal
+    let (form, problem) = use_query_map().with_untracked(JobForm::from_query);
+    // Errors that belong to no field, including those of the server function.
+    let general_error = problem
         .clone()
-        .filter(|problem| !is_beside_a_field(problem))
+        .filter(|problem| !has_field(problem))
         .or_else(|| Some(submit.value().get_untracked()?.err()?.0))
         .map(|problem| view! { <ProblemCard problem=Some(problem) /> });
     view! {
@@ -34,12 +34,12 @@ pub fn JobFormCard() -> impl IntoView {
                 <h2 id="new-job-heading">"New job"</h2>
             </header>
             <ActionForm action=submit>
-                {elsewhere}
-                <SourceFields form=form.clone() refusal=refusal.clone() />
+                {general_error}
+                <SourceFields form=form.clone() problem=problem.clone() />
                 <div class="fields">
-                    <Fields section=Section::Job form=form.clone() refusal=refusal.clone() />
+                    <Fields section=Section::Job form=form.clone() problem=problem.clone() />
                 </div>
-                <AdvancedFields form refusal />
+                <AdvancedFields form problem />
                 <div class="buttons">
                     <button type="submit" class="button primary">
                         "Start job"
@@ -52,7 +52,7 @@ pub fn JobFormCard() -> impl IntoView {
                         name=PLAN_WORD
                         value="shown"
                     >
-                        "Show its plan"
+                        "Show plan"
                     </button>
                 </div>
             </ActionForm>
@@ -60,7 +60,7 @@ pub fn JobFormCard() -> impl IntoView {
     }
 }
 
-/// Whether a problem lies in a field that shows it.
-fn is_beside_a_field(problem: &Problem) -> bool {
+/// Whether a field of the form shows the error.
+fn has_field(problem: &Problem) -> bool {
     field_of(problem).and_then(section_of).is_some()
 }

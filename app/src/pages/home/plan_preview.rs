@@ -8,13 +8,13 @@ use crate::components::plan_figures::PlanFigures;
 use crate::components::problem_card::ProblemCard;
 use crate::form::{JobForm, PLAN_WORD};
 
-/// How the job that is filled in would be computed, if that was asked for.
+/// The plan of the job in the form, if the query requests it.
 #[component]
 pub fn PlanPreview() -> impl IntoView {
     let query = use_query_map();
-    let asked =
+    let requested =
         move || query.with(|query| query.get(PLAN_WORD).map(|_| JobForm::from_query(query).0));
-    let preview = Resource::new(asked, async |form| match form {
+    let preview = Resource::new(requested, async |form| match form {
         Some(form) => Some(calls::preview(form).await),
         None => None,
     });
@@ -28,8 +28,8 @@ pub fn PlanPreview() -> impl IntoView {
                             Ok(planned) => {
                                 view! { <PlanFigures planned=Signal::stored(planned) /> }.into_any()
                             }
-                            Err(refusal) => {
-                                view! { <ProblemCard problem=Some(refusal.0) /> }.into_any()
+                            Err(error) => {
+                                view! { <ProblemCard problem=Some(error.0) /> }.into_any()
                             }
                         };
                         view! {

@@ -1,4 +1,4 @@
-//! What can be done with a job.
+//! The actions of a job.
 
 use leptos::prelude::*;
 use protocol::{JobId, Phase};
@@ -6,30 +6,30 @@ use protocol::{JobId, Phase};
 use crate::calls::{Cancel, Delete, Rerun};
 use crate::components::icon::{AGAIN, Drawn, Icon, TRASH};
 
-/// Forms to cancel a job while it is under way, to run it again, and to delete
-/// it once it is over. Which are shown follows from the job's `data-state` by
-/// CSS alone.
+/// The forms that cancel, rerun and delete a job. A job can be cancelled while it
+/// runs and deleted once it is over; CSS shows the forms by the job's
+/// `data-state`.
 #[component]
 pub fn JobActions(
-    /// Which.
+    /// The id of the job.
     id: JobId,
 ) -> impl IntoView {
     let cancel = ServerAction::<Cancel>::new();
     let rerun = ServerAction::<Rerun>::new();
     let delete = ServerAction::<Delete>::new();
-    let refusal = [cancel.value(), rerun.value(), delete.value()]
+    let error = [cancel.value(), rerun.value(), delete.value()]
         .into_iter()
         .find_map(|value| value.get_untracked()?.err())
-        .map(|refusal| {
+        .map(|error| {
             view! {
                 <p class="field-problem" role="alert">
-                    {refusal.to_string()}
+                    {error.to_string()}
                 </p>
             }
         });
     view! {
         <div class="job-actions">
-            <div class="while-under-way">
+            <div class="while-running">
                 <ActionForm action=cancel>
                     <input type="hidden" name="id" value=id.to_string() />
                     <button type="submit" class="button">
@@ -45,21 +45,21 @@ pub fn JobActions(
                     "Run again"
                 </button>
             </ActionForm>
-            // Asks once more without a script: the question unfolds.
-            <details class="confirm once-over">
+            // A confirmation that works without JavaScript.
+            <details class="confirm when-over">
                 <summary class="button">
                     <Drawn icon=TRASH />
                     "Delete"
                 </summary>
                 <ActionForm action=delete>
-                    <p>"Delete this job with its result? Its link will lead nowhere."</p>
+                    <p>"Delete this job and its result? Its link will stop working."</p>
                     <input type="hidden" name="id" value=id.to_string() />
                     <button type="submit" class="button danger">
-                        "Delete for good"
+                        "Delete permanently"
                     </button>
                 </ActionForm>
             </details>
-            {refusal}
+            {error}
         </div>
     }
 }

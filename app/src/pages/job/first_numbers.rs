@@ -5,8 +5,8 @@ use protocol::result::ResultSummary;
 
 use crate::format::count;
 
-/// The first numbers of a result, each with all its digits: the shortest text
-/// that reads back as the same number.
+/// The first numbers of a result with all their digits: each the shortest text that
+/// parses to the same number.
 #[component]
 pub fn FirstNumbers(
     /// The result.
@@ -14,7 +14,7 @@ pub fn FirstNumbers(
 ) -> impl IntoView {
     let shown = result.first.len() as u64;
     let heading = if shown < result.columns {
-        format!("The first {} of {}", count(shown), count(result.columns))
+        format!("First {} of {}", count(shown), count(result.columns))
     } else {
         "All numbers".to_owned()
     };

@@ -9,18 +9,18 @@ use super::first_numbers::FirstNumbers;
 use super::result_image::ResultImage;
 use super::result_plot::ResultPlot;
 use crate::components::icon::{DOWNLOAD, Drawn};
-use crate::format::{count, many};
+use crate::format::{count, plural};
 
-/// The result of a job: as a picture, in numbers, and to take away. It never
-/// changes, so only the server renders it.
+/// The result of a job: a plot, an image, its figures, its first numbers and the
+/// downloads. It never changes, so only the server renders it.
 #[component]
 pub fn ResultCard(
-    /// Whose.
+    /// The id of the job.
     id: JobId,
-    /// What is known about it.
+    /// The summary of the result.
     result: ResultSummary,
 ) -> impl IntoView {
-    let download = |format: &'static str, words: &'static str| {
+    let download = |format: &'static str, label: &'static str| {
         view! {
             <a
                 class="button"
@@ -28,14 +28,14 @@ pub fn ResultCard(
                 href=format!("/api/jobs/{id}/result?format={format}")
             >
                 <Drawn icon=DOWNLOAD />
-                {words}
+                {label}
             </a>
         }
     };
     let what = format!(
         "{} of {}",
-        many(result.columns, "mean", "means"),
-        many(result.objects, "number", "numbers")
+        plural(result.columns, "mean", "means"),
+        plural(result.objects, "number", "numbers")
     );
     let image =
         result.image.clone().map(|image| view! { <ResultImage image result=result.clone() /> });
@@ -75,11 +75,11 @@ fn ResultFigures(result: ResultSummary) -> impl IntoView {
     });
     view! {
         <dl class="figures result-figures">
-            {figure("Least mean", result.min)}
-            {figure("Greatest mean", result.max)}
-            {figure("Indices that are NaN", some(result.nan_columns))}
-            {figure("Indices that are infinite", some(result.infinite_columns))}
-            {figure("Also computed", statistics)}
+            {figure("Smallest mean", result.min)}
+            {figure("Largest mean", result.max)}
+            {figure("NaN values", some(result.nan_columns))}
+            {figure("Infinite values", some(result.infinite_columns))}
+            {figure("Other statistics", statistics)}
         </dl>
     }
 }

@@ -1,4 +1,4 @@
-//! A result of two dimensions as a picture.
+//! A two-dimensional result as an image.
 
 pub mod png;
 
@@ -9,12 +9,12 @@ use self::png::data_url;
 use crate::format::count;
 use crate::picture::colour_map::gradient;
 
-/// A result of two dimensions as a picture, with a scale of its colours.
+/// A two-dimensional result as an image, with a colour scale.
 #[component]
 pub fn ResultImage(
-    /// The picture.
+    /// The image.
     image: Image,
-    /// The result that it is of.
+    /// The summary of the result.
     result: ResultSummary,
 ) -> impl IntoView {
     let url = data_url(&image)?;
@@ -28,7 +28,7 @@ pub fn ResultImage(
                 src=url
                 width=image.width
                 height=image.height
-                alt=format!("The mean as a picture, {shape}: dark is {least}, light is {greatest}")
+                alt=format!("Image of the mean, {shape}, from {least} (dark) to {greatest} (light)")
             />
             <figcaption>
                 <span>{format!("{shape}, row by row")}</span>

@@ -1,19 +1,19 @@
-//! The course of a result.
+//! The plot of a result.
 
 use leptos::prelude::*;
 use protocol::result::ResultSummary;
 
-use crate::format::count;
+use crate::format::plural;
 use crate::picture::axis::{Mark, Span, index_marks, value_marks};
 use crate::picture::curve::{Curve, SIDE, curve};
 
-/// About how many marks an axis has.
+/// The approximate numbers of marks on the axes.
 const VALUE_MARKS: u32 = 7;
 const INDEX_MARKS: u64 = 6;
 
-/// The course of a result over its indices: a line, or where many indices
-/// share a pixel, the range that they cover. Marks are text beside the
-/// drawing, so that they keep their size when it is stretched.
+/// The plot of a result over its indices: a line, or the range of the values if
+/// several indices share a pixel. The labels of the axes are HTML, so that they keep
+/// their size when the plot is stretched.
 #[component]
 pub fn ResultPlot(
     /// The result.
@@ -27,8 +27,8 @@ pub fn ResultPlot(
     let is_envelope = result.columns > result.plot.len() as u64;
     let grid = grid(&value_marks);
     let label = format!(
-        "The mean at each of {} indices, from {} to {}",
-        count(result.columns),
+        "Plot of the mean at {}, from {} to {}",
+        plural(result.columns, "index", "indices"),
         result.min.unwrap_or_default(),
         result.max.unwrap_or_default()
     );
@@ -59,14 +59,14 @@ pub fn ResultPlot(
             <figcaption>
                 <span>"index"</span>
                 {is_envelope.then_some(
-                    view! { <span class="hint">"the band is the range of neighbouring indices"</span> },
+                    view! { <span class="hint">"band: range over neighbouring indices"</span> },
                 )}
             </figcaption>
         </figure>
     })
 }
 
-/// A line across the plot at each mark.
+/// The path of the horizontal grid lines, one per mark.
 fn grid(marks: &[Mark]) -> String {
     marks.iter().map(|mark| format!("M0 {:.1}H{SIDE}", (1.0 - mark.position) * SIDE)).collect()
 }

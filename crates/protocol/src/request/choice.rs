@@ -1,51 +1,51 @@
-//! A choice between a few words.
+//! A field with a fixed set of values.
 
 use super::Field;
 use crate::Problem;
 
-/// What one word of a [`Choice`] stands for.
+/// The texts of one value of a [`Choice`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Described {
-    /// The word in JSON, on the command line and in the names of objects.
+    /// The value in JSON, on the command line and in object names.
     pub word: &'static str,
-    /// What it is called on the page.
+    /// The label on the page.
     pub title: &'static str,
-    /// One sentence without a full stop.
+    /// One sentence without a full stop, for help texts and OpenAPI.
     pub description: &'static str,
 }
 
-/// A value that is one of a few words.
+/// A value from a fixed set, each with a word.
 pub trait Choice: Copy + Send + Sync + 'static {
-    /// All there are, in the order in which they are shown.
+    /// All values in display order.
     const ALL: &'static [Self];
 
-    /// The field of a request that it stands in.
+    /// The field of the request that has such a value.
     const FIELD: Field;
 
-    /// What it stands for.
+    /// The texts of the value.
     fn described(self) -> Described;
 
-    /// Its word.
+    /// The value in JSON, on the command line and in object names.
     #[must_use]
     fn word(self) -> &'static str {
         self.described().word
     }
 
-    /// What it is called on the page.
+    /// The label on the page.
     #[must_use]
     fn title(self) -> &'static str {
         self.described().title
     }
 
-    /// Reads a word.
+    /// Parses a word.
     ///
     /// # Errors
     ///
-    /// A problem that names the field and the words that there are.
+    /// A [`Problem`] that names the field and the allowed words.
     fn parse(text: &str) -> Result<Self, Problem> {
         Self::ALL.iter().copied().find(|choice| choice.word() == text).ok_or_else(|| {
             let words: Vec<_> = Self::ALL.iter().map(|choice| choice.word()).collect();
-            Self::FIELD.refusal(format_args!("one of {}", words.join(", ")), text)
+            Self::FIELD.rejection(format_args!("one of {}", words.join(", ")), text)
         })
     }
 }
@@ -65,9 +65,9 @@ mod tests {
             assert_eq!(C::parse(choice.word()).as_ref(), Ok(choice));
             assert!(!choice.title().is_empty());
         }
-        let refusal = C::parse("median").unwrap_err();
-        assert_eq!(refusal.field.as_deref(), Some(C::FIELD.name));
-        assert!(refusal.detail.contains(C::ALL[0].word()), "{refusal}");
+        let rejection = C::parse("median").unwrap_err();
+        assert_eq!(rejection.field.as_deref(), Some(C::FIELD.name));
+        assert!(rejection.detail.contains(C::ALL[0].word()), "{rejection}");
     }
 
     #[track_caller]
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn every_word_reads_back_and_others_are_refused() {
+    fn known_words_are_parsed_and_others_are_rejected() {
         check::<GeneratedFormat>();
         check::<RawNumbers>();
         check::<SpeculationMode>();

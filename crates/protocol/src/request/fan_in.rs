@@ -1,4 +1,4 @@
-//! P, the most inputs that one node of the sum tree adds up.
+//! P, the maximum number of inputs of a node of the sum tree.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,38 +8,38 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{Field, Number};
 use crate::Problem;
 
-/// P. A node that adds up one input would be that input: the tree would have no
-/// root.
+/// P, from 2. With 1, every level would have as many nodes as the level below it,
+/// and the tree would have no root.
 pub const FAN_IN: Number<u32> = Number {
     field: Field {
         name: "fan_in",
         symbol: Some("P"),
         title: "Fan-in",
-        hint: "Files a task sums; or auto",
-        description: "P, the most inputs that one node of the sum tree adds up: \
+        hint: "Files per task, or auto",
+        description: "P, the maximum number of inputs of a node of the sum tree: \
                       a number from 2, or `auto`",
     },
     least: 2,
     most: None,
 };
 
-/// The word for [`FanIn::Auto`].
+/// The word of [`FanIn::Auto`].
 const AUTO: &str = "auto";
 
-/// P, the most inputs that one node of the sum tree adds up; `"auto"` or a number from 2.
+/// P, the maximum number of inputs of a node of the sum tree: `"auto"` or a number from 2.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FanIn {
     /// The planner chooses.
     #[default]
     Auto,
-    /// This many.
+    /// A fixed number, from 2.
     Fixed(u32),
 }
 
 impl FanIn {
     pub(super) fn validate(self) -> Result<(), Problem> {
         match self {
-            FanIn::Fixed(fan_in) if FAN_IN.check(fan_in).is_err() => Err(refusal(self)),
+            FanIn::Fixed(fan_in) if FAN_IN.check(fan_in).is_err() => Err(rejection(self)),
             FanIn::Auto | FanIn::Fixed(_) => Ok(()),
         }
     }
@@ -60,7 +60,7 @@ impl FromStr for FanIn {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.trim() {
             "" | AUTO => Ok(FanIn::Auto),
-            number => FAN_IN.parse(number).map(FanIn::Fixed).map_err(|_| refusal(number)),
+            number => FAN_IN.parse(number).map(FanIn::Fixed).map_err(|_| rejection(number)),
         }
     }
 }
@@ -85,7 +85,7 @@ impl<'de> Deserialize<'de> for FanIn {
         let text = match NumberOrWord::deserialize(deserializer) {
             Ok(NumberOrWord::Number(number)) => number.to_string(),
             Ok(NumberOrWord::Word(word)) => word,
-            Err(_) => return Err(serde::de::Error::custom(refusal(""))),
+            Err(_) => return Err(serde::de::Error::custom(rejection(""))),
         };
         text.parse().map_err(serde::de::Error::custom)
     }
@@ -108,9 +108,9 @@ impl utoipa::PartialSchema for FanIn {
 #[cfg(feature = "schema")]
 impl utoipa::ToSchema for FanIn {}
 
-/// Unlike [`Number::check`], names the word that may stand for a number, too.
-fn refusal(found: impl fmt::Display) -> Problem {
-    FAN_IN.field.refusal(format_args!("“{AUTO}” or {}", FAN_IN.rule()), found)
+/// Unlike the error of [`Number::check`], also names the word `auto`.
+fn rejection(found: impl fmt::Display) -> Problem {
+    FAN_IN.field.rejection(format_args!("“{AUTO}” or {}", FAN_IN.rule()), found)
 }
 
 #[cfg(test)]
@@ -127,10 +127,10 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_both_ways_to_write_it() {
-        let refusal = "1".parse::<FanIn>().unwrap_err();
+    fn an_error_names_both_notations() {
+        let rejection = "1".parse::<FanIn>().unwrap_err();
         assert_eq!(
-            refusal.detail,
+            rejection.detail,
             "fan_in must be “auto” or a whole number from 2; “1” is not one"
         );
     }

@@ -1,43 +1,43 @@
-//! A field of a request: what it is called, and which numbers it takes.
+//! A field of a request: its texts, and the bounds of numbers.
 
 use std::fmt::Display;
 
 use crate::Problem;
 use crate::problem::ProblemKind;
 
-/// What one field of a request is called, wherever it is shown or named.
+/// The names and texts of one field of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
-    /// Where it stands in a request, as errors name it: `inputs.generate.files`.
+    /// The path of the field in a request, used in errors: `inputs.generate.files`.
     pub name: &'static str,
-    /// The letter that stands for it in documents and pictures.
+    /// The letter for it in documents and pictures, such as `F`.
     pub symbol: Option<&'static str>,
-    /// Its label on the page: two or three words.
+    /// The label on the page: two or three words.
     pub title: &'static str,
-    /// A few words under the label; empty if the title is enough.
+    /// The hint below the input on the page; empty if the label is enough.
     pub hint: &'static str,
     /// One sentence without a full stop, for the help of the command line and
-    /// the description of the JSON API.
+    /// OpenAPI.
     pub description: &'static str,
 }
 
-/// A field that holds a number, and its bounds.
+/// A numeric field and its bounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Number<T> {
-    /// What it is called.
+    /// The names and texts of the field.
     pub field: Field,
-    /// The least number that it takes.
+    /// The minimum, inclusive.
     pub least: T,
-    /// The greatest number that it takes, if there is a bound.
+    /// The maximum, inclusive; `None` if unbounded.
     pub most: Option<T>,
 }
 
-/// What a [`Number`] can hold.
+/// The types of numbers in a [`Number`].
 pub trait Numeric: Copy + PartialOrd + Display {
-    /// What such a number is called in a sentence.
+    /// The name of the type in an error.
     const KIND: &'static str;
 
-    /// Reads a number as a person types it; `None` if the text is not one.
+    /// Parses a number as people type it; `None` if the text is not a number.
     fn read(text: &str) -> Option<Self>;
 
     /// Whether it is neither infinite nor NaN.
@@ -45,16 +45,16 @@ pub trait Numeric: Copy + PartialOrd + Display {
 }
 
 impl Field {
-    /// The last word of its name, which names it in the form and its query.
+    /// The last part of [`Field::name`]: the name in the form and its query.
     #[must_use]
     pub fn key(&self) -> &'static str {
         self.name.rsplit('.').next().unwrap_or(self.name)
     }
 
-    /// What is wrong with a value of this field that does not follow its rule,
-    /// such as `a whole number from 1`. An empty `found` says only the rule.
+    /// The error for a value that violates `rule`, such as `a whole number from 1`.
+    /// If `found` is empty, the error states only the rule.
     #[must_use]
-    pub fn refusal(&self, rule: impl Display, found: impl Display) -> Problem {
+    pub fn rejection(&self, rule: impl Display, found: impl Display) -> Problem {
         let found = found.to_string();
         let detail = match found.trim() {
             "" => format!("{} must be {rule}", self.key()),
@@ -65,29 +65,29 @@ impl Field {
 }
 
 impl<T: Numeric> Number<T> {
-    /// The number, if it lies within the bounds.
+    /// Checks a number against the bounds.
     ///
     /// # Errors
     ///
-    /// A problem that names the field and its bounds.
+    /// A [`Problem`] that names the field and its bounds.
     pub fn check(&self, number: T) -> Result<T, Problem> {
         let lies_within = number.is_finite()
             && number >= self.least
             && self.most.is_none_or(|most| number <= most);
-        if lies_within { Ok(number) } else { Err(self.field.refusal(self.rule(), number)) }
+        if lies_within { Ok(number) } else { Err(self.field.rejection(self.rule(), number)) }
     }
 
-    /// Reads a number as a person types it.
+    /// Parses a number as people type it.
     ///
     /// # Errors
     ///
-    /// A problem that names the field and its bounds.
+    /// A [`Problem`] that names the field and its bounds.
     pub fn parse(&self, text: &str) -> Result<T, Problem> {
         let number = T::read(text.trim());
-        self.check(number.ok_or_else(|| self.field.refusal(self.rule(), text))?)
+        self.check(number.ok_or_else(|| self.field.rejection(self.rule(), text))?)
     }
 
-    /// What the field takes, in words: `a number from 0 to 1`.
+    /// The rule in an error: `a number from 0 to 1`.
     #[must_use]
     pub fn rule(&self) -> String {
         let (kind, least) = (T::KIND, self.least);
@@ -98,7 +98,7 @@ impl<T: Numeric> Number<T> {
     }
 }
 
-/// Whole numbers, whose digits may be grouped by spaces or underscores.
+/// Integers, whose digits may be grouped by spaces or underscores.
 macro_rules! whole {
     ($($number:ty),*) => {$(
         impl Numeric for $number {
@@ -145,11 +145,11 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_the_field_the_rule_and_what_was_found() {
+    fn an_error_names_the_field_the_rule_and_the_value() {
         let part = Number { field: FIELD, least: 0.0, most: Some(1.0) };
-        let refusal = part.parse("75").unwrap_err();
-        assert_eq!(refusal.field.as_deref(), Some("a.part"));
-        assert_eq!(refusal.detail, "part must be a number from 0 to 1; “75” is not one");
+        let rejection = part.parse("75").unwrap_err();
+        assert_eq!(rejection.field.as_deref(), Some("a.part"));
+        assert_eq!(rejection.detail, "part must be a number from 0 to 1; “75” is not one");
         assert_eq!(part.parse(" ").unwrap_err().detail, "part must be a number from 0 to 1");
         assert!(part.parse("NaN").is_err());
         assert!(part.check(f64::NAN).is_err());

@@ -1,75 +1,75 @@
-//! Test data that a request can have made.
+//! Test data that the server generates for a request.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Choice, Described, Field, Number};
 use crate::Problem;
 
-/// F. A mean is of something.
+/// F, from 1.
 pub const FILES: Number<u64> = Number {
     field: Field {
         name: "inputs.generate.files",
         symbol: Some("F"),
         title: "Files",
         hint: "",
-        description: "F, how many files to generate",
+        description: "F, the number of files to generate",
     },
     least: 1,
     most: None,
 };
 
-/// C. A file without numbers has no mean.
+/// C, from 1.
 pub const COUNT: Number<u64> = Number {
     field: Field {
         name: "inputs.generate.count",
         symbol: Some("C"),
-        title: "Numbers in each",
+        title: "Numbers per file",
         hint: "",
-        description: "C, how many numbers each file has",
+        description: "C, the number of values per file",
     },
     least: 1,
     most: None,
 };
 
-/// The seed of the numbers; any will do.
+/// The random seed, any number.
 pub const SEED: Number<u64> = Number {
     field: Field {
         name: "inputs.generate.seed",
         symbol: None,
         title: "Seed",
         hint: "",
-        description: "The seed of the random numbers: the same seed gives the same bytes",
+        description: "The random seed: the same seed gives the same bytes",
     },
     least: 0,
     most: None,
 };
 
-/// What [`Generate::format`] is.
+/// The field of [`Generate::format`].
 pub const FORMAT: Field = Field {
     name: "inputs.generate.format",
     symbol: None,
     title: "Format",
     hint: "",
-    description: "The format of the files",
+    description: "The format of the generated files",
 };
 
-/// About how many bytes a generated number takes, as text.
+/// The approximate size of a generated number as text, in bytes.
 const NUMBER_BYTES: u64 = 20;
 
 /// Test data: `files` arrays of `count` numbers, the same bytes for the same seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Generate {
-    /// F, how many objects to make.
+    /// F, the number of files, from 1.
     #[cfg_attr(feature = "schema", schema(schema_with = files))]
     pub files: u64,
-    /// C, how many numbers in each.
+    /// C, the number of values per file, from 1.
     #[cfg_attr(feature = "schema", schema(schema_with = count))]
     pub count: u64,
-    /// The format that they are written in.
+    /// The format of the files.
     #[serde(default)]
     pub format: GeneratedFormat,
-    /// The seed of the random numbers.
+    /// The random seed.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schema(schema_with = seed))]
     pub seed: u64,
@@ -83,31 +83,31 @@ super::schema::numbers! {
 }
 
 impl Generate {
-    /// Checks the counts.
+    /// Validates the numbers of files and values.
     ///
     /// # Errors
     ///
-    /// A problem that names the count that is out of bounds.
+    /// A [`Problem`] that names the field that is out of bounds.
     pub fn validate(&self) -> Result<(), Problem> {
         FILES.check(self.files)?;
         COUNT.check(self.count)?;
         Ok(())
     }
 
-    /// About how many bytes all files take together.
+    /// The approximate total size of the files in bytes.
     pub(super) const fn bytes(&self) -> u64 {
         self.files.saturating_mul(self.count).saturating_mul(NUMBER_BYTES)
     }
 }
 
-/// The formats that test data can be generated in.
+/// The formats of generated test data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GeneratedFormat {
-    /// Text, numbers separated by commas.
+    /// Text: numbers separated by commas.
     #[default]
     Csv,
-    /// NumPy's format, f8.
+    /// NumPy's format with 8-byte floating-point numbers (`f8`).
     Npy,
 }
 
@@ -121,19 +121,19 @@ impl Choice for GeneratedFormat {
             GeneratedFormat::Csv => Described {
                 word: "csv",
                 title: "text (.csv)",
-                description: "Text, numbers separated by commas",
+                description: "Text: numbers separated by commas",
             },
             GeneratedFormat::Npy => Described {
                 word: "npy",
                 title: "NumPy (.npy)",
-                description: "NumPy's format, 8 bytes a number",
+                description: "NumPy's format, 8 bytes per number",
             },
         }
     }
 }
 
 impl GeneratedFormat {
-    /// The ending of a file's name, without the dot; also the word in JSON.
+    /// The file name extension without the dot; also the word in JSON.
     #[must_use]
     pub fn extension(self) -> &'static str {
         self.word()

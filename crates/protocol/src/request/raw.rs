@@ -1,25 +1,25 @@
-//! Objects that are bare numbers.
+//! Objects of raw numbers.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Choice, Described, Field};
 
-/// What [`super::JobRequest::raw`] is.
+/// The field of [`super::JobRequest::raw`].
 pub const RAW: Field = Field {
     name: "raw",
     symbol: None,
-    title: "Read as",
+    title: "File format",
     hint: "",
-    description: "Reads the objects as bare little-endian numbers of this type",
+    description: "The type of raw little-endian numbers; the format is detected by default",
 };
 
-/// Bare little-endian numbers.
+/// The type of raw little-endian numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RawNumbers {
-    /// 4 bytes each.
+    /// 4-byte floating-point numbers.
     F32,
-    /// 8 bytes each.
+    /// 8-byte floating-point numbers.
     F64,
 }
 
@@ -32,13 +32,13 @@ impl Choice for RawNumbers {
         match self {
             RawNumbers::F32 => Described {
                 word: "f32",
-                title: "bare 4-byte numbers",
-                description: "Little-endian floating-point numbers of 4 bytes each",
+                title: "raw f32",
+                description: "Little-endian 4-byte floating-point numbers",
             },
             RawNumbers::F64 => Described {
                 word: "f64",
-                title: "bare 8-byte numbers",
-                description: "Little-endian floating-point numbers of 8 bytes each",
+                title: "raw f64",
+                description: "Little-endian 8-byte floating-point numbers",
             },
         }
     }

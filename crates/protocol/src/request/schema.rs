@@ -1,11 +1,11 @@
-//! How the fields of a request look in the description of the JSON API.
+//! OpenAPI schemas of the fields of a request.
 
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
 
 use super::{Choice, Number, Numeric};
 
-/// What a [`Number`] can hold, as JSON Schema calls it.
+/// The types of numbers in a [`Number`], in terms of JSON Schema.
 pub(super) trait Typed: Numeric + Into<utoipa::Number> {
     const TYPE: Type;
     const FORMAT: KnownFormat;
@@ -26,12 +26,12 @@ impl Typed for f64 {
     const FORMAT: KnownFormat = KnownFormat::Double;
 }
 
-/// A number within its bounds.
+/// The schema of a number with its bounds.
 pub(super) fn number<T: Typed>(number: &Number<T>) -> RefOr<Schema> {
     bounded(number, SchemaType::Type(T::TYPE)).into()
 }
 
-/// The same, or `null` for the default.
+/// The schema of a number with its bounds, or `null` for the default.
 pub(super) fn optional<T: Typed>(number: &Number<T>) -> RefOr<Schema> {
     let description = format!("{}; the default if absent.", number.field.description);
     bounded(number, SchemaType::Array(vec![T::TYPE, Type::Null]))
@@ -48,7 +48,7 @@ fn bounded<T: Typed>(number: &Number<T>, schema_type: SchemaType) -> ObjectBuild
         .description(Some(format!("{}.", number.field.description)))
 }
 
-/// One of a few words, and what each stands for.
+/// The schema of a choice: its words and their descriptions.
 pub(super) fn choice<C: Choice>() -> RefOr<Schema> {
     let mut description = format!("{}.", C::FIELD.description);
     for choice in C::ALL {
@@ -65,7 +65,7 @@ pub(super) fn choice<C: Choice>() -> RefOr<Schema> {
         .into()
 }
 
-/// Has choices describe themselves.
+/// Implements the schemas of choices.
 macro_rules! choices {
     ($($choice:ty),*) => {$(
         impl utoipa::PartialSchema for $choice {
@@ -78,7 +78,7 @@ macro_rules! choices {
     )*};
 }
 
-/// Functions that describe numbers, for the attribute `schema_with`.
+/// Defines schema functions of numbers, for the attribute `schema_with`.
 macro_rules! numbers {
     ($($function:ident: $number:expr;)*) => {$(
         fn $function() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {

@@ -1,90 +1,91 @@
-//! When a straggler's task gets a second attempt.
+//! When the task of a straggler gets a speculative attempt.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Choice, Described, Field, Number};
 use crate::Problem;
 
-/// What [`SpeculationMode`] is.
+/// The field of [`SpeculationMode`].
 pub const MODE: Field = Field {
     name: "speculation",
     symbol: None,
-    title: "Stragglers",
+    title: "Speculation",
     hint: "",
-    description: "What happens to a straggler's task",
+    description: "How the task of a straggler gets a speculative attempt",
 };
 
-/// A fraction of the level.
+/// A fraction of the tasks of a level, 0 to 1.
 pub const QUANTILE: Number<f64> = Number {
     field: Field {
         name: "speculation.quantile",
         symbol: None,
-        title: "Level complete",
-        hint: "Fraction that must finish first, 0 to 1",
-        description: "The fraction of a level's tasks that must be complete, 0 to 1",
+        title: "Completed fraction",
+        hint: "Fraction of the level that must finish first (0 to 1)",
+        description: "The fraction of a level's tasks that must finish first, 0 to 1",
     },
     least: 0.0,
     most: Some(1.0),
 };
 
-/// Below 1, an attempt that is faster than the average would be a straggler.
+/// A multiple of the mean duration, from 1: an attempt faster than the mean is no
+/// straggler.
 pub const MULTIPLIER: Number<f64> = Number {
     field: Field {
         name: "speculation.multiplier",
         symbol: None,
-        title: "Times the average",
-        hint: "A straggler has run that long",
-        description: "How many times the average duration an attempt must have run for",
+        title: "Duration multiplier",
+        hint: "Multiple of the mean duration",
+        description: "The multiple of the mean duration from which an attempt is a straggler",
     },
     least: 1.0,
     most: None,
 };
 
-/// No bound but that of time.
+/// A duration in milliseconds, from 0.
 pub const MIN_MS: Number<u64> = Number {
     field: Field {
         name: "speculation.min_ms",
         symbol: None,
-        title: "Least duration",
+        title: "Minimum duration",
         hint: "",
-        description: "No attempt is a straggler before it has run this long, in milliseconds",
+        description: "The minimum run time of a straggler, in milliseconds",
     },
     least: 0,
     most: None,
 };
 
-/// A fraction of the job's workers.
+/// A fraction of the job's workers, 0 to 1.
 pub const SHARE: Number<f64> = Number {
     field: Field {
         name: "speculation.share",
         symbol: None,
-        title: "Workers for it",
+        title: "Worker fraction",
         hint: "",
-        description: "The fraction of the job's workers that speculative attempts may use, 0 to 1",
+        description: "The maximum fraction of the job's workers for speculative attempts, 0 to 1",
     },
     least: 0.0,
     most: Some(1.0),
 };
 
-/// When a straggler's task gets a second attempt.
+/// When the task of a straggler gets a speculative attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Speculation {
-    /// Whether stragglers are given a second attempt at all.
+    /// Whether speculative attempts are started.
     pub enabled: bool,
-    /// The rule that finds the stragglers.
+    /// The rule that detects stragglers.
     pub policy: SpeculationPolicy,
-    /// The fraction of a level's tasks that must be complete, 0 to 1.
+    /// The fraction of a level's tasks that must finish first, 0 to 1.
     #[cfg_attr(feature = "schema", schema(schema_with = quantile))]
     pub quantile: f64,
-    /// How many times the average duration an attempt must have run for.
+    /// The multiple of the mean duration from which an attempt is a straggler, from 1.
     #[cfg_attr(feature = "schema", schema(schema_with = multiplier))]
     pub multiplier: f64,
-    /// No attempt is a straggler before it has run this long.
+    /// The minimum run time of a straggler, in milliseconds.
     #[cfg_attr(feature = "schema", schema(schema_with = min_ms))]
     pub min_ms: u64,
-    /// The fraction of the job's workers that speculative attempts may use, 0 to 1.
+    /// The maximum fraction of the job's workers for speculative attempts, 0 to 1.
     #[cfg_attr(feature = "schema", schema(schema_with = share))]
     pub share: f64,
 }
@@ -111,7 +112,7 @@ impl Default for Speculation {
 }
 
 impl Speculation {
-    /// What it amounts to in one word.
+    /// The mode that the settings select.
     #[must_use]
     pub const fn mode(&self) -> SpeculationMode {
         match (self.enabled, self.policy) {
@@ -130,41 +131,43 @@ impl Speculation {
     }
 }
 
-/// The rule that finds the stragglers.
+/// The rule that detects stragglers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum SpeculationPolicy {
-    /// Ours: progress counts, and the second attempt goes on where the first has not been.
+    /// Stragglers are detected by their progress, and a speculative attempt computes
+    /// only the segments that the straggler has not finished.
     #[default]
     Resume,
-    /// The original rule: the level over `quantile` complete, the attempt over
-    /// `multiplier` times the average duration, and the second attempt starts over.
+    /// Stragglers are attempts that have run for `multiplier` times the mean duration
+    /// once `quantile` of the level is complete, and a speculative attempt reruns
+    /// the task from the start.
     Original,
 }
 
-/// Speculation in one word, on the command line and in the form.
+/// The settings of speculation as one word, for the command line and the form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpeculationMode {
-    /// By [`SpeculationPolicy::Resume`].
+    /// [`SpeculationPolicy::Resume`].
     Resume,
-    /// By [`SpeculationPolicy::Original`].
+    /// [`SpeculationPolicy::Original`].
     Original,
-    /// Never.
+    /// No speculation.
     Off,
 }
 
 impl SpeculationMode {
-    /// The settings that it stands for.
+    /// The settings of the mode.
     #[must_use]
     pub fn settings(self) -> Speculation {
-        let usual = Speculation::default();
+        let default = Speculation::default();
         match self {
-            SpeculationMode::Resume => usual,
+            SpeculationMode::Resume => default,
             SpeculationMode::Original => {
-                Speculation { policy: SpeculationPolicy::Original, ..usual }
+                Speculation { policy: SpeculationPolicy::Original, ..default }
             }
-            SpeculationMode::Off => Speculation { enabled: false, ..usual },
+            SpeculationMode::Off => Speculation { enabled: false, ..default },
         }
     }
 }
@@ -179,16 +182,16 @@ impl Choice for SpeculationMode {
         match self {
             SpeculationMode::Resume => Described {
                 word: "resume",
-                title: "resumed elsewhere",
-                description: "A second attempt continues from the last finished segment",
+                title: "resume (last segment)",
+                description: "Continues the task of a straggler from its last finished segment",
             },
             SpeculationMode::Original => Described {
                 word: "original",
-                title: "rerun elsewhere (original rule)",
-                description: "A second attempt reruns the task from the start",
+                title: "original (from the start)",
+                description: "Reruns the task of a straggler from the start",
             },
             SpeculationMode::Off => {
-                Described { word: "off", title: "waited for", description: "Never speculates" }
+                Described { word: "off", title: "off", description: "Never speculates" }
             }
         }
     }
@@ -199,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_mode_stands_for_other_settings() {
+    fn every_mode_has_its_own_settings() {
         assert_eq!(SpeculationMode::Resume.settings(), Speculation::default());
         for &mode in SpeculationMode::ALL {
             assert_eq!(mode.settings().mode(), mode);

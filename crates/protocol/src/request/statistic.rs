@@ -1,20 +1,20 @@
-//! What can be computed beside the mean: one row for each statistic.
+//! The statistics that can be computed in addition to the mean: one row for each.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Choice, Described, Field};
 
-/// What [`super::JobRequest::statistics`] are.
+/// The field of [`super::JobRequest::statistics`].
 pub const STATISTICS: Field = Field {
     name: "statistics",
     symbol: None,
-    title: "Beside the mean",
+    title: "Additional statistics",
     hint: "",
-    description: "What to compute beside the mean, in the same pass",
+    description: "The statistics to compute in addition to the mean, in the same pass",
 };
 
-/// Bytes that the sum of one column takes in a partial sum, unless its numbers
-/// range over more than 106 bits.
+/// The size of the sum of one column in a partial sum, in bytes, unless the
+/// column's numbers range over more than 106 bits.
 pub const SUM_COLUMN_BYTES: u64 = 16;
 
 /// Makes [`Statistic`] and its [`Choice`] from the rows of the table below.
@@ -25,7 +25,7 @@ macro_rules! statistics {
         description: $description:literal,
         keeps: $keeps:expr,
     })*) => {
-        /// What can be computed beside the mean, index by index.
+        /// A statistic of every index, computed in addition to the mean.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum Statistic {
             $(
@@ -52,7 +52,7 @@ macro_rules! statistics {
         }
 
         impl Statistic {
-            /// What a partial sum has to keep for it beside the sums.
+            /// The quantities that a partial sum must keep for it in addition to the sums.
             #[must_use]
             pub const fn keeps(self) -> &'static [Kept] {
                 match self {
@@ -63,8 +63,8 @@ macro_rules! statistics {
     };
 }
 
-// How each is computed from what is kept says `PartialSum::statistic` in the
-// crate `summation`; a kind of `Kept` that is new has its kernel there, too.
+// `PartialSum::statistic` in the crate `summation` computes each statistic from
+// the kept quantities. A new kind of `Kept` needs a kernel there, too.
 statistics! {
     Sum {
         word: "sum",
@@ -75,13 +75,13 @@ statistics! {
     Min {
         word: "min",
         title: "minimum",
-        description: "The least number",
+        description: "The minimum",
         keeps: [Kept::Least],
     }
     Max {
         word: "max",
         title: "maximum",
-        description: "The greatest number",
+        description: "The maximum",
         keeps: [Kept::Greatest],
     }
     Variance {
@@ -99,7 +99,7 @@ statistics! {
     Count {
         word: "count",
         title: "count",
-        description: "How many numbers there are; exact up to 2^53",
+        description: "The number of values; exact up to 2^53",
         keeps: [],
     }
 }
@@ -107,22 +107,22 @@ statistics! {
 #[cfg(feature = "schema")]
 super::schema::choices!(Statistic);
 
-/// What a partial sum can keep for each column beside its sum.
+/// A quantity that a partial sum can keep for each column in addition to its sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
-    /// The least number.
+    /// The minimum.
     Least,
-    /// The greatest number.
+    /// The maximum.
     Greatest,
     /// The sum of the squares.
     Squares,
 }
 
 impl Kept {
-    /// All there are, in the order in which partial sums are encoded.
+    /// All quantities, in the order of the encoding of partial sums.
     pub const ALL: [Kept; 3] = [Kept::Least, Kept::Greatest, Kept::Squares];
 
-    /// Bytes that it takes for one column, unless the numbers of the column
+    /// The size of the quantity for one column in bytes, unless the column's numbers
     /// range over more than 106 bits.
     #[must_use]
     pub const fn column_bytes(self) -> u64 {

@@ -1,4 +1,4 @@
-//! What most jobs leave as it is.
+//! Settings that most jobs leave at their defaults.
 
 use leptos::prelude::*;
 use protocol::Problem;
@@ -8,16 +8,17 @@ use super::field::Fields;
 use crate::form::fields::{Section, section_of, statistic_key};
 use crate::form::{JobForm, field_of};
 
-/// Speculation and statistics, behind a disclosure; open if a refusal is inside.
+/// The settings of speculation and the statistics, collapsed unless one of them is
+/// invalid.
 #[component]
 pub fn AdvancedFields(
-    /// What the fields are filled in with.
+    /// The texts of the fields.
     form: JobForm,
-    /// Why the form was refused, if it was.
-    refusal: Option<Problem>,
+    /// The error of a rejected form.
+    problem: Option<Problem>,
 ) -> impl IntoView {
-    let refused_section = refusal.as_ref().and_then(field_of).and_then(section_of);
-    let is_open = refused_section == Some(Section::Advanced);
+    let rejected_section = problem.as_ref().and_then(field_of).and_then(section_of);
+    let is_open = rejected_section == Some(Section::Advanced);
     let statistics = Statistic::ALL
         .iter()
         .map(|statistic| {
@@ -27,9 +28,9 @@ pub fn AdvancedFields(
         .collect_view();
     view! {
         <details class="advanced" open=is_open>
-            <summary>"Advanced: stragglers and statistics"</summary>
+            <summary>"Advanced: speculation and statistics"</summary>
             <div class="fields">
-                <Fields section=Section::Advanced form refusal />
+                <Fields section=Section::Advanced form problem />
             </div>
             <fieldset class="statistics">
                 <legend>{STATISTICS.title}</legend>

@@ -1,4 +1,4 @@
-//! Fields of the form, each with its label and what is wrong with it.
+//! Fields of the form, each with its label and its error.
 
 use leptos::prelude::*;
 use protocol::Problem;
@@ -11,33 +11,33 @@ use crate::form::{JobForm, field_of};
 pub fn Fields(
     /// The section.
     section: Section,
-    /// What the fields are filled in with.
+    /// The texts of the fields.
     form: JobForm,
-    /// Why the form was refused, if it was.
-    refusal: Option<Problem>,
+    /// The error of a rejected form.
+    problem: Option<Problem>,
 ) -> impl IntoView {
     FIELDS
         .into_iter()
         .filter(|row| row.section == section)
         .map(|row| {
             let value = form.typed(&row.field).to_owned();
-            view! { <Labelled row value refusal=refusal.clone() /> }
+            view! { <Labelled row value problem=problem.clone() /> }
         })
         .collect_view()
 }
 
-/// One field, with its label, a hint, and what was wrong with it if it was refused.
+/// One field with its label, its hint, and its error if it was rejected.
 #[component]
-fn Labelled(row: FormField, value: String, refusal: Option<Problem>) -> impl IntoView {
+fn Labelled(row: FormField, value: String, problem: Option<Problem>) -> impl IntoView {
     let field = row.field;
     let key = field.key();
-    let problem = problem_of(key, refusal);
-    let is_refused = problem.is_some();
+    let problem = problem_of(key, problem);
+    let is_invalid = problem.is_some();
     let symbol = field.symbol.map(|symbol| view! { <span class="symbol">{symbol}</span> });
     let hint = (!field.hint.is_empty()).then(|| view! { <span class="hint">{field.hint}</span> });
     let input = match row.input {
-        Input::Text => line(key, value, None, is_refused).into_any(),
-        Input::Digits => line(key, value, Some("numeric"), is_refused).into_any(),
+        Input::Text => line(key, value, None, is_invalid).into_any(),
+        Input::Digits => line(key, value, Some("numeric"), is_invalid).into_any(),
         Input::Choice(options) => choice(key, &value, options()).into_any(),
     };
     view! {
@@ -52,12 +52,12 @@ fn Labelled(row: FormField, value: String, refusal: Option<Problem>) -> impl Int
     }
 }
 
-/// A line of text to be typed.
+/// A text input.
 fn line(
     key: &'static str,
     value: String,
     keys: Option<&'static str>,
-    is_refused: bool,
+    is_invalid: bool,
 ) -> impl IntoView {
     view! {
         <input
@@ -68,12 +68,12 @@ fn line(
             autocomplete="off"
             spellcheck="false"
             aria-describedby=format!("{key}-note")
-            aria-invalid=is_refused.then_some("true")
+            aria-invalid=is_invalid.then_some("true")
         />
     }
 }
 
-/// A choice between words.
+/// A select input.
 fn choice(
     key: &'static str,
     value: &str,
@@ -96,9 +96,9 @@ fn choice(
     }
 }
 
-/// What is wrong with a field, beside it.
-fn problem_of(key: &str, refusal: Option<Problem>) -> Option<impl IntoView> {
-    let problem = refusal.filter(|problem| field_of(problem) == Some(key))?;
+/// The error of a field, shown next to it.
+fn problem_of(key: &str, problem: Option<Problem>) -> Option<impl IntoView> {
+    let problem = problem.filter(|problem| field_of(problem) == Some(key))?;
     Some(view! {
         <p class="field-problem" role="alert">
             {problem.detail} " " {problem.remedy}

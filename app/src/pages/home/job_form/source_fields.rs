@@ -1,4 +1,4 @@
-//! Where the numbers of a new job come from.
+//! The inputs of a new job.
 
 use leptos::prelude::*;
 use protocol::Problem;
@@ -7,14 +7,14 @@ use super::field::Fields;
 use crate::form::JobForm;
 use crate::form::fields::{FROM_GENERATE, FROM_PREFIX, SOURCE, Section};
 
-/// Where the numbers come from: generated data, or files of the store. Which
-/// fields are shown follows from the choice by CSS alone.
+/// The inputs of a new job: generated data, or files in the store. CSS shows the
+/// fields of the selected source.
 #[component]
 pub fn SourceFields(
-    /// What the fields are filled in with.
+    /// The texts of the fields.
     form: JobForm,
-    /// Why the form was refused, if it was.
-    refusal: Option<Problem>,
+    /// The error of a rejected form.
+    problem: Option<Problem>,
 ) -> impl IntoView {
     let is_prefix = form.is_from_prefix();
     let source = |value: &'static str, title: &'static str, checked: bool| {
@@ -37,10 +37,10 @@ pub fn SourceFields(
             {source(FROM_PREFIX, "Files in the store", is_prefix)}
         </fieldset>
         <div class="fields source-generate">
-            <Fields section=Section::Generate form=form.clone() refusal=refusal.clone() />
+            <Fields section=Section::Generate form=form.clone() problem=problem.clone() />
         </div>
         <div class="fields source-prefix">
-            <Fields section=Section::Prefix form refusal />
+            <Fields section=Section::Prefix form problem />
         </div>
     }
 }
