@@ -5,24 +5,24 @@
 //!
 //! - [`store`]: the trait [`ObjectStore`] and its guarantees; [`store::local`]
 //!   is a directory, [`store::s3`] a bucket.
-//! - [`inputs`]: which store an input's location lies in; [`files`]: files of
+//! - [`inputs`]: the store that an input's location lies in; [`files`]: files on
 //!   this machine as locations.
 //! - [`queue`]: the traits [`ServerEnd`] and [`WorkerEnd`] and their
 //!   guarantees; [`queue::embedded`] lives inside the process,
 //!   [`queue::amqp`] in RabbitMQ.
-//! - [`place`]: where a queue, a store or inputs lie, as a command line says it;
-//!   [`backends`]: the queues and stores that there are, the only list of them.
-//! - [`faults`]: what goes wrong with either, on purpose.
-//! - [`problems`]: the errors of both in the words that a user gets.
+//! - [`place`]: the places of queues, stores and inputs, as flags name them;
+//!   [`backends`]: the only list of all queues and stores.
+//! - [`faults`]: decorators that inject faults, for tests.
+//! - [`problems`]: the errors of both as problems for users.
 //!
 //! # Invariants
 //!
 //! - Each trait states its guarantees once, and one conformance suite holds
 //!   every implementation to them ([`store::conformance`],
 //!   [`queue::conformance`]).
-//! - An error's variant is what its caller has to decide on, never which
-//!   implementation it came from.
-//! - Nothing here knows what a partial sum is.
+//! - The variant of an error is its caller's decision, never the implementation
+//!   that it came from.
+//! - Nothing here knows about partial sums.
 
 pub mod backends;
 pub mod description;

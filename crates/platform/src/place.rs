@@ -1,7 +1,6 @@
-//! Where a queue, a store or inputs lie: what a command line says, read once.
-//!
-//! The text is read by [`crate::backends`]; a place then knows how to open what
-//! it names, and what of it may be shown.
+//! The places of queues, stores and inputs, as flags name them. Each text is
+//! parsed once, by [`crate::backends`]. A place then knows how to open what it
+//! names, and what of the text may be shown.
 
 use std::error::Error;
 use std::fmt;
@@ -12,7 +11,7 @@ use futures::future::BoxFuture;
 use crate::queue::Queue;
 use crate::{Description, ObjectStore};
 
-/// What stands between a scheme and the rest of a location.
+/// The separator of a scheme and the rest of a location.
 const AFTER_SCHEME: &str = "://";
 
 /// Whether a text is a location with a scheme, such as `s3://bucket/key`, and
@@ -21,25 +20,25 @@ pub(crate) fn has_scheme(text: &str) -> bool {
     text.contains(AFTER_SCHEME)
 }
 
-/// One kind of queue: how its places are written, and who reads them.
+/// A kind of queue: the form of its places, and their parser.
 pub(crate) struct QueueKind {
     /// The form of a place, for help and error texts.
     pub(crate) form: &'static str,
     /// Whether other processes can reach a queue of this kind.
     pub(crate) is_shared: bool,
-    /// Reads a place; `None` if the text names another kind.
+    /// Parses a place; `None` if the text is of another kind.
     pub(crate) parse: fn(&str) -> Option<Result<QueuePlace, InvalidPlace>>,
 }
 
-/// One kind of store: how its places are written, and who reads them.
+/// A kind of store: the forms of its places and of inputs in it, and their parsers.
 pub(crate) struct StoreKind {
     /// The form of a store's place, for help and error texts.
     pub(crate) form: &'static str,
-    /// Reads the place of a store; `None` if the text names another kind.
+    /// Parses the place of a store; `None` if the text is of another kind.
     pub(crate) parse: fn(&str) -> Option<Result<StorePlace, InvalidPlace>>,
     /// The form of the place of inputs, for help and error texts.
     pub(crate) input_form: &'static str,
-    /// Reads the place of inputs; `None` if the text names another kind.
+    /// Parses the place of inputs; `None` if the text is of another kind.
     pub(crate) parse_input: fn(&str) -> Option<Result<InputPlace, InvalidPlace>>,
 }
 
@@ -49,7 +48,7 @@ type MakeQueue = dyn Fn(&str) -> Arc<dyn Queue> + Send + Sync;
 type OpenStore =
     dyn Fn() -> BoxFuture<'static, Result<Arc<dyn ObjectStore>, OpenError>> + Send + Sync;
 
-/// Where a queue lies.
+/// The place of a queue.
 #[derive(Clone)]
 pub struct QueuePlace {
     text: String,
@@ -74,14 +73,14 @@ impl QueuePlace {
         self.description.location.is_some()
     }
 
-    /// The text that the place was read from, which may hold a password.
+    /// The text of the place, which may contain a password.
     #[must_use]
     pub fn secret_text(&self) -> &str {
         &self.text
     }
 
-    /// The queue of the installation with this name; several can share a
-    /// broker. Nothing is connected yet.
+    /// The queue of the installation with this name, without connecting to it.
+    /// Several installations can share a broker.
     #[must_use]
     pub fn open(&self, installation: &str) -> Arc<dyn Queue> {
         (self.make)(installation)
@@ -102,7 +101,7 @@ impl fmt::Debug for QueuePlace {
     }
 }
 
-/// Where a store lies.
+/// The place of a store.
 #[derive(Clone)]
 pub struct StorePlace {
     text: String,
@@ -111,7 +110,7 @@ pub struct StorePlace {
 }
 
 impl StorePlace {
-    /// The place written as `text`, which must hold no password.
+    /// The place written as `text`, which must not contain a password.
     pub(crate) fn new(
         text: &str,
         is_local: bool,
@@ -123,8 +122,8 @@ impl StorePlace {
         StorePlace { text: text.to_owned(), is_local, open: Arc::new(open) }
     }
 
-    /// Whether the objects are files of this machine, which are read without a
-    /// round trip through a network.
+    /// Whether the objects are files on this machine, read without a network round
+    /// trip.
     #[must_use]
     pub fn is_local(&self) -> bool {
         self.is_local
@@ -134,7 +133,7 @@ impl StorePlace {
     ///
     /// # Errors
     ///
-    /// If it is not there and cannot be made.
+    /// If it does not exist and cannot be created.
     pub async fn open(&self) -> Result<Arc<dyn ObjectStore>, OpenError> {
         (self.open)().await
     }
@@ -152,7 +151,7 @@ impl fmt::Debug for StorePlace {
     }
 }
 
-/// A part of another store in which inputs may lie.
+/// The place of inputs: a prefix in another store.
 #[derive(Clone)]
 pub struct InputPlace(StorePlace);
 
@@ -163,13 +162,13 @@ impl InputPlace {
         InputPlace(place)
     }
 
-    /// What the locations of these inputs begin with, such as `s3://bucket/`.
+    /// The prefix of the locations of these inputs, such as `s3://bucket/`.
     #[must_use]
     pub fn prefix(&self) -> &str {
         &self.0.text
     }
 
-    /// Whether the inputs are files of this machine.
+    /// Whether the inputs are files on this machine.
     #[must_use]
     pub fn is_local(&self) -> bool {
         self.0.is_local
@@ -179,7 +178,7 @@ impl InputPlace {
     ///
     /// # Errors
     ///
-    /// If it is not there.
+    /// If it does not exist.
     pub async fn open(&self) -> Result<Arc<dyn ObjectStore>, OpenError> {
         self.0.open().await
     }
@@ -197,7 +196,7 @@ impl fmt::Debug for InputPlace {
     }
 }
 
-/// A text that names no place.
+/// A text that is not a place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place:?}: {reason}")]
 pub struct InvalidPlace {
@@ -206,8 +205,8 @@ pub struct InvalidPlace {
 }
 
 impl InvalidPlace {
-    /// Says what is wrong with `text`, without repeating a user or a password
-    /// that may stand in it; `reason` must hold neither.
+    /// An error for `text`, whose user and password are removed. `reason` must
+    /// contain neither.
     pub(crate) fn new(text: &str, reason: impl Into<String>) -> InvalidPlace {
         InvalidPlace { place: without_password(text), reason: reason.into() }
     }
@@ -217,14 +216,14 @@ impl InvalidPlace {
 #[derive(Debug, thiserror::Error)]
 #[error("opening the store in {place}")]
 pub struct OpenError {
-    /// Where it should have been.
+    /// The place of the store.
     pub place: String,
-    /// What the system said.
+    /// The error of the system.
     pub source: Box<dyn Error + Send + Sync>,
 }
 
-/// A text without what stands before its last `@`, where a URL has user and
-/// password; its scheme stays.
+/// Replaces user and password of a URL: everything between the scheme and the last
+/// `@`.
 fn without_password(text: &str) -> String {
     let Some((before, after)) = text.rsplit_once('@') else {
         return text.to_owned();

@@ -212,9 +212,10 @@ pub enum ReportBody {
 pub struct Joined {
     /// The machine it runs on, if it knows.
     pub node: Option<String>,
-    /// Tells processes of one name from one another. Not the system's number,
-    /// which in a container is the same each time.
-    pub process_id: u32,
+    /// Distinguishes successive processes of one name; 0 if unknown. It is not
+    /// the process id, although it is called so in messages.
+    #[serde(rename = "process_id")]
+    pub incarnation: u32,
     /// Memory that the process holds.
     pub resident_bytes: u64,
     /// What it was told to do wrong on purpose, in words, for tests and demonstrations.

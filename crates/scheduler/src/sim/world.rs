@@ -223,10 +223,10 @@ impl World {
                 return self.deliver_queued();
             }
             SimEvent::AttemptStopReceived(attempt, reason) => {
-                self.stop_where(|id| id == attempt, reason)
+                self.stop_where(|id| id == attempt, reason);
             }
             SimEvent::JobStopReceived(job) => {
-                self.stop_where(|id| id.job == job, StopReason::JobOver)
+                self.stop_where(|id| id.job == job, StopReason::JobOver);
             }
             SimEvent::DrainReceived(worker) => self.drain_worker(&worker),
             SimEvent::SegmentCompleted(worker, epoch) => {
@@ -383,7 +383,7 @@ impl World {
             worker: sim_worker.id.clone(),
             joined: Joined {
                 node: Some(sim_worker.node.clone()),
-                process_id: sim_worker.incarnation,
+                incarnation: sim_worker.incarnation,
                 ..Joined::default()
             },
         }
