@@ -12,8 +12,8 @@ use summation::output::OutputFormat;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
-use super::answer::{Answer, Failed};
 use super::body::{JobInPath, Parameters};
+use super::problem_response::{Failed, ProblemResponse};
 use crate::results::StoredResult;
 
 /// What `GET /api/jobs/{id}/result` can be asked.
@@ -65,7 +65,7 @@ pub(super) async fn download(
     JobInPath(job): JobInPath,
     Parameters(ResultParameters { format, statistic }): Parameters<ResultParameters>,
     headers: HeaderMap,
-) -> Result<Response, Answer> {
+) -> Result<Response, ProblemResponse> {
     let snapshot = shared.engine.job(job)?;
     check_there(&snapshot, statistic)?;
     let result = StoredResult::open(shared.engine.store().clone(), job, statistic).await?;

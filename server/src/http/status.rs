@@ -11,7 +11,7 @@ use protocol::{Phase, Problem};
 use tokio::time::timeout;
 
 use super::Shared;
-use super::answer::{Answer, Failed};
+use super::problem_response::{Failed, ProblemResponse};
 
 /// How long the queue may take to answer: less than whoever probes waits.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -37,7 +37,7 @@ pub(super) async fn health() -> &'static str {
         (status = "default", response = Failed),
     ),
 )]
-pub(super) async fn ready(State(shared): State<Shared>) -> Result<&'static str, Answer> {
+pub(super) async fn ready(State(shared): State<Shared>) -> Result<&'static str, ProblemResponse> {
     match timeout(PATIENCE, shared.engine.queue().depths()).await {
         Ok(Ok(_)) => Ok("ready\n"),
         Ok(Err(error)) => Err(error.problem("asking the queue").into()),

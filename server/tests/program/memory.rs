@@ -1,9 +1,9 @@
-//! What `mean` holds, against the bound that it tells beforehand.
+//! The peak memory of `mean` stays below the bound that it prints beforehand.
 
 use std::path::Path;
 use std::process::Command;
 
-/// What the bound allows for the program itself, whatever the job.
+/// The part of the bound for the program itself, whatever the job.
 const PROGRAM_BYTES: f64 = 48.0 * 1024.0 * 1024.0;
 
 /// Peak resident memory and its bound, in bytes, of the mean of eight files of so
@@ -33,7 +33,7 @@ fn peak_and_bound(folder: &Path, format: &str, count: u64) -> (f64, f64) {
     (bytes(peak), bytes(bound))
 }
 
-/// Reads `36.12 MiB`.
+/// Parses `36.12 MiB`.
 fn bytes(text: &str) -> f64 {
     let (number, unit) = text.split_once(' ').expect("a unit");
     let unit: f64 = match unit {
@@ -48,16 +48,16 @@ fn bytes(text: &str) -> f64 {
 fn a_job_holds_no_more_than_its_bound_however_large_its_files() {
     for (format, counts) in [("npy", [1_500_000, 3_000_000]), ("csv", [1_400_000, 2_000_000])] {
         let folder = tempfile::tempdir().unwrap();
-        // Next to no data: what the program takes by itself.
+        // Almost no data: the memory of the program itself.
         let (program, _) = peak_and_bound(folder.path(), format, 8);
         assert!(program <= PROGRAM_BYTES, "{format}: {program} bytes without data");
         let peaks = counts.map(|count| {
             let (peak, bound) = peak_and_bound(folder.path(), format, count);
             assert!(peak <= bound, "{format}: {peak} of {bound} bytes");
-            // Nor does it hide in what is allowed for the program.
+            // Nor is it hidden in the part for the program.
             let (job, planned) = (peak - program, bound - PROGRAM_BYTES);
             assert!(job <= planned, "{format}: the job takes {job} of {planned} bytes");
-            // Else the test would show nothing.
+            // Otherwise the test would show nothing.
             assert!(bound < (8 * 8 * count) as f64, "{format}: {bound}");
             (job, planned)
         });

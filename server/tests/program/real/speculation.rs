@@ -4,14 +4,14 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::ground::{Installation, count, embedded_bits};
+use super::installation::{Installation, count, embedded_bits};
 
-/// All workers are this much slower than they could be, so that the times are
+/// All workers are slowed down by this factor, so that the durations are
 /// theirs and not those of a busy machine …
 const BASE: f64 = 40.0;
-/// … and one of them so many times slower again.
+/// … and one of them by this factor on top.
 const STRAGGLER: f64 = 8.0;
-/// How often each way is run.
+/// The number of runs in each mode.
 const ROUNDS: usize = 3;
 /// The most of the time without speculation that ours may take, …
 const NONE_PART: f64 = 0.7;
@@ -54,7 +54,7 @@ async fn a_straggler_holds_a_job_up_least_with_our_speculation() {
         );
         Run { secs: took, read_twice: count(&ended, "bytes", "read_twice") as f64 }
     };
-    // In turn, so that whatever else the machine does meets all of them.
+    // In turn, so that other load of the machine affects all modes.
     let mut runs = [const { Vec::new() }; 3];
     for _ in 0..ROUNDS {
         runs[0].push(run("no speculation", json!({"enabled": false})).await);
@@ -78,7 +78,7 @@ async fn a_straggler_holds_a_job_up_least_with_our_speculation() {
     server.stop().await;
 }
 
-/// What came of one run.
+/// The measurements of one run.
 struct Run {
     secs: f64,
     read_twice: f64,
