@@ -2,8 +2,8 @@
 #
 #   docker build --tag distributed-average:dev .
 #
-# A change of one source file builds neither the dependencies anew, nor the
-# bundle unless it is of the bundle; one of the server's, no other crate.
+# A change of one source file rebuilds neither the dependencies nor, unless it
+# belongs to the bundle, the bundle. A change in the server rebuilds no other crate.
 # PROFILE=dev compiles faster and runs slower.
 
 ARG PROFILE=release
@@ -14,7 +14,7 @@ WORKDIR /binaryen
 COPY xtask/binaryen/ ./
 RUN npm ci --ignore-scripts --no-audit --no-fund --loglevel error
 
-# The manifests, and nothing in the crates: what follows from these alone is
+# The manifests with empty crates: the dependencies, which depend only on these, are
 # built once.
 FROM docker.io/library/rust:1.95-bookworm AS manifests
 WORKDIR /source
@@ -35,7 +35,7 @@ RUN scripts/browser-cargo build --locked --package app --lib --features hydrate 
     && cargo build --locked --package xtask \
     && CARGO_PROFILE_DEV_OPT_LEVEL=0 cargo build --locked --profile $PROFILE --package server --package worker
 
-# What Cargo built of the empty crates is newer than the sources, hence `touch`.
+# Cargo's output for the empty crates is newer than the sources, hence `touch`.
 FROM dependencies AS bundle
 COPY --from=wasm-opt /usr/local/bin/node /usr/local/bin/
 COPY --from=wasm-opt /binaryen /binaryen
@@ -61,9 +61,9 @@ RUN find worker server -name '*.rs' -exec touch {} + \
     && folder=/target/$(echo $PROFILE | sed 's/^dev$/debug/') \
     && scripts/image-root / $folder/distributed-average $folder/distributed-average-worker
 
-# No shell, no package manager: the programs, the C library, and whom to trust.
-# Tests build it from what cargo has built already: --build-context programs=...
-# and bundle=... stand in for the stages.
+# No shell and no package manager: the programs, the C library, and certificate authorities.
+# Tests build it from existing builds of cargo: --build-context programs=...
+# and bundle=... replace the stages.
 FROM scratch
 ARG VERSION=dev
 ARG REVISION=unknown

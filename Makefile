@@ -1,5 +1,5 @@
-# Thin: each target is one or two commands that can be called without make too.
-# What is built and downloaded lies outside the checkout, in the user's cache.
+# Each target is one or two commands, which can also be run without make.
+# Builds and downloads are outside the checkout, in the user's cache.
 
 SHELL := /bin/sh
 XDG_CACHE_HOME ?= $(HOME)/.cache

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-# What a person would write, each a program of its own. `{folder}` holds the
-# files, `{output}` takes the result.
+# Programs as users would write them. `{folder}` contains the
+# files, `{output}` is the path of the result.
 LOADTXT = """
 import glob
 import numpy as np

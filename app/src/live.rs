@@ -73,10 +73,10 @@ pub fn subscribe(
 /// logs an error for invalid data.
 fn decode_event(name: &str, data: &str) -> Option<LiveEvent> {
     let event = match name {
-        "snapshot" => json::read(data).map(LiveEvent::Snapshot),
-        "job" => json::read(data).map(LiveEvent::Job),
-        "job-deleted" => json::read(data).map(LiveEvent::JobDeleted),
-        "workers" => json::read(data).map(LiveEvent::Workers),
+        LiveEvent::SNAPSHOT => json::read(data).map(LiveEvent::Snapshot),
+        LiveEvent::JOB => json::read(data).map(LiveEvent::Job),
+        LiveEvent::JOB_DELETED => json::read(data).map(LiveEvent::JobDeleted),
+        LiveEvent::WORKERS => json::read(data).map(LiveEvent::Workers),
         _ => return None,
     };
     event

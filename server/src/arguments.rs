@@ -14,35 +14,35 @@ use protocol::request::{
 };
 use protocol::{FanIn, Inputs, JobRequest, Problem};
 
-/// The exact mean of every index across many files, on many workers, shown live.
+/// Computes the exact mean of every index across many files, on many workers.
 #[derive(Debug, Parser)]
 #[command(name = "distributed-average", version)]
 pub struct Arguments {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What the program can do.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve the dashboard and the JSON API.
-    Serve(ServeArguments),
+    Serve(Box<ServeArguments>),
     /// Compute the mean of files on this machine.
     Mean(MeanArguments),
-    /// Make test data.
+    /// Generate test data.
     Generate(GenerateArguments),
-    /// Ask a server that runs whether it is ready, for health checks.
+    /// Check whether a running server is ready, for health checks.
     Ready(ReadyArguments),
 }
 
 /// `distributed-average serve`
 #[derive(Args, Debug)]
 pub struct ServeArguments {
-    /// The address to listen on; port 0 takes a free one.
+    /// Address to listen on; port 0 chooses a free port.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_LISTEN", default_value = "127.0.0.1:3000")]
     pub listen: SocketAddr,
-    /// Where tasks wait for workers.
+    /// Queue that carries tasks to the workers.
     #[arg(
         long,
         env = "DISTRIBUTED_AVERAGE_QUEUE",
@@ -52,10 +52,10 @@ pub struct ServeArguments {
         value_name = queue_forms()
     )]
     pub queue: QueuePlace,
-    /// Where people find the queue's own pages; the dashboard links to it.
+    /// URL of the queue's management pages; the dashboard links to it.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_QUEUE_MANAGEMENT_URL", value_name = "https://...")]
     pub queue_management_url: Option<String>,
-    /// Where inputs, partial sums and results lie.
+    /// Store of inputs, partial sums and results.
     #[arg(
         long,
         env = "DISTRIBUTED_AVERAGE_STORE",
@@ -64,11 +64,11 @@ pub struct ServeArguments {
         value_name = store_forms()
     )]
     pub store: StorePlace,
-    /// What keeps the workers.
+    /// Worker pool: what starts and stops the workers.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_POOL", default_value = "embedded")]
     pub pool: PoolKind,
-    /// The Deployment whose pods are the workers, for `--pool kubernetes`; in
-    /// the namespace of the server's own pod, or of the kubeconfig.
+    /// Deployment whose pods are the workers, for `--pool kubernetes`; in the
+    /// namespace of the server's own pod, or of the kubeconfig.
     #[arg(
         long,
         env = "DISTRIBUTED_AVERAGE_KUBERNETES_DEPLOYMENT",
@@ -76,59 +76,58 @@ pub struct ServeArguments {
         default_value = "distributed-average-worker"
     )]
     pub kubernetes_deployment: String,
-    /// How many workers are kept when there is nothing to do [default: the
-    /// number of processors].
+    /// Number of workers kept while no job runs [default: the number of
+    /// processors].
     #[arg(long, env = "DISTRIBUTED_AVERAGE_WORKERS", value_parser = clap::value_parser!(u32).range(0..))]
     pub workers: Option<u32>,
-    /// How many workers a job gets that does not say [default: as --workers,
-    /// at least one].
+    /// Number of workers for a job that does not request one [default: as
+    /// --workers, at least one].
     #[arg(long, env = "DISTRIBUTED_AVERAGE_JOB_WORKERS", value_parser = clap::value_parser!(u32).range(1..))]
     pub job_workers: Option<u32>,
-    /// The most workers that are kept, whatever the jobs ask for.
+    /// Largest number of workers, whatever the jobs request.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_MAX_WORKERS", default_value_t = 32,
         value_parser = clap::value_parser!(u32).range(1..))]
     pub max_workers: u32,
-    /// How long workers stay beyond those that are always kept, in seconds,
-    /// when there is nothing to do.
+    /// Seconds for which idle workers above --workers are kept.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_IDLE_SECS", default_value_t = 60)]
     pub idle_secs: u64,
-    /// Keep partial sums after their job is done, instead of deleting them at once.
+    /// Keep partial sums once their job is over, instead of deleting them.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_KEEP_PARTIAL_SUMS")]
     pub keep_partial_sums: bool,
-    /// The folder of what browsers download [default: `site` beside the
-    /// program, or in the folder above it].
+    /// Folder of the browser bundle [default: `site` beside the program, or in
+    /// the folder above it].
     #[arg(long, env = "DISTRIBUTED_AVERAGE_SITE")]
     pub site: Option<PathBuf>,
-    /// What the workers have to know too.
+    /// The flags that the workers take too.
     #[command(flatten)]
     pub shared: SharedArguments,
 }
 
-/// What can keep workers.
+/// The kinds of worker pools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PoolKind {
-    /// Tasks inside the server.
+    /// Workers run inside the server process.
     Embedded,
-    /// Processes on this machine.
+    /// The server starts worker processes on this machine.
     Process,
-    /// A Kubernetes Deployment.
+    /// The server scales a Kubernetes Deployment.
     Kubernetes,
-    /// Somebody else starts the workers.
+    /// Workers are started and stopped by something else.
     External,
 }
 
 /// `distributed-average mean`
 #[derive(Args, Debug)]
 pub struct MeanArguments {
-    /// Files, directories (all files below, but for names that begin with `.`
-    /// or `_`) and patterns such as 'run-*.npy'.
+    /// Files, directories (all files below, except names that begin with `.` or
+    /// `_`) and patterns such as 'run-*.npy'.
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<String>,
-    /// Where to write the mean: a file whose name ends in .npy, .csv, .json or
-    /// .raw, or `-` for standard output as CSV.
+    /// Output file, whose name ends in .npy, .csv, .json or .raw, or `-` for CSV
+    /// on standard output.
     #[arg(long, short, value_name = "PATH", required_unless_present = "plan")]
     pub output: Option<String>,
-    /// W; absent for the number of processors.
+    /// W, the number of workers; `None` for the number of processors.
     #[arg(
         long,
         env = "DISTRIBUTED_AVERAGE_WORKERS",
@@ -136,7 +135,7 @@ pub struct MeanArguments {
         help = format!("{} [default: the number of processors]", WORKERS.field.description)
     )]
     pub workers: Option<u32>,
-    /// P.
+    /// P, the fan-in of the sum tree.
     #[arg(
         long,
         env = "DISTRIBUTED_AVERAGE_FAN_IN",
@@ -145,7 +144,7 @@ pub struct MeanArguments {
         help = FAN_IN.field.description
     )]
     pub fan_in: FanIn,
-    /// What happens to a straggler's task.
+    /// How a second attempt at a straggler's task begins.
     #[arg(
         long,
         default_value = "resume",
@@ -154,7 +153,7 @@ pub struct MeanArguments {
         help = MODE.description
     )]
     pub speculation: SpeculationMode,
-    /// What to compute beside the mean.
+    /// The statistics to compute beside the mean.
     #[arg(
         long,
         value_delimiter = ',',
@@ -162,21 +161,21 @@ pub struct MeanArguments {
         value_name = "STATISTIC,...",
         help = STATISTICS.description,
         long_help = format!(
-            "{}; several are separated by commas. Each is written beside the mean, its name \
-             before the ending: mean.std.npy beside mean.npy",
+            "{}; separated by commas. Each is written to a file of its own beside the mean: \
+             mean.std.npy beside mean.npy",
             STATISTICS.description
         )
     )]
     pub statistics: Vec<Statistic>,
-    /// Print the plan (the sum tree, bytes, memory) and compute nothing.
+    /// Print the plan (sum tree, bytes, memory) without computing anything.
     #[arg(long)]
     pub plan: bool,
-    /// Tell on standard error what it took: time, bytes read, memory and its
-    /// bound. On a terminal that is told anyway.
+    /// Print time, bytes read, and memory with its bound on standard error, also
+    /// when that is not a terminal.
     #[arg(long, short)]
     pub verbose: bool,
-    /// Where partial sums are kept meanwhile [default: the system's folder for
-    /// temporary files].
+    /// Folder for partial sums while the job runs [default: the system's folder
+    /// for temporary files].
     #[arg(long, env = "DISTRIBUTED_AVERAGE_SCRATCH", value_name = "DIR")]
     pub scratch: Option<PathBuf>,
 }
@@ -184,7 +183,7 @@ pub struct MeanArguments {
 /// `distributed-average ready`
 #[derive(Debug, Args)]
 pub struct ReadyArguments {
-    /// The address that the server listens on.
+    /// Address that the server listens on.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_LISTEN", default_value = "127.0.0.1:3000")]
     pub listen: SocketAddr,
 }
@@ -192,13 +191,13 @@ pub struct ReadyArguments {
 /// `distributed-average generate`
 #[derive(Args, Debug)]
 pub struct GenerateArguments {
-    /// The folder to write the files into; it is created.
+    /// Folder to write the files into; created if it does not exist.
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
-    /// F.
+    /// F, the number of files.
     #[arg(long, value_parser = number(&FILES), help = FILES.field.description)]
     pub files: u64,
-    /// C.
+    /// C, the count of numbers in each file.
     #[arg(long, value_parser = number(&COUNT), help = COUNT.field.description)]
     pub count: u64,
     /// The format of the files.
@@ -215,8 +214,7 @@ pub struct GenerateArguments {
 }
 
 impl MeanArguments {
-    /// The request that they stand for, once the inputs are found and the
-    /// number of workers is known.
+    /// The request for the mean of `objects`, the locations of the inputs.
     #[must_use]
     pub fn request(&self, objects: Vec<String>, workers: u32) -> JobRequest {
         JobRequest {
@@ -229,14 +227,14 @@ impl MeanArguments {
     }
 }
 
-/// Reads a number within its bounds.
+/// Parses a number within its bounds.
 fn number<T: Numeric + Send + Sync + 'static>(
     number: &'static Number<T>,
 ) -> impl Fn(&str) -> Result<T, Problem> + Clone + Send + Sync + 'static {
     move |text| number.parse(text)
 }
 
-/// Reads one of a few words, which the help names with what they stand for.
+/// Parses a choice; the help lists its words with their descriptions.
 fn choice<C: Choice>() -> impl TypedValueParser<Value = C> {
     let words = C::ALL.iter().map(|choice| {
         let Described { word, description, .. } = choice.described();

@@ -1,4 +1,4 @@
-//! What is known from outside, published for pages and streams.
+//! The published snapshots of jobs and workers, which pages and streams read.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -8,17 +8,17 @@ use protocol::worker::PoolSnapshot;
 use protocol::{JobId, JobSnapshot, Phase};
 use tokio::sync::watch;
 
-/// How many jobs a page of the list has unless another number is asked for.
+/// The default page of the list of jobs.
 pub const PAGE_JOBS: usize = 50;
-/// How many deletions are remembered for streams that are behind; one that is
-/// further behind begins anew with a snapshot.
+/// How many deletions are kept for streams that are behind. A stream that is
+/// further behind starts again with a snapshot.
 const DELETIONS: usize = 256;
 
-/// Snapshots of all jobs and of the pool, each with the version it was last
-/// changed in. One writer, the driver; as many readers as like.
+/// Snapshots of all jobs and of the pool, each with the version of its last
+/// change. The driver writes, and any number of readers read.
 ///
-/// A reader that is behind gets the latest state of what has changed since, not
-/// every change, so a slow one costs nothing and misses nothing.
+/// A reader that is behind gets the latest state of everything that has changed
+/// since, not every change. So a slow reader costs no memory and misses nothing.
 #[derive(Clone)]
 pub struct Board {
     state: Arc<RwLock<State>>,
@@ -26,19 +26,20 @@ pub struct Board {
 }
 
 struct State {
-    /// Tells streams of an earlier life of the server from those of this one.
+    /// Distinguishes this run of the server from earlier ones.
     epoch: u64,
     version: u64,
     jobs: BTreeMap<JobId, (u64, Arc<JobSnapshot>)>,
-    /// Which job was last changed in which version.
+    /// The jobs by the version of their last change.
     changes: BTreeMap<u64, JobId>,
     deletions: VecDeque<(u64, JobId)>,
-    /// Streams at this version or before cannot be told of all deletions.
+    /// The version of the latest deletion that was dropped: streams before it
+    /// cannot be resumed.
     forgotten: u64,
     pool: (u64, Arc<PoolSnapshot>),
 }
 
-/// Where a stream is: the id of the last event that it has sent.
+/// The position of a stream: the id of the last event that it has sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     epoch: u64,
@@ -46,7 +47,7 @@ pub struct Position {
 }
 
 impl Position {
-    /// Reads a `Last-Event-ID`.
+    /// Parses a `Last-Event-ID`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Position> {
         let (epoch, version) = text.split_once('-')?;
@@ -61,7 +62,8 @@ impl std::fmt::Display for Position {
 }
 
 impl Board {
-    /// An empty board. `epoch` differs from that of every earlier life of the server.
+    /// An empty board. `epoch` must differ from that of every earlier run of the
+    /// server.
     #[must_use]
     pub fn new(epoch: u64) -> Board {
         Board {
@@ -78,7 +80,7 @@ impl Board {
         }
     }
 
-    /// Publishes the present state of jobs, and of the pool if it has changed.
+    /// Publishes the state of the jobs, and of the pool if it has changed.
     pub fn publish(&self, jobs: Vec<JobSnapshot>, pool: Option<PoolSnapshot>) {
         let mut state = self.write();
         for job in jobs {
@@ -95,7 +97,7 @@ impl Board {
         self.version.send_replace(state.version);
     }
 
-    /// Takes a job away.
+    /// Deletes a job.
     pub fn delete(&self, id: JobId) {
         let mut state = self.write();
         if let Some((before, _)) = state.jobs.remove(&id) {
@@ -109,19 +111,19 @@ impl Board {
         }
     }
 
-    /// One job.
+    /// The snapshot of a job, if there is such a job.
     #[must_use]
     pub fn job(&self, id: JobId) -> Option<Arc<JobSnapshot>> {
         self.read().jobs.get(&id).map(|(_, job)| job.clone())
     }
 
-    /// How many jobs are in a phase.
+    /// The number of jobs in a phase.
     #[must_use]
     pub fn count(&self, phase: Phase) -> usize {
         self.read().jobs.values().filter(|(_, job)| job.phase == phase).count()
     }
 
-    /// The worker pool.
+    /// The snapshot of the worker pool.
     #[must_use]
     pub fn pool(&self) -> Arc<PoolSnapshot> {
         self.read().pool.1.clone()
@@ -146,7 +148,7 @@ impl Board {
         JobPage { jobs, cursor }
     }
 
-    /// What the home page shows.
+    /// The first page of jobs, and the workers, as the home page shows them.
     #[must_use]
     pub fn overview(&self) -> Overview {
         Overview {
@@ -155,14 +157,14 @@ impl Board {
         }
     }
 
-    /// Tells of every later version.
+    /// Notifies of every later version.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.version.subscribe()
     }
 
-    /// What a stream of everything has to send to be up to date, and where it
-    /// is then.
+    /// The events that bring a stream of everything up to date from `position`, and
+    /// its position afterwards.
     #[must_use]
     pub fn since(&self, position: Option<Position>) -> (Position, Vec<LiveEvent>) {
         let state = self.read();
@@ -185,8 +187,8 @@ impl Board {
         (here, events)
     }
 
-    /// The same for a stream of one job: the job if it has changed, or that it
-    /// is gone.
+    /// As [`Board::since`] for a stream of one job: the job if it has changed, or
+    /// that it was deleted.
     #[must_use]
     pub fn job_since(
         &self,
@@ -206,7 +208,7 @@ impl Board {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
-        // A panic while writing would leave an older snapshot, not a broken one.
+        // A panic while writing leaves an older snapshot, but a whole one.
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -228,7 +230,7 @@ impl State {
     }
 }
 
-/// Lists do not show results, and a plot is most of a snapshot's size.
+/// Lists do not show results, whose plot is most of a snapshot's size.
 fn without_result(job: &JobSnapshot) -> JobSnapshot {
     let mut job = job.clone();
     job.result = None;

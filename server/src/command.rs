@@ -1,4 +1,4 @@
-//! What the subcommands do.
+//! The subcommands.
 
 pub mod generate;
 pub mod mean;
@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// How often a progress bar is drawn anew.
+/// How many times a second a progress bar is redrawn.
 const DRAW_HZ: u8 = 10;
 
-/// How many workers there are unless somebody says otherwise.
+/// The default number of workers: that of the processors.
 fn default_workers() -> u32 {
     std::thread::available_parallelism()
         .map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX))

@@ -1,4 +1,4 @@
-//! The shell around the scheduler: owns it, gives it events, carries out its
+//! The shell around the scheduler: owns it, gives it events, performs its
 //! commands.
 
 mod depths;
@@ -33,125 +33,126 @@ use crate::planning::Planner;
 use crate::pool::{Observed, WorkerPool};
 use crate::records::{PlanRecord, RequestRecord};
 
-pub use self::depths::pump as pump_depths;
-pub use self::observing::pump as pump_observed;
-pub use self::reports::pump as pump_reports;
+pub use self::depths::forward as forward_depths;
+pub use self::observing::forward as forward_observed;
+pub use self::reports::forward as forward_reports;
 
-/// How many facts may wait for the driver; whoever brings one more waits.
-pub const FACTS_CAPACITY: usize = 4096;
-/// How many facts are taken in before anything else gets a turn.
-const FACTS_AT_ONCE: usize = 256;
-/// How often what has changed is published: as often as an eye notices …
-const PUBLISH_EVERY: Duration = Duration::from_millis(100);
-/// … but while a job is young, often enough that also a short one is seen to move.
-const PUBLISH_YOUNG_EVERY: Duration = Duration::from_millis(15);
-/// How long a job is young, in milliseconds.
+/// How many messages may wait for the driver; senders of more wait.
+pub const MESSAGES_CAPACITY: usize = 4096;
+/// How many messages are handled before deadlines and publishing get a turn.
+const MESSAGES_AT_ONCE: usize = 256;
+/// The interval at which changes are published: shorter ones are not noticed …
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
+/// … except of a young job, which may be over within one of them.
+const PUBLISH_INTERVAL_YOUNG: Duration = Duration::from_millis(15);
+/// The age up to which a job counts as young, in milliseconds.
 const YOUNG_MS: u64 = 1000;
-/// The details of so many jobs that are over are kept in memory.
+/// How many of the latest jobs that are over keep their tasks in memory.
 const DETAILED_JOBS: usize = 32;
 
-/// What the driver works with.
+/// The parts of the outside world that the driver works with.
 pub struct Parts {
     /// The server's end of the queue.
     pub queue: Arc<dyn ServerEnd>,
     /// The program's own store.
     pub store: Arc<dyn ObjectStore>,
-    /// Where inputs may lie.
+    /// The stores that inputs may lie in.
     pub inputs: InputStores,
-    /// Where the queue's own pages are, if it has some.
+    /// The URL of the queue's management pages, if it has some.
     pub queue_management_url: Option<String>,
-    /// What keeps the workers.
+    /// The worker pool.
     pub pool: Arc<dyn WorkerPool>,
-    /// What lays out trees.
+    /// Lists the inputs of a job and lays out its sum tree.
     pub planner: Planner,
-    /// How often an attempt tells how far it is.
+    /// The heartbeat interval of attempts, in milliseconds.
     pub heartbeat_ms: u64,
-    /// Whether partial sums stay after their job is done.
+    /// Whether partial sums are kept once their job is over.
     pub keep_partial_sums: bool,
 }
 
-/// Something that has happened, for the driver to take in.
-pub enum Fact {
-    /// What the scheduler wants to know.
+/// A message to the driver: an event of the scheduler, the outcome of an effect,
+/// or a request of the engine.
+pub enum DriverMessage {
+    /// An event that goes to the scheduler as it is.
     Event(Event),
-    /// A job was submitted; its request is in the store.
+    /// A job was submitted, and its request is in the store.
     Submitted {
-        /// Which.
+        /// The new job.
         job: JobId,
-        /// What was asked for.
+        /// Its request.
         record: Box<RequestRecord>,
-        /// Told once the job can be seen on the board.
-        seen: oneshot::Sender<()>,
+        /// Signalled once the job is on the board.
+        published: oneshot::Sender<()>,
     },
-    /// An earlier life's job goes on.
+    /// A planned job of an earlier run of the server continues.
     Restored {
-        /// Which.
+        /// The job.
         job: JobId,
-        /// What was asked for.
+        /// Its request.
         record: Box<RequestRecord>,
-        /// How it is computed.
+        /// Its plan.
         plan: Box<PlanRecord>,
-        /// The tasks that are complete.
+        /// The tasks whose segments are all in the store.
         completed: Vec<protocol::TaskId>,
     },
-    /// Somebody wants to know that all facts before this one are on the board.
-    Settle {
-        /// Told once they are.
-        seen: oneshot::Sender<()>,
+    /// The sender waits until all messages before this one are on the board.
+    Flush {
+        /// Signalled once they are.
+        published: oneshot::Sender<()>,
     },
-    /// More test data is there.
+    /// Another object of generated test data is in the store.
     Generated {
-        /// Whose.
+        /// The job that the data belongs to.
         job: JobId,
-        /// How much.
+        /// How many objects are stored, of how many.
         counted: Counted,
     },
     /// A job's plan is in the store.
     Planned {
-        /// Which.
+        /// The job.
         job: JobId,
-        /// How it is computed.
+        /// Its plan.
         record: Box<PlanRecord>,
     },
     /// A job's result is in the store.
     Finished {
-        /// Which.
+        /// The job.
         job: JobId,
-        /// What it looks like.
+        /// The plot and the figures of the result that pages show.
         summary: Box<ResultSummary>,
     },
     /// A job's report is in the store.
     Recorded {
-        /// How the job ended.
+        /// The report: the job's last snapshot.
         snapshot: Box<JobSnapshot>,
     },
-    /// The pool could not do what it was asked to.
-    PoolTroubled {
-        /// What is the matter, in words; `None` once it is over.
+    /// The pool has answered a call.
+    PoolAnswered {
+        /// What went wrong and what to do, if the call failed.
         notice: Option<String>,
     },
-    /// Another number of messages waits in the queue.
-    QueueSeen {
-        /// What waits.
+    /// The depths of the queue have changed, or whether it answers.
+    QueueChanged {
+        /// The queue as it is now.
         queue: QueueSnapshot,
     },
-    /// The pool sees its workers otherwise than before.
+    /// The pool's view of its workers has changed.
     PoolObserved {
-        /// What it sees.
+        /// The view as it is now.
         observed: Observed,
     },
-    /// Somebody wants to see tasks of a job.
-    TasksAsked {
-        /// Which.
+    /// The engine wants a page of tasks.
+    TasksRequested {
+        /// The job.
         job: JobId,
-        /// Of which level.
+        /// The level of the sum tree.
         level: u8,
-        /// From which on.
+        /// The index within the level of the first task of the page.
         start: u64,
-        /// How many at most.
+        /// The most tasks on the page.
         limit: usize,
-        /// Where to answer: `None` if nothing is known of the job, or the level.
-        answer: oneshot::Sender<Option<TaskPage>>,
+        /// Receives the page; `None` if the job or the level is not in memory.
+        reply: oneshot::Sender<Option<TaskPage>>,
     },
 }
 
@@ -166,25 +167,25 @@ pub struct Driver {
     notice: Option<String>,
     queue: Option<QueueSnapshot>,
     observed: Observed,
-    /// Whether more is new of the pool than the scheduler knows.
+    /// Whether the pool has changed in what the scheduler does not know of.
     pool_changed: bool,
 }
 
 impl Driver {
-    /// A driver of a new scheduler; effects answer through `facts`.
+    /// A driver without jobs. Effects send their outcomes through `messages`.
     #[must_use]
     pub fn new(
         scheduler: Scheduler,
         parts: Arc<Parts>,
         board: Board,
-        facts: mpsc::Sender<Fact>,
+        messages: mpsc::Sender<DriverMessage>,
     ) -> Driver {
         Driver {
             scheduler,
             jobs: BTreeMap::new(),
             effects: Effects {
                 parts,
-                facts,
+                messages,
                 tasks: TaskTracker::new(),
                 writing: Arc::new(Semaphore::new(RESULTS_AT_ONCE)),
             },
@@ -197,20 +198,24 @@ impl Driver {
         }
     }
 
-    /// Takes in facts until told to stop.
-    pub async fn run(mut self, mut facts: mpsc::Receiver<Fact>, stop: CancellationToken) {
+    /// Handles messages until `stop` is cancelled.
+    pub async fn run(
+        mut self,
+        mut messages: mpsc::Receiver<DriverMessage>,
+        stop: CancellationToken,
+    ) {
         let mut published = Instant::now();
         loop {
             let deadline = self.scheduler.next_deadline();
-            let publish_at = published + self.publish_every();
+            let publish_at = published + self.publish_interval();
             tokio::select! {
                 () = stop.cancelled() => break,
-                fact = facts.recv() => {
-                    let Some(fact) = fact else { break };
-                    self.take(fact);
-                    for _ in 1..FACTS_AT_ONCE {
-                        let Ok(fact) = facts.try_recv() else { break };
-                        self.take(fact);
+                message = messages.recv() => {
+                    let Some(message) = message else { break };
+                    self.handle(message);
+                    for _ in 1..MESSAGES_AT_ONCE {
+                        let Ok(message) = messages.try_recv() else { break };
+                        self.handle(message);
                     }
                 }
                 () = until(deadline) => self.event(Event::TimePassed),
@@ -223,18 +228,18 @@ impl Driver {
         self.effects.tasks.close();
     }
 
-    fn take(&mut self, fact: Fact) {
-        match fact {
-            Fact::Event(event) => self.event(event),
-            Fact::Submitted { job, record, seen } => {
+    fn handle(&mut self, message: DriverMessage) {
+        match message {
+            DriverMessage::Event(event) => self.event(event),
+            DriverMessage::Submitted { job, record, published } => {
                 let terms = terms(&record);
                 self.jobs.insert(job, Job::new(*record));
                 self.event(Event::JobSubmitted { job, terms });
                 self.publish();
-                // Whoever waited may have given up.
-                let _ = seen.send(());
+                // The receiver may have stopped waiting.
+                let _ = published.send(());
             }
-            Fact::Restored { job, record, plan, completed } => {
+            DriverMessage::Restored { job, record, plan, completed } => {
                 let terms = terms(&record);
                 let tree = plan.plan.clone();
                 let columns = tree.columns;
@@ -243,45 +248,45 @@ impl Driver {
                 self.jobs.insert(job, known);
                 self.event(Event::JobRestored { job, terms, plan: tree, columns, completed });
             }
-            Fact::Settle { seen } => {
+            DriverMessage::Flush { published } => {
                 self.publish();
-                // Whoever waited may have given up.
-                let _ = seen.send(());
+                // The receiver may have stopped waiting.
+                let _ = published.send(());
             }
-            Fact::Generated { job, counted } => {
+            DriverMessage::Generated { job, counted } => {
                 if let Some(known) = self.jobs.get_mut(&job) {
                     known.generated = Some(counted);
                 }
             }
-            Fact::Planned { job, record } => {
+            DriverMessage::Planned { job, record } => {
                 let plan = record.plan.clone();
                 if let Some(known) = self.jobs.get_mut(&job) {
                     known.set_plan(*record);
                 }
                 self.event(Event::JobPlanned { job, plan });
             }
-            Fact::Finished { job, summary } => {
+            DriverMessage::Finished { job, summary } => {
                 if let Some(known) = self.jobs.get_mut(&job) {
                     known.result = Some(*summary);
                 }
                 self.event(Event::ResultWritten { job });
             }
-            Fact::Recorded { snapshot } => self.forget(*snapshot),
-            Fact::PoolTroubled { notice } => {
+            DriverMessage::Recorded { snapshot } => self.forget(*snapshot),
+            DriverMessage::PoolAnswered { notice } => {
                 self.pool_changed |= self.notice != notice;
                 self.notice = notice;
             }
-            Fact::QueueSeen { queue } => {
+            DriverMessage::QueueChanged { queue } => {
                 self.queue = Some(queue);
                 self.pool_changed = true;
             }
-            Fact::PoolObserved { observed } => {
+            DriverMessage::PoolObserved { observed } => {
                 self.observed = observed;
                 self.pool_changed = true;
             }
-            Fact::TasksAsked { job, level, start, limit, answer } => {
-                // Whoever asked may have given up.
-                let _ = answer.send(self.scheduler.tasks(job, level, start, limit));
+            DriverMessage::TasksRequested { job, level, start, limit, reply } => {
+                // The receiver may have stopped waiting.
+                let _ = reply.send(self.scheduler.tasks(job, level, start, limit));
             }
         }
     }
@@ -295,19 +300,19 @@ impl Driver {
         }
     }
 
-    /// Sets an effect going. What comes of it comes back as a fact.
+    /// Starts the effect of a command. Its outcome comes back as a message.
     fn perform(&mut self, command: Command) {
         match command {
             Command::PlanJob { job } => match self.jobs.get_mut(&job) {
                 Some(known) => known.planning = Some(self.effects.plan(job, &known.record)),
-                None => tracing::error!(job_id = %job, "a job to plan that is not known"),
+                None => tracing::error!(job_id = %job, "plan requested for an unknown job"),
             },
             Command::PublishAttempt { attempt, .. } => {
                 let heartbeat_ms = self.effects.parts.heartbeat_ms;
                 let known = self.jobs.get(&attempt.job);
                 match known.and_then(|job| job.assignment(&command, heartbeat_ms)) {
                     Some(assignment) => self.effects.publish(assignment),
-                    None => tracing::error!(%attempt, "attempt at a task that has no plan"),
+                    None => tracing::error!(%attempt, "attempt at a task without a plan"),
                 }
             }
             Command::StopAttempt { attempt, reason } => {
@@ -318,7 +323,9 @@ impl Driver {
                 let total = self.jobs.get(&job).zip(view);
                 match total.and_then(|(known, view)| known.total(job, columns, &view)) {
                     Some(total) => self.effects.write_result(total),
-                    None => tracing::error!(job_id = %job, "a result to write without a plan"),
+                    None => {
+                        tracing::error!(job_id = %job, "result requested for a job without a plan");
+                    }
                 }
             }
             Command::EndJob { job, phase, problem } => self.end(job, phase, problem),
@@ -327,12 +334,12 @@ impl Driver {
         }
     }
 
-    /// A job is over: its report goes into the store, and is seen once it is there.
+    /// Ends a job: its report is stored, and shown once it is in the store.
     fn end(&mut self, job: JobId, phase: Phase, problem: Option<Problem>) {
         self.effects.control(Control::StopJob { job });
         let Some(mut snapshot) = self.snapshot(job) else {
-            // Without a report in the store the next start begins it anew.
-            tracing::error!(job_id = %job, phase = phase.word(), "a job ended that is not known");
+            // Without a report in the store, the next start of the server resumes it.
+            tracing::error!(job_id = %job, phase = phase.word(), "an unknown job ended");
             return;
         };
         snapshot.phase = phase;
@@ -344,7 +351,7 @@ impl Driver {
         self.effects.record(snapshot, planning);
     }
 
-    /// A job's report is in the store: from now on the board speaks for it.
+    /// Publishes the report of a job, from which on only the board knows the job.
     fn forget(&mut self, snapshot: JobSnapshot) {
         let job = snapshot.id;
         self.jobs.remove(&job);
@@ -357,19 +364,19 @@ impl Driver {
         }
     }
 
-    /// How long to wait from one publication to the next.
-    fn publish_every(&self) -> Duration {
+    /// The interval from one publication to the next.
+    fn publish_interval(&self) -> Duration {
         let youngest = self.jobs.last_key_value();
         let now = clock::now();
         match youngest {
             Some((_, job)) if now.millis_since(job.record.submitted_at) < YOUNG_MS => {
-                PUBLISH_YOUNG_EVERY
+                PUBLISH_INTERVAL_YOUNG
             }
-            _ => PUBLISH_EVERY,
+            _ => PUBLISH_INTERVAL,
         }
     }
 
-    /// Publishes what has changed.
+    /// Publishes the jobs and the pool that have changed.
     fn publish(&mut self) {
         let changes = self.scheduler.take_changes();
         let generating =
@@ -379,7 +386,7 @@ impl Driver {
         let jobs: Vec<JobSnapshot> = changed
             .into_iter()
             .filter_map(|job| self.snapshot(job))
-            // Shown as over only once the report is in the store.
+            // A job is shown as over only once its report is in the store.
             .filter(|snapshot| !snapshot.phase.is_over())
             .collect();
         let pool = (changes.pool || self.pool_changed).then(|| self.pool());
@@ -416,15 +423,15 @@ impl Driver {
     }
 }
 
-/// What people are told while the queue does not answer.
-const SILENT_QUEUE: &str = "the queue does not answer: workers are given nothing to do until it \
-    does, and then jobs go on";
+/// The notice on the dashboard while the queue does not answer.
+const SILENT_QUEUE: &str = "the queue does not answer: workers get no new tasks until it does, and \
+    then jobs continue";
 
 fn terms(record: &RequestRecord) -> JobTerms {
     JobTerms { workers: record.workers, speculation: record.request.speculation }
 }
 
-/// Waits until a point in time; for ever if there is none.
+/// Waits until `deadline`; for ever if there is none.
 async fn until(deadline: Option<Timestamp>) {
     match deadline {
         Some(deadline) => {

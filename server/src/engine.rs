@@ -16,18 +16,19 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::board::Board;
-use crate::cleaning;
 use crate::driver::{
-    Driver, FACTS_CAPACITY, Fact, Parts, pump_depths, pump_observed, pump_reports,
+    Driver, DriverMessage, MESSAGES_CAPACITY, Parts, forward_depths, forward_observed,
+    forward_reports,
 };
-use crate::records::{self, Remembered, RequestRecord};
+use crate::garbage_collection;
+use crate::records::{self, RequestRecord, StoredJob};
 
-/// How many jobs' records are read at the same time when the server starts.
+/// How many jobs are loaded at the same time when the server starts.
 const RECORDS_AT_ONCE: usize = 16;
 
-/// A running program: everything behind the command line and the HTTP server.
+/// Everything behind the command line and the HTTP server.
 pub struct Engine {
-    facts: mpsc::Sender<Fact>,
+    messages: mpsc::Sender<DriverMessage>,
     board: Board,
     parts: Arc<Parts>,
     default_workers: u32,
@@ -37,8 +38,13 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Puts the parts together, takes up what an earlier life of the server
-    /// had left in the store, and begins to work.
+    /// Puts the parts together, restores the jobs in the store, and starts.
+    ///
+    /// `default_workers` is W of jobs that do not say.
+    ///
+    /// # Errors
+    ///
+    /// If the store or the queue does not answer.
     pub async fn start(
         parts: Parts,
         settings: Settings,
@@ -46,13 +52,13 @@ impl Engine {
     ) -> Result<Engine, Problem> {
         let parts = Arc::new(parts);
         let board = Board::new(clock::now().as_millis());
-        let (facts, incoming) = mpsc::channel(FACTS_CAPACITY);
+        let (messages, incoming) = mpsc::channel(MESSAGES_CAPACITY);
         let restored = restore(&*parts.store, &board).await?;
         parts.queue.purge().await.map_err(|error| error.problem("emptying the queue"))?;
         let driver =
-            Driver::new(Scheduler::new(settings), parts.clone(), board.clone(), facts.clone());
+            Driver::new(Scheduler::new(settings), parts.clone(), board.clone(), messages.clone());
         let engine = Engine {
-            facts,
+            messages,
             board,
             parts,
             default_workers,
@@ -61,32 +67,32 @@ impl Engine {
             stop: CancellationToken::new(),
         };
         engine.tasks.spawn(driver.run(incoming, engine.stop.clone()));
-        engine.keep_doing(pump_reports(engine.parts.queue.clone(), engine.facts.clone()));
-        engine.keep_doing(pump_depths(
+        engine.spawn(forward_reports(engine.parts.queue.clone(), engine.messages.clone()));
+        engine.spawn(forward_depths(
             engine.parts.queue.clone(),
             engine.parts.queue_management_url.clone(),
-            engine.facts.clone(),
+            engine.messages.clone(),
         ));
         if let Some(observed) = engine.parts.pool.observed() {
-            engine.keep_doing(pump_observed(observed, engine.facts.clone()));
+            engine.spawn(forward_observed(observed, engine.messages.clone()));
         }
-        for fact in restored {
-            engine.tell(fact).await?;
+        for message in restored {
+            engine.send(message).await?;
         }
-        let (seen, are_seen) = oneshot::channel();
-        engine.tell(Fact::Settle { seen }).await?;
-        are_seen.await.map_err(|_| ending())?;
-        engine.keep_doing(cleaning::finish(engine.parts.store.clone(), engine.board.clone()));
+        let (published, is_published) = oneshot::channel();
+        engine.send(DriverMessage::Flush { published }).await?;
+        is_published.await.map_err(|_| stopping())?;
+        engine.spawn(garbage_collection::resume(engine.parts.store.clone(), engine.board.clone()));
         engine
             .parts
             .queue
             .control(&Control::RollCall)
             .await
-            .map_err(|error| error.problem("calling the workers"))?;
+            .map_err(|error| error.problem("sending the roll call"))?;
         Ok(engine)
     }
 
-    /// What is known from outside.
+    /// The published snapshots.
     #[must_use]
     pub fn board(&self) -> &Board {
         &self.board
@@ -98,7 +104,7 @@ impl Engine {
         &self.parts.store
     }
 
-    /// Where inputs may lie.
+    /// The stores that inputs may lie in.
     #[must_use]
     pub fn inputs(&self) -> &InputStores {
         &self.parts.inputs
@@ -110,26 +116,34 @@ impl Engine {
         &self.parts.queue
     }
 
-    /// Takes a job on. Once this has returned the job is in the store and on
-    /// the board.
+    /// Submits a job. Once this has returned, the job is in the store and on the
+    /// board.
+    ///
+    /// # Errors
+    ///
+    /// If the store does not answer, or the server is stopping.
     pub async fn submit(&self, request: ValidRequest) -> Result<JobId, Problem> {
         let submitted_at = clock::now();
         let job = JobId::from_parts(submitted_at, rand::random());
         let workers = request.workers.unwrap_or(self.default_workers);
         if workers > self.max_workers {
             tracing::info!(job_id = %job, workers, max_workers = self.max_workers,
-                "asks for more workers than are kept");
+                "job requests more workers than --max-workers");
         }
         let record = RequestRecord { request, workers, submitted_at };
-        records::remember_request(&*self.parts.store, job, &record).await?;
-        let (seen, is_seen) = oneshot::channel();
-        self.tell(Fact::Submitted { job, record: Box::new(record), seen }).await?;
-        is_seen.await.map_err(|_| ending())?;
+        records::store_request(&*self.parts.store, job, &record).await?;
+        let (published, is_published) = oneshot::channel();
+        self.send(DriverMessage::Submitted { job, record: Box::new(record), published }).await?;
+        is_published.await.map_err(|_| stopping())?;
         Ok(job)
     }
 
-    /// How a request would be computed; nothing is written, and test data is
-    /// not generated.
+    /// Plans a request without computing it. Nothing is written, and no test data
+    /// is generated.
+    ///
+    /// # Errors
+    ///
+    /// If the inputs are missing, cannot be read or do not fit together.
     pub async fn preview(&self, request: &ValidRequest) -> Result<Preview, Problem> {
         let workers = request.workers.unwrap_or(self.default_workers);
         let (plan, inputs) = self.parts.planner.preview(request, workers).await?;
@@ -137,51 +151,69 @@ impl Engine {
     }
 
     /// Submits the request of a job again, as a new job.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such job, and as [`Engine::submit`].
     pub async fn rerun(&self, job: JobId) -> Result<JobId, Problem> {
         let request = self.job(job)?.request.clone();
         self.submit(request.validate()?).await
     }
 
-    /// Cancels a job that is not over.
+    /// Cancels a job.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such job, or it is over.
     pub async fn cancel(&self, job: JobId) -> Result<(), Problem> {
         let snapshot = self.job(job)?;
         if snapshot.phase.is_over() {
-            let detail = format!("the job is {} already", snapshot.phase.word());
+            let detail = format!("the job is already {}", snapshot.phase.word());
             return Err(Problem::new(ProblemKind::Conflict, detail)
-                .remedy("nothing is left to cancel; delete it to free its space"));
+                .remedy("there is nothing to cancel; delete the job to free its space"));
         }
-        self.tell(Fact::Event(Event::CancelRequested { job })).await
+        self.send(DriverMessage::Event(Event::CancelRequested { job })).await
     }
 
-    /// Deletes a job that is over and all that belongs to it.
+    /// Deletes a job with all its objects.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such job, it is not over, or the store does not answer.
     pub async fn delete(&self, job: JobId) -> Result<(), Problem> {
         let snapshot = self.job(job)?;
         if !snapshot.phase.is_over() {
             let detail = format!("the job is still {}", snapshot.phase.word());
-            return Err(
-                Problem::new(ProblemKind::Conflict, detail).remedy("cancel it first, then delete")
-            );
+            return Err(Problem::new(ProblemKind::Conflict, detail)
+                .remedy("cancel the job first, then delete it"));
         }
-        records::forget(&*self.parts.store, job).await?;
+        records::delete(&*self.parts.store, job).await?;
         self.board.delete(job);
         Ok(())
     }
 
-    /// Asks for a number of workers by hand; `None` lets it follow from the jobs.
+    /// Sets the number of workers by hand; `None` lets it follow from the jobs.
+    ///
+    /// # Errors
+    ///
+    /// If it is above `--max-workers`.
     pub async fn set_desired_workers(&self, by_hand: Option<u32>) -> Result<(), Problem> {
         if let Some(desired) = by_hand
             && desired > self.max_workers
         {
-            let detail =
-                format!("{desired} workers are more than the {} allowed", self.max_workers);
+            let detail = format!("at most {} workers are allowed, not {desired}", self.max_workers);
             return Err(Problem::new(ProblemKind::InvalidRequest, detail)
                 .field("desired")
-                .remedy("ask for fewer, or start the server with a larger --max-workers"));
+                .remedy("request fewer, or start the server with a larger --max-workers"));
         }
-        self.tell(Fact::Event(Event::DesiredWorkersSet { by_hand })).await
+        self.send(DriverMessage::Event(Event::DesiredWorkersSet { by_hand })).await
     }
 
-    /// A page of the tasks of one level of a job.
+    /// A page of the tasks of one level of a job, from the task at index `start`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such job or level, or its tasks are not in memory any more.
     pub async fn tasks(
         &self,
         job: JobId,
@@ -190,24 +222,28 @@ impl Engine {
         limit: usize,
     ) -> Result<TaskPage, Problem> {
         self.job(job)?;
-        let (answer, answered) = oneshot::channel();
-        self.tell(Fact::TasksAsked { job, level, start, limit, answer }).await?;
-        answered.await.map_err(|_| ending())?.ok_or_else(|| {
-            Problem::new(ProblemKind::NotFound, format!("no tasks of level {level} are known"))
+        let (reply, replied) = oneshot::channel();
+        self.send(DriverMessage::TasksRequested { job, level, start, limit, reply }).await?;
+        replied.await.map_err(|_| stopping())?.ok_or_else(|| {
+            Problem::new(ProblemKind::NotFound, format!("the job has no tasks of level {level}"))
                 .field("level")
                 .remedy(
-                    "details are kept for jobs that are planned, and of the latest that are over",
+                    "tasks are listed once a job is planned, and of the latest jobs that are over",
                 )
         })
     }
 
-    /// One job.
+    /// The snapshot of a job.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such job.
     pub fn job(&self, job: JobId) -> Result<Arc<JobSnapshot>, Problem> {
         self.board.job(job).ok_or_else(|| Problem::no_such_job(&job.to_string()))
     }
 
-    /// Stops the workers, then everything else. What they were at is handed
-    /// back; jobs go on when the server is started again.
+    /// Stops the workers, then everything else. Workers hand their tasks back;
+    /// jobs continue when the server is started again.
     pub async fn stop(&self) {
         self.parts.pool.stop().await;
         self.stop.cancel();
@@ -215,46 +251,46 @@ impl Engine {
         self.tasks.wait().await;
     }
 
-    /// Does something beside the driver, until it is done or the engine stops.
-    fn keep_doing(&self, work: impl Future<Output = ()> + Send + 'static) {
+    /// Runs a task until it is done or the engine stops.
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
         self.tasks.spawn(async move { stop.run_until_cancelled(work).await });
     }
 
-    async fn tell(&self, fact: Fact) -> Result<(), Problem> {
-        self.facts.send(fact).await.map_err(|_| ending())
+    async fn send(&self, message: DriverMessage) -> Result<(), Problem> {
+        self.messages.send(message).await.map_err(|_| stopping())
     }
 }
 
-/// Reads what the store remembers: jobs that are over go to the board, the
-/// others to the driver.
-async fn restore(store: &dyn ObjectStore, board: &Board) -> Result<Vec<Fact>, Problem> {
-    let jobs = records::jobs(store).await?;
-    let recalled = jobs
+/// Loads all jobs: those that are over go to the board, the others become
+/// messages to the driver.
+async fn restore(store: &dyn ObjectStore, board: &Board) -> Result<Vec<DriverMessage>, Problem> {
+    let jobs = records::list_jobs(store).await?;
+    let loaded = jobs
         .into_iter()
-        .map(|job| async move { records::recall(store, job).await.map(|found| (job, found)) });
-    let recalled: Vec<_> = stream::iter(recalled).buffered(RECORDS_AT_ONCE).try_collect().await?;
-    let mut facts = Vec::new();
-    for (job, found) in recalled {
+        .map(|job| async move { records::load(store, job).await.map(|found| (job, found)) });
+    let loaded: Vec<_> = stream::iter(loaded).buffered(RECORDS_AT_ONCE).try_collect().await?;
+    let mut messages = Vec::new();
+    for (job, found) in loaded {
         match found {
-            Some(Remembered::Over(snapshot)) => board.publish(vec![*snapshot], None),
-            Some(Remembered::Planned(record, plan)) => {
+            Some(StoredJob::Over(snapshot)) => board.publish(vec![*snapshot], None),
+            Some(StoredJob::Planned(record, plan)) => {
                 let completed = records::completed_tasks(store, job, &plan.plan).await?;
-                facts.push(Fact::Restored { job, record, plan, completed });
+                messages.push(DriverMessage::Restored { job, record, plan, completed });
             }
-            Some(Remembered::Submitted(record)) => {
-                let (seen, _) = oneshot::channel();
-                facts.push(Fact::Submitted { job, record, seen });
+            Some(StoredJob::Submitted(record)) => {
+                let (published, _) = oneshot::channel();
+                messages.push(DriverMessage::Submitted { job, record, published });
             }
-            // It was being submitted, or deleted, when the server ended.
-            None => records::forget(store, job).await?,
+            // Its submission or deletion was interrupted when the server ended.
+            None => records::delete(store, job).await?,
         }
     }
-    Ok(facts)
+    Ok(messages)
 }
 
-/// The driver is gone.
-fn ending() -> Problem {
+/// The driver has ended.
+fn stopping() -> Problem {
     Problem::new(ProblemKind::Unavailable, "the server is stopping")
-        .remedy("try again once it has been started again")
+        .remedy("try again once the server has restarted")
 }

@@ -1,4 +1,4 @@
-//! Makes test data in the store.
+//! Generates test data into the store.
 
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ use summation::generate::Generator;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-/// How many bytes are made at a time.
+/// How many bytes of an object are generated at a time.
 const PIECE_BYTES: usize = 1 << 20;
-/// How many numbers tell how long numbers are.
+/// How many numbers are generated to estimate the size of an object.
 const SAMPLE_NUMBERS: u64 = 10_000;
-/// How many objects are made at the same time.
+/// How many objects are generated at the same time.
 const AT_ONCE: usize = 4;
 
-/// Makes the objects below `prefix`; tells how many there are after each. Told
-/// to stop, it leaves off and writes nothing more.
+/// Generates the objects below `prefix`, and calls `progress` after each. Once
+/// `stop` is cancelled, nothing more is written.
 pub async fn generate(
     store: &Arc<dyn ObjectStore>,
     prefix: &str,
@@ -44,14 +44,14 @@ pub async fn generate(
     Ok(())
 }
 
-/// The name of a generated file, as many digits as the last one needs.
+/// The name of a generated file: its index, padded to the digits of the last.
 #[must_use]
 pub fn file_name(data: Generate, index: u64) -> String {
     let digits = data.files.saturating_sub(1).to_string().len();
     format!("{index:0digits$}.{}", data.format.extension())
 }
 
-/// About how many bytes one of the files will have, by the beginning of the first.
+/// The estimated size of a generated file in bytes, from the beginning of the first.
 #[must_use]
 pub fn object_bytes(data: Generate) -> u64 {
     let sample = Generate { count: data.count.min(SAMPLE_NUMBERS), ..data };

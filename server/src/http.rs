@@ -1,12 +1,12 @@
 //! The JSON API, server-sent events and the pages.
 
-mod answer;
 mod body;
 mod description;
 mod events;
 mod files;
 mod jobs;
 mod pages;
+mod problem_response;
 mod results;
 mod status;
 mod workers;
@@ -24,26 +24,26 @@ use tower_http::trace::TraceLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::answer::Answer;
+use self::problem_response::ProblemResponse;
 use crate::engine::Engine;
 
-/// What handlers work with.
+/// The state that all handlers share.
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine>,
-    /// Ends the streams that would not end by themselves.
+    /// Cancelled when the server stops: ends the streams of events.
     pub(crate) stop: CancellationToken,
-    /// What uploads need: each holds pieces of its object.
+    /// A permit for each upload, because each holds parts of its object in memory.
     pub(crate) uploads: Arc<Semaphore>,
 }
 
-/// How many objects are uploaded at the same time; further ones wait.
+/// The most concurrent uploads; further ones wait.
 const UPLOADS_AT_ONCE: usize = 4;
 
-/// Serves until told to stop, then lets what is under way come to its end.
+/// Serves until `stop` is cancelled, then finishes the requests under way.
 ///
-/// `site` is the folder of what the browser downloads, as `cargo xtask bundle`
-/// makes it; without it pages are served all the same, and stay as they are.
+/// `site` is the folder of the browser bundle, as `cargo xtask bundle` makes it.
+/// Without it pages are served too, but are not live.
 pub async fn serve(
     listener: TcpListener,
     engine: Arc<Engine>,
@@ -58,8 +58,8 @@ pub async fn serve(
     axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
-/// What programs talk to. A handler says its path and method itself, so what is
-/// served is what is described.
+/// The routes of the JSON API. Each handler declares its path and method once, for
+/// the router and for the description.
 fn api(shared: Shared) -> Router {
     let (routes, described) = OpenApiRouter::with_openapi(description::heading())
         .routes(routes!(jobs::submit, jobs::list))
@@ -83,8 +83,8 @@ fn api(shared: Shared) -> Router {
         .with_state(shared)
 }
 
-/// A path below `/api` that means nothing.
-async fn unknown(uri: axum::http::Uri) -> Answer {
+/// The handler of every other path below `/api`.
+async fn unknown(uri: axum::http::Uri) -> ProblemResponse {
     let detail = format!("{} is not a path of this API", uri.path());
     Problem::new(ProblemKind::NotFound, detail).remedy("/api/openapi.json lists the paths").into()
 }

@@ -1,43 +1,44 @@
-//! Where the program's own objects lie in the store. Those of a job follow from
-//! the job and its plan.
+//! The keys of the program's own objects in the store. Those of a job follow
+//! from its id and its plan.
 
 use platform::store::RESERVED;
 use protocol::JobId;
 use protocol::request::{Choice, Statistic};
 
-/// All jobs lie below this prefix.
+/// The prefix of the objects of all jobs.
 pub const JOBS: &str = "jobs/";
-/// An empty object for each job lies below this prefix, so that the jobs can
-/// be listed without listing all that belongs to them.
+/// The prefix of the index: an empty object for each job, so that jobs can be
+/// listed without listing their objects.
 pub const INDEX: &str = "index/";
 
-/// An empty object for each job whose partial sums are to be deleted once it
-/// is over lies below this prefix, until they are.
-pub const CLEANING: &str = "cleaning/";
-/// Names the server that uses the store, where the store has no locks.
+/// The prefix of the marks for garbage collection: an empty object for each job
+/// whose partial sums are still to be deleted. Stores of earlier versions hold
+/// marks under this name, so it stays.
+pub const GARBAGE: &str = "cleaning/";
+/// The store lease, in a store without locks.
 pub const SERVER: &str = "server.json";
 
-/// The names that the program keeps for itself, each the first part of keys.
-/// The store keeps [`RESERVED`] for itself.
-const OWN: [&str; 4] = [JOBS, INDEX, CLEANING, SERVER];
+/// The first parts of keys that are reserved for the program. The store reserves
+/// [`RESERVED`] for itself.
+const OWN: [&str; 4] = [JOBS, INDEX, GARBAGE, SERVER];
 
-/// Whether a key is the program's own or the store's, and no user's: its first
-/// part is one of their names, whether anything follows it or not.
+/// Whether a key is reserved for the program or the store: its first part is one
+/// of [`own_names`], whether anything follows it or not.
 #[must_use]
 pub fn is_own(key: &str) -> bool {
     let first = key.split('/').next().unwrap_or_default();
     own_names().any(|name| name == first)
 }
 
-/// The first parts of the keys that no user may write, as [`is_own`] knows them.
+/// The first parts of keys that no user may write.
 pub fn own_names() -> impl Iterator<Item = &'static str> {
     OWN.into_iter().map(|name| name.trim_end_matches('/')).chain(RESERVED)
 }
 
-/// That the job's partial sums are to be deleted.
+/// The job's mark for garbage collection.
 #[must_use]
-pub fn cleaning(id: JobId) -> String {
-    format!("{CLEANING}{id}")
+pub fn garbage(id: JobId) -> String {
+    format!("{GARBAGE}{id}")
 }
 
 /// The job's entry in the index.
@@ -52,25 +53,25 @@ pub fn job(job: JobId) -> String {
     format!("{JOBS}{job}/")
 }
 
-/// What was asked for.
+/// The job's request.
 #[must_use]
 pub fn request(id: JobId) -> String {
     format!("{}request.json", job(id))
 }
 
-/// The plan and the list of input objects.
+/// The job's plan, with the list of its input objects.
 #[must_use]
 pub fn plan(id: JobId) -> String {
     format!("{}plan.json", job(id))
 }
 
-/// How the job ended; present only once it has.
+/// The job's report, present once the job is over.
 #[must_use]
 pub fn report(id: JobId) -> String {
     format!("{}report.json", job(id))
 }
 
-/// Generated inputs.
+/// The prefix of generated inputs.
 #[must_use]
 pub fn inputs(id: JobId) -> String {
     format!("{}inputs/", job(id))
@@ -88,13 +89,13 @@ pub fn node(id: JobId, level: u8, node: u32) -> String {
     format!("{}{level}/{node}/", sums(id))
 }
 
-/// The mean.
+/// The mean, as .npy.
 #[must_use]
 pub fn mean(id: JobId) -> String {
     format!("{}result/mean.npy", job(id))
 }
 
-/// What was computed beside the mean.
+/// A statistic, as .npy.
 #[must_use]
 pub fn statistic(id: JobId, statistic: Statistic) -> String {
     format!("{}result/{}.npy", job(id), statistic.word())
@@ -109,7 +110,7 @@ mod tests {
     #[test]
     fn every_own_key_is_own_in_every_spelling() {
         let id = JobId::from_parts(Timestamp::default(), 7);
-        let made = [cleaning(id), index(id), job(id), request(id), plan(id), report(id), mean(id)];
+        let made = [garbage(id), index(id), job(id), request(id), plan(id), report(id), mean(id)];
         let made = made.into_iter().chain([inputs(id), sums(id), node(id, 1, 2)]);
         for key in made.chain([statistic(id, Statistic::Min), SERVER.to_owned()]) {
             assert!(is_own(&key), "{key}");

@@ -3,31 +3,31 @@
 //! In reading order:
 //!
 //! - [`arguments`]: the command line and its environment variables.
-//! - [`command`]: what the subcommands do: `serve`, `mean`, `generate`.
+//! - [`command`]: the subcommands `serve`, `mean`, `generate` and `ready`.
 //! - [`engine`]: the parts put together: a driver, a pool, a queue, a store.
-//! - [`driver`]: the shell around the scheduler. It owns it, gives it events and
-//!   carries out its commands: [`planning`], [`finishing`], [`records`].
-//! - [`board`]: what is known from outside, published for pages and streams.
-//! - [`pool`]: what keeps workers.
-//! - [`hold`], [`cleaning`]: one server a store; what is deleted in the end.
+//! - [`driver`]: the shell around the scheduler. It owns the scheduler, gives it
+//!   events and performs its commands: [`planning`], [`finishing`], [`records`].
+//! - [`board`]: the published snapshots of jobs and workers, for pages and streams.
+//! - [`pool`]: the trait of worker pools and its implementations.
+//! - [`store_lease`]: one server uses a store at a time.
+//! - [`garbage_collection`]: partial sums are deleted once their job is over.
 //! - [`http`]: the JSON API, server-sent events and the pages.
 //!
 //! # Invariants
 //!
-//! - **One owner.** Only the driver holds the scheduler. Facts reach it through
+//! - **One owner.** Only the driver holds the scheduler. Messages reach it through
 //!   one channel; effects run beside it and answer through that channel.
 //! - **The driver never waits** for an effect.
 //! - **Handlers read the [`board`]**, never the scheduler.
 
 pub mod arguments;
 pub mod board;
-pub mod cleaning;
 pub mod command;
 pub mod driver;
 pub mod engine;
 pub mod finishing;
+pub mod garbage_collection;
 pub mod generating;
-pub mod hold;
 pub mod http;
 pub mod keys;
 pub mod parts;
@@ -35,3 +35,4 @@ pub mod planning;
 pub mod pool;
 pub mod records;
 pub mod results;
+pub mod store_lease;

@@ -12,7 +12,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = runtime(&arguments).map_err(anyhow::Error::from).and_then(|runtime| {
         let outcome = runtime.block_on(run(arguments));
-        // What still runs was begun for nobody.
+        // Tasks that still run were spawned for work that is over.
         runtime.shutdown_background();
         outcome
     });
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The threads that the program runs on.
+/// The runtime of the program.
 fn runtime(arguments: &Arguments) -> io::Result<Runtime> {
     let mut builder = Builder::new_multi_thread();
     if let Command::Mean(arguments) = &arguments.command {
@@ -36,7 +36,7 @@ fn runtime(arguments: &Arguments) -> io::Result<Runtime> {
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.command {
-        Command::Serve(arguments) => command::serve::run(arguments).await,
+        Command::Serve(arguments) => command::serve::run(*arguments).await,
         Command::Mean(arguments) => command::mean::run(arguments).await,
         Command::Generate(arguments) => command::generate::run(arguments).await,
         Command::Ready(arguments) => command::ready::run(&arguments).await,

@@ -1,5 +1,5 @@
-//! Which parts the program is made of: queue and stores as their places say,
-//! and the pools, which no other module names.
+//! Assembles the parts of the program from the command line: queue and stores by
+//! their places, and the worker pool. No other module names the pools.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -19,13 +19,14 @@ use crate::pool::external::ExternalPool;
 use crate::pool::kubernetes::KubernetesPool;
 use crate::pool::process::{ProcessPool, WorkerProgram};
 
-/// How often an attempt tells how far it is: often enough to see it move.
+/// The heartbeat interval of attempts: short enough that progress looks steady.
 const HEARTBEAT_MS: u64 = 500;
-/// The most columns of a segment that is a file: it costs little to write one,
-/// and the allocator keeps less of the memory that it took.
+/// The largest segment, in columns, where segments are files. Smaller than the
+/// default, because a file costs little to write and smaller buffers leave less
+/// memory with the allocator.
 const FILE_SEGMENT_COLUMNS: u64 = 1 << 18;
 
-/// The parts that `serve` was told to take, around its store.
+/// The parts for `serve`, around its open store.
 pub async fn for_serving(
     arguments: &ServeArguments,
     store: Arc<dyn ObjectStore>,
@@ -33,7 +34,7 @@ pub async fn for_serving(
     let shared = &arguments.shared;
     let inputs = backends::inputs(store.clone(), &shared.allow_inputs).await?;
     let is_local = arguments.store.is_local();
-    let ground = Ground {
+    let common = CommonParts {
         store,
         inputs,
         worker: worker::Settings::from(shared),
@@ -44,11 +45,12 @@ pub async fn for_serving(
     };
     match (arguments.pool, arguments.queue.is_shared()) {
         (PoolKind::Embedded, true) => bail!(
-            "--queue {} goes with --pool process, kubernetes or external",
+            "--queue {} needs --pool process, kubernetes or external: embedded workers use the \
+             embedded queue",
             backends::shared_queue_forms()
         ),
         (PoolKind::Process | PoolKind::Kubernetes | PoolKind::External, false) => bail!(
-            "workers outside of the server need a queue that they can reach: --queue {}",
+            "workers outside the server need a queue that they can reach: --queue {}",
             backends::shared_queue_forms()
         ),
         _ => {}
@@ -58,22 +60,22 @@ pub async fn for_serving(
     let server_end =
         connected.with_context(|| format!("connecting to the queue at {}", arguments.queue))?;
     let pool: Arc<dyn WorkerPool> = match arguments.pool {
-        PoolKind::Embedded => ground.embedded_pool(queue),
+        PoolKind::Embedded => common.embedded_pool(queue),
         PoolKind::Process => Arc::new(ProcessPool::new(worker_program(arguments)?)),
         PoolKind::External => Arc::new(ExternalPool),
         PoolKind::Kubernetes => {
             Arc::new(KubernetesPool::connect(&arguments.kubernetes_deployment).await?)
         }
     };
-    Ok(ground.with(server_end, pool))
+    Ok(common.with(server_end, pool))
 }
 
-/// The parts that compute a mean of files on this machine, with `scratch` for
-/// what lies in between.
+/// The parts for computing a mean of files on this machine; partial sums are
+/// written into `scratch`.
 pub async fn for_files(scratch: &Path) -> anyhow::Result<Parts> {
     let store = backends::folder(scratch).open().await?;
     let inputs = backends::inputs(store.clone(), &[backends::all_files()]).await?;
-    let ground = Ground {
+    let common = CommonParts {
         store,
         inputs,
         worker: worker::Settings::default(),
@@ -84,13 +86,13 @@ pub async fn for_files(scratch: &Path) -> anyhow::Result<Parts> {
     };
     let queue = QueuePlace::default().open("mean");
     let server_end = queue.connect_server().await.context("making a queue")?;
-    let pool = ground.embedded_pool(queue);
-    Ok(ground.with(server_end, pool))
+    let pool = common.embedded_pool(queue);
+    Ok(common.with(server_end, pool))
 }
 
-/// How a worker process of this server is started.
+/// The worker program with its arguments, for `--pool process`.
 fn worker_program(arguments: &ServeArguments) -> anyhow::Result<WorkerProgram> {
-    let own = std::env::current_exe().context("finding the program's own folder")?;
+    let own = std::env::current_exe().context("locating the program's own folder")?;
     let shared = &arguments.shared;
     let mut flags = vec![
         format!("--queue-prefix={}", shared.queue_prefix),
@@ -112,7 +114,7 @@ fn worker_program(arguments: &ServeArguments) -> anyhow::Result<WorkerProgram> {
     })
 }
 
-/// Where `serve` finds what browsers download, if it is there.
+/// The folder of the browser bundle, if there is one.
 #[must_use]
 pub fn site(arguments: &ServeArguments) -> Option<PathBuf> {
     if arguments.site.is_some() {
@@ -123,7 +125,7 @@ pub fn site(arguments: &ServeArguments) -> Option<PathBuf> {
     folders.map(|folder| folder.join("site")).find(|site| site.join("hash.txt").is_file())
 }
 
-/// How the scheduler is set for `serve`.
+/// The scheduler's settings for `serve`.
 #[must_use]
 pub fn settings(arguments: &ServeArguments, workers: u32) -> Settings {
     Settings {
@@ -135,20 +137,20 @@ pub fn settings(arguments: &ServeArguments, workers: u32) -> Settings {
     }
 }
 
-/// What all combinations of parts have in common.
-struct Ground {
+/// What the parts of every pool and queue have in common.
+struct CommonParts {
     store: Arc<dyn ObjectStore>,
     inputs: InputStores,
     worker: worker::Settings,
     costs: Costs,
-    /// Whether all inputs and partial sums are files of this machine.
+    /// Whether all inputs and partial sums are files on this machine.
     are_files: bool,
     keep_partial_sums: bool,
     queue_management_url: Option<String>,
 }
 
-impl Ground {
-    /// Workers inside the process that take from `queue`.
+impl CommonParts {
+    /// Workers inside the process, connected to `queue`.
     fn embedded_pool(&self, queue: Arc<dyn Queue>) -> Arc<dyn WorkerPool> {
         let (store, inputs) = (self.store.clone(), self.inputs.clone());
         Arc::new(EmbeddedPool::new(queue, store, inputs, self.worker.clone()))

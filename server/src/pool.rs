@@ -1,4 +1,4 @@
-//! What keeps workers.
+//! Worker pools: the trait, and what a pool sees of its workers.
 
 pub mod embedded;
 pub mod external;
@@ -18,64 +18,69 @@ use tokio::sync::watch;
 ///
 /// # Guarantees
 ///
-/// - **Declarative.** The last number asked for is what counts; asking twice
-///   for the same does nothing.
-/// - **Never stops a worker that was not told to drain.** Fewer are asked for
-///   only after as many have been drained.
-/// - **Does not wait.** Workers come and go later, and say so themselves.
+/// - **Declarative.** Only the last number passed to `ensure` counts; repeating
+///   it does nothing.
+/// - **Never stops a worker that was not told to drain.** The scheduler drains
+///   workers before it lowers the number.
+/// - **Does not wait.** Workers start and stop later, and report it themselves.
 #[async_trait]
 pub trait WorkerPool: Send + Sync + 'static {
-    /// What keeps the workers, named by one word, and where.
+    /// The kind of the pool in one word, and its location.
     fn description(&self) -> Description;
 
-    /// Hears that a worker has been told to drain, so that it counts no more
-    /// and is the first to go.
+    /// Notes that a worker has been told to drain: it no longer counts, and is
+    /// the first to be stopped.
     async fn drained(&self, worker: &WorkerId) -> anyhow::Result<()>;
 
-    /// Sees to it that there are `desired` workers, not counting those told to drain.
+    /// Sets the number of workers to keep, not counting those told to drain.
+    ///
+    /// # Errors
+    ///
+    /// If the pool cannot start workers; the error is shown on the dashboard.
     async fn ensure(&self, desired: u32) -> anyhow::Result<()>;
 
-    /// What the pool sees of its workers, if it can see more than they say
+    /// What the pool sees of its workers, if that is more than they report
     /// themselves.
     fn observed(&self) -> Option<watch::Receiver<Observed>> {
         None
     }
 
-    /// Ends the pool's own work. Workers that would not outlive the server are
-    /// stopped and waited for, and what they were at is handed back; workers
-    /// that somebody else keeps go on, for the next server to find them.
+    /// Stops the pool. Workers that cannot outlive the server are stopped and
+    /// waited for, and hand their tasks back. Other workers continue, and the next
+    /// server finds them.
     async fn stop(&self);
 }
 
-/// What a pool sees of its workers besides what they say themselves.
+/// What a pool sees of its workers besides what they report themselves.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observed {
-    /// Those there are, by name, whether they have said anything yet or not.
+    /// The workers by name, whether they have reported yet or not.
     pub members: BTreeMap<WorkerId, Member>,
-    /// What is the matter with the pool, and what to do.
+    /// What is wrong with the pool and what to do; `None` if nothing is wrong.
     pub notice: Option<String>,
 }
 
 /// A worker as its pool sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Member {
-    /// What to say of it as long as it has said nothing itself.
+    /// The state to show until the worker has reported one.
     pub state: WorkerState,
-    /// The machine it runs on, once that is decided.
+    /// The machine that the worker runs on, once it is chosen.
     pub node: Option<String>,
-    /// What the pool sees of the instance that the worker runs in.
+    /// The instance that the worker runs in, such as a pod.
     pub instance: InstanceStatus,
-    /// Why it is as it is, where that needs saying.
+    /// Why the worker does not run, or was restarted.
     pub reason: Option<String>,
 }
 
 impl Observed {
-    /// The workers that have spoken with what is seen of them, and those that
-    /// have not spoken yet: in the order of their names, no more than are shown.
+    /// Adds to the workers that have reported what the pool sees of them, and the
+    /// workers that have not reported yet. In the order of their names, at most
+    /// [`SHOWN_WORKERS`].
     #[must_use]
-    pub fn complete(&self, spoken: Vec<WorkerSnapshot>) -> Vec<WorkerSnapshot> {
+    pub fn complete(&self, reported: Vec<WorkerSnapshot>) -> Vec<WorkerSnapshot> {
         let mut workers: BTreeMap<WorkerId, WorkerSnapshot> =
-            spoken.into_iter().map(|worker| (worker.id.clone(), worker)).collect();
+            reported.into_iter().map(|worker| (worker.id.clone(), worker)).collect();
         for (id, member) in &self.members {
             let worker = workers.entry(id.clone()).or_insert_with(|| WorkerSnapshot {
                 id: id.clone(),
@@ -111,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_seen_completes_what_workers_say() {
+    fn what_the_pool_sees_completes_what_workers_report() {
         let id = |name: &str| WorkerId::from(name.to_owned());
         let observed = Observed {
             members: BTreeMap::from([
@@ -121,7 +126,7 @@ mod tests {
             notice: None,
         };
         let alone = observed.complete(Vec::new());
-        let spoken = |name: &str| {
+        let reported = |name: &str| {
             let like = alone[0].clone();
             WorkerSnapshot {
                 id: id(name),
@@ -132,15 +137,15 @@ mod tests {
                 ..like
             }
         };
-        let all = observed.complete(vec![spoken("b"), spoken("c")]);
-        let told = |worker: &WorkerSnapshot| {
+        let all = observed.complete(vec![reported("b"), reported("c")]);
+        let summary = |worker: &WorkerSnapshot| {
             let restarts = worker.instance.as_ref().map(|instance| instance.restarts);
             (worker.id.to_string(), worker.state, worker.reason.clone(), restarts)
         };
-        let told: Vec<_> = all.iter().map(told).collect();
+        let summaries: Vec<_> = all.iter().map(summary).collect();
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(
-            told,
+            summaries,
             [
                 ("a".to_owned(), WorkerState::Starting, some("ErrImagePull"), Some(2)),
                 ("b".to_owned(), WorkerState::Busy, some("restarted"), Some(2)),

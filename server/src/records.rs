@@ -1,7 +1,7 @@
-//! What the store remembers of jobs, so that a restarted server knows them.
+//! The records of jobs in the store, from which a restarted server restores them.
 //!
-//! A job's entry in the index is written first and deleted last; between the
-//! two stand its request, then its plan, and once it is over its report.
+//! A job's entry in the index is written first and deleted last. In between, its
+//! request is written, then its plan, and once the job is over its report.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,41 +21,41 @@ use serde::{Deserialize, Serialize};
 
 use crate::keys;
 
-/// What was asked for, and what the server made of it.
+/// `request.json`: a request, and what the server added to it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RequestRecord {
-    /// What was asked for.
+    /// The request as submitted.
     pub request: ValidRequest,
-    /// W, after the server's default.
+    /// W: the number of workers requested, or the server's default.
     pub workers: u32,
-    /// When.
+    /// The time of submission, by the server's clock.
     pub submitted_at: Timestamp,
 }
 
-/// How a job is computed.
+/// `plan.json`: how a job is computed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PlanRecord {
     /// The sum tree.
     pub plan: Plan,
-    /// What has been found out about the inputs.
+    /// The format, count and size of the inputs.
     pub inputs: InputSummary,
-    /// The objects, in the order that the tree's leaves count them in.
+    /// The input objects, in the order in which the leaves of the tree sum them.
     pub objects: Vec<InputObject>,
 }
 
-/// What the store remembers of one job.
+/// The state in which the store has a job.
 #[derive(Debug)]
-pub enum Remembered {
-    /// It is over.
+pub enum StoredJob {
+    /// The job is over; this is its report.
     Over(Box<JobSnapshot>),
-    /// It was planned and can go on.
+    /// The job was planned, and continues.
     Planned(Box<RequestRecord>, Box<PlanRecord>),
-    /// It was submitted and no more.
+    /// The job was submitted but not planned.
     Submitted(Box<RequestRecord>),
 }
 
-/// Remembers a job that has just been submitted.
-pub async fn remember_request(
+/// Stores the request of a new job, and its entry in the index.
+pub async fn store_request(
     store: &dyn ObjectStore,
     job: JobId,
     record: &RequestRecord,
@@ -65,8 +65,8 @@ pub async fn remember_request(
     put(store, &keys::request(job), record).await
 }
 
-/// Remembers how a job is computed.
-pub async fn remember_plan(
+/// Stores the plan of a job.
+pub async fn store_plan(
     store: &dyn ObjectStore,
     job: JobId,
     record: &PlanRecord,
@@ -74,25 +74,22 @@ pub async fn remember_plan(
     put(store, &keys::plan(job), record).await
 }
 
-/// Remembers how a job ended.
-pub async fn remember_report(
-    store: &dyn ObjectStore,
-    snapshot: &JobSnapshot,
-) -> Result<(), Problem> {
+/// Stores the report of a job, from which on the job is over.
+pub async fn store_report(store: &dyn ObjectStore, snapshot: &JobSnapshot) -> Result<(), Problem> {
     put(store, &keys::report(snapshot.id), snapshot).await
 }
 
-/// Forgets a job and deletes all that belongs to it, its request first: without
-/// one, a server that starts knows what an earlier one was about.
-pub async fn forget(store: &dyn ObjectStore, job: JobId) -> Result<(), Problem> {
+/// Deletes a job with all its objects. The request goes first: by its absence a
+/// server that starts recognises a deletion that was interrupted.
+pub async fn delete(store: &dyn ObjectStore, job: JobId) -> Result<(), Problem> {
     let doing = "deleting the job";
     store.delete(&keys::request(job)).await.map_err(|e| e.problem(doing))?;
     store.delete_prefix(&keys::job(job)).await.map_err(|e| e.problem(doing))?;
     store.delete(&keys::index(job)).await.map_err(|e| e.problem(doing))
 }
 
-/// The jobs that the store knows, from old to new.
-pub async fn jobs(store: &dyn ObjectStore) -> Result<Vec<JobId>, Problem> {
+/// The ids of all jobs in the store, oldest first.
+pub async fn list_jobs(store: &dyn ObjectStore) -> Result<Vec<JobId>, Problem> {
     let mut jobs = Vec::new();
     let mut listing = store.list(keys::INDEX);
     while let Some(object) = listing.next().await {
@@ -102,10 +99,10 @@ pub async fn jobs(store: &dyn ObjectStore) -> Result<Vec<JobId>, Problem> {
     Ok(jobs)
 }
 
-/// What the store remembers of a job; `None` if it had hardly been submitted,
-/// or was being deleted. A job with a record that cannot be read is over: its
-/// snapshot says why, and the records stay as they are.
-pub async fn recall(store: &dyn ObjectStore, job: JobId) -> Result<Option<Remembered>, Problem> {
+/// Loads a job. `None` if its submission or deletion was interrupted. A job with
+/// a record that cannot be read has failed: its snapshot says why, and its
+/// records stay as they are.
+pub async fn load(store: &dyn ObjectStore, job: JobId) -> Result<Option<StoredJob>, Problem> {
     let request: Box<RequestRecord> = match get(store, &keys::request(job)).await? {
         None => return Ok(None),
         Some(Ok(request)) => request,
@@ -113,26 +110,26 @@ pub async fn recall(store: &dyn ObjectStore, job: JobId) -> Result<Option<Rememb
     };
     match get(store, &keys::report(job)).await? {
         None => {}
-        Some(Ok(report)) => return Ok(Some(Remembered::Over(report))),
+        Some(Ok(report)) => return Ok(Some(StoredJob::Over(report))),
         Some(Err(problem)) => return Ok(Some(unreadable(job, Some(*request), problem))),
     }
     Ok(Some(match get(store, &keys::plan(job)).await? {
-        None => Remembered::Submitted(request),
-        Some(Ok(plan)) => Remembered::Planned(request, plan),
+        None => StoredJob::Submitted(request),
+        Some(Ok(plan)) => StoredJob::Planned(request, plan),
         Some(Err(problem)) => unreadable(job, Some(*request), problem),
     }))
 }
 
-/// A job that has failed because one of its records cannot be read.
-fn unreadable(job: JobId, request: Option<RequestRecord>, problem: Problem) -> Remembered {
-    tracing::error!(job_id = %job, %problem, "a job cannot be taken up");
+/// A job that failed because one of its records cannot be read.
+fn unreadable(job: JobId, request: Option<RequestRecord>, problem: Problem) -> StoredJob {
+    tracing::error!(job_id = %job, %problem, "a job cannot be restored");
     let (request, workers) = match request {
         Some(record) => (record.request.into_request(), record.workers),
         None => (JobRequest::new(Inputs::Objects(Vec::new())), 1),
     };
     let submitted_at = job.submitted_at();
     let submitted = JobSnapshot::submitted(job, request, workers, submitted_at);
-    Remembered::Over(Box::new(JobSnapshot {
+    StoredJob::Over(Box::new(JobSnapshot {
         phase: Phase::Failed,
         timings: Timings { ended_at: Some(submitted_at), ..submitted.timings },
         error: Some(problem),
@@ -140,8 +137,8 @@ fn unreadable(job: JobId, request: Option<RequestRecord>, problem: Problem) -> R
     }))
 }
 
-/// The tasks of a job whose segments are all there, if C is known. Where it is
-/// not, whoever attempts a task finds out.
+/// The tasks of a job whose segments are all in the store. Empty if C is not
+/// known: then each attempt looks for the segments of its task.
 pub async fn completed_tasks(
     store: &dyn ObjectStore,
     job: JobId,
@@ -190,7 +187,11 @@ async fn put<T: Serialize + Sync>(
     store.put(key, Bytes::from(bytes)).await.map_err(|error| error.problem("storing the job"))
 }
 
-/// A record, or what is wrong with it; an error if the store does not say.
+/// A record, or what is wrong with it. `None` if there is none.
+///
+/// # Errors
+///
+/// If the store does not answer.
 async fn get<T: DeserializeOwned>(
     store: &dyn ObjectStore,
     key: &str,
@@ -199,8 +200,8 @@ async fn get<T: DeserializeOwned>(
         Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).map_err(|error| {
             let detail = format!("its record {key} cannot be read: {error}");
             Problem::new(ProblemKind::Internal, detail).remedy(
-                "if a newer version of the program has written it, start that one again; \
-                 else delete the job and submit it anew",
+                "if a newer version of the program has written it, start that version again; \
+                 otherwise delete the job and submit it again",
             )
         }))),
         Err(StoreError::NotFound { .. }) => Ok(None),

@@ -7,12 +7,12 @@ use platform::backends::{shared_queue_forms, store_forms};
 use platform::{QueuePlace, StorePlace};
 use program::arguments::{PlaceParser, SharedArguments};
 
-/// Executes tasks of distributed-average: takes them from a queue, sums, and
-/// writes partial sums into an object store.
+/// Executes the tasks of distributed-average: takes them from a queue, and writes
+/// partial sums into an object store.
 #[derive(Debug, Parser)]
 #[command(name = "distributed-average-worker", version)]
 pub struct Arguments {
-    /// Where tasks wait.
+    /// Queue that carries tasks from the server.
     #[arg(
         long,
         env = "DISTRIBUTED_AVERAGE_QUEUE",
@@ -21,7 +21,7 @@ pub struct Arguments {
         value_name = shared_queue_forms()
     )]
     pub queue: QueuePlace,
-    /// Where partial sums lie, and inputs unless they say otherwise.
+    /// Store of partial sums, and of inputs that name no other store.
     #[arg(
         long,
         env = "DISTRIBUTED_AVERAGE_STORE",
@@ -29,40 +29,39 @@ pub struct Arguments {
         value_name = store_forms()
     )]
     pub store: StorePlace,
-    /// How many tasks to execute at the same time; each takes the memory of one
+    /// Number of tasks to execute at the same time; each takes the memory of one
     /// worker.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_SLOTS", default_value_t = 1,
         value_parser = clap::value_parser!(u32).range(1..=64))]
     pub slots: u32,
-    /// What the worker is called; unique while it lives [default: the host's
-    /// name and the process's number].
+    /// Name of the worker, unique among running workers [default: the host name
+    /// and the process id].
     #[arg(long, env = "DISTRIBUTED_AVERAGE_NAME")]
     pub name: Option<String>,
-    /// The machine that it runs on, so that a second attempt can go to another.
+    /// Machine that the worker runs on, so that a speculative attempt can run on
+    /// another [default: the host name].
     #[arg(long, env = "DISTRIBUTED_AVERAGE_NODE")]
     pub node: Option<String>,
-    /// How long a task that is under way may take to come to the end of its
-    /// segment when the worker is told to stop, in seconds.
+    /// Seconds for which a worker that is told to stop may finish its segment.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_GRACE_SECS", default_value_t = 20)]
     pub grace_secs: u64,
-    /// Stop when standard input ends, as it does when whoever started the
-    /// worker has died.
+    /// Stop when standard input ends, as it does when the process that started
+    /// the worker dies.
     #[arg(long)]
     pub until_input_ends: bool,
-    /// How long the worker stays when it has been drained, doing nothing, so
-    /// that whoever keeps it alive can stop it before it is started again, in
-    /// seconds.
+    /// Seconds for which a drained worker waits before it exits, so that its
+    /// orchestrator can stop it instead of restarting it.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_LINGER_SECS", default_value_t = 0)]
     pub linger_secs: u64,
-    /// A file that is written every few seconds from when the queue has been
-    /// reached until the worker is told to stop, as a sign of life.
+    /// Health file, rewritten every few seconds from when the queue is connected
+    /// until the worker is told to stop.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_HEALTH_FILE", value_name = "PATH")]
     pub health_file: Option<PathBuf>,
-    /// Do nothing but look at the health file of another worker: succeed if
-    /// that worker is well.
+    /// Only check the health file of another worker: exit with 0 if that worker
+    /// is healthy, with 1 otherwise.
     #[arg(long, requires = "health_file")]
     pub check_health: bool,
-    /// What both programs have to know alike.
+    /// The flags that the server takes too.
     #[command(flatten)]
     pub shared: SharedArguments,
 }

@@ -9,10 +9,10 @@ use protocol::task::Failure;
 use reading::ReadError;
 use summation::{CorruptError, InputError};
 
-/// Why the segments of a task were not all computed.
+/// Why an attempt has not computed all segments of its task.
 pub(crate) enum Interruption {
     Failed(Failure),
-    /// The worker is going, and what is written is whole.
+    /// The worker leaves. All segments that are written are complete.
     Leaving,
 }
 
@@ -22,19 +22,19 @@ impl From<Failure> for Interruption {
     }
 }
 
-/// What the user gave is wrong, so another attempt would meet it again.
+/// A failure of the user's input, which another attempt would meet again.
 pub(crate) fn permanent(problem: Problem) -> Failure {
     Failure { problem, retryable: false }
 }
 
-/// An object that does not hold numbers that can be read.
+/// An object that cannot be decoded.
 pub(crate) fn invalid_input(object: &str, error: &InputError) -> Failure {
     permanent(error.problem(object))
 }
 
 /// An object of the store that could not be read or written.
 pub(crate) fn store(doing: &str, error: &StoreError) -> Failure {
-    // A full disk may have space a moment later, when another job is cleaned up.
+    // A full disk has space again once the garbage of another job is collected.
     let retryable = matches!(error, StoreError::Unavailable { .. } | StoreError::Full { .. });
     Failure { problem: error.problem(doing), retryable }
 }
@@ -47,15 +47,15 @@ pub(crate) fn partial_sum(error: &ReadError) -> Failure {
     }
 }
 
-/// A partial sum that does not hold what was written.
+/// A partial sum whose checksum or encoding is wrong.
 pub(crate) fn corrupt(key: &str, error: &CorruptError) -> Failure {
     let problem = Problem::new(ProblemKind::Internal, format!("{key} is damaged: {error}"))
         .object(key)
-        .remedy("see that the store keeps what is written to it, then run the job again");
+        .remedy("check that the store keeps what is written to it, then run the job again");
     Failure { problem, retryable: true }
 }
 
-/// Something that should not happen, and may not happen again.
+/// An unexpected error, which another attempt may not meet.
 pub(crate) fn internal(doing: &str, error: &dyn Error) -> Failure {
     Failure { problem: problems::internal(doing, error), retryable: true }
 }

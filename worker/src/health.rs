@@ -1,5 +1,5 @@
-//! A sign of life for whoever asks: a file that is written anew every few
-//! seconds.
+//! The health file of a worker: rewritten every few seconds, and checked by
+//! `--check-health`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,34 +8,39 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::time::sleep;
 
-/// How often the file is written.
-const WRITTEN_EVERY: Duration = Duration::from_secs(5);
-/// How old the file may be: a worker whose threads are all taken up for so long
-/// is stuck.
-const OLDEST: Duration = Duration::from_secs(30);
+/// The interval at which the file is rewritten.
+const WRITE_INTERVAL: Duration = Duration::from_secs(5);
+/// The age at which the file is stale: a worker whose threads have all been busy
+/// for that long is stuck.
+const AGE_MAX: Duration = Duration::from_secs(30);
 
-/// Writes the file again and again; it is gone once this is dropped.
+/// Rewrites the file until it is dropped, which removes the file.
+///
+/// # Errors
+///
+/// If the file cannot be written.
 pub async fn keep(path: PathBuf) -> anyhow::Result<()> {
     let file = Removed(path);
     loop {
         fs::write(&file.0, b"")
             .with_context(|| format!("writing the health file {}", file.0.display()))?;
-        sleep(WRITTEN_EVERY).await;
+        sleep(WRITE_INTERVAL).await;
     }
 }
 
-/// Says whether the worker that writes this file is well.
+/// Checks that the worker that writes this file is healthy.
 ///
 /// # Errors
-/// If the file is not there, or too old.
+///
+/// If the file does not exist, or is older than [`AGE_MAX`].
 pub fn check(path: &Path) -> anyhow::Result<()> {
     let written = fs::metadata(path)
         .and_then(|file| file.modified())
-        .with_context(|| format!("no sign of life in {}", path.display()))?;
-    // A clock that was set back is no sign of trouble.
+        .with_context(|| format!("reading the health file {}", path.display()))?;
+    // A clock that was set back does not make a worker unhealthy.
     let age = written.elapsed().unwrap_or_default();
-    if age > OLDEST {
-        bail!("the last sign of life is {} s old", age.as_secs());
+    if age > AGE_MAX {
+        bail!("the health file is {} s old", age.as_secs());
     }
     Ok(())
 }
@@ -44,7 +49,7 @@ struct Removed(PathBuf);
 
 impl Drop for Removed {
     fn drop(&mut self) {
-        // If it cannot be removed it grows old instead.
+        // A file that cannot be removed becomes stale.
         let _ = fs::remove_file(&self.0);
     }
 }
@@ -69,17 +74,17 @@ mod tests {
     }
 
     #[test]
-    fn an_old_file_is_no_sign_of_life() {
+    fn a_stale_file_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("health");
         let file = fs::File::create(&path).unwrap();
-        file.set_modified(SystemTime::now() - 2 * OLDEST).unwrap();
+        file.set_modified(SystemTime::now() - 2 * AGE_MAX).unwrap();
         let error = check(&path).unwrap_err();
-        assert_eq!(error.to_string(), "the last sign of life is 60 s old");
+        assert_eq!(error.to_string(), "the health file is 60 s old");
     }
 
     #[tokio::test]
-    async fn a_file_that_cannot_be_written_is_told() {
+    async fn a_file_that_cannot_be_written_is_an_error() {
         let error = keep(PathBuf::from("/nowhere/health")).await.unwrap_err();
         assert_eq!(error.to_string(), "writing the health file /nowhere/health");
     }

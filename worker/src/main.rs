@@ -28,7 +28,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Works until told to stop or drained.
+/// Runs until told to stop or drained.
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let health_file = arguments.health_file.clone();
     if let Some(path) = health_file.as_ref().filter(|_| arguments.check_health) {
@@ -40,18 +40,18 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         backends::shared_queue_forms()
     );
     let leave = CancellationToken::new();
-    // First of all: it may take long until queue and store are there.
-    let told = stop_when_told(leave.clone(), Duration::from_secs(arguments.grace_secs))?;
+    // Before anything else: opening the store and the queue may take long.
+    let overdue = leave_on_signal(leave.clone(), Duration::from_secs(arguments.grace_secs))?;
     if arguments.until_input_ends {
-        stop_with_input(leave.clone());
+        leave_when_input_ends(leave.clone());
     }
     tokio::select! {
         ended = work(arguments, leave) => ended,
-        out_of_time = told => out_of_time,
+        overdue = overdue => overdue,
     }
 }
 
-/// Works in as many slots as told.
+/// Runs one worker in each slot.
 async fn work(arguments: Arguments, leave: CancellationToken) -> anyhow::Result<()> {
     let connecting = Box::pin(connect(&arguments));
     let Some(connected) = leave.run_until_cancelled(connecting).await else {
@@ -65,14 +65,14 @@ async fn work(arguments: Arguments, leave: CancellationToken) -> anyhow::Result<
         tokio::spawn(show_health(path, leave.clone()));
     }
     while let Some(slot) = slots.join_next().await {
-        slot.context("a slot ended")?.context("using the queue")?;
+        slot.context("running a slot")?.context("using the queue")?;
     }
     let linger = Duration::from_secs(arguments.linger_secs);
     leave.run_until_cancelled(tokio::time::sleep(linger)).await;
     Ok(())
 }
 
-/// One worker a slot, each with its own connection to the queue.
+/// A worker for each slot, each with its own connection to the queue.
 async fn connect(arguments: &Arguments) -> anyhow::Result<Vec<Worker>> {
     let name = arguments.name.clone().unwrap_or_else(default_name);
     let store = arguments.store.open().await?;
@@ -98,39 +98,39 @@ async fn connect(arguments: &Arguments) -> anyhow::Result<Vec<Worker>> {
     Ok(workers)
 }
 
-/// Gives signs of life until the worker is told to leave.
+/// Keeps the health file until the worker is told to leave.
 async fn show_health(path: PathBuf, leave: CancellationToken) {
     if let Some(Err(error)) = leave.run_until_cancelled(health::keep(path)).await {
-        tracing::error!(error = format!("{error:#}"), "no signs of life");
+        tracing::error!(error = format!("{error:#}"), "health file not written");
     }
 }
 
 /// Tells the worker to leave when its standard input ends.
-fn stop_with_input(leave: CancellationToken) {
-    // A thread of its own, which may wait for ever and does not hold up the end.
+fn leave_when_input_ends(leave: CancellationToken) {
+    // A thread of its own, because it may wait for ever and must not delay the exit.
     std::thread::spawn(move || {
-        // An error means as much as the end.
+        // An error counts as the end.
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         leave.cancel();
     });
 }
 
-/// Tells the worker to leave on SIGINT or SIGTERM; an error says that it had
-/// not come to the end of its segment within the grace time. The queue then
-/// gives the task to somebody else.
-fn stop_when_told(
+/// Tells the worker to leave on SIGINT or SIGTERM. The future returns an error if
+/// the worker has not finished its segment within the grace period; the queue
+/// then redelivers its task to another worker.
+fn leave_on_signal(
     leave: CancellationToken,
     grace: Duration,
 ) -> anyhow::Result<impl Future<Output = anyhow::Result<()>>> {
-    let told = stop_on_signal(leave)?;
+    let signalled = stop_on_signal(leave)?;
     Ok(async move {
-        told.await;
+        signalled.await;
         tokio::time::sleep(grace).await;
-        anyhow::bail!("not done within {} s of being told to stop", grace.as_secs())
+        anyhow::bail!("the segment was not finished within --grace-secs ({} s)", grace.as_secs())
     })
 }
 
-/// The host's name and the process's number.
+/// The host name and the process id.
 fn default_name() -> String {
     let host = host_name().unwrap_or_else(|| "worker".to_owned());
     format!("{host}-{}", std::process::id())

@@ -1,4 +1,4 @@
-//! Counts what an attempt does, for its heartbeats.
+//! Counts the progress of an attempt, for its heartbeats.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -11,13 +11,13 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// Changes the counts.
+    /// Updates the counts.
     pub(crate) fn update(&self, change: impl FnOnce(&mut Progress)) {
         // The counts stay whole even if somebody panicked while adding to one.
         change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// How far the attempt is now.
+    /// The progress of the attempt up to now.
     pub(crate) fn progress(&self) -> Progress {
         let mut progress = *self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         progress.resident_bytes = resident_bytes();
@@ -25,7 +25,7 @@ impl Meter {
     }
 }
 
-/// Memory that this process holds, in bytes; 0 where the system does not tell.
+/// The resident memory of this process, in bytes; 0 if the system does not report it.
 pub(crate) fn resident_bytes() -> u64 {
     std::fs::read_to_string("/proc/self/statm")
         .ok()
@@ -33,7 +33,7 @@ pub(crate) fn resident_bytes() -> u64 {
         .map_or(0, |pages| pages * rustix::param::page_size() as u64)
 }
 
-/// The second number of `/proc/PID/statm`.
+/// The number of resident pages: the second number of `/proc/PID/statm`.
 fn resident_pages(statm: &str) -> Option<u64> {
     statm.split_whitespace().nth(1)?.parse().ok()
 }
@@ -42,7 +42,7 @@ fn resident_pages(statm: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// What the system says of the same in a unit of its own, in bytes.
+    /// The same by another file of the system, in bytes.
     fn resident_bytes_by_status() -> u64 {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();

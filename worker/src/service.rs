@@ -1,4 +1,4 @@
-//! The life of a worker.
+//! The main loop of a worker.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
@@ -17,43 +17,46 @@ use crate::attempt::{self, Attempt, Ended, Lasting};
 use crate::meter::{self, Meter};
 use crate::settings::Settings;
 
-/// How long the queue is waited for with a worker's last word. Without it the
-/// server finds out when the worker's lease runs out.
-const LAST_WORD: Duration = Duration::from_secs(2);
+/// How long a stopping worker tries to report that it leaves. Without the report,
+/// the server finds out when the worker's lease expires.
+const LEAVE_REPORT_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// A worker: executes one attempt at a time.
 pub struct Worker {
-    /// Who it is; no other worker may have the name while this one lives.
+    /// The name of the worker, unique among running workers.
     pub id: WorkerId,
     /// The machine it runs on, if known.
     pub node: Option<String>,
     /// Its end of the queue.
     pub queue: Box<dyn WorkerEnd>,
-    /// Where segments are written.
+    /// The store that segments are written into.
     pub store: Arc<dyn ObjectStore>,
-    /// Where input objects are read.
+    /// The stores that input objects are read from.
     pub inputs: InputStores,
-    /// How it works.
+    /// How much it reads at a time, and its injected faults.
     pub settings: Settings,
 }
 
-/// Works until `leave` is cancelled or the server drains the worker: then it
-/// finishes the segment it is at, hands the task back and goes. An error says
-/// that the queue is gone for good.
+/// Runs a worker until `leave` is cancelled or the server drains it. A worker that
+/// is told to leave finishes its segment and hands its task back.
+///
+/// # Errors
+///
+/// If the queue is closed or refuses the worker.
 pub async fn run(worker: Worker, leave: CancellationToken) -> Result<(), QueueError> {
     let reason = worker.work(&leave).await?;
-    let last_word = worker.report(ReportBody::Left { reason: reason.to_owned() });
-    timeout(LAST_WORD, last_word).await.unwrap_or(Ok(()))
+    let report = worker.report(ReportBody::Left { reason: reason.to_owned() });
+    timeout(LEAVE_REPORT_TIME_MAX, report).await.unwrap_or(Ok(()))
 }
 
-/// What became of an attempt, and whether the worker was drained meanwhile.
-struct Settled {
+/// The outcome of a delivery, and whether the worker was drained meanwhile.
+struct Execution {
     body: ReportBody,
     drained: bool,
 }
 
 impl Worker {
-    /// Takes deliveries until told to go; says why it goes.
+    /// Processes deliveries until the worker leaves; returns why it leaves.
     async fn work(&self, leave: &CancellationToken) -> Result<&'static str, QueueError> {
         self.report(self.joined()).await?;
         let lasting = Lasting::new(&self.settings);
@@ -66,13 +69,13 @@ impl Worker {
                 control = self.queue.next_control() => match control? {
                     Control::Drain { worker } if worker == self.id => return Ok("drained"),
                     Control::RollCall => self.report(self.joined()).await?,
-                    // Somebody else is to go, and there is no attempt to be stopped.
+                    // For other workers: this one has no attempt.
                     Control::Drain { .. }
                     | Control::StopAttempt { .. }
                     | Control::StopJob { .. } => {}
                 },
-                delivery = self.queue.next_delivery() => match self.unless_away(delivery)? {
-                    Some(delivery) => if self.settle(delivery, &lasting, leave).await? {
+                delivery = self.queue.next_delivery() => match self.if_available(delivery)? {
+                    Some(delivery) => if self.process(delivery, &lasting, leave).await? {
                         return Ok("drained");
                     },
                     None => sleep(QUEUE_PAUSE).await,
@@ -87,18 +90,18 @@ impl Worker {
         }
     }
 
-    /// Executes a delivery, reports what became of it, and only then
-    /// acknowledges it; says whether the worker was drained meanwhile.
-    async fn settle(
+    /// Executes a delivery, reports its outcome, and only then acknowledges it.
+    /// Returns whether the worker was drained meanwhile.
+    async fn process(
         &self,
         delivery: Delivery,
         lasting: &Lasting,
         leave: &CancellationToken,
     ) -> Result<bool, QueueError> {
-        let Settled { body, drained } = self.execute(&delivery, lasting, leave).await?;
+        let Execution { body, drained } = self.execute(&delivery, lasting, leave).await?;
         self.report(body).await?;
-        // Not acknowledged, it is delivered again, and its segments are found.
-        self.unless_away(delivery.ack().await)?;
+        // If this fails it is delivered again, and its segments are found.
+        self.if_available(delivery.ack().await)?;
         Ok(drained)
     }
 
@@ -107,11 +110,11 @@ impl Worker {
         delivery: &Delivery,
         lasting: &Lasting,
         leave: &CancellationToken,
-    ) -> Result<Settled, QueueError> {
+    ) -> Result<Execution, QueueError> {
         let assignment = &delivery.assignment;
         let id = assignment.attempt;
         let meter = Arc::new(Meter::default());
-        let stopped = |reason, drained| Settled {
+        let stopped = |reason, drained| Execution {
             body: ReportBody::Stopped { attempt: id, reason, progress: meter.progress() },
             drained,
         };
@@ -120,7 +123,7 @@ impl Worker {
             return Ok(stopped(StopReason::NotHere, false));
         }
         let leaving = leave.child_token();
-        // It goes on while a report waits for the queue, the first one included.
+        // The attempt runs while reports wait for the queue, also the first one.
         let mut attempt = attempt::spawn(Attempt {
             assignment: assignment.clone(),
             redelivered: delivery.redelivered,
@@ -139,8 +142,8 @@ impl Worker {
         loop {
             tokio::select! {
                 ended = &mut attempt => {
-                    let body = settle_report(id, ended, &meter);
-                    return Ok(Settled { body, drained });
+                    let body = final_report(id, ended, &meter);
+                    return Ok(Execution { body, drained });
                 }
                 _ = heartbeat.tick() => {
                     let progress = meter.progress();
@@ -158,7 +161,7 @@ impl Worker {
                         self.report(self.joined()).await?;
                         self.report(ReportBody::Started { attempt: id }).await?;
                     }
-                    // Others are meant.
+                    // For other workers or attempts.
                     Control::Drain { .. }
                     | Control::StopAttempt { .. }
                     | Control::StopJob { .. } => {}
@@ -170,28 +173,28 @@ impl Worker {
     fn joined(&self) -> ReportBody {
         ReportBody::Joined(Joined {
             node: self.node.clone(),
-            process_id: process_number(),
+            incarnation: incarnation(),
             resident_bytes: meter::resident_bytes(),
             faults: self.settings.faults.describe(),
         })
     }
 
-    /// Tells the server something, as often as it takes the queue to take it.
+    /// Sends a report to the server, retried while the queue does not answer.
     async fn report(&self, body: ReportBody) -> Result<(), QueueError> {
         let report =
             Report { version: protocol::VERSION, worker: self.id.clone(), at: now(), body };
-        while self.unless_away(self.queue.report(&report).await)?.is_none() {
+        while self.if_available(self.queue.report(&report).await)?.is_none() {
             sleep(QUEUE_PAUSE).await;
         }
         Ok(())
     }
 
-    /// What the queue has answered; `None` if it did not, but may later.
-    fn unless_away<T>(&self, answer: Result<T, QueueError>) -> Result<Option<T>, QueueError> {
+    /// Turns [`QueueError::Unavailable`] into `None`: the queue may answer later.
+    fn if_available<T>(&self, answer: Result<T, QueueError>) -> Result<Option<T>, QueueError> {
         match answer {
             Ok(answer) => Ok(Some(answer)),
             Err(error @ QueueError::Unavailable { .. }) => {
-                tracing::warn!(worker_id = %self.id, error = with_sources(&error), "no answer");
+                tracing::warn!(worker_id = %self.id, error = with_sources(&error), "queue does not answer");
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -199,19 +202,19 @@ impl Worker {
     }
 }
 
-/// Another number for each process of one name: in a container the system's
-/// number is always the same, so the time of its start goes in too.
-fn process_number() -> u32 {
-    static NUMBER: OnceLock<u32> = OnceLock::new();
-    *NUMBER.get_or_init(|| {
+/// Distinguishes successive processes of one name. The process id alone does not:
+/// in a container it is always the same, so the time of the start goes in too.
+fn incarnation() -> u32 {
+    static INCARNATION: OnceLock<u32> = OnceLock::new();
+    *INCARNATION.get_or_init(|| {
         let started = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        // 0 means that nothing is known.
+        // 0 means unknown.
         (started.subsec_nanos() ^ std::process::id()).max(1)
     })
 }
 
-/// What to report of an attempt that has ended by itself.
-fn settle_report(
+/// The report of an attempt that has ended by itself.
+fn final_report(
     attempt: AttemptId,
     ended: Result<Result<protocol::task::Outcome, Ended>, tokio::task::JoinError>,
     meter: &Meter,

@@ -1,4 +1,4 @@
-//! How much a worker reads at a time, and what it is told to do wrong.
+//! How much a worker reads at a time, and its injected faults.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,16 +6,16 @@ use std::time::Duration;
 use program::arguments::SharedArguments;
 use reading::FILE_RANGE_BYTES;
 
-/// How a worker works. The defaults need no thought.
+/// The settings of a worker. The defaults suit most stores.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// How many objects are read at the same time, at most.
+    /// The most objects that are open at the same time.
     pub max_open_objects: usize,
-    /// How many bytes are asked of the store at a time, for one object.
+    /// The size in bytes of one read from an object.
     pub range_bytes: usize,
-    /// How often a worker without an attempt says that it is there.
+    /// The heartbeat interval of a worker without an attempt, in milliseconds.
     pub alive_ms: u64,
-    /// What it does wrong on purpose.
+    /// The faults injected on purpose.
     pub faults: Faults,
 }
 
@@ -30,7 +30,7 @@ impl Default for Settings {
     }
 }
 
-/// What the flags say that the worker shares with its server.
+/// From the flags that server and worker share.
 impl From<&SharedArguments> for Settings {
     fn from(arguments: &SharedArguments) -> Self {
         Settings {
@@ -56,10 +56,10 @@ impl Settings {
     }
 }
 
-/// What a worker does wrong on purpose, for tests and demonstrations.
+/// Faults injected on purpose, for tests and demonstrations.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Faults {
-    /// How many times slower than it could it works; 1 is as fast as it can.
+    /// How many times slower than its hardware the worker is; 1 is full speed.
     pub slowness: f64,
 }
 
@@ -70,14 +70,14 @@ impl Default for Faults {
 }
 
 impl Faults {
-    /// Waits for as much longer as work that took so long is told to take.
+    /// Slows work down that took this long at full speed: sleeps for the rest.
     pub(crate) async fn slow_down(&self, worked: Duration) {
         if self.slowness > 1.0 {
             tokio::time::sleep(worked.mul_f64(self.slowness - 1.0)).await;
         }
     }
 
-    /// The faults in words, if there are any; shown wherever the worker is.
+    /// The faults as text, if there are any; the dashboard shows them.
     #[must_use]
     pub fn describe(&self) -> Option<String> {
         (*self != Faults::default()).then(|| self.to_string())

@@ -1,4 +1,4 @@
-//! Memory that is added up in, again and again.
+//! Reused memory for sums and their encodings.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -6,16 +6,16 @@ use bytes::Bytes;
 use protocol::request::Statistic;
 use summation::PartialSum;
 
-/// A sum that is not in use just now, and memory to encode one into: fresh
-/// memory costs more than filling it.
+/// An unused sum, and buffers for encodings. They are reused, because new memory
+/// costs more than filling it.
 #[derive(Debug, Default)]
 pub(crate) struct SpareSums {
     sum: Mutex<Option<SpareSum>>,
-    /// What partial sums were encoded into.
+    /// Unused buffers for encodings.
     encodings: Mutex<Vec<Vec<u8>>>,
 }
 
-/// One is filled while another is written.
+/// Two, because one is filled while the other is written.
 const ENCODINGS_MAX: usize = 2;
 
 #[derive(Debug)]
@@ -25,7 +25,7 @@ struct SpareSum {
 }
 
 impl SpareSums {
-    /// A sum of nothing yet.
+    /// An empty sum.
     pub(crate) fn take_sum(&self, columns: usize, statistics: &[Statistic]) -> PartialSum {
         let spare = lock(&self.sum).take().filter(|spare| spare.statistics == statistics);
         let mut sum = match spare {

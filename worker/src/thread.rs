@@ -1,4 +1,4 @@
-//! Where an attempt does what takes long.
+//! The thread on which an attempt does its long computations.
 
 use tokio::task::{spawn_blocking, yield_now};
 
@@ -9,14 +9,14 @@ use crate::failure;
 /// The thread that an attempt runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Thread {
-    /// One of its own: it may be kept busy, and wait for files.
+    /// A thread of its own, which may compute for long and wait for files.
     Own,
-    /// One that others need too.
+    /// A thread that other tasks use too.
     Shared,
 }
 
 impl Thread {
-    /// Does what takes long: here, if nobody else needs this thread.
+    /// Runs a long computation: on this thread, if it is the attempt's own.
     pub(crate) async fn run<T: Send + 'static>(
         self,
         what: &str,
@@ -24,7 +24,7 @@ impl Thread {
     ) -> Result<T, Failure> {
         match self {
             Thread::Own => {
-                // The attempt may have been told to stop.
+                // Lets the attempt be cancelled here.
                 yield_now().await;
                 Ok(work())
             }

@@ -1,8 +1,8 @@
-//! What the browser downloads: built, shrunk, named by content, compressed.
+//! The browser bundle: compiled, optimised, named by content, compressed.
 //!
-//! In the order of the work:
+//! In the order of the steps:
 //!
-//! - [`paths`]: where things lie.
+//! - [`paths`]: the paths of inputs and outputs.
 //! - [`compile`]: the crate `app` as WebAssembly, and its JavaScript.
 //! - [`optimise`]: a smaller module by `wasm-opt`.
 //! - [`asset`]: a file's name, and its compressed forms.
@@ -23,14 +23,14 @@ use asset::{Asset, content_hash};
 use optimise::Optimiser;
 use paths::Paths;
 
-/// What the files of the bundle are called, before their hashes.
+/// The names of the bundle's files, before their hashes.
 const NAME: &str = "distributed-average";
 
-/// Raised when the same inputs come to make other outputs, so that a bundle
-/// of an older xtask is not taken for a fresh one.
+/// Raised when the same inputs produce other outputs, so that a bundle
+/// of an older xtask is not considered fresh.
 const RECIPE: &str = "1";
 
-/// Brings `$CARGO_TARGET_DIR/site` up to date, and prints how large it is.
+/// Brings `$CARGO_TARGET_DIR/site` up to date, and prints its size.
 ///
 /// # Errors
 /// If a tool fails, or the bundle is over its budget.
@@ -54,7 +54,7 @@ pub(crate) fn bundle() -> Result<()> {
         Asset::new("css", styles.into_bytes(), None),
     ];
 
-    // A new folder in the place of the old one: a server that is running sees
+    // A new folder replaces the old one: a running server always sees
     // a whole bundle, and files of older bundles do not pile up.
     let site = paths.site();
     let fresh = site.with_extension("new");

@@ -1,14 +1,14 @@
-//! Chores of the build that cargo has no word for.
+//! Build steps that cargo has no command for.
 //!
-//! `cargo xtask bundle` makes what the browser downloads, below
+//! `cargo xtask bundle` builds the browser bundle, in
 //! `$CARGO_TARGET_DIR/site`, where the server looks for it:
 //!
 //! ```text
-//! site/hash.txt                           js: HASH, wasm: HASH and css: HASH, a line each
-//! site/pkg/distributed-average.HASH.js    what wasm-bindgen made
+//! site/hash.txt                           js: HASH, wasm: HASH and css: HASH, one per line
+//! site/pkg/distributed-average.HASH.js    the output of wasm-bindgen
 //! site/pkg/distributed-average.HASH.wasm  the crate `app`, with its feature `hydrate`
 //! site/pkg/distributed-average.HASH.css   style/*.css in the order of their names
-//! site/pkg/*.br, site/pkg/*.gz            the same, compressed beforehand
+//! site/pkg/*.br, site/pkg/*.gz            the same files, compressed
 //! ```
 //!
 //! These are the names that Leptos's `HydrationScripts` and `HashedStylesheet`
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // The chain of causes on one line; a backtrace would say nothing more.
+            // The chain of causes on one line; a backtrace would add nothing.
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }

@@ -1,7 +1,7 @@
-//! How long a message takes through a real broker, and how many go through.
+//! Latency and throughput of messages through a real broker.
 //!
 //! `cargo run --release -p platform --example round_trip [amqp://...]` starts a
-//! RabbitMQ of its own unless it is given one, and prints
+//! RabbitMQ of its own unless one is given, and prints
 //!
 //! - for one task at a time: from publishing an assignment to having
 //!   acknowledged its report, the worker doing nothing in between;

@@ -1,7 +1,7 @@
-//! The queues and stores that there are. No other module names more than one.
+//! The list of all queues and stores. No other module names more than one.
 //!
 //! A new queue or store is a file beside the others with a `KIND`, and a line
-//! in [`QUEUES`] or [`STORES`]; the conformance suite says whether it is right.
+//! in [`QUEUES`] or [`STORES`]. The conformance suite shows whether it is correct.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -26,7 +26,7 @@ pub fn queue_forms() -> &'static str {
     &FORMS
 }
 
-/// The forms of the places of queues that other processes can reach.
+/// The forms of the places of queues that other processes can reach, for help texts.
 #[must_use]
 pub fn shared_queue_forms() -> &'static str {
     static FORMS: LazyLock<String> = LazyLock::new(|| {
@@ -58,7 +58,7 @@ impl FromStr for QueuePlace {
     type Err = InvalidPlace;
 
     fn from_str(text: &str) -> Result<QueuePlace, InvalidPlace> {
-        let unknown = || InvalidPlace::new(text, format!("a queue is {}", queue_forms()));
+        let unknown = || InvalidPlace::new(text, format!("expected {}", queue_forms()));
         QUEUES.iter().find_map(|kind| (kind.parse)(text)).unwrap_or_else(|| Err(unknown()))
     }
 }
@@ -74,7 +74,7 @@ impl FromStr for StorePlace {
     type Err = InvalidPlace;
 
     fn from_str(text: &str) -> Result<StorePlace, InvalidPlace> {
-        let unknown = || InvalidPlace::new(text, format!("a store is {}", store_forms()));
+        let unknown = || InvalidPlace::new(text, format!("expected {}", store_forms()));
         STORES.iter().find_map(|kind| (kind.parse)(text)).unwrap_or_else(|| Err(unknown()))
     }
 }
@@ -83,24 +83,24 @@ impl FromStr for InputPlace {
     type Err = InvalidPlace;
 
     fn from_str(text: &str) -> Result<InputPlace, InvalidPlace> {
-        let unknown = || InvalidPlace::new(text, format!("inputs may lie in {}", input_forms()));
+        let unknown = || InvalidPlace::new(text, format!("expected {}", input_forms()));
         STORES.iter().find_map(|kind| (kind.parse_input)(text)).unwrap_or_else(|| Err(unknown()))
     }
 }
 
-/// A store in a folder of this machine.
+/// The place of a store in a folder on this machine.
 #[must_use]
 pub fn folder(path: &Path) -> StorePlace {
     local::place(path)
 }
 
-/// All files of this machine as inputs.
+/// The place of inputs that allows all files on this machine.
 #[must_use]
 pub fn all_files() -> InputPlace {
     local::input_place(Path::new("/"))
 }
 
-/// The stores that inputs may lie in: the program's own and those allowed.
+/// Opens the stores that inputs may lie in: the program's own, and `allowed`.
 ///
 /// # Errors
 ///
@@ -161,16 +161,16 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_place_is_refused_with_what_does_and_without_its_password() {
+    fn an_invalid_place_is_rejected_with_the_valid_forms_and_without_its_password() {
         let queue = |text: &str| text.parse::<QueuePlace>().unwrap_err().to_string();
         let store = |text: &str| text.parse::<StorePlace>().unwrap_err().to_string();
         let input = |text: &str| text.parse::<InputPlace>().unwrap_err().to_string();
         assert_eq!(
             queue("http://u:hunter2@host"),
-            "\"http://***@host\": a queue is embedded | amqp://..."
+            "\"http://***@host\": expected embedded | amqp://..."
         );
-        assert_eq!(store("nats://x"), "\"nats://x\": a store is DIR | s3://BUCKET/PREFIX");
-        assert_eq!(input("data"), "\"data\": inputs may lie in file:///DIR | s3://BUCKET/PREFIX");
+        assert_eq!(store("nats://x"), "\"nats://x\": expected DIR | s3://BUCKET/PREFIX");
+        assert_eq!(input("data"), "\"data\": expected file:///DIR | s3://BUCKET/PREFIX");
         for text in ["", "amqp", "amqp://u:hunter2@h:port", "amqps://u:hunter2@", "Embedded"] {
             assert!(!queue(text).contains("hunter2"), "{text}");
         }

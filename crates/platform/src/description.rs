@@ -1,20 +1,19 @@
-//! How a part of the program describes itself to people.
+//! The description that a part of the program gives of itself.
 
 use std::fmt;
 
-/// What a part is called and where it is. Both may be shown and logged: neither
-/// ever holds a user name or a password.
+/// The name and the location of a part. Both may be shown and logged: neither ever
+/// contains a user name or a password.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Description {
-    /// The name that people know it by, such as `RabbitMQ`.
+    /// The name of the product or the kind, such as `RabbitMQ`.
     pub name: String,
-    /// Where it is, such as a host and a port; `None` for a part that lives
-    /// inside the process.
+    /// The location, such as host and port; `None` for a part inside the process.
     pub location: Option<String>,
 }
 
 impl Description {
-    /// A part that lives inside the process.
+    /// A part inside the process.
     #[must_use]
     pub fn inside(name: &str) -> Description {
         Description { name: name.to_owned(), location: None }

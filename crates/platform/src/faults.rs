@@ -1,6 +1,6 @@
-//! Things that go wrong on purpose: decorators around a store and around the
-//! ends of a queue that fail, are slow and repeat themselves, and count how
-//! often, so that a test can prove that what it survived has happened.
+//! Fault injection: decorators around a store and around the ends of a queue, with
+//! calls that fail, calls that are slow, and messages that are duplicated. Each
+//! fault is counted, so that a test can prove that the faults it survived happened.
 
 mod queue;
 mod store;
@@ -12,38 +12,38 @@ use std::time::Duration;
 pub use queue::{FaultyServerEnd, FaultyWorkerEnd};
 pub use store::FaultyStore;
 
-/// What goes wrong, and how often: every so-many-th time, 0 for never. With
-/// several, a fault of each kind falls on the same call now and then.
+/// The rates of faults: each `*_every` field is n for a fault on every n-th call,
+/// or 0 for none. With several, some calls meet more than one kind of fault.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FaultRates {
-    /// Calls that do nothing and fail as if there were no answer.
+    /// Calls that have no effect and fail, as if the request had been lost.
     pub fail_every: u64,
-    /// Calls that do what they should and fail all the same, as if the answer
-    /// had been lost.
+    /// Calls that take effect and fail all the same, as if the answer had been
+    /// lost.
     pub lose_answer_every: u64,
-    /// Calls that wait first.
+    /// Calls that are delayed.
     pub slow_every: u64,
-    /// How long they wait.
+    /// The delay of those calls.
     pub slow_by: Duration,
     /// Messages that are sent twice.
     pub duplicate_every: u64,
 }
 
-/// How often what went wrong.
+/// How many faults of each kind have happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FaultCounts {
-    /// Calls that did nothing and failed.
+    /// Calls that had no effect and failed.
     pub failed: u64,
-    /// Calls that did what they should and failed all the same.
+    /// Calls that took effect and failed all the same.
     pub answers_lost: u64,
-    /// Calls that waited first.
+    /// Calls that were delayed.
     pub slowed: u64,
     /// Messages that were sent twice.
     pub duplicated: u64,
 }
 
-/// The faults of one or several decorators. The same calls in the same order
-/// meet the same faults.
+/// The faults of one or several decorators. The same sequence of calls meets the
+/// same faults.
 #[derive(Debug, Default)]
 pub struct Faults {
     rates: Mutex<FaultRates>,
@@ -54,7 +54,7 @@ pub struct Faults {
     duplicated: AtomicU64,
 }
 
-/// What goes wrong with one call.
+/// The faults of one call.
 #[derive(Clone, Copy, Debug, Default)]
 struct Fault {
     fail: bool,
@@ -62,10 +62,10 @@ struct Fault {
     duplicate: bool,
 }
 
-/// The source of the errors that are made here.
+/// The source of all injected errors.
 #[derive(Debug, thiserror::Error)]
-#[error("a fault on purpose")]
-pub struct OnPurpose;
+#[error("injected fault")]
+pub struct InjectedFault;
 
 impl Faults {
     /// Faults at these rates from the start.
@@ -76,12 +76,12 @@ impl Faults {
         faults
     }
 
-    /// Other rates from now on.
+    /// Changes the rates.
     pub fn set(&self, rates: FaultRates) {
         *self.rates.lock().unwrap_or_else(PoisonError::into_inner) = rates;
     }
 
-    /// How often what went wrong until now.
+    /// The faults that have happened so far.
     #[must_use]
     pub fn counts(&self) -> FaultCounts {
         FaultCounts {
@@ -92,9 +92,9 @@ impl Faults {
         }
     }
 
-    /// Begins a call: waits if it is to be slow, and tells what else is to go
-    /// wrong. What is told is counted as it happens.
-    async fn strike(&self) -> Fault {
+    /// Begins a call: delays it if it is to be slow, and returns its other faults,
+    /// which are counted as they happen.
+    async fn next_fault(&self) -> Fault {
         let rates = *self.rates.lock().unwrap_or_else(PoisonError::into_inner);
         let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
         let falls = |every: u64| every != 0 && call.is_multiple_of(every);
@@ -109,13 +109,13 @@ impl Faults {
         }
     }
 
-    /// Performs a call with its faults; `error` makes the error that a caller sees.
+    /// Performs a call with its faults. `error` makes the error that the caller sees.
     async fn perform<T, E, F: Future<Output = Result<T, E>>>(
         &self,
         call: impl FnOnce() -> F,
         error: impl Fn() -> E,
     ) -> Result<T, E> {
-        let fault = self.strike().await;
+        let fault = self.next_fault().await;
         if fault.fail {
             self.failed.fetch_add(1, Ordering::SeqCst);
             return Err(error());
@@ -128,13 +128,13 @@ impl Faults {
         Ok(answer)
     }
 
-    /// Performs a sending with its faults, twice where it is to be repeated.
+    /// Sends a message with its faults, twice if it is to be duplicated.
     async fn send<E, F: Future<Output = Result<(), E>>>(
         &self,
         send: impl Fn() -> F,
         error: impl Fn() -> E,
     ) -> Result<(), E> {
-        let fault = self.strike().await;
+        let fault = self.next_fault().await;
         if fault.fail {
             self.failed.fetch_add(1, Ordering::SeqCst);
             return Err(error());

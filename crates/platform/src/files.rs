@@ -1,8 +1,8 @@
-//! Files of this machine as locations of inputs, such as `file:///data/a.csv`.
+//! Files on this machine as locations of inputs, such as `file:///data/a.csv`.
 
 use std::path::Path;
 
-/// What the locations of files begin with; an absolute path follows.
+/// The scheme of the locations of files; an absolute path follows.
 pub(crate) const SCHEME: &str = "file://";
 /// The location of the root folder.
 const ROOT: &str = "file:///";
@@ -14,7 +14,7 @@ pub fn location(path: &Path) -> Option<String> {
     Some(format!("{ROOT}{}", path.trim_start_matches('/')))
 }
 
-/// A text with the paths of files in the place of their locations.
+/// Replaces the locations of files in a text by their paths.
 #[must_use]
 pub fn as_paths(text: &str) -> String {
     text.replace(ROOT, "/")

@@ -1,15 +1,16 @@
-//! Which store an input's location lies in.
+//! The stores that inputs may lie in.
 
 use std::sync::Arc;
 
 use crate::place::has_scheme;
 use crate::{ObjectStore, StoreError};
 
-/// The stores that inputs may lie in: the program's own, and others that the
-/// operator has allowed, each under what its locations begin with.
+/// The stores that inputs may lie in: the program's own, and those that the
+/// operator has allowed, each with the prefix of its locations.
 ///
-/// A location is a key of the own store (`weather/1950.csv`) or begins with the
-/// name of another (`s3://bucket/weather/1950.csv`, `file:///data/1950.csv`).
+/// A location is a key in the program's own store (`weather/1950.csv`), or begins
+/// with the prefix of another (`s3://bucket/weather/1950.csv`,
+/// `file:///data/1950.csv`).
 #[derive(Clone)]
 pub struct InputStores {
     own: Arc<dyn ObjectStore>,
@@ -23,15 +24,19 @@ impl InputStores {
         InputStores { own, others: Vec::new() }
     }
 
-    /// Adds a store whose locations begin with `name`, such as `s3://bucket/`.
+    /// Adds a store with the prefix of its locations, such as `s3://bucket/`.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, store: Arc<dyn ObjectStore>) -> InputStores {
         self.others.push((name.into(), store));
         self
     }
 
-    /// The store that a location (or a prefix of locations) lies in, what its
-    /// locations begin with there, and the key in it.
+    /// Resolves a location, or a prefix of locations: the store that it lies in, the
+    /// prefix of that store's locations, and the key.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Denied`] if the location lies in a store that is not allowed.
     pub fn resolve<'a>(
         &'a self,
         location: &'a str,

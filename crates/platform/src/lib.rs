@@ -5,26 +5,26 @@
 //!
 //! - [`store`]: the trait [`ObjectStore`] and its guarantees; [`store::local`]
 //!   is a directory, [`store::s3`] a bucket.
-//! - [`inputs`]: which store an input's location lies in; [`files`]: files of
+//! - [`inputs`]: the store that an input's location lies in; [`files`]: files on
 //!   this machine as locations.
 //! - [`queue`]: the traits [`ServerEnd`] and [`WorkerEnd`] and their
 //!   guarantees; [`queue::embedded`] lives inside the process,
 //!   [`queue::amqp`] in RabbitMQ.
-//! - [`place`]: how a command line says where something lies; [`queue::place`]
-//!   and [`store::place`] are what it says of queues, stores and inputs, and
-//!   [`backends`] is the only list of the queues and stores that there are.
-//! - [`retry`]: when something that failed is tried again.
-//! - [`faults`]: what goes wrong with either, on purpose.
-//! - [`problems`]: the errors of both in the words that a user gets.
+//! - [`place`]: how places are written, as flags name them; [`queue::place`] and
+//!   [`store::place`]: the places of queues, stores and inputs; [`backends`]: the
+//!   only list of all queues and stores.
+//! - [`retry`]: the policies by which failed operations are retried.
+//! - [`faults`]: decorators that inject faults, for tests.
+//! - [`problems`]: the errors of both as problems for users.
 //!
 //! # Invariants
 //!
 //! - Each trait states its guarantees once, and one conformance suite holds
 //!   every implementation to them ([`store::conformance`],
 //!   [`queue::conformance`]).
-//! - An error's variant is what its caller has to decide on, never which
-//!   implementation it came from.
-//! - Nothing here knows what a partial sum is.
+//! - The variant of an error is its caller's decision, never the implementation
+//!   that it came from.
+//! - Nothing here knows about partial sums.
 
 pub mod backends;
 pub mod description;

@@ -1,9 +1,9 @@
-//! How a command line says where something lies.
+//! How places are written, as flags name them.
 //!
-//! [`crate::backends`] reads such a text into a [`crate::QueuePlace`], a
+//! [`crate::backends`] parses such a text into a [`crate::QueuePlace`], a
 //! [`crate::StorePlace`] or a [`crate::InputPlace`].
 
-/// What stands between a scheme and the rest of a location.
+/// The separator of a scheme and the rest of a location.
 const AFTER_SCHEME: &str = "://";
 
 /// Whether a text is a location with a scheme, such as `s3://bucket/key`, and
@@ -12,7 +12,7 @@ pub(crate) fn has_scheme(text: &str) -> bool {
     text.contains(AFTER_SCHEME)
 }
 
-/// A text that names no place.
+/// A text that is not a place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place:?}: {reason}")]
 pub struct InvalidPlace {
@@ -21,15 +21,15 @@ pub struct InvalidPlace {
 }
 
 impl InvalidPlace {
-    /// Says what is wrong with `text`, without repeating a user or a password
-    /// that may stand in it; `reason` must hold neither.
+    /// An error for `text`, whose user and password are removed. `reason` must
+    /// contain neither.
     pub(crate) fn new(text: &str, reason: impl Into<String>) -> InvalidPlace {
         InvalidPlace { place: without_password(text), reason: reason.into() }
     }
 }
 
-/// A text without what stands before its last `@`, where a URL has user and
-/// password; its scheme stays.
+/// Replaces user and password of a URL: everything between the scheme and the last
+/// `@`.
 fn without_password(text: &str) -> String {
     let Some((before, after)) = text.rsplit_once('@') else {
         return text.to_owned();

@@ -1,4 +1,4 @@
-//! What went wrong with a part of the outside world, in the words that a user gets.
+//! The errors of stores and queues as problems for users.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -9,23 +9,23 @@ use protocol::problem::ProblemKind;
 use crate::{QueueError, StoreError};
 
 impl StoreError {
-    /// The error as a problem; `doing` says what the store was asked for, in
-    /// the gerund.
+    /// The error as a problem. `doing` names the operation in the gerund, such as
+    /// "listing the objects".
     #[must_use]
     pub fn problem(&self, doing: &str) -> Problem {
         let (kind, remedy) = match self {
             StoreError::NotFound { .. } => {
-                (ProblemKind::NotFound, "check its name; it may have been moved or deleted")
+                (ProblemKind::NotFound, "check the name; the object may have been moved or deleted")
             }
             StoreError::InvalidKey { .. } => (ProblemKind::InvalidRequest, "use another name"),
             StoreError::Denied { .. } => (
                 ProblemKind::Forbidden,
-                "give the program the permission, or allow the location in its configuration",
+                "grant the program the permission, or allow the location with --allow-inputs",
             ),
-            StoreError::Full { .. } => (ProblemKind::Unavailable, "make space in the store"),
+            StoreError::Full { .. } => (ProblemKind::Unavailable, "free space in the store"),
             StoreError::AlreadyExists { .. } => (ProblemKind::Conflict, "use another name"),
             StoreError::Unavailable { .. } => {
-                (ProblemKind::Unavailable, "see that the store works, then try again")
+                (ProblemKind::Unavailable, "check that the store is running, then try again")
             }
         };
         Problem::new(kind, format!("{doing}: {}", with_sources(self))).remedy(remedy)
@@ -33,22 +33,21 @@ impl StoreError {
 }
 
 impl QueueError {
-    /// The error as a problem; `doing` says what the queue was asked for, in
-    /// the gerund.
+    /// The error as a problem. `doing` names the operation in the gerund.
     #[must_use]
     pub fn problem(&self, doing: &str) -> Problem {
         Problem::new(ProblemKind::Unavailable, format!("{doing}: {}", with_sources(self)))
-            .remedy("see that the queue works, then try again")
+            .remedy("check that the queue is running, then try again")
     }
 }
 
-/// Something that should not happen; `doing` says what was under way, in the gerund.
+/// An unexpected error as a problem. `doing` names the operation in the gerund.
 #[must_use]
 pub fn internal(doing: &str, error: &dyn Error) -> Problem {
     Problem::new(ProblemKind::Internal, format!("{doing}: {}", with_sources(error)))
 }
 
-/// An error and what caused it, outermost first.
+/// An error and its sources as text, outermost first.
 #[must_use]
 pub fn with_sources(error: &dyn Error) -> String {
     let mut text = error.to_string();

@@ -1,5 +1,5 @@
-//! Assignments to the workers, reports back, and words to all: the traits,
-//! their guarantees, and their errors.
+//! The queue: assignments to workers, reports to the server, and control messages
+//! to all workers. The traits, their guarantees, and their errors.
 
 pub mod amqp;
 #[cfg(any(test, feature = "conformance"))]
@@ -18,7 +18,7 @@ use crate::Description;
 /// A queue that can be connected to.
 #[async_trait]
 pub trait Queue: Send + Sync + 'static {
-    /// Connects the server. There should be one at a time: several would share
+    /// Connects the server. There should be only one at a time: several would share
     /// the reports among them.
     async fn connect_server(&self) -> Result<Arc<dyn ServerEnd>, QueueError>;
 
@@ -30,34 +30,34 @@ pub trait Queue: Send + Sync + 'static {
 ///
 /// # Guarantees
 ///
-/// - **At least once.** What `publish` or a worker's `report` has returned from
-///   is delivered, at least once, whatever process dies in between.
-/// - **In no certain order.** Deliveries mostly come in the order they were
-///   published; a redelivery comes when it comes.
+/// - **At least once.** A message is delivered at least once after `publish`, or a
+///   worker's `report`, has returned, whichever process dies in between.
+/// - **Order is not guaranteed.** Messages are usually delivered in the order in
+///   which they were published; redeliveries are not.
 /// - **Control is best effort.** It reaches the workers that are connected.
 /// - **Cancel safe.** A future dropped before it returned has taken nothing.
-/// - **It comes back.** Waits outlast an outage of the queue;
-///   [`QueueError::Unavailable`] is for what could not be sent though it was
-///   tried again and again.
+/// - **It reconnects.** Waits outlast an outage of the queue.
+///   [`QueueError::Unavailable`] is for messages that could not be sent in spite of
+///   retries.
 #[async_trait]
 pub trait ServerEnd: Send + Sync + 'static {
-    /// What the queue is and where, for people.
+    /// The name and the location of the queue.
     fn description(&self) -> Description;
 
-    /// Gives the queue an assignment; returns once the queue answers for it.
+    /// Publishes an assignment; returns once the queue has confirmed it.
     async fn publish(&self, assignment: &Assignment) -> Result<(), QueueError>;
 
     /// Waits for the next report.
     async fn next_report(&self) -> Result<ReportDelivery, QueueError>;
 
-    /// Tells all workers something.
+    /// Sends a control message to all workers.
     async fn control(&self, control: &Control) -> Result<(), QueueError>;
 
-    /// How many assignments and reports wait in the queue.
+    /// The number of messages in the queue.
     async fn depths(&self) -> Result<Depths, QueueError>;
 
-    /// Takes away every assignment that nobody has taken yet; for a server
-    /// that starts and will publish anew.
+    /// Deletes all assignments that no worker has taken, for a server that starts
+    /// and publishes them again.
     async fn purge(&self) -> Result<(), QueueError>;
 }
 
@@ -65,105 +65,104 @@ pub trait ServerEnd: Send + Sync + 'static {
 ///
 /// The guarantees are those of [`ServerEnd`], and two more:
 ///
-/// - **One at a time.** A worker end that has an unacknowledged delivery is
-///   given no other.
-/// - **Nothing is lost with a worker.** A delivery that was neither
-///   acknowledged nor returned is delivered again once its worker end is gone,
-///   marked as redelivered.
+/// - **One at a time.** A worker's end with an unacknowledged delivery gets no
+///   other.
+/// - **Nothing is lost with a worker.** An unacknowledged delivery is delivered
+///   again, marked as redelivered, once it or its worker's end is dropped.
 #[async_trait]
 pub trait WorkerEnd: Send + Sync + 'static {
     /// Waits for the next assignment.
     async fn next_delivery(&self) -> Result<Delivery, QueueError>;
 
-    /// Tells the server something; returns once the queue answers for it.
+    /// Sends a report to the server; returns once the queue has confirmed it.
     async fn report(&self, report: &Report) -> Result<(), QueueError>;
 
-    /// Waits for the next word of the server to all workers.
+    /// Waits for the next control message.
     async fn next_control(&self) -> Result<Control, QueueError>;
 }
 
-/// An assignment in a worker's hands. Dropped unacknowledged it goes back to
-/// the queue, for any worker to take.
+/// An assignment that was delivered to a worker. Dropped unacknowledged, it returns
+/// to the queue, for any worker.
 pub struct Delivery {
-    /// What is to be done.
+    /// The assignment.
     pub assignment: Assignment,
     /// Whether it may have been delivered before.
     pub redelivered: bool,
     receipt: Box<dyn Receipt>,
 }
 
-/// A report in the server's hands.
+/// A report that was delivered to the server. Dropped unacknowledged, it returns to
+/// the queue.
 pub struct ReportDelivery {
-    /// What a worker told.
+    /// The report.
     pub report: Report,
     receipt: Box<dyn Receipt>,
 }
 
-/// What settles one delivery.
-///
-/// Dropped unsettled it hands the message back, for anybody to take. An error means that the queue was lost in
-/// between, so that the message may be delivered again.
+/// The acknowledgement of one delivery. Dropped without it, the message returns to
+/// the queue.
 #[async_trait]
 pub trait Receipt: Send + Sync {
-    /// It is done and must not be delivered again.
+    /// Acknowledges the message, so that it is not delivered again. An error means
+    /// that the connection was lost, and the message may be delivered again.
     async fn ack(self: Box<Self>) -> Result<(), QueueError>;
 }
 
 impl Delivery {
-    /// For implementations.
+    /// For implementations of [`WorkerEnd`].
     #[must_use]
     pub fn new(assignment: Assignment, redelivered: bool, receipt: Box<dyn Receipt>) -> Delivery {
         Delivery { assignment, redelivered, receipt }
     }
 
-    /// Settles it: what became of it has been reported.
+    /// Acknowledges the assignment, whose outcome has been reported.
     pub async fn ack(self) -> Result<(), QueueError> {
         self.receipt.ack().await
     }
 }
 
 impl ReportDelivery {
-    /// For implementations.
+    /// For implementations of [`ServerEnd`].
     #[must_use]
     pub fn new(report: Report, receipt: Box<dyn Receipt>) -> ReportDelivery {
         ReportDelivery { report, receipt }
     }
 
-    /// Settles it: the server has taken it in.
+    /// Acknowledges the report, which the server has received.
     pub async fn ack(self) -> Result<(), QueueError> {
         self.receipt.ack().await
     }
 }
 
-/// How much waits in the queue.
+/// The numbers of messages in the queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Depths {
     /// Assignments that no worker has taken.
     pub assignments: u64,
     /// Reports that the server has not taken.
     pub reports: u64,
-    /// Messages that were put aside because they could not be decoded or were
-    /// delivered too often; somebody should look at them.
+    /// Messages that could not be decoded or were delivered too often. An operator
+    /// should look at them.
     pub dead_letters: u64,
 }
 
-/// Why a queue did not do what it was asked to.
+/// Why an operation on a queue failed.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// The queue is gone for good, because the process is ending. Stop.
+    /// The queue is closed because the process is stopping. Do not retry.
     #[error("the queue is closed")]
     Closed,
-    /// The queue answers and refuses, and asking again will not help. Change
-    /// its address, user, password or permissions.
+    /// The queue refuses the operation, and a retry will not help. Change its
+    /// address, user, password or permissions.
     #[error("the queue refuses this program")]
     Refused {
-        /// What the system said.
+        /// The error of the client.
         source: Box<dyn Error + Send + Sync>,
     },
     /// The queue does not answer. It may later.
     #[error("the queue does not answer")]
     Unavailable {
-        /// What the system said.
+        /// The error of the client.
         source: Box<dyn Error + Send + Sync>,
     },
 }

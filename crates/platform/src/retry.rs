@@ -1,46 +1,47 @@
-//! When something that failed is tried again.
+//! The policies by which failed operations are retried.
 //!
-//! Each policy is a constant with its reason, for [`backon`] to carry out. None
-//! has a limit of trials: a restart of what is away would use it up in a moment
-//! where many ask. Where there is a limit it is one of time, see [`until`].
+//! Each policy is a constant with its reason, performed by [`backon`]. None limits
+//! the number of tries, because many callers would use it up within one restart of
+//! a broker or a store. Where there is a limit, it is a deadline; see [`until`].
 
 use std::time::Duration;
 
 use backon::ExponentialBuilder;
 use tokio::time::Instant;
 
-/// A request to the object store: 0.1 s after the first failure, twice as long
-/// after each, up to 5 s, so that work goes on soon after the store is back. Each
-/// pause is cut by up to a half at random, so that many who failed together do
-/// not come back together.
+/// A request to the object store: the pause is 0.1 s after the first failure and
+/// doubles up to 5 s, so that work continues soon after the store is back. Each pause
+/// is shortened by up to a half at random, so that clients that failed together do
+/// not retry together.
 pub const STORE: ExponentialBuilder = doubling(
-    // The random part is added to these, and is as long as they are.
+    // Jitter adds up to as much again to each of these.
     Duration::from_millis(50),
     Duration::from_millis(2_500),
 )
 .with_jitter();
 
-/// Opening a connection to the queue: 0.1 s at first, up to 3 s, so that work goes
-/// on soon after the queue is back.
+/// A connection to the queue: the pause is 0.1 s at first and up to 3 s, so that work
+/// continues soon after the queue is back.
 pub const CONNECTION: ExponentialBuilder =
     doubling(Duration::from_millis(100), Duration::from_secs(3));
 
-/// A request to what runs the workers: 0.1 s at first, up to 5 s, not so long
-/// that a cluster that is back would be left waiting.
+/// A request to the orchestrator of the workers: the pause is 0.1 s at first and up to
+/// 5 s, so that work continues soon after the cluster is back.
 pub const ORCHESTRATOR: ExponentialBuilder =
     doubling(Duration::from_millis(100), Duration::from_secs(5));
 
-/// Starting a worker that has died: 0.2 s at first, up to 30 s, so that one that
-/// dies at once each time costs little.
+/// The restart of a worker that has died: the pause is 0.2 s at first and up to 30 s,
+/// so that a worker that dies at once each time costs little.
 pub const WORKER_START: ExponentialBuilder =
     doubling(Duration::from_millis(200), Duration::from_secs(30));
 
-/// Asking a queue again that did not answer. It has tried for as long as its
-/// patience lasts by itself, so the pause need not grow.
+/// The pause before the next try when the queue does not answer. The queue itself has
+/// retried for as long as its patience lasts, so the pause need not grow.
 pub const QUEUE_PAUSE: Duration = Duration::from_millis(500);
 
-/// What must succeed in the end, as the report of a job must get into the store.
-/// Queue and store have tried for long by themselves, so the pause need not grow.
+/// The pause before the next try of an effect that must succeed in the end, such as
+/// storing the report of a job. Queue and store themselves have retried for long, so
+/// the pause need not grow.
 pub const UNTIL_DONE_PAUSE: Duration = Duration::from_secs(1);
 
 const fn doubling(first: Duration, longest: Duration) -> ExponentialBuilder {
@@ -51,8 +52,8 @@ const fn doubling(first: Duration, longest: Duration) -> ExponentialBuilder {
         .without_max_times()
 }
 
-/// Ends retries whose next trial would begin after `deadline`: what
-/// [`backon::Retry::adjust`] takes.
+/// Ends retries whose next try would begin after `deadline`; for
+/// [`backon::Retry::adjust`].
 pub fn until<E>(deadline: Instant) -> impl FnMut(&E, Option<Duration>) -> Option<Duration> {
     move |_, pause| pause.filter(|pause| Instant::now() + *pause <= deadline)
 }
@@ -99,12 +100,12 @@ mod tests {
         assert_eq!(until_then(&(), Some(hour * 2)), None);
         assert_eq!(until_then(&(), None), None);
 
-        let mut trials = 0;
-        let trial = || {
-            trials += 1;
+        let mut tries = 0;
+        let attempt = || {
+            tries += 1;
             async { Err::<(), _>("away") }
         };
-        let outcome = trial.retry(CONNECTION).adjust(until(Instant::now())).await;
-        assert_eq!((outcome, trials), (Err("away"), 1));
+        let outcome = attempt.retry(CONNECTION).adjust(until(Instant::now())).await;
+        assert_eq!((outcome, tries), (Err("away"), 1));
     }
 }

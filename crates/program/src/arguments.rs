@@ -1,4 +1,4 @@
-//! The flags that both programs take, and how the places on a command line are read.
+//! The flags that both programs take, and the parser of places.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -12,14 +12,14 @@ use platform::InputPlace;
 use platform::backends::input_forms;
 use platform::place::InvalidPlace;
 
-/// What the server and its workers have to know alike.
+/// The flags that server and worker share, and must be set alike.
 #[derive(Args, Clone, Debug)]
 pub struct SharedArguments {
-    /// What the names of queues begin with, so that several installations can
-    /// share a broker.
+    /// Prefix of the names of queues, so that several installations can share a
+    /// broker.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_QUEUE_PREFIX", default_value = "distributed-average")]
     pub queue_prefix: String,
-    /// Where inputs may lie besides the store, several separated by commas.
+    /// Places besides the store that inputs may be read from, separated by commas.
     #[arg(
         long,
         env = "DISTRIBUTED_AVERAGE_ALLOW_INPUTS",
@@ -28,23 +28,23 @@ pub struct SharedArguments {
         value_name = input_forms()
     )]
     pub allow_inputs: Vec<InputPlace>,
-    /// How many objects a worker reads at the same time, at most.
+    /// Largest number of objects that a worker has open at the same time.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_MAX_OPEN_OBJECTS", default_value_t = 5,
         value_parser = positive)]
     pub max_open_objects: usize,
-    /// How many bytes a worker asks of the store at a time, for one object.
+    /// Size in bytes of one read from an object.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_RANGE_BYTES", default_value_t = 8 << 20,
         value_parser = positive)]
     pub range_bytes: usize,
-    /// Work so many times slower than possible, for tests and demonstrations;
-    /// the dashboard shows it.
+    /// Slow each worker down by this factor, from 1 to 1000, for tests and
+    /// demonstrations; the dashboard shows it.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_SLOWNESS", default_value_t = 1.0,
         value_parser = slowness)]
     pub slowness: f64,
 }
 
-/// Reads a place of type `T` from a command line. Errors say what is wrong and
-/// do not repeat the text as clap's own would, since it may hold a password.
+/// Parses a place of type `T`. Unlike clap's own errors, its errors do not repeat
+/// the text, which may hold a password.
 pub struct PlaceParser<T>(PhantomData<fn() -> T>);
 
 impl<T> Default for PlaceParser<T> {
@@ -83,14 +83,14 @@ impl<T: FromStr<Err = InvalidPlace> + Clone + Send + Sync + 'static> TypedValueP
 fn positive(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number) if number > 0 => Ok(number),
-        _ => Err("it is a number from 1".to_owned()),
+        _ => Err("expected a whole number from 1".to_owned()),
     }
 }
 
 fn slowness(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(slowness) if (1.0..=1000.0).contains(&slowness) => Ok(slowness),
-        _ => Err("slowness is a number from 1 to 1000".to_owned()),
+        _ => Err("expected a number from 1 to 1000".to_owned()),
     }
 }
 
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_place_is_told_with_its_flag_and_without_its_password() {
+    fn an_invalid_place_is_reported_with_its_flag_and_without_its_password() {
         for queue in ["http://u:hunter2@host", "amqp://u:hunter2@host:port"] {
             let error = Arguments::try_parse_from(["program", "--queue", queue]).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::ValueValidation);

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use protocol::Timestamp;
 
-/// The time by this machine's clock.
+/// The current time by this machine's clock.
 #[must_use]
 pub fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);

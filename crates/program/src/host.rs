@@ -1,6 +1,6 @@
 //! The machine that a program runs on.
 
-/// The name of this machine, or of this container, if it has one.
+/// The host name of this machine or container; `None` if it has none.
 #[must_use]
 pub fn host_name() -> Option<String> {
     let name = std::env::var("HOSTNAME")

@@ -1,13 +1,12 @@
-//! What the two programs, server and worker, do alike at their edges.
+//! What the two programs, server and worker, share at their edges.
 //!
 //! In reading order:
 //!
-//! - [`arguments`]: the flags that both take, and how the places on a command
-//!   line are read.
-//! - [`telemetry`]: where logs go.
-//! - [`signals`]: SIGINT and SIGTERM as a token.
-//! - [`clock`]: the only place that reads the clock.
-//! - [`host`]: the machine that the program runs on.
+//! - [`arguments`]: the flags that both take, and the parser of places.
+//! - [`telemetry`]: the set-up of logs.
+//! - [`signals`]: SIGINT and SIGTERM as a cancellation token.
+//! - [`clock`]: the only place that reads the clock of the machine.
+//! - [`host`]: the name of the machine.
 
 pub mod arguments;
 pub mod clock;

@@ -4,12 +4,12 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Listens for SIGINT and SIGTERM from now on. The future cancels `stop` on the
-/// first of them, and ends once `stop` is cancelled, by whomever.
+/// Installs handlers of SIGINT and SIGTERM. The future cancels `stop` on the first
+/// signal, and returns once `stop` is cancelled, by a signal or otherwise.
 ///
 /// # Errors
 ///
-/// If the system does not let the program listen.
+/// If a handler cannot be installed.
 pub fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;

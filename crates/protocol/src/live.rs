@@ -23,17 +23,26 @@ pub enum LiveEvent {
 }
 
 impl LiveEvent {
-    /// The wire names of all events.
-    pub const NAMES: [&'static str; 4] = ["snapshot", "job", "job-deleted", "workers"];
+    /// The name of [`LiveEvent::Snapshot`] on the wire.
+    pub const SNAPSHOT: &'static str = "snapshot";
+    /// The name of [`LiveEvent::Job`] on the wire.
+    pub const JOB: &'static str = "job";
+    /// The name of [`LiveEvent::JobDeleted`] on the wire.
+    pub const JOB_DELETED: &'static str = "job-deleted";
+    /// The name of [`LiveEvent::Workers`] on the wire.
+    pub const WORKERS: &'static str = "workers";
+    /// The names of all events on the wire.
+    pub const NAMES: [&'static str; 4] =
+        [LiveEvent::SNAPSHOT, LiveEvent::JOB, LiveEvent::JOB_DELETED, LiveEvent::WORKERS];
 
     /// The wire name of the event.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
-            LiveEvent::Snapshot(_) => "snapshot",
-            LiveEvent::Job(_) => "job",
-            LiveEvent::JobDeleted(_) => "job-deleted",
-            LiveEvent::Workers(_) => "workers",
+            LiveEvent::Snapshot(_) => LiveEvent::SNAPSHOT,
+            LiveEvent::Job(_) => LiveEvent::JOB,
+            LiveEvent::JobDeleted(_) => LiveEvent::JOB_DELETED,
+            LiveEvent::Workers(_) => LiveEvent::WORKERS,
         }
     }
 }

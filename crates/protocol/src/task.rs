@@ -215,10 +215,10 @@ pub enum ReportBody {
 pub struct Joined {
     /// The node that it runs on, if known.
     pub node: Option<String>,
-    /// Distinguishes a restarted process from an earlier one with the same worker id;
-    /// 0 if unknown. It is not the process id of the system, which is the same each
-    /// time in a container.
-    pub process_id: u32,
+    /// Distinguishes successive processes of one name; 0 if unknown. It is not
+    /// the process id, although it is called so in messages.
+    #[serde(rename = "process_id")]
+    pub incarnation: u32,
     /// The resident memory of the process, in bytes.
     pub resident_bytes: u64,
     /// A description of the faults injected for tests and demonstrations.

@@ -1,23 +1,23 @@
-//! Memory that ranges are read into, again and again.
+//! Reused memory for ranges.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Buffers that are not in use just now: fresh memory costs more than filling it.
+/// Unused buffers. They are reused, because new memory costs more than filling it.
 #[derive(Debug)]
 pub struct Buffers {
     spare: Mutex<Vec<Vec<u8>>>,
-    /// How many are kept, at most.
+    /// The maximum number of buffers that are kept.
     most: usize,
 }
 
 impl Buffers {
-    /// Keeps at most `most` buffers that are not in use.
+    /// Keeps at most `most` unused buffers.
     #[must_use]
     pub fn new(most: usize) -> Buffers {
         Buffers { spare: Mutex::default(), most }
     }
 
-    /// A buffer, of whatever length and content.
+    /// A buffer of any length and content.
     #[must_use]
     pub fn take(&self) -> Vec<u8> {
         self.lock().pop().unwrap_or_default()
@@ -31,13 +31,13 @@ impl Buffers {
         }
     }
 
-    /// Gives the memory back to the system.
+    /// Returns the memory to the system.
     pub fn free(&self) {
         self.lock().clear();
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
-        // What is spare is whole whatever happened.
+        // The buffers are valid even if another thread has panicked.
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,23 +1,23 @@
-//! Telling the format of an object in a store.
+//! Detects the format of an object in a store.
 
 use platform::{ObjectStore, StoreError};
 use protocol::request::RawNumbers;
 use summation::{Detection, Format, InputError};
 
-/// Why the format of an object could not be told.
+/// The format of an object could not be detected.
 #[derive(Debug, thiserror::Error)]
 pub enum DetectError {
     /// The object could not be read.
     #[error("it cannot be read")]
     Store(#[from] StoreError),
-    /// It does not hold numbers that can be read.
+    /// It contains no numbers in a known format.
     #[error("{0}")]
     Input(InputError),
 }
 
-/// Tells the format of an object of `object_bytes` bytes; also gives the first
-/// bytes of it that were read for that. `first_bytes` are read at once, as many
-/// more as it takes after that.
+/// Detects the format of an object of `object_bytes` bytes; returns it with the
+/// first bytes of the object, which were read for that. `first_bytes` are read at
+/// first, and more only if they are needed.
 ///
 /// # Errors
 ///

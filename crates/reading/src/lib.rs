@@ -3,19 +3,19 @@
 //! In reading order:
 //!
 //! - [`Ranges`]: the bytes of one object. [`open`] chooses how they are read: a
-//!   file where it is used, anything else ahead of its use.
-//! - [`Buffers`]: memory that ranges are read into, again and again.
-//! - [`detect`]: tells the format of an object from as many bytes as it takes.
-//! - [`StoredSum`]: adds a partial sum, or shows it piece by piece, as its
-//!   ranges come.
-//! - [`stream`]: an object as a stream, for whoever downloads it.
+//!   file is read on the thread that uses it, any other object is read ahead.
+//! - [`Buffers`]: reused memory for ranges.
+//! - [`detect`]: detects the format of an object from no more bytes than needed.
+//! - [`StoredSum`]: adds a partial sum, or passes it on piece by piece, as its
+//!   ranges arrive.
+//! - [`stream`]: an object as a stream, for downloads.
 //!
 //! # Invariants
 //!
-//! - **At most two ranges of an object are in memory**: the one that is used
-//!   and the next. Of a file it is one, of at most [`FILE_RANGE_BYTES`].
-//! - **Each byte that was asked for is there**, or reading ends with an error:
-//!   an object that is shorter than it was when it was listed is noticed.
+//! - **At most two ranges of an object are in memory**: the one in use and the
+//!   next. For a file it is one range, of at most [`FILE_RANGE_BYTES`].
+//! - **Every requested byte is delivered**, or reading ends with an error. So an
+//!   object that is shorter than when it was listed is an error.
 
 mod buffers;
 mod detecting;

@@ -14,67 +14,65 @@ use self::file::FileRanges;
 use self::remote::RemoteRanges;
 use crate::Buffers;
 
-/// How much of a file is read at a time, at most: it stays in the processor's cache.
+/// The maximum size of a range of a file; it fits the processor's cache.
 pub const FILE_RANGE_BYTES: usize = file::RANGE_BYTES;
 
-/// Which bytes of an object are read, in this order; none of them is empty.
+/// The parts of an object to read, in this order; none of them is empty.
 pub type Extents = Box<dyn Iterator<Item = std::ops::Range<u64>> + Send>;
 
 /// The bytes of one object, range by range, from one extent after another.
 ///
-/// Whoever reads waits by [`ready`](Ranges::ready) and then takes by
-/// [`next`](Ranges::next) what there is, on a thread that may be kept busy, until
-/// that gives nothing more. So a file can be read on the thread that uses its
-/// bytes, and what is far away ahead of its use, and the reader need not know
-/// which it is.
+/// A reader waits with [`ready`](Ranges::ready), and then calls
+/// [`next`](Ranges::next), on a thread that may block, until it returns `None`. So a
+/// file can be read on the thread that uses its bytes, and an object of a network
+/// store can be read ahead; the reader need not distinguish them.
 #[async_trait]
 pub trait Ranges: Send {
-    /// Goes on with other extents; those before are forgotten.
+    /// Continues with other extents, and discards the earlier ones.
     fn seek(&mut self, extents: Extents);
 
-    /// Says up to which byte of the present extent bytes are likely to be
-    /// wanted: little more is read unless it is asked for.
+    /// Sets the byte of the current extent up to which the reader is likely to read.
+    /// Little more is read ahead until it is requested.
     fn expect_end(&mut self, end: u64);
 
-    /// Whether every byte has been handed out.
+    /// Whether all bytes have been returned.
     fn is_over(&self) -> bool;
 
-    /// Has the next range come, if one is likely to be wanted.
+    /// Starts to read the next range, if it is likely to be needed.
     fn ask_ahead(&mut self);
 
-    /// Waits until [`next`](Ranges::next) has a range to give, or there is none.
+    /// Waits until [`next`](Ranges::next) can return a range, or none is left.
     ///
     /// # Errors
     ///
-    /// If the store cannot read the object, or it is shorter than was said.
+    /// If the store cannot read the object, or it is shorter than expected.
     async fn ready(&mut self) -> Result<(), StoreError>;
 
-    /// Puts the next range at the beginning of `buffer`, whose content, length
-    /// and memory are of no further use. `None` if there is no range just now,
-    /// or none any more.
+    /// Puts the next range at the beginning of `buffer`, and may replace the content,
+    /// length and memory of `buffer`. `None` if no range is ready, or none is left.
     ///
     /// # Errors
     ///
     /// As [`ready`](Ranges::ready).
     fn next(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Piece>, StoreError>;
 
-    /// How many bytes it is better to read in vain than to ask anew for those
-    /// that follow.
+    /// The longest gap, in bytes, that is cheaper to read than to skip with a new
+    /// request.
     fn gap_bytes(&self) -> u64;
 }
 
 /// A range that has been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece {
-    /// Where it begins in the object.
+    /// Its first byte in the object.
     pub offset: u64,
-    /// How many bytes it has.
+    /// Its length in bytes.
     pub bytes: usize,
 }
 
-/// Opens an object of so many bytes, or of an unknown number of them, to be read
-/// from its beginning in ranges of at most `range_bytes`. A file is read in
-/// [`Ranges::next`], which then waits for the disk.
+/// Opens an object, whose size may be unknown, to be read from its beginning in
+/// ranges of at most `range_bytes`. A file is read in [`Ranges::next`], which then
+/// waits for the disk.
 pub fn open(
     store: &Arc<dyn ObjectStore>,
     key: &str,
@@ -91,8 +89,8 @@ pub fn open(
     }
 }
 
-/// Opens an object likewise, and never waits in [`Ranges::next`], whatever the
-/// store.
+/// Opens an object in the same way, but [`Ranges::next`] never waits, whatever the
+/// store is.
 pub fn open_remote(
     store: &Arc<dyn ObjectStore>,
     key: &str,

@@ -7,29 +7,29 @@ use summation::{CorruptError, PartialSum, PartialSumReader};
 
 use crate::{Buffers, Ranges, open};
 
-/// Why a partial sum could not be read.
+/// A partial sum could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The store could not read it.
     #[error("the store cannot read it")]
     Store(#[from] StoreError),
-    /// It does not hold what was written.
+    /// Its checksum or encoding is wrong.
     #[error("{key} is damaged")]
     Corrupt {
         /// Its key.
         key: String,
-        /// What was found instead.
+        /// The error of the decoder.
         source: CorruptError,
     },
 }
 
-/// A partial sum in a store, read range by range. Wait by
-/// [`ready`](StoredSum::ready), then use what is there, until
+/// A partial sum in a store, read range by range. Wait with
+/// [`ready`](StoredSum::ready), then use the ranges that have arrived, until
 /// [`is_over`](StoredSum::is_over).
 pub struct StoredSum {
     key: String,
     ranges: Box<dyn Ranges>,
-    /// Holds the present range at its beginning.
+    /// The current range is at its beginning.
     buffer: Vec<u8>,
     buffers: Arc<Buffers>,
     reader: PartialSumReader,
@@ -66,7 +66,7 @@ impl StoredSum {
         self.is_over
     }
 
-    /// Waits until there is something to use.
+    /// Waits until a range has arrived.
     ///
     /// # Errors
     ///
@@ -80,24 +80,23 @@ impl StoredSum {
         Ok(())
     }
 
-    /// Adds what is there to `sum`, whose columns and statistics must be the
-    /// same; returns how many bytes that was.
+    /// Adds the ranges that have arrived to `sum`, whose columns and statistics must
+    /// be the same; returns the number of bytes added.
     ///
     /// # Errors
     ///
     /// If a file cannot be read, or the partial sum is damaged or of another
-    /// shape. `sum` is of no use then.
+    /// shape. `sum` must not be used then.
     pub fn add(&mut self, sum: &mut PartialSum) -> Result<usize, ReadError> {
         self.use_ranges(|reader, bytes, is_last| reader.push(bytes, is_last, sum))
     }
 
-    /// Shows what is there of this partial sum of so many columns, piece by
-    /// piece, each in `piece`, whose statistics must be the same; returns how
-    /// many bytes that was.
+    /// Passes on the ranges that have arrived of this partial sum, piece by piece, each
+    /// in `piece`, whose statistics must be the same; returns the number of bytes.
     ///
     /// # Errors
     ///
-    /// As [`StoredSum::add`]; pieces that were shown are of no use then.
+    /// As [`StoredSum::add`]; earlier pieces must not be used then.
     pub fn show(
         &mut self,
         columns: usize,

@@ -7,11 +7,10 @@ use bytes::Bytes;
 use futures::{Stream, stream};
 use platform::{ObjectStore, StoreError};
 
-/// How many bytes come at a time: whole numbers of 8 bytes.
+/// The size of a piece in bytes; a multiple of the 8 bytes of a number.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// These bytes of an object, in pieces of a mebibyte; fewer if the object ends
-/// before.
+/// A part of an object, in pieces of 1 MiB. It ends early if the object does.
 pub fn stream(
     store: Arc<dyn ObjectStore>,
     key: String,

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::arguments::GenerateArguments;
 use crate::generating;
 
-/// Makes test data in a folder.
+/// Writes generated test data into a folder.
 pub async fn run(arguments: GenerateArguments) -> anyhow::Result<()> {
     program::telemetry::log_from("warn");
     let GenerateArguments { folder, files, count, format, seed } = arguments;
@@ -24,7 +24,7 @@ pub async fn run(arguments: GenerateArguments) -> anyhow::Result<()> {
     let objects: Arc<dyn ObjectStore> = Arc::new(store.clone());
     let progress = |counted: Counted| bar.set_position(counted.done);
     generating::generate(&objects, "", data, progress, &CancellationToken::new()).await?;
-    store.leave_only_objects().context("tidying up")?;
+    store.leave_only_objects().context("removing temporary files")?;
     bar.finish_and_clear();
     Ok(())
 }

@@ -20,14 +20,14 @@ use crate::arguments::MeanArguments;
 use crate::engine::Engine;
 use crate::parts;
 
-/// How soon the end of a job is noticed if nothing tells of it.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// The interval at which the board is read even if it does not change.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Threads for reading and writing beside those that workers add on.
+/// The number of blocking threads beside those of the workers.
 const SPARE_THREADS: usize = 4;
 
-/// How many threads may wait for files. Each worker has one to itself; many
-/// more would not make a disk faster, and each takes memory.
+/// The number of threads for blocking reads and writes. Each worker has one of its
+/// own. Many more would not make a disk faster, and each takes memory.
 #[must_use]
 pub fn blocking_threads(arguments: &MeanArguments) -> usize {
     let workers = arguments.workers.unwrap_or_else(super::default_workers);
@@ -39,7 +39,7 @@ pub async fn run(arguments: MeanArguments) -> anyhow::Result<()> {
     program::telemetry::log_from("error");
     let output = arguments.output.as_deref().map(Output::parse).transpose()?;
     if !arguments.statistics.is_empty() && output.as_ref().is_some_and(|o| !o.takes_statistics()) {
-        bail!("standard output takes the mean alone: name a file with --output for --statistics");
+        bail!("standard output takes only the mean: --statistics needs a file as --output");
     }
     let locations = find_inputs(&arguments.inputs)?;
     let workers = arguments.workers.unwrap_or_else(super::default_workers);
@@ -49,23 +49,24 @@ pub async fn run(arguments: MeanArguments) -> anyhow::Result<()> {
         Some(scratch) => folder.tempdir_in(scratch),
         None => folder.tempdir(),
     };
-    let scratch = scratch.context("making a folder for partial sums; --scratch names another")?;
+    let scratch =
+        scratch.context("creating a folder for partial sums; choose another with --scratch")?;
     let parts = parts::for_files(scratch.path()).await?;
     let request = arguments.request(locations, workers).validate()?;
-    let tell = Tell { workers, is_wanted: arguments.verbose || io::stderr().is_terminal() };
+    let log = CostLog { workers, is_enabled: arguments.verbose || io::stderr().is_terminal() };
     let Some(output) = output.filter(|_| !arguments.plan) else {
         return plan::print(&parts.planner, &request, workers).await;
     };
     let settings = Settings { min_workers: workers, max_workers: workers, ..Settings::default() };
     let engine = Engine::start(parts, settings, workers).await.map_err(as_paths)?;
     tokio::select! {
-        done = compute(&engine, request, tell) => {
+        done = compute(&engine, request, log) => {
             let done = done?;
             output.write(&engine, &done, scratch.path()).await?;
-            tell.ended(&done);
+            log.ended(&done);
         }
         interrupted = tokio::signal::ctrl_c() => {
-            interrupted.context("listening for an interrupt")?;
+            interrupted.context("listening for SIGINT")?;
             bail!("interrupted; nothing was written");
         }
     }
@@ -73,14 +74,14 @@ pub async fn run(arguments: MeanArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Has the job computed, and shows how far it is.
+/// Submits the job and follows it to its end.
 async fn compute(
     engine: &Engine,
     request: ValidRequest,
-    tell: Tell,
+    log: CostLog,
 ) -> anyhow::Result<JobSnapshot> {
     let job = engine.submit(request).await.map_err(as_paths)?;
-    let snapshot = watch(engine, job, tell).await.map_err(as_paths)?;
+    let snapshot = watch(engine, job, log).await.map_err(as_paths)?;
     match (snapshot.phase, snapshot.error.clone()) {
         (Phase::Done, _) => Ok(snapshot),
         (_, Some(problem)) => Err(as_paths(problem).into()),
@@ -90,16 +91,16 @@ async fn compute(
 
 /// Follows a job to its end with a progress bar.
 #[expect(clippy::cast_possible_truncation, reason = "a progress bar shows whole steps")]
-async fn watch(engine: &Engine, job: JobId, tell: Tell) -> Result<JobSnapshot, Problem> {
+async fn watch(engine: &Engine, job: JobId, log: CostLog) -> Result<JobSnapshot, Problem> {
     const STEPS: u64 = 1000;
     let bar = super::progress_bar(STEPS, "{bar:40} {percent:>3} % · {msg}");
     let mut versions = engine.board().watch();
-    let mut is_told = false;
+    let mut is_planned = false;
     loop {
         let snapshot = engine.job(job)?;
-        if let Some(plan) = snapshot.plan.as_ref().filter(|_| !is_told) {
-            bar.suspend(|| tell.begins(plan, &snapshot.request.statistics));
-            is_told = true;
+        if let Some(plan) = snapshot.plan.as_ref().filter(|_| !is_planned) {
+            bar.suspend(|| log.planned(plan, &snapshot.request.statistics));
+            is_planned = true;
         }
         if snapshot.phase.is_over() {
             bar.finish_and_clear();
@@ -107,29 +108,29 @@ async fn watch(engine: &Engine, job: JobId, tell: Tell) -> Result<JobSnapshot, P
         }
         bar.set_position((snapshot.fraction() * STEPS as f64) as u64);
         bar.set_message(describe(&snapshot));
-        // An error would say that the board is gone; then the job is too.
-        let _ = tokio::time::timeout(LOOK_AGAIN, versions.changed()).await;
+        // An error says that the board was dropped; then the next look fails.
+        let _ = tokio::time::timeout(POLL_INTERVAL, versions.changed()).await;
     }
 }
 
-/// Tells on standard error what a job takes, if anybody wants to know.
+/// Prints on standard error what a job costs, on a terminal or with `--verbose`.
 #[derive(Clone, Copy)]
-struct Tell {
+struct CostLog {
     workers: u32,
-    is_wanted: bool,
+    is_enabled: bool,
 }
 
-impl Tell {
-    /// Before anything is added: the bound of memory.
-    fn begins(self, plan: &Plan, statistics: &[Statistic]) {
-        if self.is_wanted {
+impl CostLog {
+    /// Prints the memory bound, before anything is computed.
+    fn planned(self, plan: &Plan, statistics: &[Statistic]) {
+        if self.is_enabled {
             eprintln!("memory  {}", memory::describe(plan, self.workers, statistics));
         }
     }
 
-    /// What it took.
+    /// Prints the time, the bytes read, and the peak memory beside its bound.
     fn ended(self, job: &JobSnapshot) {
-        if !self.is_wanted {
+        if !self.is_enabled {
             return;
         }
         let timings = &job.timings;
@@ -146,7 +147,7 @@ impl Tell {
     }
 }
 
-/// What a job is doing, in a few words.
+/// The phase of a job with its throughput and the remaining time.
 #[expect(clippy::cast_possible_truncation, reason = "a rate is shown in whole bytes")]
 fn describe(job: &JobSnapshot) -> String {
     let rate = HumanBytes(job.bytes_per_sec as u64);

@@ -1,5 +1,5 @@
-//! `distributed-average ready`: whether a server is, as an exit code, for
-//! containers that hold no other program that could ask.
+//! `distributed-average ready`: whether a server is ready, as an exit code. For
+//! health checks in containers that hold no HTTP client.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -14,21 +14,22 @@ use tokio::time::timeout;
 
 use crate::arguments::ReadyArguments;
 
-/// How long the server may take to answer; less than health checks allow.
+/// The timeout of the request, below that of the health checks themselves (5 s).
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(4);
-/// The most that is read of an answer: a problem.
+/// The most that is read of a response, which is a problem as JSON.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
-/// Asks `/readyz`.
+/// Requests `/readyz`.
 ///
 /// # Errors
-/// If the server does not answer, or says that it is not ready.
+///
+/// If the server does not answer, or answers that it is not ready.
 pub async fn run(arguments: &ReadyArguments) -> Result<()> {
     let address = reachable(arguments.listen);
     let answer = timeout(ANSWER_TIME_MAX, ask(address)).await;
     let (status, body) = answer
         .unwrap_or_else(|_| bail!("no answer within {} s", ANSWER_TIME_MAX.as_secs()))
-        .with_context(|| format!("asking {address}; is the server running?"))?;
+        .with_context(|| format!("requesting http://{address}/readyz; is the server running?"))?;
     if status != StatusCode::OK {
         bail!("{address} is not ready: {status} {body}");
     }
@@ -36,7 +37,7 @@ pub async fn run(arguments: &ReadyArguments) -> Result<()> {
     Ok(())
 }
 
-/// The status and the text of the answer.
+/// The status and the body of the response.
 async fn ask(address: SocketAddr) -> Result<(StatusCode, String)> {
     let uri: Uri = format!("http://{address}/readyz").parse().context("making the address")?;
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
@@ -47,7 +48,8 @@ async fn ask(address: SocketAddr) -> Result<(StatusCode, String)> {
     Ok((status, String::from_utf8_lossy(&body).into_owned()))
 }
 
-/// Where a server that listens on all addresses can be asked.
+/// The address at which a server that listens on `listen` can be reached from
+/// this machine.
 fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         ip if !ip.is_unspecified() => ip,

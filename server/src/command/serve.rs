@@ -11,33 +11,33 @@ use tokio_util::sync::CancellationToken;
 
 use crate::arguments::ServeArguments;
 use crate::engine::Engine;
-use crate::hold::Hold;
+use crate::store_lease::StoreLease;
 use crate::{http, parts};
 
 /// Serves until the process is told to stop.
 pub async fn run(arguments: ServeArguments) -> anyhow::Result<()> {
     telemetry::log_from("info");
     let stop = CancellationToken::new();
-    // First of all: it may take long until store and queue are there.
+    // Before anything else: opening the store and the queue may take long.
     tokio::spawn(stop_on_signal(stop.clone())?);
-    let taking = Box::pin(async {
+    let acquiring = Box::pin(async {
         let store = arguments.store.open().await?;
-        anyhow::Ok((Hold::take(&arguments.store, store.clone()).await?, store))
+        anyhow::Ok((StoreLease::acquire(&arguments.store, store.clone()).await?, store))
     });
-    let Some(taken) = stop.run_until_cancelled(taking).await else {
+    let Some(acquired) = stop.run_until_cancelled(acquiring).await else {
         return Ok(());
     };
-    let (mut hold, store) = taken?;
-    let served = Box::pin(serve(&arguments, store, &mut hold, stop)).await;
-    hold.release().await;
+    let (mut lease, store) = acquired?;
+    let served = Box::pin(serve(&arguments, store, &mut lease, stop)).await;
+    lease.release().await;
     served
 }
 
-/// Serves a store that nobody else does.
+/// Serves the store while the lease on it is held.
 async fn serve(
     arguments: &ServeArguments,
     store: Arc<dyn ObjectStore>,
-    hold: &mut Hold,
+    lease: &mut StoreLease,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let workers = arguments.workers.unwrap_or_else(super::default_workers);
@@ -56,14 +56,14 @@ async fn serve(
         .with_context(|| format!("listening on {}", arguments.listen))?;
     let site = parts::site(arguments);
     if site.is_none() {
-        tracing::warn!("no browser files found: pages will not be live; run `make bundle`");
+        tracing::warn!("browser bundle not found: pages will not be live; run `make bundle`");
     }
-    let address = listener.local_addr().context("finding out the address")?;
-    // On standard output, for people and for whoever has started the program.
+    let address = listener.local_addr().context("reading the listening address")?;
+    // On standard output: scripts that start the server wait for this line.
     println!("listening on http://{address}");
     let served = tokio::select! {
         served = http::serve(listener, engine.clone(), site, stop) => served.context("serving"),
-        taken = hold.lost() => Err(taken),
+        lost = lease.lost() => Err(lost),
     };
     engine.stop().await;
     served

@@ -1,4 +1,4 @@
-//! Brings what waits in the queue to the driver.
+//! Forwards the depths of the queue to the driver.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,19 +9,19 @@ use protocol::worker::QueueSnapshot;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use super::Fact;
+use super::DriverMessage;
 
-/// How often the queue is asked.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// How long it may take to answer before it is said to be silent.
+/// The interval between two requests.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// The time without an answer after which the queue is shown as silent.
 const SILENT_AFTER: Duration = Duration::from_secs(5);
 
-/// Asks the queue how much waits in it and tells the driver what is new, until
-/// the driver is gone.
-pub async fn pump(
+/// Requests the depths of the queue at intervals and forwards changes, until the
+/// driver has ended.
+pub async fn forward(
     queue: Arc<dyn ServerEnd>,
     management_url: Option<String>,
-    facts: mpsc::Sender<Fact>,
+    messages: mpsc::Sender<DriverMessage>,
 ) {
     let mut last = None;
     let Description { name, location } = queue.description();
@@ -35,17 +35,17 @@ pub async fn pump(
                 seen.silent = false;
             }
             Ok(Err(error)) => {
-                tracing::debug!(error = with_sources(&error), "depths not known");
+                tracing::debug!(error = with_sources(&error), "depths of the queue not known");
                 seen.silent = true;
             }
             Err(_) => seen.silent = true,
         }
         if last.as_ref() != Some(&seen) {
-            if facts.send(Fact::QueueSeen { queue: seen.clone() }).await.is_err() {
+            if messages.send(DriverMessage::QueueChanged { queue: seen.clone() }).await.is_err() {
                 return;
             }
             last = Some(seen.clone());
         }
-        sleep(LOOK_EVERY).await;
+        sleep(POLL_INTERVAL).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Carries out what the scheduler asks for, beside the driver.
+//! Performs the scheduler's commands, in tasks beside the driver.
 
 use std::sync::Arc;
 
@@ -13,17 +13,17 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Fact, Parts};
-use crate::cleaning;
+use super::{DriverMessage, Parts};
 use crate::finishing::{Total, write_result};
+use crate::garbage_collection;
 use crate::records::{self, RequestRecord};
 
-/// Sets effects going; each answers with a fact.
+/// Starts effects. Each sends its outcome to the driver as a message.
 pub(super) struct Effects {
     pub(super) parts: Arc<Parts>,
-    pub(super) facts: mpsc::Sender<Fact>,
+    pub(super) messages: mpsc::Sender<DriverMessage>,
     pub(super) tasks: TaskTracker,
-    /// What results are written by: each takes memory.
+    /// Limits how many results are written at the same time: each takes memory.
     pub(super) writing: Arc<Semaphore>,
 }
 
@@ -37,138 +37,139 @@ pub(super) struct Planning {
 }
 
 impl Planning {
-    /// Stops it, and waits until it writes nothing more.
+    /// Stops the planning, and waits until nothing more is written.
     async fn end(self) {
         self.stop.cancel();
-        // If it panicked it has ended too.
+        // An error says that the task panicked, and so has ended.
         let _ = self.task.await;
     }
 }
 
 impl Effects {
-    /// Finds the job's objects and lays out its tree.
+    /// Lists the job's objects, lays out its sum tree and stores the plan.
     pub(super) fn plan(&self, job: JobId, record: &RequestRecord) -> Planning {
-        let (parts, facts, record) = (self.parts.clone(), self.facts.clone(), record.clone());
+        let (parts, messages, record) = (self.parts.clone(), self.messages.clone(), record.clone());
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let task = self.tasks.spawn(async move {
             let generated = |counted| {
-                // A count that finds no room is made up for by the next one.
-                let _ = facts.try_send(Fact::Generated { job, counted });
+                // A count that finds the channel full is outdated by the next one.
+                let _ = messages.try_send(DriverMessage::Generated { job, counted });
             };
             let RequestRecord { request, workers, .. } = &record;
             let planned = parts.planner.plan(job, request, *workers, generated, &stopped).await;
             if stopped.is_cancelled() {
                 return;
             }
-            let remembered = match planned {
-                Ok(plan) => records::remember_plan(&*parts.store, job, &plan).await.map(|()| plan),
+            let stored = match planned {
+                Ok(plan) => records::store_plan(&*parts.store, job, &plan).await.map(|()| plan),
                 Err(problem) => Err(problem),
             };
-            let fact = match remembered {
-                Ok(plan) => Fact::Planned { job, record: Box::new(plan) },
+            let message = match stored {
+                Ok(plan) => DriverMessage::Planned { job, record: Box::new(plan) },
                 Err(problem) => broken(job, problem),
             };
-            tell(&facts, fact).await;
+            send(&messages, message).await;
         });
         Planning { stop, task }
     }
 
-    /// Puts an attempt into the queue, as soon as the queue takes it.
+    /// Publishes an assignment, retried until the queue accepts it.
     pub(super) fn publish(&self, assignment: Assignment) {
         let parts = self.parts.clone();
         self.tasks.spawn(async move {
             while let Err(error) = parts.queue.publish(&assignment).await {
                 let attempt = assignment.attempt;
-                tracing::warn!(%attempt, error = with_sources(&error), "not published yet");
+                tracing::warn!(%attempt, error = with_sources(&error), "assignment not published yet");
                 sleep(UNTIL_DONE_PAUSE).await;
             }
         });
     }
 
-    /// Tells all workers something; not again if it fails, as leases see to it
-    /// that nobody waits for ever.
+    /// Sends a control message to all workers, once: a message that is lost is
+    /// made up for by the leases of attempts and workers.
     pub(super) fn control(&self, control: Control) {
         let parts = self.parts.clone();
         self.tasks.spawn(async move {
             if let Err(error) = parts.queue.control(&control).await {
-                tracing::warn!(?control, error = with_sources(&error), "not told to the workers");
+                tracing::warn!(?control, error = with_sources(&error), "control message not sent");
             }
         });
     }
 
     /// Divides the total and stores the result.
     pub(super) fn write_result(&self, total: Total) {
-        let (parts, facts, job) = (self.parts.clone(), self.facts.clone(), total.job);
+        let (parts, messages, job) = (self.parts.clone(), self.messages.clone(), total.job);
         let writing = self.writing.clone();
         self.tasks.spawn(async move {
             // An error would say that the semaphore was closed; it never is.
             let _permit = writing.acquire().await;
-            let fact = match write_result(&parts.store, total).await {
-                Ok(summary) => Fact::Finished { job, summary: Box::new(summary) },
+            let message = match write_result(&parts.store, total).await {
+                Ok(summary) => DriverMessage::Finished { job, summary: Box::new(summary) },
                 Err(problem) => broken(job, problem),
             };
-            tell(&facts, fact).await;
+            send(&messages, message).await;
         });
     }
 
-    /// Keeps the report of a job that is over, then cleans up. The report must
-    /// get into the store: without it, a restarted server would begin anew.
+    /// Stores the report of a job that is over, then collects its garbage. Storing
+    /// is retried until it succeeds: without a report, the next start of the
+    /// server would resume the job.
     pub(super) fn record(&self, snapshot: JobSnapshot, planning: Option<Planning>) {
-        let (parts, facts) = (self.parts.clone(), self.facts.clone());
+        let (parts, messages) = (self.parts.clone(), self.messages.clone());
         self.tasks.spawn(async move {
             if let Some(planning) = planning {
                 planning.end().await;
             }
             let job_id = snapshot.id;
-            let cleans = snapshot.phase != Phase::Failed && !parts.keep_partial_sums;
-            if cleans && let Err(error) = cleaning::mark(&*parts.store, job_id).await {
-                tracing::warn!(%job_id, error = with_sources(&error), "not marked for cleaning");
+            let collects = snapshot.phase != Phase::Failed && !parts.keep_partial_sums;
+            if collects && let Err(error) = garbage_collection::mark(&*parts.store, job_id).await {
+                tracing::warn!(%job_id, error = with_sources(&error), "job not marked for garbage collection");
             }
-            while let Err(problem) = records::remember_report(&*parts.store, &snapshot).await {
+            while let Err(problem) = records::store_report(&*parts.store, &snapshot).await {
                 tracing::error!(%job_id, %problem, "report not stored yet");
                 sleep(UNTIL_DONE_PAUSE).await;
             }
-            tell(&facts, Fact::Recorded { snapshot: Box::new(snapshot) }).await;
-            if cleans {
-                cleaning::clean(&*parts.store, job_id).await;
+            send(&messages, DriverMessage::Recorded { snapshot: Box::new(snapshot) }).await;
+            if collects {
+                garbage_collection::collect(&*parts.store, job_id).await;
             }
         });
     }
 
-    /// Sees to it that there are so many workers.
+    /// Sets the number of workers that the pool keeps.
     pub(super) fn scale(&self, desired: u32) {
-        self.ask_pool(move |parts| async move { parts.pool.ensure(desired).await });
+        self.call_pool(move |parts| async move { parts.pool.ensure(desired).await });
     }
 
-    /// Tells an idle worker to go.
+    /// Drains an idle worker.
     pub(super) fn drain(&self, worker: WorkerId) {
         self.control(Control::Drain { worker: worker.clone() });
-        self.ask_pool(move |parts| async move { parts.pool.drained(&worker).await });
+        self.call_pool(move |parts| async move { parts.pool.drained(&worker).await });
     }
 
-    /// Asks something of the pool; says so on the dashboard if it cannot.
-    fn ask_pool<F>(&self, ask: impl FnOnce(Arc<Parts>) -> F + Send + 'static)
+    /// Calls the pool; an error is shown on the dashboard.
+    fn call_pool<F>(&self, call: impl FnOnce(Arc<Parts>) -> F + Send + 'static)
     where
         F: Future<Output = anyhow::Result<()>> + Send,
     {
-        let (parts, facts) = (self.parts.clone(), self.facts.clone());
+        let (parts, messages) = (self.parts.clone(), self.messages.clone());
         self.tasks.spawn(async move {
-            let notice = ask(parts).await.err().map(|error| {
-                tracing::warn!(%error, "the pool does not do what it should");
+            let notice = call(parts).await.err().map(|error| {
+                tracing::warn!(%error, "worker pool failed");
                 format!("{error:#}")
             });
-            tell(&facts, Fact::PoolTroubled { notice }).await;
+            send(&messages, DriverMessage::PoolAnswered { notice }).await;
         });
     }
 }
 
-fn broken(job: JobId, problem: Problem) -> Fact {
-    Fact::Event(Event::JobBroken { job, problem })
+fn broken(job: JobId, problem: Problem) -> DriverMessage {
+    DriverMessage::Event(Event::JobBroken { job, problem })
 }
 
-/// Brings a fact to the driver, if there still is one.
-async fn tell(facts: &mpsc::Sender<Fact>, fact: Fact) {
-    // Without a driver the server is ending, and the store knows enough.
-    let _ = facts.send(fact).await;
+/// Sends a message to the driver, unless it has ended.
+async fn send(messages: &mpsc::Sender<DriverMessage>, message: DriverMessage) {
+    // Without a driver the server is stopping; its next start reads the store.
+    let _ = messages.send(message).await;
 }

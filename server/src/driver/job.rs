@@ -1,4 +1,4 @@
-//! What the driver knows of a job that the scheduler does not care about.
+//! What the driver knows of a job and the scheduler does not need.
 
 use protocol::job::Counted;
 use protocol::result::ResultSummary;
@@ -19,7 +19,7 @@ pub(super) struct Job {
     /// The last count of generated objects that was published.
     published: Option<Counted>,
     pub(super) result: Option<ResultSummary>,
-    /// Finds the objects and lays out the tree, or has done so.
+    /// The task that plans the job, once it has been started.
     pub(super) planning: Option<Planning>,
     plan: Option<PlanRecord>,
 }
@@ -34,15 +34,15 @@ impl Job {
         self.generated = None;
     }
 
-    /// Whether more test data is there than was last published.
+    /// Whether the count of generated objects has changed since the last call.
     pub(super) fn take_generated_change(&mut self) -> bool {
         let changed = self.generated != self.published;
         self.published = self.generated;
         changed
     }
 
-    /// What a worker needs to know to execute the attempt of a
-    /// [`Command::PublishAttempt`].
+    /// The assignment for the attempt of a [`Command::PublishAttempt`]; `None`
+    /// for other commands, and if the job has no plan.
     pub(super) fn assignment(&self, command: &Command, heartbeat_ms: u64) -> Option<Assignment> {
         let Command::PublishAttempt {
             attempt,
@@ -98,7 +98,7 @@ impl Job {
         })
     }
 
-    /// What the result is made from.
+    /// The total that the result is computed from; `None` if the job has no plan.
     pub(super) fn total(&self, job: JobId, columns: u64, view: &JobView) -> Option<Total> {
         let record = self.plan.as_ref()?;
         Some(Total {
@@ -111,7 +111,7 @@ impl Job {
         })
     }
 
-    /// The job as it looks from outside.
+    /// The job as pages and the API show it.
     pub(super) fn snapshot(&self, view: JobView) -> JobSnapshot {
         let mut inputs = self.plan.as_ref().map(|plan| plan.inputs.clone()).unwrap_or_default();
         inputs.columns = view.inputs.columns.or(inputs.columns);

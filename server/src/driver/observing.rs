@@ -1,16 +1,19 @@
-//! Brings what the pool sees to the driver.
+//! Forwards the pool's view of its workers to the driver.
 
 use tokio::sync::{mpsc, watch};
 
-use super::Fact;
+use super::DriverMessage;
 use crate::pool::Observed;
 
-/// Brings what the pool sees to the driver whenever that changes, the latest
-/// only, until one of them is gone.
-pub async fn pump(mut observed: watch::Receiver<Observed>, facts: mpsc::Sender<Fact>) {
+/// Forwards the latest view whenever it has changed, until the pool or the driver
+/// has ended.
+pub async fn forward(
+    mut observed: watch::Receiver<Observed>,
+    messages: mpsc::Sender<DriverMessage>,
+) {
     loop {
         let latest = observed.borrow_and_update().clone();
-        if facts.send(Fact::PoolObserved { observed: latest }).await.is_err() {
+        if messages.send(DriverMessage::PoolObserved { observed: latest }).await.is_err() {
             return;
         }
         if observed.changed().await.is_err() {

@@ -1,4 +1,4 @@
-//! Brings the workers' reports to the driver.
+//! Forwards the workers' reports to the driver.
 
 use std::sync::Arc;
 
@@ -10,33 +10,39 @@ use scheduler::Event;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use super::Fact;
+use super::DriverMessage;
 
-/// Brings reports to the driver, one after another, until one of them is gone.
-/// A report is acknowledged once the driver has it; what it leads to is in the
-/// store already, so a server that ends in between loses nothing.
-pub async fn pump(queue: Arc<dyn ServerEnd>, facts: mpsc::Sender<Fact>) {
+/// Forwards reports one by one until the queue is closed or the driver has ended.
+///
+/// A report is acknowledged once it is in the driver's channel. The segments that
+/// it reports are in the store already, so a server that ends in between loses
+/// nothing.
+pub async fn forward(queue: Arc<dyn ServerEnd>, messages: mpsc::Sender<DriverMessage>) {
     loop {
         match queue.next_report().await {
             Ok(delivery) => {
-                if facts.send(Fact::Event(event(delivery.report.clone()))).await.is_err() {
+                if messages
+                    .send(DriverMessage::Event(event(delivery.report.clone())))
+                    .await
+                    .is_err()
+                {
                     return;
                 }
                 if let Err(error) = delivery.ack().await {
-                    // It comes again, which does no harm.
+                    // It is delivered again, which the scheduler ignores.
                     tracing::warn!(error = with_sources(&error), "report not acknowledged");
                 }
             }
             Err(QueueError::Closed) => return,
             Err(error) => {
-                tracing::warn!(error = with_sources(&error), "no reports");
+                tracing::warn!(error = with_sources(&error), "reports not received");
                 sleep(QUEUE_PAUSE).await;
             }
         }
     }
 }
 
-/// What a report means to the scheduler.
+/// The event of the scheduler for a report.
 fn event(report: Report) -> Event {
     let worker = report.worker;
     match report.body {

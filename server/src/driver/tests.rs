@@ -1,4 +1,4 @@
-//! What the driver says when the scheduler asks for what cannot be.
+//! Commands that the driver cannot perform are errors in the log.
 
 use std::io::{self, Write};
 use std::sync::Mutex;
@@ -27,9 +27,9 @@ impl Write for Log {
 async fn logged(command: Command) -> String {
     let folder = tempfile::tempdir().unwrap();
     let parts = Arc::new(parts::for_files(folder.path()).await.unwrap());
-    let (facts, _incoming) = mpsc::channel(FACTS_CAPACITY);
+    let (messages, _incoming) = mpsc::channel(MESSAGES_CAPACITY);
     let scheduler = Scheduler::new(Settings::default());
-    let mut driver = Driver::new(scheduler, parts, Board::new(0), facts);
+    let mut driver = Driver::new(scheduler, parts, Board::new(0), messages);
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();

@@ -1,4 +1,5 @@
-//! Reads what a client sends, and says precisely what is wrong with it.
+//! Extractors for bodies, parameters and paths, whose problems name the field that
+//! is wrong.
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
@@ -7,20 +8,20 @@ use protocol::JobId;
 use protocol::problem::{Problem, ProblemKind};
 use serde::de::DeserializeOwned;
 
-use super::answer::Answer;
+use super::problem_response::ProblemResponse;
 
-/// A body of JSON, whatever content type it says it has. A field that nobody
-/// knows is refused: it is a typing mistake that would go unnoticed.
+/// A JSON body, of whatever content type. Unknown fields are rejected: a misspelt
+/// field would otherwise go unnoticed.
 pub(super) struct JsonBody<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
-    type Rejection = Answer;
+    type Rejection = ProblemResponse;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            Problem::new(ProblemKind::TooLarge, format!("reading the body: {rejection}"))
+            Problem::new(ProblemKind::TooLarge, format!("reading the request body: {rejection}"))
         })?;
-        parse(&bytes).map(JsonBody).map_err(Answer::from)
+        parse(&bytes).map(JsonBody).map_err(ProblemResponse::from)
     }
 }
 
@@ -36,8 +37,8 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         Err(error) => {
             let path = track.path().to_string();
             let problem = Problem::new(ProblemKind::InvalidRequest, error.to_string())
-                .remedy("/api/openapi.json describes what a request looks like");
-            // Where the JSON itself is broken there is no field to name.
+                .remedy("/api/openapi.json describes the fields of a request");
+            // A syntax error has no field to name.
             let is_field = path != "." && !path.contains('?');
             return Err(if is_field { problem.field(path) } else { problem });
         }
@@ -45,18 +46,18 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     match unknown.into_iter().next() {
         None => Ok(value),
         Some(field) => {
-            Err(Problem::new(ProblemKind::InvalidRequest, format!("there is no field {field:?}"))
+            Err(Problem::new(ProblemKind::InvalidRequest, format!("unknown field {field:?}"))
                 .remedy("check its spelling, or leave it out")
                 .field(field))
         }
     }
 }
 
-/// The parameters behind the `?`.
+/// The parameters of the query string.
 pub(super) struct Parameters<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> {
-    type Rejection = Answer;
+    type Rejection = ProblemResponse;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         match Query::from_request_parts(parts, state).await {
@@ -68,11 +69,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
     }
 }
 
-/// The job that the path names.
+/// The id of a job in the path.
 pub(super) struct JobInPath(pub(super) JobId);
 
 impl<S: Send + Sync> FromRequestParts<S> for JobInPath {
-    type Rejection = Answer;
+    type Rejection = ProblemResponse;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let Ok(Path(text)) = Path::<String>::from_request_parts(parts, state).await else {

@@ -6,22 +6,22 @@ use bytes::Bytes;
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Description;
 
-use super::answer::Failed;
+use super::problem_response::Failed;
 
-/// What stands above the paths.
+/// The description of the API as a whole.
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "distributed-average",
-        description = "The exact mean of every index across many files of numbers, computed by \
-                       many workers: submit a job, follow it, fetch its result."
+        description = "Computes the exact mean of every index across many files of numbers, on \
+                       many workers: submit a job, follow it, download its result."
     ),
     tags(
         (name = "jobs", description = "Requests for a mean, and their results"),
-        (name = "events", description = "What changes, as it changes"),
-        (name = "workers", description = "Who computes"),
+        (name = "events", description = "Changes of jobs and workers, as server-sent events"),
+        (name = "workers", description = "The worker pool"),
         (name = "files", description = "Input objects"),
-        (name = "status", description = "For probes and for Prometheus"),
+        (name = "status", description = "Health checks, and metrics for Prometheus"),
     ),
     components(responses(Failed)),
 )]
@@ -37,11 +37,11 @@ pub(super) fn serve<S>(mut described: Description) -> impl Handler<((),), S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    // OpenAPI has no word for a parameter that goes on over slashes.
+    // OpenAPI cannot express a parameter that spans slashes.
     let paths = std::mem::take(&mut described.paths.paths);
     described.paths.paths =
         paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
-    // It is made of texts and numbers, which always can be JSON.
+    // It holds texts and numbers only, which always encode as JSON.
     let text = Bytes::from(described.to_pretty_json().unwrap_or_default());
     async move || ([(header::CONTENT_TYPE, "application/json")], text)
 }

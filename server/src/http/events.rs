@@ -1,8 +1,8 @@
-//! What changes, as server-sent events.
+//! Changes of jobs and workers, as server-sent events ([`LiveEvent`]).
 //!
-//! Every event is the whole state of what it names. A client that comes back
-//! with `Last-Event-ID` is sent what has changed since; the id stands on the
-//! last event of what belongs together, so nothing between two ids is missed.
+//! Every event carries the whole state of what it names. A client that reconnects
+//! with `Last-Event-ID` is sent what has changed since. Of the events that belong
+//! to one version only the last carries an id, so none of them is missed.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -17,25 +17,22 @@ use protocol::{JobId, JobSnapshot};
 use tokio::sync::watch;
 
 use super::Shared;
-use super::answer::{Answer, Failed};
 use super::body::JobInPath;
+use super::problem_response::{Failed, ProblemResponse};
 use crate::board::{Board, Position};
 
-/// How often a stream without news shows that it is alive: more often than
-/// proxies give up on a connection.
+/// The interval of keep-alive comments, below the idle timeout of usual proxies
+/// (60 s).
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// Asks proxies (nginx heeds it) to pass on what comes as it comes.
+/// The header that tells nginx not to buffer the stream.
 const UNBUFFERED: [(&str, &str); 1] = [("x-accel-buffering", "no")];
-/// How long a client waits before it connects again.
+/// How long a client waits before it reconnects.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Follow everything, as server-sent events.
-///
-/// The data of the event `snapshot` is an `Overview`, that of `job` a
-/// `JobSnapshot`, of `job-deleted` a `JobId`, of `workers` a `PoolSnapshot`. A
-/// client that sends `Last-Event-ID` is told only what has changed since.
+/// Follow all jobs and the workers, as server-sent events.
 #[utoipa::path(
     get,
+    description = describe_all(),
     path = "/api/events",
     operation_id = "follow_all",
     tag = "events",
@@ -50,10 +47,9 @@ pub(super) async fn of_all(State(shared): State<Shared>, headers: HeaderMap) -> 
 }
 
 /// Follow one job, as server-sent events.
-///
-/// The data of the event `job` is a `JobSnapshot`, that of `job-deleted` a `JobId`.
 #[utoipa::path(
     get,
+    description = describe_job(),
     path = "/api/jobs/{id}/events",
     operation_id = "follow_job",
     tag = "events",
@@ -68,7 +64,7 @@ pub(super) async fn of_job(
     State(shared): State<Shared>,
     JobInPath(job): JobInPath,
     headers: HeaderMap,
-) -> Result<impl IntoResponse, Answer> {
+) -> Result<impl IntoResponse, ProblemResponse> {
     shared.engine.job(job)?;
     let changes = move |board: &Board, position| {
         let (here, event) = board.job_since(job, position);
@@ -77,7 +73,29 @@ pub(super) async fn of_job(
     Ok(stream(&shared, last_position(&headers), changes))
 }
 
-/// Where the stream of one client is.
+/// The description of the events of [`of_all`].
+fn describe_all() -> String {
+    format!(
+        "The data of the event `{}` is an `Overview`, that of `{}` a `JobSnapshot`, of `{}` a \
+         `JobId`, of `{}` a `PoolSnapshot`. A client that sends `Last-Event-ID` is sent only what \
+         has changed since.",
+        LiveEvent::SNAPSHOT,
+        LiveEvent::JOB,
+        LiveEvent::JOB_DELETED,
+        LiveEvent::WORKERS
+    )
+}
+
+/// The description of the events of [`of_job`].
+fn describe_job() -> String {
+    format!(
+        "The data of the event `{}` is a `JobSnapshot`, that of `{}` a `JobId`.",
+        LiveEvent::JOB,
+        LiveEvent::JOB_DELETED
+    )
+}
+
+/// The stream of one client.
 struct Reader<F> {
     board: Board,
     versions: watch::Receiver<u64>,
@@ -85,18 +103,18 @@ struct Reader<F> {
     changes: F,
 }
 
-/// A stream of what `changes` says has changed since a position, until the
-/// server stops.
+/// A stream of the events that `changes` returns for a position, until the server
+/// stops.
 fn stream<F>(shared: &Shared, position: Option<Position>, changes: F) -> impl IntoResponse + use<F>
 where
     F: Fn(&Board, Option<Position>) -> (Position, Vec<LiveEvent>) + Send + 'static,
 {
     let board = shared.engine.board().clone();
     let mut versions = board.watch();
-    // What is there already is news to this client.
+    // This client has not seen the present state.
     versions.mark_changed();
     let reader = Reader { board, versions, position, changes };
-    let news = stream::unfold(reader, |mut reader| async move {
+    let batches = stream::unfold(reader, |mut reader| async move {
         loop {
             reader.versions.changed().await.ok()?;
             let (here, events) = (reader.changes)(&reader.board, reader.position);
@@ -107,7 +125,7 @@ where
         }
     });
     let until_stopped = shared.stop.clone().cancelled_owned();
-    let events = news.flatten().map(Ok::<_, Infallible>).take_until(until_stopped);
+    let events = batches.flatten().map(Ok::<_, Infallible>).take_until(until_stopped);
     (UNBUFFERED, Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
@@ -127,7 +145,7 @@ fn sent(event: &LiveEvent) -> Event {
         LiveEvent::JobDeleted(id) => serde_json::to_string(id),
         LiveEvent::Workers(pool) => serde_json::to_string(pool),
     };
-    // Snapshots are made of texts and numbers, which always can be JSON.
+    // Snapshots hold texts and numbers only, which always encode as JSON.
     Event::default().event(event.name()).data(data.unwrap_or_default())
 }
 

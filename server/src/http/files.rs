@@ -1,4 +1,4 @@
-//! Input objects: upload, list, read.
+//! Input objects: upload, list, download.
 
 use axum::Json;
 use axum::body::Body;
@@ -12,30 +12,30 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
-use super::answer::{Answer, Failed};
 use super::body::Parameters;
+use super::problem_response::{Failed, ProblemResponse};
 use crate::keys::{is_own, own_names};
 
-/// How many objects a page of the list has unless another number is asked for.
+/// The default and the largest page of objects.
 const PAGE_FILES: usize = 1000;
 
-/// What `GET /api/files` can be asked.
+/// The parameters of `GET /api/files`.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListParameters {
-    /// What the keys begin with.
+    /// The prefix of the keys to list.
     #[serde(default)]
     prefix: String,
-    /// The last key of the page before.
+    /// The `cursor` of the previous page: its last key.
     cursor: Option<String>,
-    /// The most objects that are answered, up to 1,000.
+    /// The largest number of objects to return, from 1 to 1,000; 1,000 by default.
     limit: Option<usize>,
 }
 
 /// A page of the list of objects.
 #[derive(Serialize, ToSchema)]
 pub(super) struct FilePage {
-    /// In the order of their keys.
+    /// The objects, in the order of their keys.
     files: Vec<File>,
     /// What to pass as `cursor` for the next page; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,15 +45,15 @@ pub(super) struct FilePage {
 /// An object of the store.
 #[derive(Serialize, ToSchema)]
 pub(super) struct File {
-    /// Where it is.
+    /// Its key in the store.
     key: String,
-    /// How long it is.
+    /// Its size in bytes.
     bytes: u64,
 }
 
 /// List objects of the store.
 ///
-/// What the program keeps for itself is shown only to who asks for it by prefix.
+/// The program's own objects are listed only for a `prefix` that names them.
 #[utoipa::path(
     get,
     path = "/api/files",
@@ -61,14 +61,14 @@ pub(super) struct File {
     tag = "files",
     params(ListParameters),
     responses(
-        (status = 200, description = "A page of them", body = FilePage),
+        (status = 200, description = "A page of objects", body = FilePage),
         (status = "default", response = Failed),
     ),
 )]
 pub(super) async fn list(
     State(shared): State<Shared>,
     Parameters(ListParameters { prefix, cursor, limit }): Parameters<ListParameters>,
-) -> Result<Json<FilePage>, Answer> {
+) -> Result<Json<FilePage>, ProblemResponse> {
     let limit = limit.unwrap_or(PAGE_FILES).clamp(1, PAGE_FILES);
     let wants_own = is_own(&prefix);
     let listing = shared.engine.store().list(&prefix).try_filter(|object| {
@@ -89,16 +89,16 @@ pub(super) async fn list(
     Ok(Json(FilePage { files, cursor }))
 }
 
-/// Upload an object; the body may be of any length.
+/// Upload an object of any size.
 #[utoipa::path(
     put,
     path = "/api/files/{*key}",
     operation_id = "upload_file",
     tag = "files",
-    params(("key" = String, Path, description = "Where it is to be, slashes and all")),
+    params(("key" = String, Path, description = "The key of the object, including slashes")),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
-        (status = 201, description = "It is stored", body = File),
+        (status = 201, description = "The object was stored", body = File),
         (status = "default", response = Failed),
     ),
 )]
@@ -106,24 +106,24 @@ pub(super) async fn upload(
     State(shared): State<Shared>,
     Path(key): Path<String>,
     request: Request,
-) -> Result<impl IntoResponse, Answer> {
+) -> Result<impl IntoResponse, ProblemResponse> {
     if is_own(&key) {
-        let detail = format!("{key:?} lies where the program keeps its own objects");
+        let detail = format!("the key {key:?} is reserved for the program's own objects");
         let own = own_names().collect::<Vec<_>>().join(", ");
         return Err(Problem::new(ProblemKind::Forbidden, detail)
-            .remedy(format!("choose a key whose first part is none of {own}"))
+            .remedy(format!("choose a key whose first part is not one of {own}"))
             .into());
     }
     // An error would say that the semaphore was closed; it never is.
     let _permit = shared.uploads.acquire().await;
-    let storing = |error: StoreError| Answer::from(error.problem("storing the object"));
+    let storing = |error: StoreError| ProblemResponse::from(error.problem("storing the object"));
     let mut object = shared.engine.store().upload(&key).await.map_err(storing)?;
     let mut body = request.into_body().into_data_stream();
     let mut bytes = 0_u64;
     while let Some(piece) = body.next().await {
         let piece = piece.map_err(|error| {
-            Problem::new(ProblemKind::InvalidRequest, format!("the upload broke off: {error}"))
-                .remedy("upload it again; nothing was stored")
+            Problem::new(ProblemKind::InvalidRequest, format!("the upload was cut short: {error}"))
+                .remedy("upload the object again; nothing was stored")
         })?;
         bytes += piece.len() as u64;
         object.write(piece).await.map_err(storing)?;
@@ -138,9 +138,9 @@ pub(super) async fn upload(
     path = "/api/files/{*key}",
     operation_id = "download_file",
     tag = "files",
-    params(("key" = String, Path, description = "Where it is, slashes and all")),
+    params(("key" = String, Path, description = "The key of the object, including slashes")),
     responses(
-        (status = 200, description = "Its bytes", body = Vec<u8>,
+        (status = 200, description = "The content of the object", body = Vec<u8>,
          content_type = "application/octet-stream"),
         (status = "default", response = Failed),
     ),
@@ -148,8 +148,8 @@ pub(super) async fn upload(
 pub(super) async fn read(
     State(shared): State<Shared>,
     Path(key): Path<String>,
-) -> Result<impl IntoResponse, Answer> {
-    let reading = |error: StoreError| Answer::from(error.problem("reading the object"));
+) -> Result<impl IntoResponse, ProblemResponse> {
+    let reading = |error: StoreError| ProblemResponse::from(error.problem("reading the object"));
     let store = shared.engine.store().clone();
     let bytes = store.head(&key).await.map_err(reading)?.bytes;
     let pieces = reading::stream(store, key, 0..bytes);

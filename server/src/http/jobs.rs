@@ -11,19 +11,19 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::Shared;
-use super::answer::{Answer, Failed};
 use super::body::{JobInPath, JsonBody, Parameters};
+use super::problem_response::{Failed, ProblemResponse};
 use crate::board::PAGE_JOBS;
 
-/// The most jobs or tasks that one page has.
+/// The largest page of jobs or tasks.
 const PAGE_MAX: usize = 1000;
-/// How many tasks a page has unless another number is asked for.
+/// The default page of tasks.
 const PAGE_TASKS: usize = 100;
 
 /// Submit a job.
 ///
-/// It is listed, planned and computed after the answer; its events tell how it
-/// gets on. Unknown fields are rejected.
+/// The inputs are listed, and the job planned and computed, after the response.
+/// Follow its progress by its events. Unknown fields are rejected.
 #[utoipa::path(
     post,
     path = "/api/jobs",
@@ -31,15 +31,15 @@ const PAGE_TASKS: usize = 100;
     tag = "jobs",
     request_body = JobRequest,
     responses(
-        (status = 201, description = "It is queued", body = JobSnapshot,
-         headers(("Location" = String, description = "Where the job is"))),
+        (status = 201, description = "The job was created", body = JobSnapshot,
+         headers(("Location" = String, description = "The path of the job"))),
         (status = "default", response = Failed),
     ),
 )]
 pub(super) async fn submit(
     State(shared): State<Shared>,
     JsonBody(request): JsonBody<JobRequest>,
-) -> Result<impl IntoResponse, Answer> {
+) -> Result<impl IntoResponse, ProblemResponse> {
     let job = shared.engine.submit(request.validate()?).await?;
     created(&shared, job)
 }
@@ -52,51 +52,51 @@ pub(super) async fn submit(
     tag = "jobs",
     request_body = JobRequest,
     responses(
-        (status = 200, description = "The plan and what it would cost", body = Preview),
+        (status = 200, description = "The plan and its estimated cost", body = Preview),
         (status = "default", response = Failed),
     ),
 )]
 pub(super) async fn plan(
     State(shared): State<Shared>,
     JsonBody(request): JsonBody<JobRequest>,
-) -> Result<Json<Preview>, Answer> {
+) -> Result<Json<Preview>, ProblemResponse> {
     Ok(Json(shared.engine.preview(&request.validate()?).await?))
 }
 
-/// Run a job again that is over, as a new one.
+/// Run a job again, as a new job.
 #[utoipa::path(
     post,
     path = "/api/jobs/{id}/rerun",
     operation_id = "rerun_job",
     tag = "jobs",
-    params(("id" = JobId, Path, description = "The job that is over")),
+    params(("id" = JobId, Path, description = "The job to run again")),
     responses(
         (status = 201, description = "The new job", body = JobSnapshot,
-         headers(("Location" = String, description = "Where the new job is"))),
+         headers(("Location" = String, description = "The path of the new job"))),
         (status = "default", response = Failed),
     ),
 )]
 pub(super) async fn rerun(
     State(shared): State<Shared>,
     JobInPath(job): JobInPath,
-) -> Result<impl IntoResponse, Answer> {
+) -> Result<impl IntoResponse, ProblemResponse> {
     let job = shared.engine.rerun(job).await?;
     created(&shared, job)
 }
 
-fn created(shared: &Shared, job: JobId) -> Result<impl IntoResponse + use<>, Answer> {
+fn created(shared: &Shared, job: JobId) -> Result<impl IntoResponse + use<>, ProblemResponse> {
     let snapshot = JobSnapshot::clone(&*shared.engine.job(job)?);
     let location = format!("/api/jobs/{job}");
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(snapshot)))
 }
 
-/// What `GET /api/jobs` can be asked.
+/// The parameters of `GET /api/jobs`.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListParameters {
-    /// The most jobs that are answered, up to 1,000.
+    /// The largest number of jobs to return, from 1 to 1,000; 50 by default.
     limit: Option<usize>,
-    /// The `cursor` of the page before.
+    /// The `cursor` of the previous page.
     cursor: Option<JobId>,
 }
 
@@ -108,7 +108,7 @@ pub(super) struct ListParameters {
     tag = "jobs",
     params(ListParameters),
     responses(
-        (status = 200, description = "A page of them", body = JobPage),
+        (status = 200, description = "A page of jobs", body = JobPage),
         (status = "default", response = Failed),
     ),
 )]
@@ -120,7 +120,7 @@ pub(super) async fn list(
     Json(shared.engine.board().jobs(cursor, limit))
 }
 
-/// Look at a job.
+/// Get a job.
 #[utoipa::path(
     get,
     path = "/api/jobs/{id}",
@@ -135,16 +135,16 @@ pub(super) async fn list(
 pub(super) async fn show(
     State(shared): State<Shared>,
     JobInPath(job): JobInPath,
-) -> Result<Json<JobSnapshot>, Answer> {
+) -> Result<Json<JobSnapshot>, ProblemResponse> {
     Ok(Json(JobSnapshot::clone(&*shared.engine.job(job)?)))
 }
 
-/// What `DELETE /api/jobs/{id}` can be asked.
+/// The parameters of `DELETE /api/jobs/{id}`.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct DeleteParameters {
-    /// Delete a job that is over and all that belongs to it, instead of
-    /// cancelling one that is not.
+    /// Delete a job that is over with all its objects, instead of cancelling a
+    /// job that is not.
     #[serde(default)]
     purge: bool,
 }
@@ -157,8 +157,8 @@ pub(super) struct DeleteParameters {
     tag = "jobs",
     params(("id" = JobId, Path, description = "The job"), DeleteParameters),
     responses(
-        (status = 202, description = "It is being cancelled"),
-        (status = 204, description = "It is deleted"),
+        (status = 202, description = "The job is being cancelled"),
+        (status = 204, description = "The job was deleted"),
         (status = "default", response = Failed),
     ),
 )]
@@ -166,7 +166,7 @@ pub(super) async fn delete(
     State(shared): State<Shared>,
     JobInPath(job): JobInPath,
     Parameters(DeleteParameters { purge }): Parameters<DeleteParameters>,
-) -> Result<StatusCode, Answer> {
+) -> Result<StatusCode, ProblemResponse> {
     if purge {
         shared.engine.delete(job).await?;
         return Ok(StatusCode::NO_CONTENT);
@@ -175,17 +175,17 @@ pub(super) async fn delete(
     Ok(StatusCode::ACCEPTED)
 }
 
-/// What `GET /api/jobs/{id}/tasks` can be asked.
+/// The parameters of `GET /api/jobs/{id}/tasks`.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct TaskParameters {
     /// The level of the sum tree; 0 sums input objects.
     #[serde(default)]
     level: u8,
-    /// The `cursor` of the page before.
+    /// The `cursor` of the previous page.
     #[serde(default)]
     cursor: u64,
-    /// The most tasks that are answered, up to 1,000.
+    /// The largest number of tasks to return, from 1 to 1,000; 100 by default.
     limit: Option<usize>,
 }
 
@@ -197,7 +197,7 @@ pub(super) struct TaskParameters {
     tag = "jobs",
     params(("id" = JobId, Path, description = "The job"), TaskParameters),
     responses(
-        (status = 200, description = "A page of them", body = TaskPage),
+        (status = 200, description = "A page of tasks", body = TaskPage),
         (status = "default", response = Failed),
     ),
 )]
@@ -205,7 +205,7 @@ pub(super) async fn tasks(
     State(shared): State<Shared>,
     JobInPath(job): JobInPath,
     Parameters(TaskParameters { level, cursor, limit }): Parameters<TaskParameters>,
-) -> Result<Json<TaskPage>, Answer> {
+) -> Result<Json<TaskPage>, ProblemResponse> {
     let limit = limit.unwrap_or(PAGE_TASKS).clamp(1, PAGE_MAX);
     Ok(Json(shared.engine.tasks(job, level, cursor, limit).await?))
 }

@@ -1,4 +1,4 @@
-//! The dashboard: its pages, and what its browser part is made of.
+//! The dashboard: its pages, and the browser bundle.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::engine::Engine;
 
-/// How long a browser may keep a file: its name changes with its content.
+/// Browsers may cache a file for ever: its name changes with its content.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-/// What the files of the bundle are called, before their hashes.
+/// The names of the bundle's files, before their hashes.
 const OUTPUT_NAME: &str = "distributed-average";
 
-/// The pages, their server functions, and what the browser downloads for them.
+/// The pages, their server functions, and the browser bundle.
 pub(super) fn routes(engine: &Arc<Engine>, site: Option<&Path>) -> Router {
     let pages = app::mount::routes(options(site), engine.clone() as Arc<dyn Backend>);
     match site {

@@ -13,8 +13,8 @@ use summation::output::OutputFormat;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
-use super::answer::{Answer, Failed};
 use super::body::{JobInPath, Parameters};
+use super::problem_response::{Failed, ProblemResponse};
 use crate::results::StoredResult;
 
 /// What `GET /api/jobs/{id}/result` can be asked.
@@ -66,7 +66,7 @@ pub(super) async fn download(
     JobInPath(job): JobInPath,
     Parameters(ResultParameters { format, statistic }): Parameters<ResultParameters>,
     headers: HeaderMap,
-) -> Result<Response, Answer> {
+) -> Result<Response, ProblemResponse> {
     let snapshot = shared.engine.job(job)?;
     check_there(&snapshot, statistic)?;
     let result = StoredResult::open(shared.engine.store().clone(), job, statistic).await?;
@@ -152,7 +152,7 @@ fn parse_range(text: &str, bytes: u64) -> Option<Result<(u64, u64), ()>> {
         return None;
     };
     let (start, end) = match (range.start, range.end) {
-        // All of it if it is shorter.
+        // The whole file if it is shorter than the suffix.
         (StartPosition::FromLast(suffix), _) => (bytes.saturating_sub(suffix), bytes),
         (StartPosition::Index(first), EndPosition::LastByte) => (first, bytes),
         (StartPosition::Index(first), EndPosition::Index(last)) if last < first => return None,

@@ -17,9 +17,9 @@ use protocol::{Phase, Problem};
 use tokio::time::timeout;
 
 use super::Shared;
-use super::answer::{Answer, Failed};
+use super::problem_response::{Failed, ProblemResponse};
 
-/// How long the queue may take to answer: less than whoever probes waits.
+/// How long the queue may take to answer; shorter than the timeout of a probe.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Whether the process answers.
@@ -43,7 +43,7 @@ pub(super) async fn health() -> &'static str {
         (status = "default", response = Failed),
     ),
 )]
-pub(super) async fn ready(State(shared): State<Shared>) -> Result<&'static str, Answer> {
+pub(super) async fn ready(State(shared): State<Shared>) -> Result<&'static str, ProblemResponse> {
     match timeout(PATIENCE, shared.engine.queue().depths()).await {
         Ok(Ok(_)) => Ok("ready\n"),
         Ok(Err(error)) => Err(error.problem("asking the queue").into()),
@@ -71,7 +71,7 @@ pub(super) async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, prometheus_text::CONTENT_TYPE)], text)
 }
 
-/// In the order of a job's life.
+/// All phases, in the order of a job's life.
 const PHASES: [Phase; 7] = [
     Phase::Listing,
     Phase::Planning,
@@ -82,11 +82,11 @@ const PHASES: [Phase; 7] = [
     Phase::Cancelled,
 ];
 
-/// What the server knows of its pool and its jobs at one moment.
+/// The state of the pool and the jobs at one moment.
 #[derive(Debug)]
 struct Figures {
     pool: Arc<PoolSnapshot>,
-    /// How many jobs are in each phase.
+    /// The number of jobs in each phase.
     jobs: [(Phase, usize); PHASES.len()],
 }
 

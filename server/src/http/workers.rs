@@ -7,10 +7,10 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Shared;
-use super::answer::{Answer, Failed};
 use super::body::JsonBody;
+use super::problem_response::{Failed, ProblemResponse};
 
-/// Look at the worker pool.
+/// Get the worker pool.
 #[utoipa::path(
     get,
     path = "/api/workers",
@@ -25,14 +25,14 @@ pub(super) async fn show(State(shared): State<Shared>) -> Json<PoolSnapshot> {
     Json(PoolSnapshot::clone(&shared.engine.board().pool()))
 }
 
-/// How many workers there are to be.
+/// The number of workers to keep.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Desired {
-    /// So many; `null` lets the number follow from the jobs.
+    /// The number of workers; `null` lets it follow from the jobs.
     desired: Option<u32>,
 }
 
-/// Ask for a number of workers, whatever the jobs need.
+/// Set the number of workers, whatever the jobs need.
 #[utoipa::path(
     put,
     path = "/api/workers",
@@ -40,7 +40,7 @@ pub(super) struct Desired {
     tag = "workers",
     request_body = Desired,
     responses(
-        (status = 200, description = "The pool, with the number that it is brought to",
+        (status = 200, description = "The pool, with its new target",
          body = PoolSnapshot),
         (status = "default", response = Failed),
     ),
@@ -48,7 +48,7 @@ pub(super) struct Desired {
 pub(super) async fn set(
     State(shared): State<Shared>,
     JsonBody(Desired { desired }): JsonBody<Desired>,
-) -> Result<Json<PoolSnapshot>, Answer> {
+) -> Result<Json<PoolSnapshot>, ProblemResponse> {
     shared.engine.set_desired_workers(desired).await?;
     let mut pool = PoolSnapshot::clone(&shared.engine.board().pool());
     pool.by_hand = desired;

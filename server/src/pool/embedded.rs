@@ -10,11 +10,11 @@ use worker::{Settings, Worker};
 use super::WorkerPool;
 use super::local::{LocalWorkers, Member};
 
-/// Workers as tasks inside the server. Their names are `worker-1` and so on; a
-/// name is free again once its worker has gone.
+/// Workers as tasks inside the server, named `worker-1` and so on. A name is
+/// reused once its worker has stopped.
 ///
-/// It falls short of a pool of processes in that all its workers share the
-/// server's memory and end with it.
+/// Unlike a pool of processes, all its workers share the server's memory and end
+/// with the server.
 pub struct EmbeddedPool {
     queue: Arc<dyn Queue>,
     store: Arc<dyn ObjectStore>,
@@ -35,7 +35,7 @@ impl EmbeddedPool {
         EmbeddedPool { queue, store, inputs, settings, workers: LocalWorkers::new("worker-") }
     }
 
-    /// The life of one worker.
+    /// Runs one worker.
     fn live(&self, member: Member) -> impl Future<Output = ()> + Send + 'static {
         let (queue, store, inputs) = (self.queue.clone(), self.store.clone(), self.inputs.clone());
         let settings = self.settings.clone();
@@ -47,7 +47,7 @@ impl EmbeddedPool {
                 worker::run(worker, stop).await
             };
             if let Err(error) = ended.await {
-                tracing::error!(worker_id = %id, %error, "worker ended");
+                tracing::error!(worker_id = %id, %error, "worker failed");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Workers that somebody else starts and stops.
+//! Workers that are started and stopped by something else.
 
 use async_trait::async_trait;
 use platform::Description;
@@ -6,8 +6,8 @@ use protocol::WorkerId;
 
 use super::WorkerPool;
 
-/// Workers that somebody else starts and stops: compose, a batch system, a
-/// person. The scheduler asks for none and lets none go.
+/// Workers that are started and stopped by something else: compose, a batch
+/// system, a person. The scheduler neither requests nor drains any.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ExternalPool;
 

@@ -1,17 +1,16 @@
 //! Workers as the pods of a Kubernetes Deployment.
 //!
-//! In reading order: `deployments` and `pods` say what the Deployment tells of
-//! itself and a pod of the worker in it, `scaling` decides how many replicas
-//! there are to be and which pods go first, `keeper` watches and asks the
-//! cluster, with `listing` for what it has heard and `trouble` for what the
-//! cluster refuses.
+//! In reading order: `deployments` and `pods` read the state of the Deployment and
+//! of a pod. `scaling` decides how many replicas to set and which pods to delete
+//! first. `reconciler` watches the cluster and changes it, with `listing` for what
+//! it has seen and `failure` for errors of the cluster.
 
 mod deployments;
-mod keeper;
+mod failure;
 mod listing;
 mod pods;
+mod reconciler;
 mod scaling;
-mod trouble;
 
 use anyhow::Context;
 use async_trait::async_trait;
@@ -22,61 +21,63 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::keeper::{Ask, Keeper};
+use self::reconciler::{Reconciler, Request};
 use super::{Observed, WorkerPool};
 
-/// How many asks may wait for the keeper, which takes each at once.
-const ASKS_CAPACITY: usize = 64;
+/// How many requests may wait for the reconciler, which handles each at once.
+const REQUESTS_CAPACITY: usize = 64;
 
-/// Workers as the pods of a Deployment: the pool sets how many replicas it has,
-/// and the cluster's own controllers keep them alive. Image, resources and
-/// environment of the workers are the Deployment's. A worker is called like its
-/// pod.
+/// Workers as the pods of a Deployment. The pool sets the number of replicas, and
+/// the cluster's own controllers keep them running. Image, resources and
+/// environment of the workers are those of the Deployment. The name of a worker is
+/// that of its pod.
 ///
-/// A worker that was drained and whose pod stays, because something else went
-/// instead, is started again by its kubelet and works on.
+/// If the cluster deletes another pod than that of a drained worker, the kubelet
+/// restarts the drained worker, and it takes tasks again.
 pub struct KubernetesPool {
     location: String,
-    asks: mpsc::Sender<Ask>,
+    requests: mpsc::Sender<Request>,
     observed: watch::Receiver<Observed>,
-    keeper: TaskTracker,
+    reconciler: TaskTracker,
     stop: CancellationToken,
 }
 
 impl KubernetesPool {
-    /// A pool of the Deployment of this name, in the cluster and namespace
-    /// that the kubeconfig or the pod's service account name. Whether they are
-    /// there is found out later, and shown.
+    /// A pool of the Deployment of this name, in the cluster and namespace of the
+    /// kubeconfig or of the pod's service account. A cluster or Deployment that
+    /// does not exist is no error here, but a notice on the dashboard.
     ///
     /// # Errors
-    /// If neither a kubeconfig nor a service account is there, or they make no sense.
+    ///
+    /// If there is neither a kubeconfig nor a service account, or it is invalid.
     pub async fn connect(deployment: &str) -> anyhow::Result<KubernetesPool> {
         let config = Config::infer().await.context(
-            "finding the cluster: --pool kubernetes needs a pod with a service account, \
-             or a kubeconfig",
+            "locating the cluster: --pool kubernetes needs a pod with a service account, or a \
+             kubeconfig",
         )?;
         KubernetesPool::start(config, deployment)
     }
 
-    /// The same with the cluster and namespace of `config`.
+    /// As [`KubernetesPool::connect`], with the cluster and namespace of `config`.
     ///
     /// # Errors
-    /// If its certificates make no sense.
+    ///
+    /// If its certificates are invalid.
     pub fn start(config: Config, deployment: &str) -> anyhow::Result<KubernetesPool> {
         let client = Client::try_from(config).context("reading the cluster's configuration")?;
         let location = format!("Deployment {}/{deployment}", client.default_namespace());
-        let (asks, asked) = mpsc::channel(ASKS_CAPACITY);
+        let (requests, requested) = mpsc::channel(REQUESTS_CAPACITY);
         let (observing, observed) = watch::channel(Observed::default());
         let stop = CancellationToken::new();
-        let keeper = TaskTracker::new();
-        let keep = Keeper::new(client, deployment.to_owned(), asked, observing).run(stop.clone());
-        keeper.spawn(keep);
-        keeper.close();
-        Ok(KubernetesPool { location, asks, observed, keeper, stop })
+        let reconciler = TaskTracker::new();
+        let running = Reconciler::new(client, deployment.to_owned(), requested, observing);
+        reconciler.spawn(running.run(stop.clone()));
+        reconciler.close();
+        Ok(KubernetesPool { location, requests, observed, reconciler, stop })
     }
 
-    async fn ask(&self, ask: Ask) -> anyhow::Result<()> {
-        self.asks.send(ask).await.context("the pool has ended")
+    async fn request(&self, request: Request) -> anyhow::Result<()> {
+        self.requests.send(request).await.context("the pool has stopped")
     }
 }
 
@@ -87,11 +88,11 @@ impl WorkerPool for KubernetesPool {
     }
 
     async fn drained(&self, worker: &WorkerId) -> anyhow::Result<()> {
-        self.ask(Ask::Drained(worker.clone())).await
+        self.request(Request::Drained(worker.clone())).await
     }
 
     async fn ensure(&self, desired: u32) -> anyhow::Result<()> {
-        self.ask(Ask::Desired(desired)).await
+        self.request(Request::Desired(desired)).await
     }
 
     fn observed(&self) -> Option<watch::Receiver<Observed>> {
@@ -100,6 +101,6 @@ impl WorkerPool for KubernetesPool {
 
     async fn stop(&self) {
         self.stop.cancel();
-        self.keeper.wait().await;
+        self.reconciler.wait().await;
     }
 }

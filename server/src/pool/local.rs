@@ -1,4 +1,4 @@
-//! Workers that a pool runs itself, as tasks or as processes of its own.
+//! Workers that a pool runs itself, as tasks or as child processes.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,37 +7,36 @@ use protocol::WorkerId;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Workers that a pool runs itself, each a future that lives as long as the
-/// worker is wanted. A worker is called by a prefix and the lowest number that
-/// is free.
+/// Workers that a pool runs itself, each as a future. The name of a worker is a
+/// prefix and the lowest free number.
 pub(super) struct LocalWorkers {
     prefix: String,
     running: Arc<Mutex<BTreeMap<u32, Member>>>,
     tasks: TaskTracker,
 }
 
-/// A worker of the pool, and what it is told.
+/// A worker of the pool, with the tokens that stop it.
 #[derive(Clone)]
 pub(super) struct Member {
     /// The name of the worker.
     pub(super) id: WorkerId,
-    /// Cancelled when the pool stops: the worker is to go now.
+    /// Cancelled when the pool stops: the worker must stop now.
     pub(super) stop: CancellationToken,
-    /// Cancelled when the worker has been told to drain: once it has gone no
-    /// other takes its place.
+    /// Cancelled when the worker has been told to drain: it is not restarted once
+    /// it has ended.
     pub(super) drained: CancellationToken,
 }
 
 impl LocalWorkers {
-    /// No workers yet; their names will begin with `prefix`.
+    /// No workers yet. The names of workers begin with `prefix`.
     pub(super) fn new(prefix: impl Into<String>) -> LocalWorkers {
         let (prefix, running) = (prefix.into(), Arc::default());
         LocalWorkers { prefix, running, tasks: TaskTracker::new() }
     }
 
-    /// Starts as many workers as are missing to `desired`, not counting those
-    /// told to drain. `live` is the life of one.
-    pub(super) fn ensure<F>(&self, desired: u32, live: impl Fn(Member) -> F)
+    /// Starts workers until there are `desired`, not counting those told to drain.
+    /// `run` runs one of them to its end.
+    pub(super) fn ensure<F>(&self, desired: u32, run: impl Fn(Member) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -52,9 +51,9 @@ impl LocalWorkers {
                 stop: CancellationToken::new(),
                 drained: CancellationToken::new(),
             };
-            let (life, all) = (live(member.clone()), self.running.clone());
+            let (worker, all) = (run(member.clone()), self.running.clone());
             self.tasks.spawn(async move {
-                life.await;
+                worker.await;
                 lock(&all).remove(&number);
             });
             running.insert(number, member);
@@ -68,7 +67,7 @@ impl LocalWorkers {
         }
     }
 
-    /// Tells all workers to go, and waits until they have.
+    /// Stops all workers, and waits until they have ended.
     pub(super) async fn stop(&self) {
         for member in lock(&self.running).values() {
             member.stop.cancel();

@@ -16,27 +16,26 @@ use tokio::time::{sleep, timeout};
 use super::WorkerPool;
 use super::local::{LocalWorkers, Member};
 
-/// After how long a life a worker that died is started again as soon as after
-/// its first death; see [`retry::WORKER_START`].
+/// A worker that ran for longer than this before it died is restarted after the
+/// shortest pause of [`retry::WORKER_START`] again.
 const GOOD_LIFE: Duration = Duration::from_secs(30);
-/// How long a worker that was told to stop may take to finish its segment.
-const GRACE: Duration = Duration::from_secs(25);
+/// How long a worker may take to finish its segment once it is told to stop.
+const GRACE_PERIOD: Duration = Duration::from_secs(25);
 
-/// How to start a worker, but for its name.
+/// The worker program, with all its arguments but the name.
 #[derive(Clone, Debug)]
 pub struct WorkerProgram {
-    /// The program.
+    /// The path of the executable.
     pub path: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
-    /// Environment variables that it gets beside the server's own: what holds
-    /// a password is not shown in a list of processes.
+    /// Environment variables in addition to the server's own. They carry what may
+    /// hold a password, because arguments are visible to other users.
     pub environment: Vec<(String, String)>,
 }
 
-/// Workers as processes on this machine. A dead one is started again; all end
-/// with the server, also when that is killed: each of them notices that its
-/// standard input has ended.
+/// Workers as processes on this machine. A process that dies is restarted. All of
+/// them end with the server, also when it is killed: their standard input ends.
 pub struct ProcessPool {
     program: WorkerProgram,
     workers: LocalWorkers,
@@ -64,8 +63,12 @@ impl WorkerPool for ProcessPool {
 
     async fn ensure(&self, desired: u32) -> anyhow::Result<()> {
         let program = &self.program.path;
-        anyhow::ensure!(program.is_file(), "there is no worker program {}", program.display());
-        self.workers.ensure(desired, |member| live(self.program.clone(), member));
+        anyhow::ensure!(
+            program.is_file(),
+            "the worker program {} does not exist: install it beside the server",
+            program.display()
+        );
+        self.workers.ensure(desired, |member| supervise(self.program.clone(), member));
         Ok(())
     }
 
@@ -74,19 +77,21 @@ impl WorkerPool for ProcessPool {
     }
 }
 
-/// Keeps one worker running until it is told to go.
-async fn live(program: WorkerProgram, member: Member) {
+/// Restarts one worker until it is drained or the pool stops.
+async fn supervise(program: WorkerProgram, member: Member) {
     let mut pauses = retry::WORKER_START.build();
     loop {
         let began = Instant::now();
-        let how = run(&program, &member).await;
+        let ended = run(&program, &member).await;
         if member.stop.is_cancelled() || member.drained.is_cancelled() {
             return;
         }
         let worker_id = &member.id;
-        match how {
-            Ok(how) => tracing::warn!(%worker_id, how, "worker died"),
-            Err(error) => tracing::error!(%worker_id, error = format!("{error:#}"), "no worker"),
+        match ended {
+            Ok(status) => tracing::warn!(%worker_id, status, "worker died"),
+            Err(error) => {
+                tracing::error!(%worker_id, error = format!("{error:#}"), "worker not started");
+            }
         }
         if began.elapsed() > GOOD_LIFE {
             pauses = retry::WORKER_START.build();
@@ -99,7 +104,7 @@ async fn live(program: WorkerProgram, member: Member) {
     }
 }
 
-/// Starts a worker's process and waits for its end; says how it ended.
+/// Starts a worker process and waits for its end; returns its exit status as text.
 async fn run(program: &WorkerProgram, member: &Member) -> anyhow::Result<String> {
     let mut child = Command::new(&program.path)
         .args(&program.arguments)
@@ -111,7 +116,7 @@ async fn run(program: &WorkerProgram, member: &Member) -> anyhow::Result<String>
         .kill_on_drop(true)
         .spawn()
         .with_context(|| format!("starting {}", program.path.display()))?;
-    // Waiting for a child closes its input, which would tell it to stop.
+    // Waiting for a child closes its standard input, which would stop the worker.
     let input = child.stdin.take();
     tokio::select! {
         status = child.wait() => Ok(status.context("waiting for the worker")?.to_string()),
@@ -123,11 +128,12 @@ async fn run(program: &WorkerProgram, member: &Member) -> anyhow::Result<String>
     }
 }
 
-/// Lets a worker that was told to stop finish its segment, then makes an end of it.
+/// Waits until a stopping worker has finished its segment; kills it after
+/// [`GRACE_PERIOD`].
 async fn end(child: &mut Child) {
-    if timeout(GRACE, child.wait()).await.is_err() {
-        tracing::warn!("a worker did not stop in time");
-        // It may have ended just now.
+    if timeout(GRACE_PERIOD, child.wait()).await.is_err() {
+        tracing::warn!(grace_secs = GRACE_PERIOD.as_secs(), "worker did not stop: killed");
+        // An error says that it has just ended.
         let _ = child.kill().await;
     }
 }

@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::client::Client;
+use crate::cluster::{Namespace, apply, kubectl, try_kubectl, until, until_seen};
 use crate::exact;
-use crate::ground::{Namespace, apply, kubectl, try_kubectl, until, until_seen};
 
 pub(crate) const WORKER: &str = "deployment/distributed-average-worker";
-/// How long workers stay when there is nothing to do.
+/// For how long idle workers are kept.
 pub(crate) const IDLE_SECS: u64 = 3;
 
-/// Everything that the overlay holds but the namespace.
+/// The kinds of all objects of the overlay except the namespace.
 const KINDS: [&str; 12] = [
     "ServiceAccount",
     "Role",
@@ -40,8 +40,8 @@ pub(crate) struct Installation {
 }
 
 impl Installation {
-    /// Brings the overlay up with workers that are so many times slower than
-    /// possible, and waits until it can be used.
+    /// Deploys the overlay with workers that are slowed down by this factor,
+    /// and waits until it is ready.
     pub(crate) async fn start(purpose: &str, slowness: u32) -> Installation {
         let namespace = Namespace::create(purpose);
         let volumes = Volumes::make_if_needed(&namespace.name);
@@ -81,15 +81,15 @@ impl Installation {
         installation
     }
 
-    /// Waits until all pods of a part are what they should be.
+    /// Waits until all pods of a part are as expected.
     pub(crate) fn settled(&self, part: &str) {
         self.namespace.kubectl(&["rollout", "status", part, "--timeout=240s"]);
     }
 
-    /// A way to the server; it ends with the server's pod.
+    /// Forwards a port to the server's pod, until that pod ends.
     pub(crate) async fn reach(&self) -> Reached {
         self.settled("deployment/distributed-average-server");
-        // The pod that is ready may still be one that is about to go.
+        // A ready pod may be one that is about to be deleted.
         until("a way to the server", async || {
             let reached = Reached::open(&self.namespace.name)?;
             let answer = reached.client.http.get(format!("{}/readyz", reached.client.url));
@@ -99,7 +99,7 @@ impl Installation {
         .await
     }
 
-    /// The names of the workers' pods that are not on their way out.
+    /// The names of the workers' pods that are not being deleted.
     pub(crate) fn worker_pods(&self) -> Vec<String> {
         let label = "app.kubernetes.io/component=worker";
         let pods = self.namespace.kubectl(&["get", "pods", "-l", label, "-o", "json"]);
@@ -124,7 +124,7 @@ impl Installation {
         until_seen(&what, async || self.worker_pods().len(), |it| *it == wanted).await;
     }
 
-    /// Changes the workers' Deployment.
+    /// Patches the workers' Deployment.
     pub(crate) fn patch_workers(&self, patch: &Value) {
         let patch = patch.to_string();
         self.namespace.kubectl(&["patch", WORKER, "--type=strategic", "-p", &patch]);
@@ -135,7 +135,7 @@ fn container(object: &mut Value) -> Option<&mut Value> {
     object.pointer_mut("/spec/template/spec/containers/0")
 }
 
-/// Where volumes come from in a cluster that makes none by itself.
+/// The volumes for a cluster without a provisioner.
 struct Volumes {
     names: Vec<String>,
     folder: Option<PathBuf>,
@@ -152,7 +152,7 @@ impl Volumes {
         let volumes = claims.map(|part| {
             let path = folder.join(part);
             std::fs::create_dir_all(&path).expect("a folder");
-            // The parts run as users of their own.
+            // Each part runs as a user of its own.
             let everybody = std::fs::Permissions::from_mode(0o777);
             std::fs::set_permissions(&path, everybody).expect("permissions");
             json!({
@@ -177,8 +177,8 @@ impl Volumes {
 impl Drop for Installation {
     fn drop(&mut self) {
         let namespace = &self.namespace.name;
-        // Where a namespace is about to go no pod is made anew. Its parts need no
-        // good end, for which they would wait for each other half a minute.
+        // No pod is created in a namespace that is being deleted. Its pods are killed:
+        // stopping in good order they would wait half a minute for each other.
         try_kubectl(&["delete", "namespace", namespace, "--wait=false"], "");
         let at_once = ["--all", "--grace-period=1", "--timeout=120s"];
         try_kubectl(&[&["delete", "pods", "--namespace", namespace], &at_once[..]].concat(), "");
@@ -186,17 +186,17 @@ impl Drop for Installation {
             try_kubectl(&["delete", "persistentvolume", volume, "--wait=false"], "");
         }
         if let Some(folder) = &self.volumes.folder {
-            // What is left is found below /var/tmp.
+            // Leftovers are below /var/tmp.
             let _ = std::fs::remove_dir_all(folder);
         }
     }
 }
 
-/// A way to the server, open until this is dropped.
+/// A forwarded port of the server, until dropped.
 pub(crate) struct Reached {
     pub(crate) client: Client,
     forwarding: Child,
-    /// Kept open, for it tells of every connection.
+    /// Kept open, because kubectl prints a line for every connection.
     _told: BufReader<ChildStdout>,
 }
 
@@ -228,13 +228,13 @@ impl Reached {
         }
     }
 
-    /// Waits until the pool is as it should be.
+    /// Waits until the pool is as expected.
     pub(crate) async fn until_pool(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let pool = async || self.client.get_json("/api/workers").await;
         until_seen(what, pool, is_so).await
     }
 
-    /// Waits until a job is as it should be.
+    /// Waits until a job is as expected.
     pub(crate) async fn until_job(
         &self,
         what: &str,
@@ -249,7 +249,7 @@ impl Reached {
         until_seen(what, job, is_so).await
     }
 
-    /// Waits for a job's end; gives the bits of its result.
+    /// Waits for the end of a job; returns the bits of its result.
     pub(crate) async fn bits(&self, job: &str) -> Vec<u64> {
         let done = self.until_job("the job to be done", job, |job| job["phase"] == "done").await;
         println!("done, attempts: {}", done["attempts"]);
@@ -264,18 +264,18 @@ impl Drop for Reached {
 }
 
 fn end(child: &mut Child) {
-    // It may have ended by itself.
+    // An error says that it has ended by itself.
     let _ = child.kill();
     let _ = child.wait();
 }
 
-/// The test data of all jobs here: small, and cut into many tasks.
+/// The test data of all jobs: small, and divided into many tasks.
 pub(crate) fn request(workers: u32) -> Value {
     json!({"inputs": {"generate": {"files": 60, "count": 20_000, "format": "csv", "seed": 5}},
         "fan_in": 3, "workers": workers})
 }
 
-/// The bits of the mean of that data, by the command line, without any cluster.
+/// The bits of the mean of that data, computed by `mean` without a cluster.
 pub(crate) fn expected() -> &'static [u64] {
     static BITS: OnceLock<Vec<u64>> = OnceLock::new();
     BITS.get_or_init(|| {

@@ -1,4 +1,4 @@
-//! Whole jobs in a cluster, with pods that run.
+//! Whole jobs in a cluster, with running pods.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -29,7 +29,7 @@ async fn ask_for(server: &Reached, desired: Option<u32>) {
 async fn a_job_brings_workers_and_lets_them_go() {
     let installation = Installation::start("whole", 1).await;
     let server = installation.reach().await;
-    // The Deployment begins with one, which may still be on its way out.
+    // The Deployment begins with one pod, which may still be being deleted.
     let is_empty = |pool: &Value| pool["desired"] == 0 && names(pool, "").is_empty();
     server.until_pool("no workers", is_empty).await;
     installation.until_worker_pods(0).await;
@@ -86,8 +86,8 @@ async fn a_job_survives_what_is_done_to_its_pods() {
     let installation = Installation::start("pods", 60).await;
     let server = installation.reach().await;
 
-    // By hand, for the job may end before the last of them is in place: another
-    // attempt is made at what the killed one was at.
+    // Set by hand, because the job may end before the last of them runs: another
+    // attempt is made at the task of the killed one.
     ask_for(&server, Some(3)).await;
     let job = server.client.submit(&request(3)).await;
     server.until_job("the middle", &job, in_the_middle).await;
@@ -96,7 +96,7 @@ async fn a_job_survives_what_is_done_to_its_pods() {
     let (evicted, killed) = (busy.next().expect("one"), busy.next().expect("another"));
     installation.namespace.kubectl(&["delete", "pod", &evicted, "--wait=false"]);
     installation.namespace.kubectl(&["delete", "pod", &killed, "--grace-period=0", "--force"]);
-    // The one that was killed is noticed to be silent when its lease runs out.
+    // The killed worker counts as lost once its lease has expired.
     let is_back = |pool: &Value| {
         let able = &names(pool, "idle") | &names(pool, "busy");
         able.len() == 3 && !able.contains(&evicted) && !able.contains(&killed)

@@ -1,10 +1,10 @@
-//! The manifests as the API server takes them.
+//! The API server accepts the manifests.
 
 use serde_json::{Value, json};
 
-use crate::ground::{Namespace, apply, overlay, overlay_with, try_kubectl};
+use crate::cluster::{Namespace, apply, overlay, overlay_with, try_kubectl};
 
-/// What a dry run says against objects: errors and warnings, those of pod
+/// The errors and warnings of a dry run of objects, those of pod
 /// security included.
 fn objections(objects: &[Value]) -> String {
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::ground::{apply, root, try_kubectl, until};
+use crate::cluster::{apply, root, try_kubectl, until};
 use crate::installation::{Installation, expected, request};
 
 /// Stops or starts the API server.
@@ -15,8 +15,8 @@ fn api_server(what: &str) {
     assert!(status.expect("scripts/cluster can be called").success(), "scripts/cluster {what} api");
 }
 
-/// A port of the node that leads to the server: what kube-proxy has set up stays
-/// when the API server is away.
+/// A NodePort of the server: the rules of kube-proxy remain
+/// while the API server is stopped.
 async fn way_around_the_api_server(installation: &Installation) -> Client {
     let service = json!({
         "apiVersion": "v1",
@@ -53,7 +53,7 @@ async fn a_job_goes_on_while_the_api_server_is_away() {
     api_server("stop");
     let is_away = || !try_kubectl(&["get", "--raw", "/readyz"], "").2;
     until("the API server to be away", async || is_away().then_some(())).await;
-    // The way to the server led through the API server.
+    // The forwarded port went through the API server.
     drop(server);
     let job_now = async || direct.get_json(&format!("/api/jobs/{job}")).await;
     let before = job_now().await;

@@ -1,5 +1,5 @@
-//! The pool with nothing but the token of the server's account, on pods that no
-//! node has room for; whether they run is what the test says.
+//! The pool with only the token of the server's account, and with pods that fit on no
+//! node; the tests set whether they run.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use server::pool::kubernetes::KubernetesPool;
 use server::pool::{Observed, WorkerPool};
 use testbed::{Disturbance, Proxy};
 
-use crate::ground::{Namespace, PATIENCE, apply, until};
+use crate::cluster::{Namespace, PATIENCE, apply, until};
 
 const NAME: &str = "distributed-average-worker";
 
@@ -53,7 +53,7 @@ impl Scene {
         deployment.spec.and_then(|spec| spec.replicas).expect("replicas")
     }
 
-    /// Waits for so many replicas; gives how long that took.
+    /// Waits for a number of replicas; returns how long that took.
     async fn until_replicas(&self, wanted: i32) -> Duration {
         let began = Instant::now();
         let what = format!("{wanted} replicas");
@@ -61,7 +61,7 @@ impl Scene {
         began.elapsed()
     }
 
-    /// Waits for so many pods that are not on their way out; gives their names.
+    /// Waits for a number of pods that are not being deleted; returns their names.
     async fn until_pods(&self, wanted: usize) -> Vec<String> {
         until(&format!("{wanted} pods"), async || {
             let pods = self.pods.list(&ListParams::default()).await.expect("pods");
@@ -72,7 +72,7 @@ impl Scene {
         .await
     }
 
-    /// Says that a pod's worker runs, as a kubelet would.
+    /// Sets the status of a pod to running, as a kubelet would.
     async fn run(&self, pod: &str) {
         let status: Value = json!({"status": {
             "phase": "Running",
@@ -90,7 +90,7 @@ impl Scene {
     }
 }
 
-/// Waits until the pool sees what it should.
+/// Waits until the pool sees what is expected.
 async fn until_observed(
     pool: &KubernetesPool,
     what: &str,
@@ -260,7 +260,7 @@ async fn a_missing_verb_is_told_and_waited_for() {
         pool.ensure(u32::try_from(index).expect("small") + 1).await.expect("it hears");
         let observed = until_observed(&pool, needs, |it| it.notice.is_some()).await;
         let notice = observed.notice.expect("a notice");
-        assert!(notice.contains(&format!("its Role needs {needs}; ")), "{notice}");
+        assert!(notice.contains(&format!("its Role needs {needs}, ")), "{notice}");
         println!("{notice}");
         apply(&scene.namespace.name, &allowed);
         scene.until_replicas(i32::try_from(index).expect("small") + 1).await;

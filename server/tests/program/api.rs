@@ -147,7 +147,7 @@ async fn streams_begin_with_a_snapshot_and_resume_with_what_has_changed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_can_be_cancelled_run_again_and_deleted() {
     let folder = tempfile::tempdir().unwrap();
-    // So slow that it cannot be done before it is cancelled.
+    // Slow enough not to be done before it is cancelled.
     let running = Running::start_with(folder.path(), &["--slowness", "1000"]).await;
     let job = running.submit(&json!({"inputs": generated(200, 50_000, "csv")})).await;
     let path = format!("/api/jobs/{job}");
@@ -252,7 +252,7 @@ async fn files_are_listed_page_by_page_and_the_programs_own_are_left_alone() {
             assert!(remedy.contains(name), "{remedy}");
         }
     }
-    // Nothing of the above is in the way of a job, or listed.
+    // None of the above disturbs a job, or is listed.
     running.follow(&running.submit(&json!({"inputs": {"prefix": "a"}})).await).await;
     let all = running.get_json("/api/files").await;
     let all: Vec<_> = all["files"].as_array().unwrap().iter().map(|file| &file["key"]).collect();
@@ -280,7 +280,7 @@ async fn pages_are_complete_without_scripts() {
         assert!(!times.is_empty(), "{path}");
         for time in times {
             let time = time.split('"').next().unwrap();
-            // As RFC 3339 has it, every digit written as 0.
+            // The form of RFC 3339, with every digit written as 0.
             let form = time.replace(|it: char| it.is_ascii_digit(), "0");
             assert_eq!(form, "0000-00-00T00:00:00Z", "{path}: {time}");
         }

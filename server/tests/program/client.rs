@@ -1,4 +1,4 @@
-//! Asks a server as its users do: by JSON and by server-sent events.
+//! A client of a server: JSON and server-sent events.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use tokio::time::timeout;
 
 use super::exact;
 
-/// How long to wait for what must come.
+/// Timeout of everything that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Somebody who uses a server.
+/// A client of a server.
 pub(crate) struct Client {
     pub(crate) url: String,
     pub(crate) http: reqwest::Client,
@@ -44,7 +44,7 @@ impl Client {
         assert_eq!(response.status(), StatusCode::CREATED);
     }
 
-    /// Submits a job; gives its id.
+    /// Submits a job; returns its id.
     pub(crate) async fn submit(&self, request: &Value) -> String {
         let response = self.post("/api/jobs", request).await;
         let status = response.status();
@@ -56,7 +56,7 @@ impl Client {
         id
     }
 
-    /// Follows a job's events to its end; gives its last snapshot.
+    /// Follows a job's events to its end; returns its last snapshot.
     pub(crate) async fn follow(&self, job: &str) -> Value {
         let mut events = Events::open(self, &format!("/api/jobs/{job}/events"), None).await;
         loop {
@@ -85,7 +85,7 @@ impl Client {
         exact::parse_npy(&response.bytes().await.expect("bytes"))
     }
 
-    /// Submits a job that must fail; gives its error.
+    /// Submits a job that must fail; returns its error.
     pub(crate) async fn failure(&self, request: &Value) -> Value {
         let job = self.submit(request).await;
         let ended = self.follow(&job).await;

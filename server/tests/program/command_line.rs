@@ -106,7 +106,7 @@ fn statistics_are_written_beside_the_mean() {
     for extension in ["csv", "npy"] {
         let output = format!("mean.{extension}");
         run_well(path, &["mean", "*.csv", "--output", &output, "--statistics", &all]);
-        // What is read is deleted: results are not taken for inputs the next time.
+        // The outputs are deleted, so that the next run does not read them as inputs.
         let take = |name: &str| -> Vec<f64> {
             let file = path.join(name);
             let bytes = std::fs::read(&file).unwrap();
@@ -181,7 +181,7 @@ fn errors_name_the_file_as_the_user_knows_it() {
 fn a_password_is_repeated_neither_by_errors_nor_by_help() {
     let folder = tempfile::tempdir().unwrap();
     for (queue, said) in [
-        ("kafka://user:hunter2@broker", "a queue is embedded | amqp://..."),
+        ("kafka://user:hunter2@broker", "expected embedded | amqp://..."),
         ("amqp://user:hunter2@broker:port", "--queue"),
     ] {
         let refused = run_badly(folder.path(), &["serve", "--queue", queue]);

@@ -1,4 +1,4 @@
-//! The description of the JSON API, and whether answers are what it says.
+//! The description of the JSON API, and whether responses match it.
 
 use std::collections::BTreeSet;
 
@@ -42,7 +42,7 @@ async fn every_call_is_described_and_answers_as_it_is_described() {
         "put /api/workers",
     ];
     assert_eq!(calls, expected.map(str::to_owned).into());
-    // What a generator of clients calls its functions.
+    // The names of functions in generated clients.
     let operations = described["paths"].as_object().expect("paths").values();
     let names: BTreeSet<&str> = operations
         .flat_map(|item| item.as_object().expect("methods").values())
@@ -76,7 +76,7 @@ async fn every_call_is_described_and_answers_as_it_is_described() {
     assert_eq!(refused.headers()["content-type"], "application/problem+json");
     schema.check("Problem", &refused.json().await.unwrap());
 
-    // What is described as wrong is refused, by its name.
+    // Requests that the description forbids are rejected, and name the field.
     for (wrong, field) in [
         (json!({"inputs": {"prefix": "in"}, "worker": 1}), "worker"),
         (json!({"inputs": {"prefix": "in"}, "fan_in": 1}), "fan_in"),
@@ -132,7 +132,7 @@ async fn every_reference_of_the_description_can_be_resolved() {
     running.stop().await;
 }
 
-/// The description, in which an object has no properties but those it names.
+/// The description, with no properties allowed but those it names.
 fn strict(mut described: Value) -> Value {
     fn close(value: &mut Value) {
         match value {

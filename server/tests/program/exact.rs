@@ -1,4 +1,4 @@
-//! The exact mean by integers, written without the program's own arithmetic.
+//! The exact mean computed with big integers, independently of the program's arithmetic.
 
 use protocol::request::Statistic;
 

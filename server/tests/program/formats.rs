@@ -1,5 +1,5 @@
-//! Compressed files, and arrays of both orders: by the command line, and by a
-//! server.
+//! Compressed files, and arrays in C and Fortran order, through the command line and
+//! through a server.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -20,7 +20,7 @@ fn zstd(bytes: &[u8], level: i32) -> Vec<u8> {
     zstd::encode_all(bytes, level).expect("memory can be written to")
 }
 
-/// Numbers that hardly get shorter by compression; multiples of 2^-40 below 1.
+/// Numbers that hardly compress: multiples of 2^-40 below 1.
 fn noise(seed: u64, count: usize) -> Vec<f64> {
     let mut state = seed;
     std::iter::repeat_with(|| {
@@ -31,17 +31,17 @@ fn noise(seed: u64, count: usize) -> Vec<f64> {
     .collect()
 }
 
-/// The .npy file of a table of so many rows, in Fortran order.
+/// A .npy file of a table with this many rows, in Fortran order.
 fn to_fortran_npy(rows: usize, numbers: &[f64]) -> Vec<u8> {
     let columns = numbers.len() / rows;
     let turned = (0..columns).flat_map(|c| (0..rows).map(move |r| numbers[r * columns + c]));
     let file = exact::to_npy(&format!("{rows}, {columns}"), &turned.collect::<Vec<_>>());
-    // As long as the word that it takes the place of, with a blank.
+    // As long as the word that it replaces, including a blank.
     let place = file.windows(5).position(|word| word == b"False").expect("the order");
     [&file[..place], b"True ", &file[place + 5..]].concat()
 }
 
-/// What `mean` writes of files in a folder.
+/// The output of `mean` for the files of a folder.
 fn mean(folder: &Path, inputs: &str, further: &[&str]) -> Vec<u8> {
     let output = Command::new(env!("CARGO_BIN_EXE_distributed-average"))
         .args(["mean", inputs, "--output", "out.npy"])
@@ -100,8 +100,7 @@ fn files_of_mixed_orders_give_the_bytes_of_one_order() {
             2 => gzip(&in_c),
             _ => in_c.clone(),
         };
-        // The one file in Fortran order is not among those that are looked into
-        // before the job starts.
+        // The one file in Fortran order is not probed before the job starts.
         let late = if file == 19 { &in_fortran } else { &in_c };
         for (name, bytes) in [("c", &in_c), ("mixed", &mixed), ("late", late)] {
             std::fs::write(path.join(name).join(format!("{file:02}")), bytes).unwrap();
@@ -153,7 +152,7 @@ async fn a_server_averages_them_too() {
         assert_eq!(ended["result"]["shape"], json!([rows, columns]));
         assert_eq!(exact::bits(&running.result(&job).await), exact::bits(&expected));
     }
-    // All in Fortran order: so is the result, which says so.
+    // All are in Fortran order, so the result is too, and its header says so.
     let job = running.submit(&json!({"inputs": {"prefix": "fortran"}})).await;
     let ended = running.follow(&job).await;
     assert_eq!(ended["inputs"]["fortran_order"], true);

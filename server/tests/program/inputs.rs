@@ -1,4 +1,4 @@
-//! What inputs may look like, and what is said of those that may not.
+//! Valid inputs, and the errors for invalid ones.
 
 use serde_json::{Value, json};
 
@@ -53,7 +53,7 @@ async fn what_is_not_a_number_is_named_with_its_place() {
         assert!(text(&problem).contains(part), "{part} in {problem}");
     }
     assert!(problem["remedy"].as_str().unwrap().contains("header"), "{problem}");
-    // Far behind what is looked into before a job starts.
+    // Far behind the part that is probed before a job starts.
     let mut late = "0.5\n".repeat(100_000);
     late.push_str("oops\n");
     running.upload("late/a.csv", late.clone()).await;

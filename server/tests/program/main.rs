@@ -2,12 +2,12 @@
 //! events, and the command line, on the embedded parts.
 
 mod api;
-mod cleaning;
 mod client;
 mod command_line;
 mod description;
 mod exact;
 mod formats;
+mod garbage_collection;
 mod inputs;
 mod memory;
 mod real;

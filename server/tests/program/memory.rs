@@ -1,4 +1,4 @@
-//! What `mean` holds, against the bound that it tells beforehand.
+//! The peak memory of `mean` stays below the bound that it prints beforehand.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,11 +7,11 @@ use super::exact;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_distributed-average");
 
-/// What the bound allows for the program itself, whatever the job.
+/// The part of the bound for the program itself, whatever the job.
 const PROGRAM_BYTES: f64 = 48.0 * 1024.0 * 1024.0;
 
 /// Peak resident memory and its bound, in bytes, of the mean of generated files
-/// that hold more than either.
+/// that are larger than both.
 fn peak_and_bound(folder: &Path, format: &str, count: u64) -> (f64, f64) {
     let files = folder.join(format);
     let generated = Command::new(PROGRAM)
@@ -23,7 +23,7 @@ fn peak_and_bound(folder: &Path, format: &str, count: u64) -> (f64, f64) {
     peak_and_bound_of(folder, &files)
 }
 
-/// The same of files that are there.
+/// The same for existing files.
 fn peak_and_bound_of(folder: &Path, files: &Path) -> (f64, f64) {
     let output = Command::new(PROGRAM)
         .args(["mean", files.to_str().expect("UTF-8"), "--output"])
@@ -41,7 +41,7 @@ fn peak_and_bound_of(folder: &Path, files: &Path) -> (f64, f64) {
     (bytes(peak), bytes(bound))
 }
 
-/// Reads `36.12 MiB`.
+/// Parses `36.12 MiB`.
 fn bytes(text: &str) -> f64 {
     let (number, unit) = text.split_once(' ').expect("a unit");
     let unit: f64 = match unit {
@@ -56,16 +56,16 @@ fn bytes(text: &str) -> f64 {
 fn a_job_holds_no_more_than_its_bound_however_large_its_files() {
     for (format, counts) in [("npy", [1_500_000, 3_000_000]), ("csv", [1_400_000, 2_000_000])] {
         let folder = tempfile::tempdir().unwrap();
-        // Next to no data: what the program takes by itself.
+        // Almost no data: the memory of the program itself.
         let (program, _) = peak_and_bound(folder.path(), format, 8);
         assert!(program <= PROGRAM_BYTES, "{format}: {program} bytes without data");
         let peaks = counts.map(|count| {
             let (peak, bound) = peak_and_bound(folder.path(), format, count);
             assert!(peak <= bound, "{format}: {peak} of {bound} bytes");
-            // Nor does it hide in what is allowed for the program.
+            // Nor is it hidden in the part for the program.
             let (job, planned) = (peak - program, bound - PROGRAM_BYTES);
             assert!(job <= planned, "{format}: the job takes {job} of {planned} bytes");
-            // Else the test would show nothing.
+            // Otherwise the test would show nothing.
             assert!(bound < (8 * 8 * count) as f64, "{format}: {bound}");
             (job, planned)
         });

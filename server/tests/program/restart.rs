@@ -1,4 +1,4 @@
-//! A server that ends and is started again goes on from what the store holds.
+//! A restarted server continues from the store.
 
 use serde_json::json;
 
@@ -49,7 +49,7 @@ async fn a_record_that_cannot_be_read_fails_its_job_and_no_other() {
     }
     first.stop().await;
     let record = |job: &str, name: &str| folder.path().join("jobs").join(job).join(name);
-    // As a newer version might have written it.
+    // As a newer version might write it.
     let path = record(&jobs[0], "request.json");
     let newer = std::fs::read_to_string(&path).unwrap();
     let newer = newer.replacen("[\"sum\"]", "[\"median\"]", 1);

@@ -1,4 +1,4 @@
-//! A server that runs as long as a test wants it.
+//! A server inside the test process.
 
 use std::ops::Deref;
 use std::path::Path;
@@ -48,7 +48,7 @@ impl Running {
         Running { client: Client::new(url), engine, stop, serving }
     }
 
-    /// Stops everything, as SIGTERM does.
+    /// Stops the server, as SIGTERM does.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         timeout(PATIENCE, self.serving).await.expect("stopping").expect("serving");

@@ -108,7 +108,7 @@ impl Arrays {
 
     /// The sum of all arrays, each of them read in one order as a whole.
     fn sum(&self, is_fortran: bool) -> PartialSum {
-        let mut sum = PartialSum::new(small(self.columns()), &Statistic::ALL);
+        let mut sum = PartialSum::new(small(self.columns()), Statistic::ALL);
         for stored in &self.stored {
             let bytes = stored.bytes(is_fortran, &self.shape);
             let detection = Format::detect(&bytes, bytes.len() as u64, None);

@@ -16,7 +16,7 @@ pub(crate) struct Asset {
     hash: String,
 }
 
-/// How many bytes a file is in its compressed forms.
+/// The sizes in bytes of a file's compressed forms.
 #[derive(Clone, Copy)]
 pub(crate) struct Compressed {
     /// By Brotli at its strongest.
@@ -26,32 +26,32 @@ pub(crate) struct Compressed {
 }
 
 impl Asset {
-    /// From its bytes; `before` is how many they were before optimisation.
+    /// A file with these bytes; `before` is its size before optimisation.
     pub(crate) fn new(extension: &'static str, bytes: Vec<u8>, before: Option<usize>) -> Asset {
         Asset { hash: content_hash(&bytes), extension, bytes, before }
     }
 
-    /// What its name ends with.
+    /// The extension of its name.
     pub(crate) fn extension(&self) -> &'static str {
         self.extension
     }
 
-    /// Names its content.
+    /// The hash of its content.
     pub(crate) fn hash(&self) -> &str {
         &self.hash
     }
 
-    /// Bytes as they are, uncompressed.
+    /// The uncompressed size in bytes.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Bytes before optimisation.
+    /// The size in bytes before optimisation.
     pub(crate) fn len_before(&self) -> usize {
         self.before.unwrap_or(self.bytes.len())
     }
 
-    /// Writes the file into `folder`, as it is and compressed.
+    /// Writes the file into `folder`, uncompressed and compressed.
     ///
     /// # Errors
     /// If a file cannot be written.
@@ -88,7 +88,7 @@ fn gzip_of(bytes: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// A name for `bytes`: their 64-bit FNV-1a hash (Fowler, Noll, Vo) as 16
-/// hexadecimal digits. It tells builds apart and keeps nobody out.
+/// hexadecimal digits. It identifies builds; it is not a security measure.
 pub(crate) fn content_hash(bytes: &[u8]) -> String {
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

@@ -13,14 +13,14 @@ use super::paths::Paths;
 /// Builds the crate `app` for the browser and returns the module's bytes.
 ///
 /// # Errors
-/// If it does not compile, or no toolchain for the browser can be had.
+/// If it does not compile, or there is no toolchain for the browser.
 pub(crate) fn compile(paths: &Paths) -> Result<Vec<u8>> {
     let browser_cargo = paths.checkout().join("scripts/browser-cargo");
     let status = Command::new(&browser_cargo)
         .args(["build", "--package", "app", "--lib", "--features", "hydrate"])
         .args(["--profile", "browser"])
         .current_dir(paths.checkout())
-        // Set by the cargo that runs xtask, for its own toolchain.
+        // Set by the cargo that runs xtask, for its toolchain.
         .env_remove("CARGO")
         .env_remove("RUSTUP_TOOLCHAIN")
         .status()
@@ -30,17 +30,17 @@ pub(crate) fn compile(paths: &Paths) -> Result<Vec<u8>> {
     fs::read(&module).with_context(|| format!("reading {}", module.display()))
 }
 
-/// What wasm-bindgen makes of a module.
+/// The output of wasm-bindgen.
 pub(crate) struct Glue {
     /// The module, with the imports that the JavaScript provides.
     pub(crate) wasm: Vec<u8>,
     /// A JavaScript module whose default export loads the WebAssembly.
     pub(crate) js: String,
-    /// JavaScript that crates bring along, imported by relative paths.
+    /// The JavaScript of crates, imported by relative paths.
     pub(crate) snippets: Snippets,
 }
 
-/// JavaScript that crates bring along.
+/// The JavaScript of crates.
 pub(crate) struct Snippets(BTreeMap<String, String>);
 
 impl Snippets {
@@ -59,7 +59,7 @@ impl Snippets {
     }
 }
 
-/// Makes the JavaScript for `module`, as modules that a browser loads itself.
+/// Generates the JavaScript for `module`, as modules that a browser loads.
 ///
 /// # Errors
 /// If the module was built with another version of wasm-bindgen.

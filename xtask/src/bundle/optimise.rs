@@ -10,12 +10,12 @@ use anyhow::{Context, Result, ensure};
 use super::asset::content_hash;
 use super::paths::Paths;
 
-/// What `wasm-opt` does. Stronger passes make a smaller module that compresses
-/// worse, because they make alike functions different, and what counts is what
-/// is downloaded: `-Oz` comes out 6 % larger by brotli, and no passes 2 %.
+/// The passes of `wasm-opt`. Stronger passes make a smaller module that compresses
+/// worse, because they make similar functions different, and what counts is the
+/// download: with brotli, `-Oz` is 6 % larger, and no passes 2 %.
 const PASSES: [&str; 4] = ["-O1", "--dae-optimizing", "--strip-debug", "--strip-producers"];
 
-/// `wasm-opt`, if it can be had.
+/// `wasm-opt`, if it is available.
 pub(crate) struct Optimiser {
     wasm_opt: Option<PathBuf>,
     version: String,
@@ -63,15 +63,15 @@ impl Optimiser {
         })
     }
 
-    /// Changes when the same module would come out otherwise.
+    /// Changes when the same module would be optimised differently.
     pub(crate) fn version(&self) -> &str {
         &self.version
     }
 
-    /// The module `wasm`, smaller; as it is if there is no `wasm-opt`.
+    /// Optimises the module `wasm`; returns it unchanged if there is no `wasm-opt`.
     ///
     /// # Errors
-    /// If `wasm-opt` does not take the module.
+    /// If `wasm-opt` fails.
     pub(crate) fn optimise(&self, wasm: &[u8], paths: &Paths) -> Result<Vec<u8>> {
         let Some(wasm_opt) = &self.wasm_opt else {
             return Ok(wasm.to_vec());

@@ -1,4 +1,4 @@
-//! Where things lie.
+//! The paths of inputs and outputs.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -13,17 +13,17 @@ pub(crate) struct Paths {
 }
 
 impl Paths {
-    /// From where this crate was compiled, and the environment.
+    /// Derived from the path of this crate and the environment.
     ///
     /// # Errors
-    /// If there is no home directory to keep a cache in.
+    /// If there is no home directory for the cache.
     pub(crate) fn find() -> Result<Paths> {
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
             .context("the crate xtask has left the checkout")?
             .to_owned();
         let target = match env::var_os("CARGO_TARGET_DIR") {
-            // Cargo takes a relative path from where it is called.
+            // Cargo resolves a relative path from its working directory.
             Some(target) => env::current_dir()?.join(target),
             None => checkout.join("target"),
         };
@@ -40,7 +40,7 @@ impl Paths {
         &self.checkout
     }
 
-    /// What outlives a checkout: downloaded tools.
+    /// The cache of downloaded tools, which outlives a checkout.
     pub(crate) fn cache(&self) -> &Path {
         &self.cache
     }
@@ -60,12 +60,12 @@ impl Paths {
         self.target.join("site")
     }
 
-    /// Says what the bundle was made from.
+    /// The fingerprint of the bundle's inputs.
     pub(crate) fn stamp(&self) -> PathBuf {
         self.site().join("stamp.txt")
     }
 
-    /// The sizes of the bundle's files, for when nothing is to be done but to print them.
+    /// The sizes of the bundle's files, printed when the bundle is up to date.
     pub(crate) fn sizes(&self) -> PathBuf {
         self.site().join("sizes.txt")
     }

@@ -4,8 +4,8 @@ use anyhow::{Context, Result, ensure};
 
 use super::asset::{Asset, Compressed};
 
-/// The most that wasm and JavaScript may take together, compressed by brotli:
-/// what a phone on 1.6 Mbit/s loads in three quarters of a second.
+/// The largest size of wasm and JavaScript together, compressed by brotli:
+/// a phone with 1.6 Mbit/s downloads it in three quarters of a second.
 const BUDGET_BYTES: usize = 150_000;
 
 /// The sizes of the files of a bundle, in bytes.
@@ -32,7 +32,7 @@ impl Table {
         });
     }
 
-    /// One line a file, to be kept beside the bundle.
+    /// One line per file, stored beside the bundle.
     pub(crate) fn to_text(&self) -> String {
         self.0
             .iter()

@@ -1,21 +1,21 @@
-//! The rule about modules, and what breaks it.
+//! The rule about modules, and its violations.
 //!
-//! A module and those below it are one room. What a parent and its children say
-//! to each other is the inside of that room: `foo.rs` may call `foo/bar.rs`, and
-//! `foo/bar.rs` may use the types of `foo.rs`. An arrow leads from one room to
-//! another of the same parent, its neighbour, if any module in the first names
-//! anything that is defined in the second. Arrows between neighbours must not
-//! lead in a circle.
+//! A module and its children count as one. A parent and its children
+//! may use each other: `foo.rs` may call `foo/bar.rs`, and
+//! `foo/bar.rs` may use the types of `foo.rs`. An arrow leads from one module to
+//! a sibling if the first, or any module below it, names
+//! anything that is defined in the second or below. Arrows between siblings must not
+//! form a circle.
 //!
-//! What cannot be seen without types is not an arrow: a method that another
-//! module gives to a type.
+//! What needs types to be resolved is not seen, such as a method that another
+//! module adds to a type.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::names::resolve;
 use crate::source::{Id, Module};
 
-/// The arrows between neighbours.
+/// The arrows between siblings.
 pub(crate) struct Graph<'a> {
     modules: &'a [Module],
     /// For each arrow, one of the modules that names something and the path it names.
@@ -37,12 +37,12 @@ impl<'a> Graph<'a> {
         Graph { modules, arrows }
     }
 
-    /// How many there are.
+    /// The number of arrows.
     pub(crate) fn arrows(&self) -> usize {
         self.arrows.len()
     }
 
-    /// Each set of neighbours that need each other, with what ties it.
+    /// Each set of siblings that depend on each other, with the paths between them.
     pub(crate) fn circles(&self) -> Vec<String> {
         let reached: Vec<BTreeSet<Id>> =
             (0..self.modules.len()).map(|from| self.reached(from)).collect();
@@ -82,8 +82,8 @@ impl<'a> Graph<'a> {
     }
 }
 
-/// The two rooms, children of one module, in which two modules lie; none if one
-/// of them lies in the other.
+/// The two siblings that contain two modules; `None` if one
+/// of them contains the other.
 fn neighbours(modules: &[Module], from: Id, to: Id) -> Option<(Id, Id)> {
     let (above, below) = (way(modules, from), way(modules, to));
     let mut steps = above.into_iter().zip(below);
@@ -168,7 +168,7 @@ pub(crate) mod tests {
             ("room/b.rs", "use super::{Room, A}; pub struct B;"),
         ];
         assert_eq!(circles(&files), NONE);
-        // By way of a name in the parent it is the neighbour's all the same.
+        // A name that the parent re-exports is the sibling's all the same.
         let files = [files[0], files[1], ("room/a.rs", "use super::B; pub struct A;"), files[3]];
         assert_eq!(circles(&files), ["room::a, room::b"]);
     }

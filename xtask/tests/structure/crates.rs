@@ -1,7 +1,7 @@
 //! The arrows between crates, against the table in ARCHITECTURE.md.
 //!
-//! Each line of the table names a crate and, after an arrow, those that it needs;
-//! they stand in lines further down. Tests may need any crate further down.
+//! Each line of the table names a crate and, after an arrow, its dependencies;
+//! these are on lines further down. Tests may depend on any crate further down.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ pub(crate) struct Target {
 #[derive(Deserialize)]
 struct Dependency {
     name: String,
-    /// None for those of the package itself.
+    /// `None` for a dependency of the package itself.
     kind: Option<String>,
     /// Of those in the workspace.
     path: Option<PathBuf>,
@@ -50,10 +50,10 @@ pub(crate) fn workspace() -> Vec<Package> {
     serde_json::from_slice::<Metadata>(&output.stdout).expect("cargo metadata").packages
 }
 
-/// A crate and those that it needs, in the order of the table.
+/// A crate and its dependencies, in the order of the table.
 pub(crate) type Table = Vec<(String, BTreeSet<String>)>;
 
-/// Who needs whom.
+/// The dependencies of all crates.
 #[derive(Default)]
 pub(crate) struct Needs {
     pub(crate) always: BTreeSet<String>,
@@ -72,12 +72,12 @@ pub(crate) fn allowed(architecture: &str) -> Table {
     block.lines().skip(1).map(line).collect()
 }
 
-/// What the manifests say.
+/// The dependencies in the manifests.
 pub(crate) fn needed(packages: &[Package]) -> BTreeMap<String, Needs> {
     let mut needed = BTreeMap::new();
     for package in packages {
         let needs: &mut Needs = needed.entry(package.name.clone()).or_default();
-        // A crate may need itself with other features, for its tests.
+        // A crate may depend on itself with other features, for its tests.
         let ours = package.dependencies.iter().filter(|it| it.path.is_some());
         for other in ours.filter(|it| it.name != package.name) {
             let is_for_tests = other.kind.as_deref() == Some("dev");
@@ -88,7 +88,7 @@ pub(crate) fn needed(packages: &[Package]) -> BTreeMap<String, Needs> {
     needed
 }
 
-/// What is not as the table says.
+/// The differences from the table.
 pub(crate) fn violations(table: &Table, needed: &BTreeMap<String, Needs>) -> Vec<String> {
     let mut found = Vec::new();
     for (line, (name, allowed)) in table.iter().enumerate() {

@@ -1,11 +1,11 @@
-//! What the workspace needs of itself: no modules need each other in a circle,
-//! and crates need only those that ARCHITECTURE.md says.
+//! The structure of the workspace: modules do not depend on each other in a circle,
+//! and crates depend only on those that ARCHITECTURE.md lists.
 //!
 //! In reading order:
 //!
 //! - [`source`]: the modules of a crate, and the paths that each of them names.
 //! - [`names`]: which module a path leads to.
-//! - [`circles`]: the rule, and what breaks it.
+//! - [`circles`]: the rule, and its violations.
 //! - [`crates`]: the arrows between crates.
 
 mod circles;
@@ -32,7 +32,7 @@ fn no_modules_need_each_other_in_a_circle() {
         }
     }
     println!("{modules} modules, {arrows} arrows between neighbours");
-    // Else the test would show nothing.
+    // Otherwise the test would show nothing.
     assert!(modules > 200 && arrows > 300, "{modules} modules, {arrows} arrows");
     assert!(found.is_empty(), "modules need each other in a circle:\n\n{}", found.join("\n"));
 }

@@ -1,8 +1,8 @@
-//! Which module a path leads to.
+//! Resolves paths to modules.
 
 use crate::source::{Id, Module};
 
-/// How many imports a name may lead through; more are a circle of them.
+/// The most imports that a name may pass through; more are a circle.
 const DEPTH_MAX: u32 = 32;
 
 /// The module in which the last thing of `path` is defined, as far as it lies in
@@ -36,7 +36,7 @@ fn descend(modules: &[Module], at: Id, path: &[String], depth: u32) -> Option<Id
     if path.is_empty() { Some(at) } else { named(modules, at, path, depth).or(Some(at)) }
 }
 
-/// A path whose first part is a name in the scope of the module `at`.
+/// Resolves a path whose first part is a name in the scope of the module `at`.
 fn named(modules: &[Module], at: Id, path: &[String], depth: u32) -> Option<Id> {
     if depth > DEPTH_MAX {
         return None;
@@ -50,7 +50,7 @@ fn named(modules: &[Module], at: Id, path: &[String], depth: u32) -> Option<Id> 
         return Some(at);
     }
     if let Some(import) = module.imports.get(first) {
-        // `use serde;` is of another crate.
+        // `use serde;` names another crate.
         if import.first() == Some(first) {
             return None;
         }

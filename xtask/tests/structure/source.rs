@@ -1,7 +1,7 @@
 //! The modules of a crate, and the paths that each of them names.
 //!
-//! Code for tests (`#[cfg(test)]`, `#[test]`) is left out: a test may use what it
-//! likes of its crate.
+//! Code for tests (`#[cfg(test)]`, `#[test]`) is left out: a test may use everything
+//! in its crate.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -13,12 +13,12 @@ use syn::{Attribute, Item, ItemMod, ItemUse, Meta, UseTree};
 /// The index of a module among those of its crate; the root is the first.
 pub(crate) type Id = usize;
 
-/// A module, and what it says of others.
+/// A module, and the paths that it names.
 #[derive(Default)]
 pub(crate) struct Module {
     /// From the crate's root: `["queue", "amqp"]`.
     pub(crate) path: Vec<String>,
-    /// None of the root.
+    /// `None` for the root.
     pub(crate) parent: Option<Id>,
     pub(crate) children: BTreeMap<String, Id>,
     /// Its own items, by their names.
@@ -91,7 +91,7 @@ impl Reader<'_> {
     }
 }
 
-/// Gathers the paths of one module; modules inside it are left for later.
+/// Collects the paths of one module, without the modules inside it.
 struct Visitor {
     module: Module,
     inner: Vec<ItemMod>,
@@ -118,7 +118,7 @@ impl<'ast> Visit<'ast> for Visitor {
         visit::visit_path(self, path);
     }
 
-    /// As tokens: macros have a syntax of their own.
+    /// Scanned as tokens: macros have a syntax of their own.
     fn visit_macro(&mut self, macro_: &'ast syn::Macro) {
         self.module.paths.extend(paths_in(macro_.tokens.clone()));
         visit::visit_macro(self, macro_);
@@ -176,7 +176,7 @@ impl Visitor {
     }
 }
 
-/// What looks like a path of more than one part among tokens.
+/// The token sequences that look like paths of more than one part.
 fn paths_in(tokens: TokenStream) -> Vec<Vec<String>> {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let is_colon =

@@ -1,23 +1,23 @@
-//! Ends of a queue that do not always do what they should.
+//! Ends of a queue with injected faults.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use protocol::task::{Assignment, Control, Report};
 
-use super::{Faults, OnPurpose};
+use super::{Faults, InjectedFault};
 use crate::Description;
 use crate::queue::{Delivery, Depths, QueueError, ReportDelivery, ServerEnd, WorkerEnd};
 
-/// A server's end around another, with faults. What it takes in comes as it
-/// comes: duplicates are made by who sends.
+/// A decorator that injects faults into a server's end. Only what it sends meets
+/// faults: what it receives is duplicated by the worker's end.
 pub struct FaultyServerEnd {
     inner: Arc<dyn ServerEnd>,
     faults: Arc<Faults>,
 }
 
 impl FaultyServerEnd {
-    /// Puts faults before a server's end.
+    /// Decorates a server's end.
     #[must_use]
     pub fn new(inner: Arc<dyn ServerEnd>, faults: Arc<Faults>) -> FaultyServerEnd {
         FaultyServerEnd { inner, faults }
@@ -25,7 +25,7 @@ impl FaultyServerEnd {
 }
 
 fn unavailable() -> QueueError {
-    QueueError::Unavailable { source: Box::new(OnPurpose) }
+    QueueError::Unavailable { source: Box::new(InjectedFault) }
 }
 
 #[async_trait]
@@ -55,14 +55,14 @@ impl ServerEnd for FaultyServerEnd {
     }
 }
 
-/// A worker's end around another, with faults.
+/// A decorator that injects faults into a worker's end.
 pub struct FaultyWorkerEnd {
     inner: Box<dyn WorkerEnd>,
     faults: Arc<Faults>,
 }
 
 impl FaultyWorkerEnd {
-    /// Puts faults before a worker's end.
+    /// Decorates a worker's end.
     #[must_use]
     pub fn new(inner: Box<dyn WorkerEnd>, faults: Arc<Faults>) -> FaultyWorkerEnd {
         FaultyWorkerEnd { inner, faults }

@@ -1,4 +1,4 @@
-//! A store that does not always do what it should.
+//! A store with injected faults.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,18 +7,18 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 
-use super::{Faults, OnPurpose};
+use super::{Faults, InjectedFault};
 use crate::store::{ObjectMeta, ObjectStore, StoreError, StoreLock, Upload};
 
-/// A store around another, with faults. An upload that fails is broken for good,
-/// as a real one is; listings fail or wait before their first object.
+/// A decorator that injects faults into a store. An upload that fails once fails
+/// for good, as in a real store. Listings fail or wait before their first object.
 pub struct FaultyStore {
     inner: Arc<dyn ObjectStore>,
     faults: Arc<Faults>,
 }
 
 impl FaultyStore {
-    /// Puts faults before a store.
+    /// Decorates a store.
     #[must_use]
     pub fn new(inner: Arc<dyn ObjectStore>, faults: Arc<Faults>) -> FaultyStore {
         FaultyStore { inner, faults }
@@ -26,7 +26,7 @@ impl FaultyStore {
 }
 
 fn unavailable(key: &str) -> StoreError {
-    StoreError::Unavailable { key: key.to_owned(), source: Box::new(OnPurpose) }
+    StoreError::Unavailable { key: key.to_owned(), source: Box::new(InjectedFault) }
 }
 
 #[async_trait]
@@ -91,7 +91,7 @@ impl ObjectStore for FaultyStore {
 
 /// An upload with faults.
 struct FaultyUpload {
-    /// Absent once a write has failed.
+    /// `None` once a write has failed.
     inner: Option<Box<dyn Upload>>,
     faults: Arc<Faults>,
     key: String,

@@ -1,8 +1,8 @@
 //! A queue in RabbitMQ.
 //!
-//! In reading order: [`settings`], `failure` (what the broker's answers mean),
-//! `topology` (what is declared on the broker), `connection` (comes back by
-//! itself), `intake` (from the broker to who waits), `message` (JSON).
+//! In reading order: [`settings`], `failure` (classifies the broker's errors),
+//! `topology` (declares exchanges and queues), `connection` (reconnects by itself),
+//! `intake` (consumes a queue), `message` (encodes JSON).
 
 mod connection;
 mod failure;
@@ -24,7 +24,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::sleep;
 
 use self::connection::{Link, Outgoing, Session, Sessions};
-use self::intake::{AmqpReceipt, Intake, Taking};
+use self::intake::{AmqpReceipt, Intake, Mode};
 use self::message::{ControlReader, Message, encode};
 pub use self::settings::AmqpSettings;
 use self::topology::Topology;
@@ -35,15 +35,15 @@ use crate::place::InvalidPlace;
 
 /// Queues in RabbitMQ.
 pub(crate) const KIND: QueueKind = QueueKind { form: "amqp://...", is_shared: true, parse };
-/// What the places of such queues begin with; the second one is TLS.
+/// The schemes of their places; the second one is TLS.
 const SCHEMES: [&str; 2] = ["amqp://", "amqps://"];
 
-/// How many reports the broker sends ahead of the server's taking them in.
+/// How many unacknowledged reports the broker may send to the server.
 const REPORTS_PREFETCH: u16 = 512;
-/// How many words to all workers may wait for a slow worker.
+/// How many control messages may wait for a slow worker.
 const CONTROL_CAPACITY: usize = 1024;
-/// How long to wait before hearing is tried again.
-const HEARING_PAUSE: Duration = Duration::from_millis(50);
+/// The pause before the next try to listen for control messages.
+const LISTEN_PAUSE: Duration = Duration::from_millis(50);
 
 fn parse(text: &str) -> Option<Result<QueuePlace, InvalidPlace>> {
     if !SCHEMES.iter().any(|scheme| text.starts_with(scheme)) {
@@ -64,13 +64,13 @@ fn parse(text: &str) -> Option<Result<QueuePlace, InvalidPlace>> {
     Some(Ok(QueuePlace::new(text, description, make)))
 }
 
-/// A queue in RabbitMQ; every end has a connection of its own.
+/// A queue in RabbitMQ. Every end has a connection of its own.
 pub struct AmqpQueue {
     settings: AmqpSettings,
 }
 
 impl AmqpQueue {
-    /// Nothing is connected yet.
+    /// The queue of these settings, without connecting to it.
     #[must_use]
     pub fn new(settings: AmqpSettings) -> AmqpQueue {
         AmqpQueue { settings }
@@ -92,7 +92,7 @@ impl Queue for AmqpQueue {
     }
 }
 
-/// The server's end of a queue in RabbitMQ. There should be one at a time:
+/// The server's end of a queue in RabbitMQ. There should be only one at a time:
 /// several would share the reports among them.
 pub struct AmqpServerEnd {
     description: Description,
@@ -101,18 +101,18 @@ pub struct AmqpServerEnd {
 }
 
 impl AmqpServerEnd {
-    /// Connects and declares what is needed. Afterwards the connection comes
-    /// back by itself whenever it is lost.
+    /// Connects, and declares exchanges and queues. Afterwards it reconnects by
+    /// itself whenever the connection is lost.
     ///
     /// # Errors
     ///
-    /// [`QueueError::Refused`] at once, [`QueueError::Unavailable`] when the
-    /// settings' patience is at its end.
+    /// [`QueueError::Refused`] at once, [`QueueError::Unavailable`] after
+    /// [`AmqpSettings::patience`].
     pub async fn connect(settings: AmqpSettings) -> Result<AmqpServerEnd, QueueError> {
         let description = settings.description();
         let link = Link::connect(settings).await?;
-        let taking = Taking::Many { prefetch: REPORTS_PREFETCH };
-        let reports = Intake::new(&link, link.topology.reports.clone(), taking);
+        let mode = Mode::Many { prefetch: REPORTS_PREFETCH };
+        let reports = Intake::new(&link, link.topology.reports.clone(), mode);
         Ok(AmqpServerEnd { description, reports, link })
     }
 }
@@ -173,29 +173,29 @@ pub struct AmqpWorkerEnd {
 }
 
 impl AmqpWorkerEnd {
-    /// Connects, declares what is needed and begins to hear the server's words.
-    /// Afterwards the connection comes back by itself whenever it is lost.
+    /// Connects, declares exchanges and queues, and listens for control messages.
+    /// Afterwards it reconnects by itself whenever the connection is lost.
     ///
     /// # Errors
     ///
-    /// [`QueueError::Refused`] at once, [`QueueError::Unavailable`] when the
-    /// settings' patience is at its end.
+    /// [`QueueError::Refused`] at once, [`QueueError::Unavailable`] after
+    /// [`AmqpSettings::patience`].
     pub async fn connect(settings: AmqpSettings) -> Result<AmqpWorkerEnd, QueueError> {
-        let taking = Taking::One { hold: settings.hold };
+        let mode = Mode::One { idle_timeout: settings.idle_timeout };
         let link = Link::connect(settings).await?;
-        let assignments = Intake::new(&link, link.topology.assignments.clone(), taking);
+        let assignments = Intake::new(&link, link.topology.assignments.clone(), mode);
         let (tx, rx) = mpsc::channel(CONTROL_CAPACITY);
-        let (heard, hears) = oneshot::channel();
+        let (listening, is_listening) = oneshot::channel();
         let reader = ControlReader::default();
-        let hearing = Hearing { topology: link.topology.clone(), reader, tx };
+        let listener = ControlListener { topology: link.topology.clone(), reader, tx };
         let (closing, sessions) = (link.closing(), link.sessions());
         tokio::spawn(async move {
             tokio::select! {
-                () = hearing.run(sessions, heard) => {}
+                () = listener.run(sessions, listening) => {}
                 () = closing.cancelled() => {}
             }
         });
-        hears.await.map_err(|_| QueueError::Closed)?;
+        is_listening.await.map_err(|_| QueueError::Closed)?;
         Ok(AmqpWorkerEnd { assignments, control: Mutex::new(rx), link })
     }
 }
@@ -227,38 +227,38 @@ fn into_queue(queue: &ShortString, message: &impl Message) -> Outgoing {
     }
 }
 
-/// The task that hears the server's words to all workers.
-struct Hearing {
+/// The task that listens for control messages.
+struct ControlListener {
     topology: Arc<Topology>,
     reader: ControlReader,
     tx: mpsc::Sender<Control>,
 }
 
-impl Hearing {
-    async fn run(self, mut sessions: Sessions, heard: oneshot::Sender<()>) {
-        let mut heard = Some(heard);
+impl ControlListener {
+    async fn run(self, mut sessions: Sessions, listening: oneshot::Sender<()>) {
+        let mut listening = Some(listening);
         while let Ok(session) = sessions.next().await {
-            if let Err(error) = self.hear(&session, &mut heard).await {
-                tracing::debug!(%error, "hearing the server ended");
+            if let Err(error) = self.listen(&session, &mut listening).await {
+                tracing::debug!(%error, "control listener ended");
             }
             session.lost.cancel();
-            sleep(HEARING_PAUSE).await;
+            sleep(LISTEN_PAUSE).await;
         }
     }
 
-    async fn hear(
+    async fn listen(
         &self,
         session: &Session,
-        heard: &mut Option<oneshot::Sender<()>>,
+        listening: &mut Option<oneshot::Sender<()>>,
     ) -> lapin::Result<()> {
         let channel = session.connection.create_channel().await?;
-        let queue = self.topology.hear_control(&channel).await?;
+        let queue = self.topology.declare_control_queue(&channel).await?;
         let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
         let mut consumer = channel
             .basic_consume(queue, ShortString::default(), options, FieldTable::default())
             .await?;
-        if let Some(heard) = heard.take() {
-            let _ = heard.send(());
+        if let Some(listening) = listening.take() {
+            let _ = listening.send(());
         }
         loop {
             let delivery = tokio::select! {
@@ -271,7 +271,7 @@ impl Hearing {
             if let Some(control) = self.reader.read(&delivery.data)
                 && self.tx.try_send(control).is_err()
             {
-                tracing::warn!("a worker missed words of the server");
+                tracing::warn!("a worker missed control messages");
             }
         }
     }

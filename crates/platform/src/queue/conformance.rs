@@ -1,4 +1,4 @@
-//! What every queue must do, whatever it is made of.
+//! The conformance suite of queues: the guarantees of the traits as tests.
 
 use std::collections::BTreeSet;
 use std::panic::Location;
@@ -12,14 +12,14 @@ use tokio::time::timeout;
 
 use super::{Queue, ServerEnd, WorkerEnd};
 
-/// How long to wait for what must come.
+/// How long to wait for a message that must arrive.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs the whole suite on an empty queue. Every part leaves it empty.
 ///
 /// # Panics
 ///
-/// If the queue does not keep one of the guarantees of its traits.
+/// If the queue breaks one of the guarantees of its traits.
 pub async fn run(queue: &dyn Queue) {
     assignments_reach_one_worker_each(queue).await;
     a_worker_has_one_delivery_at_a_time(queue).await;
@@ -131,7 +131,7 @@ async fn a_dropped_wait_takes_nothing(queue: &dyn Queue) {
 async fn who_stopped_waiting_holds_nothing_back(queue: &dyn Queue) {
     let (server, gone, other) =
         (server_end(queue).await, worker_end(queue).await, worker_end(queue).await);
-    // Waited long enough to be known to wait.
+    // Long enough for the queue to know that this end waits.
     assert!(timeout(Duration::from_millis(500), gone.next_delivery()).await.is_err());
     for node in 0..2 {
         server.publish(&assignment(node)).await.expect("publish");
@@ -169,7 +169,7 @@ fn soon<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
     let place = Location::caller();
     async move {
         let in_time = timeout(PATIENCE, future).await;
-        in_time.unwrap_or_else(|_| panic!("what should have come long ago: {place}"))
+        in_time.unwrap_or_else(|_| panic!("nothing arrived within {PATIENCE:?}: {place}"))
     }
 }
 
@@ -177,7 +177,7 @@ fn job() -> JobId {
     JobId::from_parts(Timestamp::from_millis(1), 1)
 }
 
-/// An assignment that is told from others by its node.
+/// An assignment that is identified by its node.
 #[must_use]
 pub fn assignment(node: u32) -> Assignment {
     Assignment {
@@ -201,7 +201,7 @@ pub fn assignment(node: u32) -> Assignment {
     }
 }
 
-/// A report that is told from others by its number of bytes.
+/// A report that is identified by its number of bytes.
 #[must_use]
 pub fn report(resident_bytes: u64) -> Report {
     Report {

@@ -11,19 +11,19 @@ use super::place::{QueueKind, QueuePlace};
 use super::{Delivery, Depths, Queue, QueueError, Receipt, ReportDelivery, ServerEnd, WorkerEnd};
 use crate::Description;
 
-/// What names a queue inside the process.
+/// The text of the place of a queue inside the process.
 const NAME: &str = "embedded";
 /// Queues inside the process.
 pub(crate) const KIND: QueueKind =
     QueueKind { form: NAME, is_shared: false, parse: |text| (text == NAME).then(|| Ok(place())) };
 
-/// How many words to all workers a slow worker may fall behind by.
+/// How many control messages a slow worker may fall behind by.
 const CONTROL_CAPACITY: usize = 1024;
 
 /// A queue inside the process. Clones are the same queue.
 ///
-/// It falls short of a real one in that it ends with the process: what it holds
-/// is lost then, and with it everybody who could have taken it.
+/// Unlike a real queue it ends with the process: its messages are lost then, but so
+/// are the workers that could have taken them.
 #[derive(Clone)]
 pub struct EmbeddedQueue {
     assignments: Arc<Channel<Assignment>>,
@@ -59,7 +59,7 @@ impl EmbeddedQueue {
     }
 }
 
-/// A queue of this process; each time it is opened another one.
+/// The place of a queue inside the process; each call of `open` makes a new queue.
 pub(crate) fn place() -> QueuePlace {
     QueuePlace::new(NAME, Description::inside(NAME), |_| Arc::new(EmbeddedQueue::new()))
 }
@@ -93,7 +93,7 @@ impl ServerEnd for EmbeddedQueue {
     }
 
     async fn control(&self, control: &Control) -> Result<(), QueueError> {
-        // An error only says that there is no worker to hear it.
+        // An error only says that no worker is connected.
         let _ = self.control.send(control.clone());
         Ok(())
     }
@@ -115,7 +115,7 @@ impl ServerEnd for EmbeddedQueue {
 /// One worker's end of an [`EmbeddedQueue`].
 pub struct EmbeddedWorkerEnd {
     queue: EmbeddedQueue,
-    /// Has a permit while the worker has nothing unacknowledged.
+    /// Has a permit while the worker has no unacknowledged delivery.
     prefetch: Arc<Semaphore>,
     control: tokio::sync::Mutex<broadcast::Receiver<Control>>,
 }
@@ -140,7 +140,7 @@ impl WorkerEnd for EmbeddedWorkerEnd {
             match self.control.lock().await.recv().await {
                 Ok(control) => return Ok(control),
                 Err(broadcast::error::RecvError::Lagged(missed)) => {
-                    tracing::warn!(missed, "a worker missed words of the server");
+                    tracing::warn!(missed, "a worker missed control messages");
                 }
                 Err(broadcast::error::RecvError::Closed) => return Err(QueueError::Closed),
             }
@@ -162,7 +162,7 @@ impl<T> Default for Channel<T> {
 
 impl<T> Channel<T> {
     fn waiting(&self) -> MutexGuard<'_, VecDeque<(T, bool)>> {
-        // Nothing that holds the lock can panic half-way through a change.
+        // No holder of the lock can panic in the middle of a change.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -175,14 +175,14 @@ impl<T> Channel<T> {
         self.arrived.notify_one();
     }
 
-    fn give_back(&self, message: T) {
+    fn requeue(&self, message: T) {
         self.waiting().push_front((message, true));
         self.arrived.notify_one();
     }
 
     async fn take(&self) -> (T, bool) {
         loop {
-            // Made before looking, so that nothing can arrive unnoticed in between.
+            // Created before looking, so that no arrival in between goes unnoticed.
             let arrived = self.arrived.notified();
             let (message, more) = {
                 let mut waiting = self.waiting();
@@ -200,7 +200,7 @@ impl<T> Channel<T> {
     }
 }
 
-/// Gives the message back to its channel unless it is acknowledged.
+/// Requeues the message when dropped, unless it was acknowledged.
 struct EmbeddedReceipt<T: Send + Sync + 'static> {
     channel: Arc<Channel<T>>,
     message: Option<T>,
@@ -224,7 +224,7 @@ impl<T: Send + Sync + 'static> Receipt for EmbeddedReceipt<T> {
 impl<T: Send + Sync + 'static> Drop for EmbeddedReceipt<T> {
     fn drop(&mut self) {
         if let Some(message) = self.message.take() {
-            self.channel.give_back(message);
+            self.channel.requeue(message);
         }
     }
 }

@@ -1,4 +1,6 @@
-//! Where a queue lies: what a command line says, read once.
+//! The places of queues, as flags name them. Each text is parsed once, by
+//! [`crate::backends`]. A place then knows how to open the queue that it names, and
+//! what of the text may be shown.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,20 +9,20 @@ use super::Queue;
 use crate::Description;
 use crate::place::InvalidPlace;
 
-/// One kind of queue: how its places are written, and who reads them.
+/// A kind of queue: the form of its places, and their parser.
 pub(crate) struct QueueKind {
     /// The form of a place, for help and error texts.
     pub(crate) form: &'static str,
     /// Whether other processes can reach a queue of this kind.
     pub(crate) is_shared: bool,
-    /// Reads a place; `None` if the text names another kind.
+    /// Parses a place; `None` if the text is of another kind.
     pub(crate) parse: fn(&str) -> Option<Result<QueuePlace, InvalidPlace>>,
 }
 
 /// Makes a queue of the installation with this name.
 type MakeQueue = dyn Fn(&str) -> Arc<dyn Queue> + Send + Sync;
 
-/// Where a queue lies.
+/// The place of a queue.
 #[derive(Clone)]
 pub struct QueuePlace {
     text: String,
@@ -45,14 +47,14 @@ impl QueuePlace {
         self.description.location.is_some()
     }
 
-    /// The text that the place was read from, which may hold a password.
+    /// The text of the place, which may contain a password.
     #[must_use]
     pub fn secret_text(&self) -> &str {
         &self.text
     }
 
-    /// The queue of the installation with this name; several can share a
-    /// broker. Nothing is connected yet.
+    /// The queue of the installation with this name, without connecting to it.
+    /// Several installations can share a broker.
     #[must_use]
     pub fn open(&self, installation: &str) -> Arc<dyn Queue> {
         (self.make)(installation)

@@ -1,4 +1,4 @@
-//! What every [`ObjectStore`] must do, whatever it is made of.
+//! The conformance suite of stores: the guarantees of [`ObjectStore`] as tests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::{ObjectMeta, ObjectStore, StoreError, read_all};
 ///
 /// # Panics
 ///
-/// If the store does not keep one of the guarantees of [`ObjectStore`].
+/// If the store breaks one of the guarantees of [`ObjectStore`].
 pub async fn run(store: Arc<dyn ObjectStore>, prefix: &str) {
     let suite = Suite { store, prefix };
     suite.what_is_written_is_read_back().await;
@@ -65,7 +65,7 @@ impl Suite<'_> {
         assert_eq!(self.store.read(&key, 9, 100, Vec::new()).await.expect("read"), b"");
     }
 
-    /// Of stores that have readers; others say so.
+    /// For stores that have readers.
     async fn a_reader_reads_the_same(&self) {
         let key = self.key("reader");
         self.store.put(&key, Bytes::from_static(b"012345")).await.expect("put");
@@ -89,7 +89,7 @@ impl Suite<'_> {
         assert!(matches!(read, Err(StoreError::NotFound { .. })), "{read:?}");
         let head = self.store.head(&key).await;
         assert!(matches!(head, Err(StoreError::NotFound { .. })), "{head:?}");
-        // What is a folder in one store is nothing in another.
+        // A folder is not an object.
         self.store.put(&self.key("folder/object"), Bytes::new()).await.expect("put");
         let folder = self.store.head(&self.key("folder")).await;
         assert!(matches!(folder, Err(StoreError::NotFound { .. })), "{folder:?}");
@@ -202,7 +202,7 @@ impl Suite<'_> {
         }
     }
 
-    /// Of stores that have locks; others say so.
+    /// For stores that have locks.
     fn a_lock_is_held_once(&self) {
         let Some(held) = self.store.lock().expect("the lock") else {
             return;

@@ -27,7 +27,7 @@ use super::{
 use crate::files;
 use crate::place::has_scheme;
 
-/// Folders of this machine.
+/// Folders on this machine.
 pub(crate) const KIND: StoreKind = StoreKind {
     form: "DIR",
     parse: |text| {
@@ -38,14 +38,14 @@ pub(crate) const KIND: StoreKind = StoreKind {
     parse_input: |text| text.strip_prefix(files::SCHEME).map(|it| Ok(input_place(Path::new(it)))),
 };
 
-/// How many entries of a listing may wait for their reader.
+/// How many entries of a listing may wait for the receiver.
 const LISTING_CAPACITY: usize = 1024;
 
-/// Objects as files below a directory, keys as their paths.
+/// Objects as files below a directory, with keys as paths.
 ///
-/// It falls short of a real object store in two ways: files that others change
-/// in place are seen half-changed, and what was written in the last seconds
-/// before the machine loses its power may be gone.
+/// It is weaker than a real object store in two ways. A file that another program
+/// changes in place is seen half-changed. Writes of the last seconds before the
+/// machine loses power may be lost.
 #[derive(Clone, Debug)]
 pub struct LocalStore {
     root: PathBuf,
@@ -53,7 +53,7 @@ pub struct LocalStore {
 }
 
 impl LocalStore {
-    /// The store in `root`, which is created if it is not there.
+    /// Opens the store in `root`, which is created if it does not exist.
     pub fn open(root: impl Into<PathBuf>) -> io::Result<LocalStore> {
         let root = root.into();
         fs::create_dir_all(root.join(UNFINISHED))?;
@@ -66,12 +66,12 @@ impl LocalStore {
         LocalStore { root: root.into(), read_only: true }
     }
 
-    /// Leaves nothing behind but the objects; for a store that is used once.
+    /// Removes the store's own folder, so that only objects remain.
     pub fn leave_only_objects(self) -> io::Result<()> {
         fs::remove_dir(self.root.join(UNFINISHED))
     }
 
-    /// Where the store's files lie.
+    /// The folder of the store.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
@@ -81,13 +81,13 @@ impl LocalStore {
         check_key(key)?;
         let first = key.split('/').next().unwrap_or_default();
         if !self.read_only && RESERVED.contains(&first) {
-            let reason = "the store keeps this name for itself";
+            let reason = "its first part is reserved for the store";
             return Err(StoreError::InvalidKey { key: key.to_owned(), reason });
         }
         Ok(self.root.join(key))
     }
 
-    /// Where to write an object, and where to keep it until it is whole.
+    /// The path of an object to be written, and the folder for it until it is whole.
     fn destination(&self, key: &str) -> Result<Destination, StoreError> {
         if self.read_only {
             return Err(StoreError::Denied { key: key.to_owned(), source: None });
@@ -100,7 +100,7 @@ impl LocalStore {
     }
 }
 
-/// The store in a folder.
+/// The place of a store in a folder.
 pub(crate) fn place(folder: &Path) -> StorePlace {
     let text = folder.display().to_string();
     let open = {
@@ -116,7 +116,7 @@ pub(crate) fn place(folder: &Path) -> StorePlace {
     StorePlace::new(&text, true, open)
 }
 
-/// Inputs below a folder.
+/// The place of inputs below a folder.
 pub(crate) fn input_place(folder: &Path) -> InputPlace {
     let path = folder.display().to_string();
     let text = format!("{}{}/", files::SCHEME, path.trim_end_matches('/'));
@@ -155,7 +155,7 @@ impl ObjectStore for LocalStore {
                 let file = File::open(&path)?;
                 let rest = file.metadata()?.len().saturating_sub(offset);
                 let length = length.min(usize::try_from(rest).unwrap_or(usize::MAX));
-                // Not cleared before: what it held need not be filled with noughts.
+                // Not cleared before: bytes that will be overwritten need not be zeroed.
                 buffer.reserve_exact(length.saturating_sub(buffer.len()));
                 buffer.resize(length, 0);
                 let filled = fill(&file, offset, &mut buffer)?;
@@ -251,7 +251,7 @@ impl ObjectStore for LocalStore {
             for entry in entries.flatten() {
                 let unchanged_for = entry.metadata().and_then(|metadata| metadata.modified());
                 let unchanged_for = unchanged_for.map(|at| at.elapsed().unwrap_or_default());
-                // One that is gone by now was finished or removed by somebody else.
+                // A file that is gone by now was finished, or removed by another server.
                 if unchanged_for.is_ok_and(|age| age >= older_than)
                     && fs::remove_file(entry.path()).is_ok()
                 {
@@ -290,7 +290,7 @@ impl ObjectStore for LocalStore {
     }
 }
 
-/// A file that is opened when it is first read.
+/// A file that is opened on the first read.
 struct LocalReader {
     key: String,
     path: PathBuf,
@@ -310,7 +310,7 @@ impl ObjectReader for LocalReader {
     }
 }
 
-/// Reads until the buffer is full or the file ends; how many bytes.
+/// Reads until the buffer is full or the file ends; returns the number of bytes.
 fn fill(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
@@ -324,10 +324,10 @@ fn fill(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// An object that is being written piece by piece into a file of its own.
+/// An object that is being written into an unfinished file.
 struct LocalUpload {
     destination: Destination,
-    /// Absent only while a write is under way, or after one was interrupted.
+    /// `None` while a write is under way, and after one was interrupted.
     file: Option<NamedTempFile>,
 }
 
@@ -357,12 +357,13 @@ impl Upload for LocalUpload {
     }
 }
 
-/// A write was cancelled half-way, so what the file holds is unknown.
+/// The error after a write that was cancelled half-way: the content of the file is
+/// unknown.
 fn interrupted(key: String) -> StoreError {
     StoreError::Unavailable { key, source: "an earlier write was interrupted".into() }
 }
 
-/// Where an object is written.
+/// The paths of an object that is written.
 struct Destination {
     key: String,
     path: PathBuf,
@@ -388,9 +389,9 @@ impl Destination {
         self.persist(file, |file, path| file.persist_noclobber(path))
     }
 
-    /// Makes the folders that the object lies in, then puts it there. A folder
-    /// may vanish in between, when somebody deletes its last object, so that
-    /// is done again a few times.
+    /// Creates the parent folders of the object, then moves the file there. A folder
+    /// may vanish in between, when its last object is deleted, so both are retried a
+    /// few times.
     fn persist(
         &self,
         mut file: NamedTempFile,
@@ -414,7 +415,7 @@ impl Destination {
     }
 }
 
-/// Folders are not objects, so one that holds nothing must not stay.
+/// Removes the parent folders that are empty: folders are not objects.
 fn remove_empty_parents(root: &Path, path: &Path) {
     for folder in path.ancestors().skip(1).take_while(|folder| *folder != root) {
         if fs::remove_dir(folder).is_err() {
@@ -423,7 +424,7 @@ fn remove_empty_parents(root: &Path, path: &Path) {
     }
 }
 
-/// Turns the system's error into what a caller has to decide on.
+/// The error of the system as a [`StoreError`].
 fn explain(key: &str, error: io::Error) -> StoreError {
     let key = key.to_owned();
     match error.kind() {
@@ -439,7 +440,7 @@ fn explain(key: &str, error: io::Error) -> StoreError {
     }
 }
 
-/// Files are read and written on threads that may wait.
+/// Runs blocking I/O on a thread for it.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {

@@ -1,4 +1,5 @@
-//! Where a store or inputs lie: what a command line says, read once.
+//! The places of stores and inputs, as flags name them. Each text is parsed once, by
+//! [`crate::backends`]. A place then knows how to open the store that it names.
 
 use std::error::Error;
 use std::fmt;
@@ -9,15 +10,15 @@ use futures::future::BoxFuture;
 use super::ObjectStore;
 use crate::place::InvalidPlace;
 
-/// One kind of store: how its places are written, and who reads them.
+/// A kind of store: the forms of its places and of inputs in it, and their parsers.
 pub(crate) struct StoreKind {
     /// The form of a store's place, for help and error texts.
     pub(crate) form: &'static str,
-    /// Reads the place of a store; `None` if the text names another kind.
+    /// Parses the place of a store; `None` if the text is of another kind.
     pub(crate) parse: fn(&str) -> Option<Result<StorePlace, InvalidPlace>>,
     /// The form of the place of inputs, for help and error texts.
     pub(crate) input_form: &'static str,
-    /// Reads the place of inputs; `None` if the text names another kind.
+    /// Parses the place of inputs; `None` if the text is of another kind.
     pub(crate) parse_input: fn(&str) -> Option<Result<InputPlace, InvalidPlace>>,
 }
 
@@ -25,7 +26,7 @@ pub(crate) struct StoreKind {
 type OpenStore =
     dyn Fn() -> BoxFuture<'static, Result<Arc<dyn ObjectStore>, OpenError>> + Send + Sync;
 
-/// Where a store lies.
+/// The place of a store.
 #[derive(Clone)]
 pub struct StorePlace {
     text: String,
@@ -34,7 +35,7 @@ pub struct StorePlace {
 }
 
 impl StorePlace {
-    /// The place written as `text`, which must hold no password.
+    /// The place written as `text`, which must not contain a password.
     pub(crate) fn new(
         text: &str,
         is_local: bool,
@@ -46,8 +47,8 @@ impl StorePlace {
         StorePlace { text: text.to_owned(), is_local, open: Arc::new(open) }
     }
 
-    /// Whether the objects are files of this machine, which are read without a
-    /// round trip through a network.
+    /// Whether the objects are files on this machine, read without a network round
+    /// trip.
     #[must_use]
     pub fn is_local(&self) -> bool {
         self.is_local
@@ -57,7 +58,7 @@ impl StorePlace {
     ///
     /// # Errors
     ///
-    /// If it is not there and cannot be made.
+    /// If it does not exist and cannot be created.
     pub async fn open(&self) -> Result<Arc<dyn ObjectStore>, OpenError> {
         (self.open)().await
     }
@@ -75,7 +76,7 @@ impl fmt::Debug for StorePlace {
     }
 }
 
-/// A part of another store in which inputs may lie.
+/// The place of inputs: a prefix in another store.
 #[derive(Clone)]
 pub struct InputPlace(StorePlace);
 
@@ -86,13 +87,13 @@ impl InputPlace {
         InputPlace(place)
     }
 
-    /// What the locations of these inputs begin with, such as `s3://bucket/`.
+    /// The prefix of the locations of these inputs, such as `s3://bucket/`.
     #[must_use]
     pub fn prefix(&self) -> &str {
         &self.0.text
     }
 
-    /// Whether the inputs are files of this machine.
+    /// Whether the inputs are files on this machine.
     #[must_use]
     pub fn is_local(&self) -> bool {
         self.0.is_local
@@ -102,7 +103,7 @@ impl InputPlace {
     ///
     /// # Errors
     ///
-    /// If it is not there.
+    /// If it does not exist.
     pub async fn open(&self) -> Result<Arc<dyn ObjectStore>, OpenError> {
         self.0.open().await
     }
@@ -124,8 +125,8 @@ impl fmt::Debug for InputPlace {
 #[derive(Debug, thiserror::Error)]
 #[error("opening the store in {place}")]
 pub struct OpenError {
-    /// Where it should have been.
+    /// The place of the store.
     pub place: String,
-    /// What the system said.
+    /// The error of the system.
     pub source: Box<dyn Error + Send + Sync>,
 }

@@ -1,9 +1,9 @@
-//! An object store in S3, or in anything that speaks it.
+//! An object store in S3, or in any other store with its API.
 //!
-//! In reading order: [`settings`] (where, and as whom), `read` (ranges, the
-//! slowest asked for again), `upload` (piece by piece), `list` (pages),
-//! `order` (what SeaweedFS lists otherwise), `retry` (what is tried again, and for how long), `failure` (what an answer
-//! means, without secrets).
+//! In reading order: [`settings`] (location, credentials, tuning), `read` (ranges,
+//! hedged), `upload` (multipart uploads), `list` (pages), `order` (sorts the listings
+//! of SeaweedFS), `retry` (retries transient errors), `failure` (classifies errors,
+//! without secrets).
 
 mod failure;
 mod list;
@@ -43,7 +43,7 @@ pub(crate) const KIND: StoreKind = StoreKind {
     },
 };
 
-/// The store at the location that `text` says, shown as `shown`.
+/// The place of the store at the location `text`, shown as `shown`.
 fn place(text: &str, shown: &str) -> Result<StorePlace, InvalidPlace> {
     let location: S3Location = text.parse()?;
     let open = move || {
@@ -55,15 +55,16 @@ fn place(text: &str, shown: &str) -> Result<StorePlace, InvalidPlace> {
 
 /// The objects of a bucket below a prefix. Clones share connections and counts.
 ///
-/// # What it relies on
+/// # Requirements
 ///
-/// That listings show what was written (true of S3 since 2020, and of
-/// SeaweedFS, MinIO and Ceph), and that `If-None-Match: *` is honoured when an
-/// object is put (S3 since 2024, SeaweedFS, MinIO, Ceph since Squid).
+/// - Listings are consistent with writes, as in S3 since 2020, SeaweedFS, MinIO and
+///   Ceph.
+/// - `If-None-Match: *` is honoured by `PutObject`, as in S3 since 2024, SeaweedFS,
+///   MinIO, and Ceph since Squid.
 ///
-/// Listings of stores that are not Amazon's are put in the order of the keys'
-/// bytes here, because SeaweedFS has another. That takes memory for the objects
-/// of one folder below the listed one at a time.
+/// Listings of stores other than Amazon's are sorted here by the bytes of the keys,
+/// because SeaweedFS has another order. That takes memory for the objects of one
+/// folder at a time.
 #[derive(Clone)]
 pub struct S3Store {
     shared: Arc<Shared>,
@@ -80,28 +81,28 @@ struct Shared {
     retries: AtomicU64,
 }
 
-/// How often a store had to do something again, since it was opened.
+/// Counts of retries and hedged reads, since the store was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct S3Counts {
-    /// Requests that were sent again after a failure.
+    /// Requests that were retried after a failure.
     pub retries: u64,
-    /// Ranges that were asked for.
+    /// Ranges that were read.
     pub ranges: u64,
-    /// Ranges that were asked for a second time because the first answer was slow.
+    /// Ranges that were requested a second time because the first answer was slow.
     pub hedges: u64,
-    /// Those where the second answer was there first.
+    /// Ranges of which the second answer was first.
     pub hedges_won: u64,
 }
 
 impl S3Store {
-    /// Opens the store with the standard AWS environment: `AWS_ACCESS_KEY_ID`
-    /// and the like, profiles, web identity, container and instance roles;
-    /// `AWS_REGION`, `AWS_ENDPOINT_URL`. Nothing is asked of the store yet.
+    /// Opens the store with the standard AWS configuration: `AWS_ACCESS_KEY_ID` and
+    /// the like, profiles, web identity, container and instance roles;
+    /// `AWS_REGION`, `AWS_ENDPOINT_URL`. No request is sent.
     pub async fn open(location: &S3Location) -> S3Store {
         S3Store::open_as(location, S3Access::default()).await
     }
 
-    /// Opens the store; what `access` does not say comes from the environment.
+    /// Opens the store. What `access` leaves out comes from the environment.
     pub async fn open_as(location: &S3Location, access: S3Access) -> S3Store {
         let tuning = access.tuning;
         let (client, is_amazons) = settings::client(access).await;
@@ -118,7 +119,7 @@ impl S3Store {
         }
     }
 
-    /// How often it had to do something again.
+    /// The counts since the store was opened.
     #[must_use]
     pub fn counts(&self) -> S3Counts {
         self.shared.pace.counts(self.shared.retries.load(Ordering::Relaxed))
@@ -154,7 +155,7 @@ impl Shared {
 
     async fn create(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
         let full_key = self.full_key(key)?;
-        // Whether a request was sent whose answer never came: it may have won.
+        // Whether a request was not answered: it may have created the object.
         let unanswered = AtomicBool::new(false);
         let created = self
             .retrying(key, || async {

@@ -1,4 +1,4 @@
-//! The embedded queue and the local store keep their traits' guarantees.
+//! The embedded queue and the local store pass the conformance suites.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Every implementation keeps its trait's guarantees, the real ones also when
-//! what they stand on goes away and comes back.
+//! Every implementation passes its conformance suite, the real ones also during
+//! outages of their servers.
 
 mod embedded;
 mod rabbitmq;

@@ -1,5 +1,5 @@
-//! The queue in RabbitMQ keeps its traits' guarantees, and loses nothing when
-//! the broker goes away and comes back.
+//! The queue in RabbitMQ passes the conformance suite, and loses nothing during
+//! outages of the broker.
 
 use std::collections::BTreeSet;
 use std::panic::Location;
@@ -30,8 +30,8 @@ impl Installation {
     fn new(broker: &RabbitMq, prefix: &str) -> Installation {
         let mut settings = AmqpSettings::new(&broker.url()).expect("a url");
         settings.prefix = prefix.to_owned();
-        // On a busy machine a test may stand still for longer than a worker should.
-        settings.hold = Duration::from_secs(5);
+        // On a busy machine a test may pause for longer than a worker should.
+        settings.idle_timeout = Duration::from_secs(5);
         Installation { settings }
     }
 
@@ -56,10 +56,10 @@ async fn the_queue_in_rabbitmq() {
     a_deleted_queue_is_declared_again(&broker).await;
     a_silent_connection_is_given_up(&broker).await;
     installations_do_not_mix(&broker).await;
-    a_wrong_password_is_told_and_not_printed(&broker).await;
+    a_wrong_password_is_an_error_and_not_printed(&broker).await;
     nothing_is_lost_when_the_broker(&mut broker, Ending::Stopped).await;
     nothing_is_lost_when_the_broker(&mut broker, Ending::Killed).await;
-    a_broker_that_is_not_there_is_told(&mut broker).await;
+    a_broker_that_does_not_exist_is_an_error(&mut broker).await;
 }
 
 async fn what_cannot_be_decoded_is_put_aside(broker: &RabbitMq) {
@@ -138,7 +138,7 @@ async fn a_silent_connection_is_given_up(broker: &RabbitMq) {
     proxy.disturb(Disturbance::Silence);
     server.publish(&assignment(1)).await.expect("publish");
     let heard_again = async {
-        // Another connection comes while this one is not even closed.
+        // Another connection is opened before this one is closed.
         while proxy.connections() == before {
             sleep(Duration::from_millis(10)).await;
         }
@@ -146,7 +146,7 @@ async fn a_silent_connection_is_given_up(broker: &RabbitMq) {
     };
     let (delivery, ()) = futures::join!(soon(worker.next_delivery()), soon(heard_again));
     delivery.expect("delivery").ack().await.expect("ack");
-    // What the server says to all is heard again as well, from some moment on.
+    // Control messages are received again too, from some moment on.
     let heard = async {
         loop {
             server.control(&Control::RollCall).await.expect("control");
@@ -175,7 +175,7 @@ async fn installations_do_not_mix(broker: &RabbitMq) {
     until_depths(&server, Depths::default()).await;
 }
 
-async fn a_wrong_password_is_told_and_not_printed(broker: &RabbitMq) {
+async fn a_wrong_password_is_an_error_and_not_printed(broker: &RabbitMq) {
     let url = format!("amqp://guest:hunter2@127.0.0.1:{}", broker.port());
     let refused = AmqpServerEnd::connect(AmqpSettings::new(&url).expect("a url")).await;
     let error = refused.err().expect("a wrong password");
@@ -191,10 +191,10 @@ enum Ending {
 }
 
 /// A server publishes, workers report and acknowledge, and in the middle of it
-/// the broker goes away for a while. Everything is done at least once, and
+/// the broker has an outage. Everything is done at least once, and
 /// nothing is left.
 ///
-/// To be killed only after it was stopped: RabbitMQ 3.10 writes down which
+/// It is killed only after it was stopped once: RabbitMQ 3.10 records which
 /// quorum queues there are three minutes after they were declared or when it
 /// stops, whichever is first. One that is killed before that has all messages
 /// and never elects the queue's leader.
@@ -255,7 +255,7 @@ async fn nothing_is_lost_when_the_broker(broker: &mut RabbitMq, ending: Ending) 
     soon(taking).await.expect("all reports");
     soon(publishing).await.expect("the publisher").expect("publish");
     assert!(done.borrow().iter().copied().eq(0..u64::from(TASKS)));
-    // Redeliveries of what was done are done again, until nothing is left.
+    // Redelivered assignments are done again, until nothing is left.
     let rest = async {
         loop {
             let delivery = server.next_report().await.expect("report");
@@ -269,7 +269,7 @@ async fn nothing_is_lost_when_the_broker(broker: &mut RabbitMq, ending: Ending) 
     workers.abort_all();
 }
 
-async fn a_broker_that_is_not_there_is_told(broker: &mut RabbitMq) {
+async fn a_broker_that_does_not_exist_is_an_error(broker: &mut RabbitMq) {
     let mut installation = Installation::new(broker, "absent");
     installation.settings.patience = Duration::from_secs(1);
     let server = installation.server().await;
@@ -282,8 +282,8 @@ async fn a_broker_that_is_not_there_is_told(broker: &mut RabbitMq) {
     assert!(!format!("{error} {error:?}").contains("guest"), "{error:?}");
 }
 
-/// A broker may take a delivery back from a worker that has held it for longer
-/// than it allows. The worker's end must live on.
+/// A broker may requeue a delivery of a worker that has not acknowledged it within
+/// its timeout. The worker's end must keep working.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_outlives_the_brokers_delivery_timeout() {
     let broker = RabbitMq::start_with("consumer_timeout = 2000").await;
@@ -312,7 +312,7 @@ fn soon<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
     }
 }
 
-/// Waits until the broker counts so many messages; it counts with a delay.
+/// Waits until the broker reports this number of messages, which it does with a delay.
 async fn until_depths(server: &AmqpServerEnd, expected: Depths) {
     let reached = async {
         while server.depths().await.expect("depths") != expected {

@@ -1,4 +1,4 @@
-//! The object store in S3 keeps its trait's guarantees, and outlasts answers
+//! The object store in S3 passes the conformance suite, and survives answers
 //! that are errors, slow or absent.
 
 use std::sync::Arc;
@@ -49,8 +49,8 @@ async fn the_store_in_s3() {
     errors_of_the_store_are_outlasted(&server).await;
     a_slow_answer_is_asked_for_again(&server).await;
     an_answer_that_never_comes_is_asked_for_again(&server).await;
-    an_outage_that_does_not_end_is_told(&server).await;
-    what_is_not_allowed_is_told_without_secrets(&server).await;
+    an_outage_that_does_not_end_is_an_error(&server).await;
+    a_missing_permission_is_an_error_without_secrets(&server).await;
     the_store_stops_and_starts(&mut server).await;
 }
 
@@ -73,7 +73,7 @@ async fn large_objects_come_back_whole(server: &SeaweedFs) {
     assert!(read_all(&store, "object").await.expect("read") == bytes, "other bytes came back");
     let middle = store.read("object", 5_000_000, 20_000_000, Vec::new()).await.expect("read");
     assert!(middle == bytes[5_000_000..25_000_000], "other bytes came back from the middle");
-    // Asking for more than any memory holds reads to the end.
+    // A length beyond any memory reads to the end.
     let end = store.read("object", 40 << 20, usize::MAX, Vec::new()).await.expect("read");
     assert_eq!(end.len(), 12_345);
 }
@@ -172,7 +172,7 @@ async fn an_answer_that_never_comes_is_asked_for_again(server: &SeaweedFs) {
     assert!(read.expect("read") == vec![7; 1 << 20]);
 }
 
-async fn an_outage_that_does_not_end_is_told(server: &SeaweedFs) {
+async fn an_outage_that_does_not_end_is_an_error(server: &SeaweedFs) {
     let proxy = Proxy::start(server.port()).await;
     let mut access = access(server, proxy.endpoint());
     access.tuning.retry_time_max = Duration::from_millis(500);
@@ -186,7 +186,7 @@ async fn an_outage_that_does_not_end_is_told(server: &SeaweedFs) {
     assert!(proxy.disturbed() > 1);
 }
 
-async fn what_is_not_allowed_is_told_without_secrets(server: &SeaweedFs) {
+async fn a_missing_permission_is_an_error_without_secrets(server: &SeaweedFs) {
     let (key, secret) = server.credentials();
     let wrong_secret = ("TESTBEDACCESSKEY".to_owned(), "wrong-hunter2".to_owned());
     let wrong_key = ("WRONGHUNTER2".to_owned(), secret.to_owned());

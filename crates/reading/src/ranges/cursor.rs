@@ -1,4 +1,4 @@
-//! Which range of an object comes next.
+//! Determines the next range of an object.
 
 use std::ops::Range;
 
@@ -6,21 +6,21 @@ use platform::StoreError;
 
 use super::Extents;
 
-/// The least that is asked for behind the expected end.
+/// The minimum size of a request after the expected end.
 const STEP_BYTES_MIN: u64 = 4 << 10;
-/// Behind the expected end, a range has one part in so many of what was read up
-/// to there: few more answers to wait for, and little read in vain.
+/// After the expected end, the size of a range is the size up to there divided by
+/// this: so there are few more requests, and few bytes are read in vain.
 const STEP_FRACTION: u64 = 64;
 
-/// Where reading an object stands.
+/// The position of a reader in an object.
 pub(super) struct Cursor {
     pub(super) key: String,
-    /// What is left of the present extent; empty only at the end.
+    /// The rest of the current extent; empty only at the end.
     extent: Range<u64>,
     later: Extents,
-    /// Up to where bytes are likely to be wanted.
+    /// The byte up to which the reader is likely to read.
     expected_end: u64,
-    /// How many bytes are asked for at a time behind that.
+    /// The size of a request after that.
     step_bytes: u64,
     range_bytes: usize,
     /// Whether the object's length is known; else a short range is its last.
@@ -57,12 +57,12 @@ impl Cursor {
         self.extent.is_empty()
     }
 
-    /// Whether the next range is likely to be wanted.
+    /// Whether the next range is likely to be needed.
     pub(super) fn is_expected(&self) -> bool {
         !self.is_over() && self.extent.start < self.expected_end
     }
 
-    /// Where the next range begins and how long it is; moves behind it.
+    /// The start and the length of the next range; moves past it.
     pub(super) fn take(&mut self) -> Option<(u64, usize)> {
         if self.is_over() {
             return None;
@@ -81,9 +81,8 @@ impl Cursor {
         Some((offset, length))
     }
 
-    /// Holds a range against what was asked for. It must be whole, as the
-    /// object was longer when it was listed; if nobody knows how long the object
-    /// is, a range that is not whole is the last.
+    /// Compares a range with the request. It must be complete if the length of the
+    /// object is known; otherwise an incomplete range is the last one.
     pub(super) fn check(
         &mut self,
         (offset, length): (u64, usize),

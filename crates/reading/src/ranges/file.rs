@@ -7,13 +7,13 @@ use platform::store::ObjectReader;
 use super::cursor::Cursor;
 use super::{Extents, Piece, Ranges};
 
-/// So small that it stays in the processor's cache; the system reads ahead by itself.
+/// Small enough for the processor's cache; the system itself reads ahead.
 pub(super) const RANGE_BYTES: usize = 256 << 10;
-/// Copying so much takes about as long as a call of the system.
+/// Copying this many bytes takes about as long as a system call.
 const GAP_BYTES: u64 = 4 << 10;
 
-/// A file, which is read where its bytes are used: handing them from thread to
-/// thread would take longer than reading them.
+/// A file, which is read on the thread that uses its bytes: passing them between
+/// threads would take longer than reading them.
 pub(super) struct FileRanges {
     reader: Box<dyn ObjectReader>,
     cursor: Cursor,
@@ -49,7 +49,7 @@ impl Ranges for FileRanges {
         let Some((offset, length)) = self.cursor.take() else {
             return Ok(None);
         };
-        // Never made shorter: it need not be filled with zeros when it grows again.
+        // The buffer never shrinks, so it is not zeroed again when it grows.
         if buffer.len() < length {
             buffer.resize(length, 0);
         }

@@ -1,4 +1,4 @@
-//! Ranges of an object in a store that takes long to answer.
+//! Ranges of an object in a network store.
 
 use std::sync::Arc;
 
@@ -10,17 +10,17 @@ use super::cursor::Cursor;
 use super::{Extents, Piece, Ranges};
 use crate::Buffers;
 
-/// A store far away sends so much in the time that it takes to answer at all.
+/// A network store sends about this many bytes within its latency.
 const GAP_BYTES: u64 = 1 << 20;
 
-/// An object whose next range is on its way while one is used.
+/// An object whose next range is read ahead while one is used.
 pub(super) struct RemoteRanges {
     store: Arc<dyn ObjectStore>,
     cursor: Cursor,
     buffers: Arc<Buffers>,
-    /// The range that is on its way.
+    /// The range that is being read.
     coming: Option<Coming>,
-    /// The range that is there and has not been taken.
+    /// The range that has arrived and has not been returned.
     arrived: Option<(u64, Vec<u8>)>,
 }
 
@@ -38,7 +38,7 @@ impl RemoteRanges {
         RemoteRanges { store, cursor, buffers, coming: None, arrived: None }
     }
 
-    /// Asks for the next range, if there is one.
+    /// Requests the next range, if there is one.
     fn ask(&mut self) -> Option<Coming> {
         let (offset, length) = self.cursor.take()?;
         let (store, key) = (self.store.clone(), self.cursor.key.clone());
@@ -76,7 +76,7 @@ impl Ranges for RemoteRanges {
         if self.coming.is_none() {
             self.coming = self.ask();
         }
-        // Not taken out yet: whoever stops waiting may wait again.
+        // It stays here while it is awaited, so that a cancelled wait can be repeated.
         let Some(Coming { asked, range }) = &mut self.coming else {
             return Ok(());
         };

@@ -3,7 +3,7 @@ use platform::store::local::LocalStore;
 
 use super::*;
 
-/// All that is read, with where each piece begins.
+/// All bytes that are read, and the start of each piece.
 async fn read(ranges: &mut dyn Ranges) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
     let mut pieces = Vec::new();
     let mut buffer = Vec::new();

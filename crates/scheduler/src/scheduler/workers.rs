@@ -36,7 +36,7 @@ impl Scheduler {
         // A new process with the same name does not continue the attempt of the
         // previous one.
         let is_restarted = self.pool.get(id).is_some_and(|worker| {
-            worker.joined.process_id != 0 && worker.joined.process_id != joined.process_id
+            worker.joined.incarnation != 0 && worker.joined.incarnation != joined.incarnation
         });
         if is_restarted {
             self.worker_left(id, "it was restarted", commands);

@@ -383,7 +383,7 @@ impl World {
             worker: sim_worker.id.clone(),
             joined: Joined {
                 node: Some(sim_worker.node.clone()),
-                process_id: sim_worker.incarnation,
+                incarnation: sim_worker.incarnation,
                 ..Joined::default()
             },
         }

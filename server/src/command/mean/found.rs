@@ -1,4 +1,4 @@
-//! Finds the files that a command line names.
+//! Finds the files that the command line names.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,12 @@ use anyhow::{Context, bail};
 use platform::files;
 use protocol::Problem;
 
-/// The locations of all files that the inputs name, in order, each once: files,
-/// directories with all below them, patterns.
+/// The locations of all files that `inputs` name, in order. An input is a file, a
+/// directory with all files below it, or a pattern.
+///
+/// # Errors
+///
+/// If an input does not exist, cannot be read or matches no file.
 pub(super) fn find_inputs(inputs: &[String]) -> anyhow::Result<Vec<String>> {
     let mut files = Vec::new();
     for input in inputs {
@@ -17,7 +21,7 @@ pub(super) fn find_inputs(inputs: &[String]) -> anyhow::Result<Vec<String>> {
             let before = files.len();
             walk(path, &mut files)?;
             if files.len() == before {
-                bail!("the directory {input} holds no files");
+                bail!("the directory {input} contains no files");
             }
         } else if path.exists() {
             files.push(path.to_owned());
@@ -44,8 +48,8 @@ pub(super) fn find_inputs(inputs: &[String]) -> anyhow::Result<Vec<String>> {
     Ok(locations)
 }
 
-/// Adds all files below a folder in the order of their paths, but for names
-/// that begin with `.` or `_`.
+/// Adds all files below a folder in the order of their paths, except names that
+/// begin with `.` or `_`.
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     let listing = || format!("listing {}", folder.display());
     let mut entries = fs::read_dir(folder)
@@ -69,14 +73,14 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
 
 fn location(file: &Path) -> anyhow::Result<String> {
     let path = std::path::absolute(file)
-        .with_context(|| format!("finding out where {} is", file.display()))?;
-    // Parts such as `..` are not allowed in keys.
+        .with_context(|| format!("resolving the path {}", file.display()))?;
+    // Keys must not contain parts such as `..`.
     let path = path.canonicalize().with_context(|| format!("opening {}", file.display()))?;
     files::location(&path)
         .with_context(|| format!("the name of {} is not UTF-8: rename it", path.display()))
 }
 
-/// A problem in the words of who named files, not locations.
+/// A problem with paths in the place of locations, as the command line named them.
 pub(super) fn as_paths(mut problem: Problem) -> Problem {
     problem.detail = files::as_paths(&problem.detail);
     problem.remedy = files::as_paths(&problem.remedy);

@@ -1,4 +1,4 @@
-//! How much memory a job takes: the bound before, the measure after.
+//! The memory of a job: its bound, from the plan, and the measured peak.
 
 use indicatif::HumanBytes;
 use protocol::Plan;
@@ -6,12 +6,12 @@ use protocol::request::Statistic;
 
 use crate::finishing;
 
-/// What the program takes beside what a job holds: code, threads, their stacks,
-/// and freed memory that the allocator keeps for each of them.
+/// The memory of the program besides a job's data: code, stacks of threads, and
+/// freed memory that the allocator keeps for each thread.
 const PROGRAM_BYTES: u64 = 48 << 20;
 
-/// The most memory that this process takes for a job, in bytes: that of its
-/// workers, and that of dividing the total, which comes after.
+/// The memory bound of this process for a job, in bytes: its workers, and the
+/// division of the total.
 pub(super) fn process_bytes(plan: &Plan, workers: u32, statistics: &[Statistic]) -> u64 {
     let workers = u64::from(workers).min(plan.tasks());
     PROGRAM_BYTES
@@ -19,14 +19,15 @@ pub(super) fn process_bytes(plan: &Plan, workers: u32, statistics: &[Statistic])
         + finishing::memory_bytes(plan, statistics)
 }
 
-/// The bound in words, with what it is made of.
+/// The memory bound as text, with the part of a worker.
 pub(super) fn describe(plan: &Plan, workers: u32, statistics: &[Statistic]) -> String {
     let bound = HumanBytes(process_bytes(plan, workers, statistics));
     let worker = HumanBytes(plan.estimate.worker_memory_bytes);
     format!("at most {bound}, of which {worker} a worker")
 }
 
-/// The most memory that this process has held so far, in bytes, if the system tells.
+/// The peak resident memory of this process, in bytes; `None` if the system does
+/// not report it.
 pub(super) fn peak_resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -1,4 +1,4 @@
-//! Writes the mean where the command line says.
+//! Writes the mean to the file that `--output` names, or to standard output.
 
 use std::fs;
 use std::io::{self, Write};
@@ -17,16 +17,20 @@ use tempfile::NamedTempFile;
 use crate::engine::Engine;
 use crate::results::StoredResult;
 
-/// Where the mean is written, and how.
+/// The destination of the mean and its format.
 pub(super) struct Output {
-    /// Absent: standard output.
+    /// `None` for standard output.
     path: Option<PathBuf>,
     format: OutputFormat,
 }
 
 impl Output {
-    /// Reads `--output`; finds out before anything is computed whether it can
+    /// Parses `--output`, and checks before anything is computed that the file can
     /// be written.
+    ///
+    /// # Errors
+    ///
+    /// If the name has no known ending, or its folder does not exist.
     pub(super) fn parse(text: &str) -> anyhow::Result<Output> {
         if text == "-" {
             return Ok(Output { path: None, format: OutputFormat::Csv });
@@ -37,23 +41,23 @@ impl Output {
             Some("csv" | "txt") => OutputFormat::Csv,
             Some("json") => OutputFormat::Json,
             Some("raw" | "f64" | "bin") => OutputFormat::Raw,
-            _ => bail!("the name of the output, {text}, must end in .npy, .csv, .json or .raw"),
+            _ => bail!("the output file {text} must end in .npy, .csv, .json or .raw"),
         };
         let folder = folder_of(&path);
         if !folder.is_dir() {
-            bail!("there is no folder {} to write the output into", folder.display());
+            bail!("the folder {} of the output file does not exist", folder.display());
         }
         Ok(Output { path: Some(path), format })
     }
 
-    /// Whether statistics can be written beside the mean.
+    /// Whether statistics can be written: each needs a file of its own.
     pub(super) fn takes_statistics(&self) -> bool {
         self.path.is_some()
     }
 
-    /// Writes the result of a job that is done: the mean, and each statistic
-    /// beside it. A file appears when it is whole, the mean last. The engine's
-    /// store lies in `scratch`, which loses the results.
+    /// Writes the statistics of a job that is done, then its mean. A file appears
+    /// only when it is whole. The engine's store lies in `scratch`: results in the
+    /// format .npy are moved out of it.
     pub(super) async fn write(
         &self,
         engine: &Engine,
@@ -78,10 +82,8 @@ impl Output {
         let Some(path) = &self.path else {
             let mut stdout = io::stdout().lock();
             return match copy(pieces, &mut stdout).await {
-                // Whoever reads has seen enough, as `head` has.
-                Err(Copied::NotWritten(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-                    Ok(())
-                }
+                // The reader of the pipe has closed it, as `head` does.
+                Err(CopyError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
                 copied => copied.context("writing to standard output"),
             };
         };
@@ -105,7 +107,7 @@ impl Output {
     }
 }
 
-/// Where a statistic is written: `mean.std.npy` beside `mean.npy`.
+/// The path of a statistic: `mean.std.npy` beside `mean.npy`.
 fn path_of(mean: &Path, statistic: Option<Statistic>) -> PathBuf {
     let extension = mean.extension().unwrap_or_default().to_string_lossy();
     match statistic {
@@ -116,25 +118,25 @@ fn path_of(mean: &Path, statistic: Option<Statistic>) -> PathBuf {
 
 /// Why a result was not copied.
 #[derive(Debug, thiserror::Error)]
-enum Copied {
-    #[error("the result cannot be read")]
-    NotRead(#[from] StoreError),
-    #[error("it cannot be written")]
-    NotWritten(#[from] io::Error),
+enum CopyError {
+    #[error("the result cannot be read from the store")]
+    Read(#[from] StoreError),
+    #[error("the output cannot be written")]
+    Write(#[from] io::Error),
 }
 
 async fn copy(
     mut pieces: BoxStream<'static, Result<Bytes, StoreError>>,
     to: &mut impl Write,
-) -> Result<(), Copied> {
+) -> Result<(), CopyError> {
     while let Some(piece) = pieces.try_next().await? {
         to.write_all(&piece)?;
     }
     Ok(to.flush()?)
 }
 
-/// Moves a file to where it has the permissions of another one, if both places
-/// are in one file system; whether they are.
+/// Moves a file, and gives it the permissions of another. Returns `false` if the
+/// two paths are on different file systems, and the file was not moved.
 fn move_file(from: &Path, to: &Path, permissions: &NamedTempFile) -> io::Result<bool> {
     fs::set_permissions(from, permissions.as_file().metadata()?.permissions())?;
     match fs::rename(from, to) {
@@ -151,7 +153,7 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Those of an ordinary new file; temporary files are private otherwise.
+/// The permissions of an ordinary new file; by default temporary files are private.
 fn permissions() -> std::fs::Permissions {
     use std::os::unix::fs::PermissionsExt;
     std::fs::Permissions::from_mode(0o666)

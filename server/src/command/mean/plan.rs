@@ -8,7 +8,7 @@ use super::found::as_paths;
 use super::memory;
 use crate::planning::Planner;
 
-/// Prints how the job would be computed.
+/// Prints the plan of the job.
 pub(super) async fn print(
     planner: &Planner,
     request: &ValidRequest,
@@ -17,7 +17,7 @@ pub(super) async fn print(
     let (plan, inputs) = &planner.preview(request, workers).await.map_err(as_paths)?;
     let columns = match inputs.columns {
         Some(columns) => HumanCount(columns).to_string(),
-        None => "as many as the text holds".to_owned(),
+        None => "known once the text has been read".to_owned(),
     };
     println!(
         "inputs    {} files, {}",

@@ -1,12 +1,12 @@
-//! What a watch has told of, kept up to date.
+//! The objects that a watch has reported, kept up to date.
 
 use std::collections::BTreeMap;
 
 use kube::ResourceExt;
 use kube::runtime::watcher::Event;
 
-/// What is known of the things of one kind, by name. Nothing is known before
-/// the first list is complete; while a later one arrives, the former counts.
+/// The objects of one kind, by name. Nothing is known until the first list is
+/// complete. While the watch lists again, the previous state counts.
 #[derive(Debug)]
 pub(super) struct Listing<T> {
     known: Option<BTreeMap<String, T>>,
@@ -20,23 +20,23 @@ impl<T> Default for Listing<T> {
 }
 
 impl<T> Listing<T> {
-    /// All there is, once that is known.
+    /// All objects, once the first list is complete.
     pub(super) fn known(&self) -> Option<&BTreeMap<String, T>> {
         self.known.as_ref()
     }
 
-    /// The one of this name, if it is known and there.
+    /// The object of this name, if it is known and exists.
     pub(super) fn get(&self, name: &str) -> Option<&T> {
         self.known.as_ref()?.get(name)
     }
 
-    /// The same, to change it ahead of what the watch will tell.
+    /// As [`Listing::get`], to change the object ahead of the watch.
     pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut T> {
         self.known.as_mut()?.get_mut(name)
     }
 
-    /// Takes in what the watch tells.
-    pub(super) fn take<K: ResourceExt>(&mut self, event: Event<K>, read: impl Fn(&K) -> T) {
+    /// Applies an event of the watch.
+    pub(super) fn apply<K: ResourceExt>(&mut self, event: Event<K>, read: impl Fn(&K) -> T) {
         match event {
             Event::Init => self.arriving.clear(),
             Event::InitApply(it) => {
@@ -69,7 +69,7 @@ mod tests {
     fn a_list_counts_once_it_is_complete() {
         let mut listing = Listing::default();
         let mut take = |event| {
-            listing.take(event, |_| ());
+            listing.apply(event, |_| ());
             listing.known().map(|known| known.keys().cloned().collect::<Vec<_>>())
         };
         assert_eq!(take(Event::Init), None);

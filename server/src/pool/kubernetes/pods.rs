@@ -1,35 +1,35 @@
-//! What a pod says about the worker in it.
+//! The state of a worker's pod.
 
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
 use protocol::worker::{InstanceStatus, WorkerState};
 
 use crate::pool::Member;
 
-/// The annotation by which a ReplicaSet chooses the pods that go first.
+/// The annotation by which a ReplicaSet chooses which pods to delete first.
 pub(super) const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
-/// What a container waits for where nothing is wrong.
+/// The reasons for which a container waits while nothing is wrong.
 const ORDINARY_WAITS: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 
-/// What the pool wants to know of a pod.
+/// What the pool reads of a pod.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Seen {
-    /// How it looks from outside.
+pub(super) struct PodState {
+    /// The worker as the dashboard shows it until it reports.
     pub(super) member: Member,
-    /// Whether a worker's process is there, and may be at work.
+    /// Whether all its containers run, so that the worker may execute a task.
     pub(super) is_working: bool,
-    /// Whether it still counts among the Deployment's replicas.
+    /// Whether it counts among the Deployment's replicas.
     pub(super) counts: bool,
-    /// Whether it has ended for good, and another has taken its place.
+    /// Whether it has ended for good, so that another pod replaces it.
     pub(super) has_ended: bool,
-    /// When it was made, in seconds since 1970.
+    /// Its time of creation, in seconds since 1970.
     pub(super) made_at_secs: i64,
-    /// What deleting it costs, if that is written on it.
+    /// The value of its annotation [`DELETION_COST`].
     pub(super) deletion_cost: Option<i32>,
 }
 
-impl Seen {
+impl PodState {
     /// Reads a pod.
-    pub(super) fn read(pod: &Pod) -> Seen {
+    pub(super) fn read(pod: &Pod) -> PodState {
         let status = pod.status.as_ref();
         let containers = status.and_then(|it| it.container_statuses.as_deref()).unwrap_or_default();
         let is_leaving = pod.metadata.deletion_timestamp.is_some();
@@ -44,7 +44,7 @@ impl Seen {
         let restarts = containers.iter().map(|it| it.restart_count).sum::<i32>();
         let restarts = u32::try_from(restarts).unwrap_or(0);
         let annotations = pod.metadata.annotations.as_ref();
-        Seen {
+        PodState {
             is_working: runs && !is_leaving && !has_ended,
             counts: !is_leaving && !has_ended,
             has_ended,
@@ -66,9 +66,9 @@ impl Seen {
     }
 }
 
-/// Why a pod is as it is, where that needs saying: what the kubelet or the
-/// node says of the whole pod, what the scheduler says, what holds a container
-/// up, and else why a container had to be started again.
+/// Why a pod does not run, or was restarted. The first of: the reason of the whole
+/// pod, the scheduler's reason, what a container waits for, and why the previous
+/// run of a container ended.
 fn reason(pod: &Pod) -> Option<String> {
     let status = pod.status.as_ref()?;
     if let Some(reason) = &status.reason {
@@ -103,18 +103,18 @@ fn held_up(container: &ContainerStatus) -> Option<String> {
     ended(state)
 }
 
-/// Why a container that runs again had ended.
+/// Why the previous run of a container ended.
 fn restarted(container: &ContainerStatus) -> Option<String> {
     let ended = container.last_state.as_ref().and_then(ended)?;
-    Some(format!("started again after {ended}"))
+    Some(format!("restarted after {ended}"))
 }
 
-/// How a container ended, if it has not ended well.
+/// The reason and exit code of a container that failed.
 fn ended(state: &ContainerState) -> Option<String> {
     let ended = state.terminated.as_ref().filter(|ended| ended.exit_code != 0)?;
     let reason = ended.reason.as_deref().unwrap_or("Error");
     let how = format!("{reason}, exit code {}", ended.exit_code);
-    // The message may be many lines of the log: the last says why it ended.
+    // The message may be many lines of the log; the last one names the error.
     let message = ended.message.as_deref().unwrap_or_default().trim();
     Some(said(&how, message.lines().last()))
 }

@@ -1,61 +1,60 @@
-//! How many replicas the Deployment is given, and which pods go first.
+//! How many replicas to set, and which pods to delete first.
 
 use std::collections::BTreeMap;
 
 use protocol::WorkerId;
 
 use super::listing::Listing;
-use super::pods::Seen;
+use super::pods::PodState;
 
-/// What deleting the pod of a drained worker costs: less than any other, which
-/// have 0 where nothing is written on them.
+/// The deletion cost of the pod of a drained worker, below that of pods without
+/// the annotation, which is 0.
 const DRAINED_COST: i32 = -1000;
-/// And that of one that works on: more than that of one that comes to life while
-/// the cluster chooses.
+/// The deletion cost of the pod of a working worker, above that of a pod that
+/// starts while the cluster chooses.
 const AT_WORK_COST: i32 = 1000;
 
-/// What is wanted.
+/// The desired state.
 #[derive(Debug, Default)]
 pub(super) struct Scaling {
-    /// How many workers are asked for; nothing is done until somebody asks.
+    /// The number of workers; nothing is changed until one is requested.
     pub(super) desired: Option<u32>,
-    /// Workers told to drain, with how often their container had been started
-    /// again by then: one more time, and another worker is in the pod.
+    /// The drained workers, with the number of container restarts at that time:
+    /// after one more restart, another worker runs in the pod.
     drained: BTreeMap<WorkerId, u32>,
 }
 
-/// What to do next.
+/// The next change to the cluster.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Step {
-    /// Pods and what deleting them is to cost from now on, written on them
-    /// first; `None` takes away what stands there.
+    /// The deletion costs to write on pods first; `None` removes the annotation.
     pub(super) costs: Vec<(String, Option<i32>)>,
     /// The number of replicas to set.
     pub(super) replicas: u32,
 }
 
 impl Scaling {
-    /// Hears that a worker has been told to drain.
-    pub(super) fn drain(&mut self, worker: WorkerId, pods: &Listing<Seen>) {
+    /// Notes that a worker has been told to drain.
+    pub(super) fn drain(&mut self, worker: WorkerId, pods: &Listing<PodState>) {
         let restarts = pods.get(worker.as_str()).map_or(0, |pod| pod.member.instance.restarts);
         self.drained.insert(worker, restarts);
     }
 
-    /// Forgets about drained workers that are gone.
-    pub(super) fn forget_the_gone(&mut self, pods: &BTreeMap<String, Seen>) {
+    /// Forgets drained workers that have ended.
+    pub(super) fn forget_ended(&mut self, pods: &BTreeMap<String, PodState>) {
         self.drained.retain(|worker, restarts| {
             pods.get(worker.as_str()).is_some_and(|pod| pod.member.instance.restarts <= *restarts)
         });
     }
 
-    /// What there is to do if the Deployment has so many replicas and these
-    /// pods, if anything.
+    /// The next change for a Deployment with this number of replicas and these
+    /// pods; `None` if there is nothing to change.
     ///
-    /// More replicas are set at once. Fewer are set only down to the pods in
-    /// which a worker is at work that was not told to drain: a ReplicaSet lets
-    /// pods that do not run go first, then the cheapest, so that none of those
-    /// is stopped. The others follow when they have been drained.
-    pub(super) fn step(&self, replicas: u32, pods: &BTreeMap<String, Seen>) -> Option<Step> {
+    /// The number of replicas is raised at once. It is lowered only to the number
+    /// of working workers that were not told to drain. A ReplicaSet deletes pods
+    /// that do not run first, then those of the lowest deletion cost, so none of
+    /// those workers is stopped. They follow once they have been drained.
+    pub(super) fn step(&self, replicas: u32, pods: &BTreeMap<String, PodState>) -> Option<Step> {
         let desired = self.desired?;
         if desired >= replicas {
             return (desired > replicas).then(|| Step { costs: Vec::new(), replicas: desired });
@@ -66,7 +65,7 @@ impl Scaling {
         (lower < replicas).then(|| Step { costs: self.costs(pods), replicas: lower })
     }
 
-    fn costs(&self, pods: &BTreeMap<String, Seen>) -> Vec<(String, Option<i32>)> {
+    fn costs(&self, pods: &BTreeMap<String, PodState>) -> Vec<(String, Option<i32>)> {
         let counting = pods.iter().filter(|(_, pod)| pod.counts);
         let wanted = counting.filter_map(|(name, pod)| {
             let is_drained = self.is_drained(name);
@@ -75,7 +74,7 @@ impl Scaling {
                 (false, true) => Some(AT_WORK_COST),
                 (false, false) => None,
             };
-            // What somebody else has written stays.
+            // A cost that something else has written stays.
             let is_ours = matches!(pod.deletion_cost, None | Some(DRAINED_COST | AT_WORK_COST));
             ((is_ours || is_drained) && cost != pod.deletion_cost).then(|| (name.clone(), cost))
         });
@@ -98,8 +97,8 @@ mod tests {
     const DRAINED: Option<i32> = Some(DRAINED_COST);
     const AT_WORK: Option<i32> = Some(AT_WORK_COST);
 
-    fn pod(is_working: bool) -> Seen {
-        Seen {
+    fn pod(is_working: bool) -> PodState {
+        PodState {
             member: Member {
                 state: WorkerState::Starting,
                 node: None,
@@ -115,7 +114,7 @@ mod tests {
     }
 
     /// Pods by name; those after the bar do not run.
-    fn pods(names: &str) -> BTreeMap<String, Seen> {
+    fn pods(names: &str) -> BTreeMap<String, PodState> {
         let (working, waiting) = names.split_once('|').unwrap_or((names, ""));
         let all = |names: &str, is_working| {
             let names: Vec<String> = names.split_whitespace().map(str::to_owned).collect();
@@ -138,7 +137,7 @@ mod tests {
     fn more_are_asked_for_at_once() {
         assert_eq!(scaling(5, &[]).step(1, &pods("a")), step(5, &[]));
         assert_eq!(scaling(1, &[]).step(1, &pods("a")), None, "enough are there");
-        assert_eq!(Scaling::default().step(1, &pods("a")), None, "nobody has asked");
+        assert_eq!(Scaling::default().step(1, &pods("a")), None, "nobody has requested");
     }
 
     #[test]
@@ -150,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn pods_that_do_not_run_go_without_more_ado() {
+    fn pods_that_do_not_run_are_deleted_at_once() {
         assert_eq!(scaling(0, &[]).step(3, &pods("a | b c")), step(1, &[("a", AT_WORK)]));
         assert_eq!(scaling(0, &[]).step(2, &pods("| b c")), step(0, &[]));
     }
@@ -163,7 +162,7 @@ mod tests {
         let again = pods.get_mut("b").unwrap();
         again.member.instance.restarts = 1;
         again.deletion_cost = Some(DRAINED_COST);
-        scaling.forget_the_gone(&pods);
+        scaling.forget_ended(&pods);
         assert_eq!(scaling.step(2, &pods), None);
         scaling.drain(WorkerId::from("a".to_owned()), &Listing::default());
         let costs = [("a", DRAINED), ("b", AT_WORK)];

@@ -1,4 +1,4 @@
-//! What jobs give on real parts when nothing goes wrong.
+//! Jobs on real parts, without faults.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use summation::HEAD_BYTES;
 use testbed::kill_9;
 use tokio::time::sleep;
 
-use super::ground::{Installation, count, embedded_bits};
+use super::installation::{Installation, count, embedded_bits};
 use crate::client::PATIENCE;
 use crate::exact;
 
@@ -26,7 +26,7 @@ async fn results_are_those_of_the_embedded_parts_bit_for_bit() {
             let job = server.submit(&json!({"inputs": inputs, "fan_in": fan_in})).await;
             let ended = server.follow(&job).await;
             assert_eq!(ended["phase"], "done", "{}", ended["error"]);
-            // Where columns are cut, each worker looks at each header.
+            // Where columns are divided into ranges, each worker reads each header.
             let headers = if format == "csv" { 0 } else { 40 * 3 * HEAD_BYTES as u64 };
             assert!(count(&ended, "bytes", "read_twice") <= headers, "{ended}");
             assert_eq!(server.bits(&job).await, embedded_bits(&inputs).await, "{format} {fan_in}");
@@ -51,7 +51,7 @@ async fn uploaded_files_give_the_exact_mean() {
     }
     let mean = server.mean(&json!({"inputs": {"prefix": "mixed"}, "fan_in": 3})).await;
     assert_eq!(exact::bits(&mean), exact::bits(&exact::mean(&arrays)));
-    // The same objects by their place in S3, as another installation sees them.
+    // The same objects by their locations in S3, from another installation.
     let other = Installation::shared().await;
     let allowed = format!("s3://testbed/{}/mixed", installation.name());
     let allow = ["--allow-inputs", allowed.as_str()];
@@ -86,7 +86,7 @@ async fn the_process_pool_keeps_its_workers_and_takes_them_along() {
     let job = server.submit(&json!({"inputs": inputs, "workers": 2})).await;
     assert_eq!(server.follow(&job).await["phase"], "done");
     assert_eq!(server.bits(&job).await, embedded_bits(&inputs).await);
-    // Workers notice that whoever started them is gone.
+    // Workers notice that the server that started them has ended.
     server.kill();
     while second.iter().any(|id| std::path::Path::new(&format!("/proc/{id}")).exists()) {
         assert!(Instant::now() < deadline, "workers outlive their server");

@@ -2,17 +2,17 @@
 
 use serde_json::json;
 
-use super::ground::{Installation, count, embedded_bits};
+use super::installation::{Installation, count, embedded_bits};
 
 const EXTERNAL: [&str; 4] = ["--pool", "external", "--workers", "1"];
-/// So slow that there is time to kill it at work.
+/// Slow enough to be killed while working.
 const SLOW: [&str; 2] = ["--slowness", "30"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_task_cut_short_only_what_is_missing_is_computed_again() {
     let installation = Installation::shared().await;
     let server = installation.server(&EXTERNAL).await;
-    // What lay in memory when a worker was killed is read again: little, here.
+    // Inputs that were in the memory of a killed worker are read again: few, here.
     let ranges = ["--range-bytes", "262144"];
     for format in ["npy", "csv"] {
         let inputs = json!({"generate": {"files": 4, "count": 800_000, "format": format}});
@@ -80,7 +80,7 @@ async fn a_job_survives_the_death_of_the_server() {
     let before = server.follow(&done).await;
     let inputs = json!({"generate": {"files": 30, "count": 20_000, "format": "npy"}});
     let job = server.submit(&json!({"inputs": inputs, "fan_in": 3, "workers": 2})).await;
-    // Twice: while it is planned or hardly begun, and in the middle.
+    // Twice: while the job is planned or has just begun, and in the middle.
     for completed in [0, 3] {
         server.until(&job, |job| count(job, "attempts", "completed") >= completed).await;
         server.kill();

@@ -1,10 +1,10 @@
-//! Two servers by mistake on one store.
+//! Two servers on one store, by mistake.
 
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::ground::Installation;
+use super::installation::Installation;
 
 const EXTERNAL: [&str; 2] = ["--pool", "external"];
 
@@ -18,16 +18,16 @@ async fn a_second_server_says_so_and_ends() {
     let said = second.said();
     assert!(said.contains("another server uses the store"), "{said}");
     assert!(!said.contains("listening"), "{said}");
-    // The first goes on.
+    // The first continues.
     let _worker = installation.worker("a", &[]);
     let inputs = json!({"generate": {"files": 2, "count": 10}});
     let job = server.submit(&json!({"inputs": inputs})).await;
     assert_eq!(server.follow(&job).await["phase"], "done");
-    // Once it has stopped in good order, the next need not wait.
+    // Once it has stopped gracefully, the next server does not wait.
     server.stop().await;
     let mut next = installation.server(&EXTERNAL).await;
     assert_eq!(next.get_json(&format!("/api/jobs/{job}")).await["phase"], "done");
-    // Nor need it after one that was killed here and has left its file; else it
+    // Nor does it wait after a server that was killed here and left its file; otherwise it
     // would be ten seconds.
     next.kill();
     let killed = Instant::now();

@@ -1,4 +1,4 @@
-//! Messages that come twice, get lost on the way, or make no sense.
+//! Messages that are duplicated, lost or malformed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use worker::Worker;
 
-use super::ground::{Installation, embedded_bits};
+use super::installation::{Installation, embedded_bits};
 use crate::client::PATIENCE;
 use crate::exact;
 

@@ -1,4 +1,4 @@
-//! The broker and the S3 server go away in the middle of a job and come back.
+//! Outages of the broker and of the S3 server in the middle of a job.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use testbed::{Disturbance, Proxy, RabbitMq, SeaweedFs};
 use tokio::time::sleep;
 
-use super::ground::{Installation, Server, embedded_bits};
+use super::installation::{Installation, Server, embedded_bits};
 use crate::client::PATIENCE;
 
 const EXTERNAL: [&str; 4] = ["--pool", "external", "--workers", "2"];
@@ -15,7 +15,7 @@ fn inputs() -> Value {
     json!({"generate": {"files": 40, "count": 20_000, "format": "csv", "seed": 5}})
 }
 
-/// Submits a job and waits until some of it is done.
+/// Submits a job and waits until a part of it is done.
 async fn begun(server: &Server) -> String {
     let request = json!({"inputs": inputs(), "fan_in": 3, "workers": 2});
     let job = server.submit(&request).await;
@@ -63,7 +63,7 @@ async fn a_job_survives_a_restart_of_the_broker() {
     server.stop().await;
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 async fn until(what: &str, is_so: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
@@ -72,7 +72,7 @@ async fn until(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-/// Pages and figures are there without the queue, and tell of it.
+/// Pages and metrics are served without the queue, and report its outage.
 async fn says_that_the_queue_is_silent(server: &Server) {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -105,7 +105,7 @@ async fn a_job_survives_a_restart_of_the_store() {
     server.ready(2).await;
     let job = begun(&server).await;
     store.stop().await;
-    // Long enough to be missed, by everybody and more than once.
+    // Long enough for every part to notice it more than once.
     let before = proxy.connections();
     until("the store is missed", || proxy.connections() > before + 10).await;
     store.start_again().await;

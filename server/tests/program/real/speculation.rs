@@ -4,14 +4,14 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::ground::{Installation, embedded_bits};
+use super::installation::{Installation, embedded_bits};
 
-/// All workers are this much slower than they could be, so that the times are
+/// All workers are slowed down by this factor, so that the durations are
 /// theirs and not those of a busy machine …
 const BASE: f64 = 40.0;
-/// … and one of them so many times slower again.
+/// … and one of them by this factor on top.
 const STRAGGLER: f64 = 8.0;
-/// How often each way is run.
+/// The number of runs in each mode.
 const ROUNDS: usize = 3;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -49,7 +49,7 @@ async fn a_straggler_holds_a_job_up_least_with_our_speculation() {
         );
         took
     };
-    // In turn, so that whatever else the machine does meets all of them.
+    // In turn, so that other load of the machine affects all modes.
     let mut times = [const { Vec::new() }; 3];
     for _ in 0..ROUNDS {
         times[0].push(run("no speculation", json!({"enabled": false})).await);
@@ -64,7 +64,7 @@ async fn a_straggler_holds_a_job_up_least_with_our_speculation() {
         ours / copy
     );
     assert!(ours < none, "{ours} s against {none} s without");
-    // Of few rounds on a busy machine; the simulator compares the rules exactly.
+    // These are few rounds on a busy machine; the simulator compares the rules exactly.
     assert!(ours < 1.5 * copy, "{ours} s against {copy} s with a plain copy");
     server.stop().await;
 }

@@ -1,4 +1,4 @@
-//! A connection to the broker that comes back by itself.
+//! A connection to the broker that reconnects by itself.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::failure::{Meaning, Trouble};
+use super::failure::{Classify, ConnectError};
 use super::settings::AmqpSettings;
 use super::topology::Topology;
 use crate::QueueError;
@@ -21,23 +21,23 @@ use crate::retry;
 
 /// How long a broker may take to accept a connection and answer the declarations.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(15);
-/// How long the broker may take to answer on a connection that is there. A
-/// quorum queue that has no leader for now answers nothing, and what was sent to
-/// it meanwhile may stay unanswered for ever.
+/// How long the broker may take to answer on an open connection. A quorum queue
+/// without a leader answers nothing, and requests sent to it meanwhile may stay
+/// unanswered for ever.
 pub(super) const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
-/// How long a broker that may be gone may take to answer a close.
+/// How long a broker that may be lost may take to answer a close.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(3);
-/// How often to look whether a connection that nobody uses is still there.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// How long to wait before a message that the broker did not take is sent again.
-const NOT_TAKEN_PAUSE: Duration = Duration::from_millis(100);
-/// The reply code of a close that is nobody's fault.
+/// The interval at which an unused connection is checked.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// The pause before a message that the broker did not accept is sent again.
+const NOT_ACCEPTED_PAUSE: Duration = Duration::from_millis(100);
+/// The AMQP reply code of a close without an error.
 const CLOSED_ON_PURPOSE: u16 = 200;
 
-/// A connection that is opened again whenever it is lost, until dropped.
+/// A connection that is reopened whenever it is lost, until dropped.
 ///
-/// There is one rule for all kinds of trouble: whoever meets it gives up the
-/// whole [`Session`], and everybody goes on with the next one.
+/// All errors are handled in one way: whoever meets an error gives up the whole
+/// [`Session`], and everybody continues with the next one.
 pub(super) struct Link {
     sessions: watch::Receiver<Option<Arc<Session>>>,
     patience: Duration,
@@ -47,30 +47,30 @@ pub(super) struct Link {
     _close_on_drop: DropGuard,
 }
 
-/// One life of a connection, everything declared.
+/// One open connection, on which exchanges and queues have been declared.
 pub(super) struct Session {
     pub(super) connection: Connection,
     publishing: Channel,
-    /// Cancelled once the session is of no use any more.
+    /// Cancelled once the session is unusable.
     pub(super) lost: CancellationToken,
 }
 
 impl Link {
-    /// Connects for the first time; from then on it stays connected by itself.
+    /// Connects for the first time; from then on it reconnects by itself.
     ///
     /// # Errors
     ///
-    /// [`QueueError::Refused`] at once, [`QueueError::Unavailable`] when the
-    /// patience of `settings` is at its end.
+    /// [`QueueError::Refused`] at once, [`QueueError::Unavailable`] after
+    /// [`AmqpSettings::patience`].
     pub(super) async fn connect(settings: AmqpSettings) -> Result<Link, QueueError> {
         let topology = Arc::new(Topology::new(&settings)?);
         let deadline = Instant::now() + settings.patience;
         let first = (|| open(&settings, &topology))
             .retry(retry::CONNECTION)
-            .when(|trouble| matches!(trouble, Trouble::Absent(_)))
+            .when(|error| matches!(error, ConnectError::Absent(_)))
             .adjust(retry::until(deadline))
-            .notify(|trouble, _| {
-                if let Trouble::Absent(reason) = trouble {
+            .notify(|error, _| {
+                if let ConnectError::Absent(reason) = error {
                     tracing::info!(broker = settings.address(), %reason, "waiting for the broker");
                 }
             })
@@ -95,7 +95,7 @@ impl Link {
         self.closing.clone()
     }
 
-    /// The sessions as they come, for tasks that outlive a borrow of the link.
+    /// The sessions one after the other, for tasks that outlive a borrow of the link.
     pub(super) fn sessions(&self) -> Sessions {
         Sessions(self.sessions.clone())
     }
@@ -106,7 +106,7 @@ impl Link {
             match session.publish(message).await? {
                 Confirmation::Ack(None) => Ok(Some(())),
                 Confirmation::Ack(Some(_)) => {
-                    // There is no such queue: somebody deleted it. The next session declares it.
+                    // The queue was deleted. The next session declares it again.
                     session.lost.cancel();
                     Ok(None)
                 }
@@ -116,8 +116,8 @@ impl Link {
         .await
     }
 
-    /// Tries `action` on one session after the other until it returns
-    /// something, or patience is at its end.
+    /// Retries `action` on one session after the other until it returns `Some`, or
+    /// the patience of the settings is exhausted.
     pub(super) async fn persist<T, F>(
         &self,
         action: impl Fn(Arc<Session>) -> F + Send,
@@ -141,13 +141,13 @@ impl Link {
             match outcome {
                 Ok(Ok(Some(done))) => return Ok(done),
                 Ok(Ok(None)) => {
-                    reason = "the broker did not take the message".into();
-                    sleep(NOT_TAKEN_PAUSE).await;
+                    reason = "the broker did not accept the message".into();
+                    sleep(NOT_ACCEPTED_PAUSE).await;
                 }
                 Ok(Err(error)) => {
                     session.lost.cancel();
                     if error.kind().is_refusal() {
-                        return Err(Trouble::from(error).into());
+                        return Err(ConnectError::from(error).into());
                     }
                     reason = Box::new(error);
                 }
@@ -160,7 +160,7 @@ impl Link {
     }
 }
 
-/// The sessions of a [`Link`] as they come.
+/// The sessions of a [`Link`], one after the other.
 pub(super) struct Sessions(watch::Receiver<Option<Arc<Session>>>);
 
 impl Sessions {
@@ -175,12 +175,12 @@ impl Sessions {
     }
 }
 
-/// A message on its way to the broker.
+/// A message to be published.
 pub(super) struct Outgoing {
     pub(super) exchange: ShortString,
     pub(super) routing_key: ShortString,
     pub(super) body: Vec<u8>,
-    /// Whether it must be in a queue, on the broker's disk, to count as published.
+    /// Whether it must reach a queue and the broker's disk to count as published.
     pub(super) durable: bool,
 }
 
@@ -204,7 +204,7 @@ impl Session {
     }
 }
 
-async fn open(settings: &AmqpSettings, topology: &Topology) -> Result<Session, Trouble> {
+async fn open(settings: &AmqpSettings, topology: &Topology) -> Result<Session, ConnectError> {
     let opening = async {
         let name: LongString = settings.connection_name.as_str().into();
         let properties = ConnectionProperties::default().with_connection_name(name);
@@ -216,7 +216,7 @@ async fn open(settings: &AmqpSettings, topology: &Topology) -> Result<Session, T
     };
     timeout(CONNECT_TIME_MAX, opening)
         .await
-        .unwrap_or_else(|_| Err(Trouble::Absent("the broker did not answer in time".into())))
+        .unwrap_or_else(|_| Err(ConnectError::Absent("the broker did not answer in time".into())))
 }
 
 async fn stay_connected(
@@ -229,12 +229,12 @@ async fn stay_connected(
     let broker = settings.address();
     loop {
         tokio::select! {
-            reason = loss(&session) => tracing::warn!(broker, reason, "lost the broker"),
+            reason = loss(&session) => tracing::warn!(broker, reason, "connection to the broker lost"),
             () = closing.cancelled() => {}
         }
         session.lost.cancel();
         sessions.send_replace(None);
-        // A broker that is gone does not answer; the socket is closed all the same.
+        // A lost broker does not answer, but the socket is closed in any case.
         let close = session.connection.close(CLOSED_ON_PURPOSE, "bye".into());
         let _ = timeout(CLOSE_TIME_MAX, close).await;
         let mut pauses = retry::CONNECTION.build();
@@ -244,10 +244,12 @@ async fn stay_connected(
             }
             match open(&settings, &topology).await {
                 Ok(session) => break Arc::new(session),
-                Err(Trouble::Absent(reason)) => {
-                    tracing::debug!(broker, %reason, "the broker is not back yet");
+                Err(ConnectError::Absent(reason)) => {
+                    tracing::debug!(broker, %reason, "broker not reachable yet");
                 }
-                Err(Trouble::Refused(reason)) => tracing::error!(broker, %reason, "refused"),
+                Err(ConnectError::Refused(reason)) => {
+                    tracing::error!(broker, %reason, "connection refused by the broker");
+                }
             }
             // There is always a next pause: the policy has no end.
             tokio::select! {
@@ -255,29 +257,29 @@ async fn stay_connected(
                 () = closing.cancelled() => {}
             }
         };
-        tracing::info!(broker, "connected to the broker again");
+        tracing::info!(broker, "reconnected to the broker");
         sessions.send_replace(Some(session.clone()));
     }
 }
 
-/// Waits until a session is of no use any more and says why.
+/// Waits until a session is lost, and returns why.
 async fn loss(session: &Session) -> String {
     let mut events = Box::pin(session.connection.events_listener());
     loop {
         tokio::select! {
-            () = session.lost.cancelled() => return "something on it failed".to_owned(),
+            () = session.lost.cancelled() => return "an operation on it failed".to_owned(),
             event = events.next() => match event {
                 Some(Event::Error(error)) => return error.to_string(),
                 Some(Event::ConnectionBlocked(reason)) => {
-                    tracing::warn!(reason, "the broker takes no messages for now");
+                    tracing::warn!(reason, "the broker has blocked publishing");
                 }
                 Some(Event::ConnectionUnblocked) => {
-                    tracing::info!("the broker takes messages again");
+                    tracing::info!("the broker has unblocked publishing");
                 }
                 Some(_) => {}
                 None => return "it ended".to_owned(),
             },
-            () = sleep(LOOK_INTERVAL) => {
+            () = sleep(CHECK_INTERVAL) => {
                 if !session.connection.status().connected() {
                     return "it is closed".to_owned();
                 }

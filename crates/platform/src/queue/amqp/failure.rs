@@ -1,44 +1,44 @@
-//! What the broker's answers mean.
+//! Classifies the broker's errors.
 
 use std::error::Error;
 
 use crate::QueueError;
 
-/// Why there is no session.
+/// Why a session could not be opened.
 #[derive(Debug)]
-pub(super) enum Trouble {
-    /// The broker will not have it.
+pub(super) enum ConnectError {
+    /// The broker refuses it, and a retry will not help.
     Refused(Box<dyn Error + Send + Sync>),
-    /// The broker is not there, or broken.
+    /// The broker does not answer, or has failed.
     Absent(Box<dyn Error + Send + Sync>),
 }
 
-impl From<lapin::Error> for Trouble {
-    fn from(error: lapin::Error) -> Trouble {
+impl From<lapin::Error> for ConnectError {
+    fn from(error: lapin::Error) -> ConnectError {
         if error.kind().is_refusal() {
-            Trouble::Refused(Box::new(error))
+            ConnectError::Refused(Box::new(error))
         } else {
-            Trouble::Absent(Box::new(error))
+            ConnectError::Absent(Box::new(error))
         }
     }
 }
 
-impl From<Trouble> for QueueError {
-    fn from(trouble: Trouble) -> QueueError {
-        match trouble {
-            Trouble::Refused(source) => QueueError::Refused { source },
-            Trouble::Absent(source) => QueueError::Unavailable { source },
+impl From<ConnectError> for QueueError {
+    fn from(error: ConnectError) -> QueueError {
+        match error {
+            ConnectError::Refused(source) => QueueError::Refused { source },
+            ConnectError::Absent(source) => QueueError::Unavailable { source },
         }
     }
 }
 
-/// What an error of the client means.
-pub(super) trait Meaning {
-    /// Whether the broker understood and will not do it.
+/// Classifies an error of the client.
+pub(super) trait Classify {
+    /// Whether the broker understood the request and refused it.
     fn is_refusal(&self) -> bool;
 }
 
-impl Meaning for lapin::ErrorKind {
+impl Classify for lapin::ErrorKind {
     fn is_refusal(&self) -> bool {
         use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
         let lapin::ErrorKind::ProtocolError(error) = self else {

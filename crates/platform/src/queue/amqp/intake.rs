@@ -1,4 +1,4 @@
-//! Messages on their way from a queue of the broker to who waits for them.
+//! Consumes messages of a queue of the broker.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,49 +19,49 @@ use super::message::{Message, decode};
 use crate::QueueError;
 use crate::queue::Receipt;
 
-/// How long to wait before a consumer that could not be started is started again.
+/// The pause before the next try to start a consumer.
 const RESTART_PAUSE: Duration = Duration::from_millis(50);
 
-/// How messages are taken.
+/// How many messages are consumed at a time.
 #[derive(Clone, Copy)]
-pub(super) enum Taking {
-    /// As many at a time as the broker sends ahead.
+pub(super) enum Mode {
+    /// Many messages at a time.
     Many {
-        /// How many it sends ahead.
+        /// How many unacknowledged messages the broker may send.
         prefetch: u16,
     },
-    /// One at a time: the next only once the last is settled. While nobody
-    /// waits the broker is soon told to give messages to others.
+    /// One message at a time: the next only once the last is acknowledged. While
+    /// the receiver does not wait, messages go to other consumers.
     One {
-        /// How soon.
-        hold: Duration,
+        /// How long the receiver may not wait before its consumer is closed.
+        idle_timeout: Duration,
     },
 }
 
-/// What whoever takes from an [`Intake`] is doing.
+/// The state of the receiver of an [`Intake`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Need {
-    /// Something else.
+    /// It does not wait for a message.
     None,
-    /// Waiting for a message, or taking one after the other.
+    /// It waits for a message, or takes one after the other.
     Waiting,
-    /// Working on the one message that may be had at a time.
+    /// It processes the one message that it may have at a time.
     Holding,
 }
 
-/// Takes messages of one queue from session after session.
+/// Receives the messages of one queue, across reconnects.
 ///
-/// It begins with the first wait and not before, so that an end which never
-/// waits never takes.
+/// It starts to consume with the first call of [`Intake::next`], so an end that
+/// never waits takes no message.
 pub(super) struct Intake<T> {
     arrived: Arc<Mutex<mpsc::Receiver<Arrived<T>>>>,
     /// Has a permit while a turn may begin.
     turns: Arc<Semaphore>,
     need: watch::Sender<Need>,
-    taking: Taking,
+    mode: Mode,
 }
 
-/// A decoded message that has to be settled.
+/// A decoded message that is not acknowledged yet.
 pub(super) struct Arrived<T> {
     pub(super) message: T,
     pub(super) redelivered: bool,
@@ -69,41 +69,42 @@ pub(super) struct Arrived<T> {
 }
 
 impl<T: Message> Intake<T> {
-    pub(super) fn new(link: &Link, queue: ShortString, taking: Taking) -> Intake<T> {
-        let prefetch = match taking {
-            Taking::Many { prefetch } => prefetch,
-            Taking::One { .. } => 1,
+    pub(super) fn new(link: &Link, queue: ShortString, mode: Mode) -> Intake<T> {
+        let prefetch = match mode {
+            Mode::Many { prefetch } => prefetch,
+            Mode::One { .. } => 1,
         };
         let (tx, rx) = mpsc::channel(usize::from(prefetch));
         let arrived = Arc::new(Mutex::new(rx));
         let (need, needs) = watch::channel(Need::None);
         let renew = link.renew;
-        let pump =
-            Pump { queue, taking, prefetch, renew, tx, arrived: arrived.clone(), need: needs };
+        let forwarder =
+            Forwarder { queue, mode, prefetch, renew, tx, arrived: arrived.clone(), need: needs };
         let (closing, sessions) = (link.closing(), link.sessions());
         tokio::spawn(async move {
             tokio::select! {
-                () = pump.run(sessions) => {}
+                () = forwarder.run(sessions) => {}
                 () = closing.cancelled() => {}
             }
         });
-        let turns = match taking {
-            Taking::Many { .. } => Semaphore::MAX_PERMITS,
-            Taking::One { .. } => 1,
+        let turns = match mode {
+            Mode::Many { .. } => Semaphore::MAX_PERMITS,
+            Mode::One { .. } => 1,
         };
-        Intake { arrived, turns: Arc::new(Semaphore::new(turns)), need, taking }
+        Intake { arrived, turns: Arc::new(Semaphore::new(turns)), need, mode }
     }
 
-    /// Waits for the next message. Dropped before it returns it has taken nothing.
+    /// Waits for the next message. Cancel safe: a future that is dropped before it
+    /// returns has taken no message.
     pub(super) async fn next(&self) -> Result<(Arrived<T>, Turn), QueueError> {
         let permit = self.turns.clone().acquire_owned().await.map_err(|_| QueueError::Closed)?;
         self.need.send_replace(Need::Waiting);
-        let need = matches!(self.taking, Taking::One { .. }).then(|| self.need.clone());
+        let need = matches!(self.mode, Mode::One { .. }).then(|| self.need.clone());
         let turn = Turn { need, _permit: permit };
         loop {
             let next = self.arrived.lock().await.recv().await;
             let arrived = next.ok_or(QueueError::Closed)?;
-            // What came by a connection that is lost will be delivered again.
+            // A message of a lost connection will be delivered again.
             if arrived.acker.usable() {
                 if let Some(need) = &turn.need {
                     need.send_replace(Need::Holding);
@@ -114,23 +115,23 @@ impl<T: Message> Intake<T> {
     }
 }
 
-/// The right to have one message; over when dropped.
+/// The permit to have one message, until dropped.
 pub(super) struct Turn {
-    /// Where there is one turn at a time.
+    /// Set in [`Mode::One`].
     need: Option<watch::Sender<Need>>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        // Before the permit goes, so that what the next turn needs comes after.
+        // Before the permit is released, so that the next turn sets its need after.
         if let Some(need) = &self.need {
             need.send_replace(Need::None);
         }
     }
 }
 
-/// What settles a message with the broker; dropped, it hands the message back.
+/// Acknowledges a message with the broker; dropped, it returns the message.
 pub(super) struct AmqpReceipt {
     acker: Acker,
     _turn: Turn,
@@ -147,7 +148,7 @@ impl Receipt for AmqpReceipt {
     async fn ack(self: Box<Self>) -> Result<(), QueueError> {
         let source = match self.acker.ack(BasicAckOptions::default()).await {
             Ok(true) => return Ok(()),
-            Ok(false) => "the connection that it came by is lost".into(),
+            Ok(false) => "the connection of the message is lost".into(),
             Err(error) => error.into(),
         };
         Err(QueueError::Unavailable { source })
@@ -167,31 +168,31 @@ impl Drop for AmqpReceipt {
     }
 }
 
-/// How a consumer ended.
+/// Why a consumer ended.
 enum Ended {
-    /// It had brought nothing for so long that another takes its place.
+    /// It received nothing for so long that a new one replaces it.
     Quiet,
-    /// Nobody has waited for a while.
+    /// The receiver has not waited for [`Mode::One`]'s `idle_timeout`.
     Idle,
-    /// With its session.
+    /// Its session was lost.
     Lost,
 }
 
-/// The task behind an [`Intake`].
-struct Pump<T> {
+/// The task behind an [`Intake`]: forwards messages from a consumer to the receiver.
+struct Forwarder<T> {
     queue: ShortString,
-    taking: Taking,
+    mode: Mode,
     prefetch: u16,
-    /// After how long without a message a consumer is begun anew: RabbitMQ 3.10
-    /// says nothing to the consumers of a quorum queue that is deleted, and a
-    /// channel that has known it never hears of another of its name.
+    /// The time without a message after which a consumer is replaced. RabbitMQ 3.10
+    /// does not notify the consumers of a quorum queue that is deleted, and a
+    /// channel that has used it gets nothing from a new queue of the same name.
     renew: Duration,
     tx: mpsc::Sender<Arrived<T>>,
     arrived: Arc<Mutex<mpsc::Receiver<Arrived<T>>>>,
     need: watch::Receiver<Need>,
 }
 
-impl<T: Message> Pump<T> {
+impl<T: Message> Forwarder<T> {
     async fn run(mut self, mut sessions: Sessions) {
         loop {
             if self.need.wait_for(|need| *need != Need::None).await.is_err() {
@@ -208,8 +209,8 @@ impl<T: Message> Pump<T> {
         }
     }
 
-    /// Takes messages on one channel after the other until the session is lost,
-    /// or nobody has waited for a while.
+    /// Consumes messages, on one channel after the other, until the session is lost
+    /// or the receiver is idle.
     async fn consume(&mut self, session: &Session) -> lapin::Result<()> {
         loop {
             let begun = timeout(ANSWER_TIME_MAX, self.begin(session)).await;
@@ -219,12 +220,12 @@ impl<T: Message> Pump<T> {
                 return Ok(());
             };
             let (channel, consumer) = begun?;
-            let ended = self.drain(session, consumer).await?;
+            let ended = self.forward(session, consumer).await?;
             if matches!(ended, Ended::Lost) {
                 session.lost.cancel();
                 return Ok(());
             }
-            // What was sent ahead goes back into the queue with the channel.
+            // Prefetched messages return to the queue when the channel closes.
             channel.close(200, "done".into()).await?;
             if matches!(ended, Ended::Idle) {
                 return Ok(());
@@ -246,29 +247,30 @@ impl<T: Message> Pump<T> {
         Ok((channel, consumer))
     }
 
-    /// Takes what one consumer brings, until it ends.
-    async fn drain(&mut self, session: &Session, mut consumer: Consumer) -> lapin::Result<Ended> {
-        let mut idle = Box::pin(idle(self.taking, self.need.clone()));
+    /// Forwards the messages of one consumer until it ends.
+    async fn forward(&mut self, session: &Session, mut consumer: Consumer) -> lapin::Result<Ended> {
+        let mut idle = Box::pin(idle(self.mode, self.need.clone()));
         loop {
             tokio::select! {
-                // What has come counts, however late it is looked at.
+                // A message that has arrived comes first, however late this runs.
                 biased;
                 delivery = consumer.next() => match delivery {
-                    Some(delivery) => self.take(delivery?).await?,
+                    Some(delivery) => self.receive(delivery?).await?,
                     // The broker cancelled it: the queue is gone or has moved.
                     None => return Ok(Ended::Lost),
                 },
                 () = session.lost.cancelled() => return Ok(Ended::Lost),
                 () = &mut idle => {
-                    // Held, nobody can begin to wait and take what is about to go
-                    // back; held by another, somebody has just begun to wait.
+                    // While this holds the lock, the receiver cannot take what is
+                    // about to return to the queue. If the receiver holds it, it has
+                    // just begun to wait.
                     if let Ok(mut arrived) = self.arrived.try_lock()
                         && *self.need.borrow() == Need::None
                     {
                         while arrived.try_recv().is_ok() {}
                         return Ok(Ended::Idle);
                     }
-                    idle.set(self::idle(self.taking, self.need.clone()));
+                    idle.set(self::idle(self.mode, self.need.clone()));
                 }
                 () = sleep(self.renew) => if *self.need.borrow() == Need::Waiting {
                     return Ok(Ended::Quiet);
@@ -277,17 +279,17 @@ impl<T: Message> Pump<T> {
         }
     }
 
-    async fn take(&self, delivery: Delivery) -> lapin::Result<()> {
+    async fn receive(&self, delivery: Delivery) -> lapin::Result<()> {
         let Delivery { data, redelivered, acker, .. } = delivery;
         match decode(&data) {
             Ok(message) => {
-                // There is room for all that the broker sends ahead, but for what
-                // was left here by a lost connection and is skipped by its reader.
+                // The channel has room for all prefetched messages, except those of
+                // a lost connection, which the receiver skips.
                 let arrived = Arrived { message, redelivered, acker };
                 let _ = self.tx.send(arrived).await;
             }
             Err(reason) => {
-                tracing::error!(queue = self.queue.as_str(), %reason, "put aside as a dead letter");
+                tracing::error!(queue = self.queue.as_str(), %reason, "message rejected as a dead letter");
                 acker.reject(BasicRejectOptions { requeue: false }).await?;
             }
         }
@@ -295,16 +297,16 @@ impl<T: Message> Pump<T> {
     }
 }
 
-/// Waits until nobody has waited for as long as a message is held.
-async fn idle(taking: Taking, mut needs: watch::Receiver<Need>) {
-    let Taking::One { hold } = taking else {
+/// Waits until the receiver has not waited for its idle timeout.
+async fn idle(mode: Mode, mut needs: watch::Receiver<Need>) {
+    let Mode::One { idle_timeout } = mode else {
         return std::future::pending().await;
     };
     loop {
         if needs.wait_for(|need| *need == Need::None).await.is_err() {
             return std::future::pending().await;
         }
-        if timeout(hold, needs.wait_for(|need| *need != Need::None)).await.is_err() {
+        if timeout(idle_timeout, needs.wait_for(|need| *need != Need::None)).await.is_err() {
             return;
         }
     }

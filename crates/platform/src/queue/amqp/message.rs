@@ -1,4 +1,4 @@
-//! Messages as bytes.
+//! The encoding of messages: JSON.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -6,9 +6,9 @@ use protocol::task::{Assignment, Control, Report};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// What travels through the broker.
+/// A message that passes through the broker.
 pub(super) trait Message: Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// The version of the protocol that its sender speaks.
+    /// The protocol version of its sender.
     fn version(&self) -> u32;
 }
 
@@ -26,25 +26,25 @@ impl Message for Report {
 
 impl Message for Control {
     fn version(&self) -> u32 {
-        // Words that a worker does not know are of no harm and not decoded anyway.
+        // Control messages carry no version: a worker skips those it does not know.
         protocol::VERSION
     }
 }
 
-/// Why bytes are not a message.
+/// Why a message could not be decoded.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Undecodable {
-    /// They are no JSON of the right shape.
-    #[error("the message cannot be read: {0}")]
+    /// It is not JSON of the expected shape.
+    #[error("the message cannot be decoded: {0}")]
     Malformed(serde_json::Error),
-    /// The sender is newer and means something else by the same words.
+    /// Its sender is newer, and may mean something else by the same fields.
     #[error("the message is of protocol version {0}, newer than this program")]
     TooNew(u32),
 }
 
 pub(super) fn encode(message: &impl Message) -> Vec<u8> {
-    // Only maps with keys that are no text, and failing writers, cannot be
-    // JSON; no message has either, and an empty one would be put aside.
+    // Only maps with keys other than text, and failing writers, do not encode. No
+    // message has either, and an empty message becomes a dead letter.
     serde_json::to_vec(message).unwrap_or_default()
 }
 
@@ -56,16 +56,16 @@ pub(super) fn decode<T: Message>(bytes: &[u8]) -> Result<T, Undecodable> {
     Ok(message)
 }
 
-/// Reads what the server tells all workers.
+/// Decodes control messages.
 #[derive(Debug, Default)]
 pub(super) struct ControlReader {
-    /// Whether something unknown has come before.
+    /// Whether an unknown message was logged before.
     has_warned: AtomicBool,
 }
 
 impl ControlReader {
-    /// Reads one message. A newer server may say what this program does not
-    /// know, which is skipped; the first time with a warning.
+    /// Decodes one message. Unknown messages, as a newer server may send, are
+    /// skipped: the first with a warning, the others at debug level.
     pub(super) fn read(&self, bytes: &[u8]) -> Option<Control> {
         match decode(bytes) {
             Ok(control) => Some(control),

@@ -1,4 +1,4 @@
-//! What can be set about a queue in RabbitMQ.
+//! The settings of a queue in RabbitMQ.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,43 +7,45 @@ use lapin::uri::AMQPUri;
 
 use crate::{Description, QueueError};
 
-/// Half the time after which a silent connection counts as broken. RabbitMQ's
-/// own default of a minute leaves a worker idle for two.
+/// The heartbeat interval: a connection that is silent for two of them is closed.
+/// With RabbitMQ's default of a minute, a worker would stay idle for two minutes.
 const HEARTBEAT_SECS: u16 = 10;
 
-/// Where the broker is and how to behave towards it.
+/// The address of the broker, and the timeouts and limits of its clients.
 #[derive(Clone)]
 pub struct AmqpSettings {
     pub(super) uri: AMQPUri,
-    /// What the names of all queues and exchanges begin with, so that several
+    /// The prefix of the names of all queues and exchanges, so that several
     /// installations can share a broker.
     pub prefix: String,
-    /// How the connection is called on the broker's management page.
+    /// The name of the connection on the broker's management page.
     pub connection_name: String,
-    /// How long to go on trying before [`QueueError::Unavailable`].
+    /// How long an operation is retried before [`QueueError::Unavailable`].
     pub patience: Duration,
-    /// How long a worker end keeps a delivery that came while nobody waited
-    /// for one, before it goes back to the queue for others.
-    pub hold: Duration,
-    /// How long a consumer that gets nothing trusts that it would.
+    /// How long a worker's end that is not waiting keeps a prefetched delivery,
+    /// before it returns to the queue for other workers.
+    pub idle_timeout: Duration,
+    /// How long a consumer may receive nothing before it is replaced by a new one.
     pub renew: Duration,
-    /// The longest time an attempt may take before the broker gives it to
-    /// somebody else. Brokers before RabbitMQ 3.12 do not let a client say
-    /// this; there `consumer_timeout` in `rabbitmq.conf` has to (30 minutes
-    /// unless set).
+    /// How long an attempt may take before the broker delivers its assignment to
+    /// another worker. Brokers before RabbitMQ 3.12 ignore this; there it is set by
+    /// `consumer_timeout` in `rabbitmq.conf` (30 minutes by default).
     pub attempt_time_max: Duration,
-    /// How often a message may be delivered, handed back and lost with
-    /// workers together, before it is put aside as a dead letter.
+    /// How many times a message may be delivered before it becomes a dead letter.
     pub deliveries_max: u32,
 }
 
 impl AmqpSettings {
-    /// For the broker at `amqp://user:password@host:port/virtual-host`, or
-    /// `amqps:` with TLS.
+    /// The default settings for the broker at
+    /// `amqp://user:password@host:port/virtual-host`, or `amqps:` with TLS.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Refused`] if `url` is not such a URL.
     pub fn new(url: &str) -> Result<AmqpSettings, QueueError> {
         let mut uri: AMQPUri =
             url.parse().map_err(|reason: String| QueueError::Refused { source: reason.into() })?;
-        // "amqp://host/" is meant as the default virtual host by everybody who types it.
+        // People who type "amqp://host/" mean the default virtual host.
         if uri.vhost.is_empty() {
             "/".clone_into(&mut uri.vhost);
         }
@@ -53,20 +55,20 @@ impl AmqpSettings {
             prefix: "distributed-average".to_owned(),
             connection_name: "distributed-average".to_owned(),
             patience: Duration::from_secs(60),
-            hold: Duration::from_secs(2),
+            idle_timeout: Duration::from_secs(2),
             renew: Duration::from_secs(30),
             attempt_time_max: Duration::from_hours(24),
             deliveries_max: 20,
         })
     }
 
-    /// The broker's host and port: what may be shown.
+    /// The broker's host and port, without user and password.
     #[must_use]
     pub fn address(&self) -> String {
         format!("{}:{}", self.uri.authority.host, self.uri.authority.port)
     }
 
-    /// The broker for people, without user and password.
+    /// The name and the address of the broker, without user and password.
     #[must_use]
     pub fn description(&self) -> Description {
         Description::at("RabbitMQ", self.address())

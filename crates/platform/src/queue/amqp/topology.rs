@@ -1,21 +1,21 @@
-//! The exchanges and queues, declared in this one place.
+//! The exchanges and queues. They are declared only here.
 //!
 //! With the default prefix:
 //!
-//! | name | what | holds |
+//! | name | kind | contents |
 //! | --- | --- | --- |
-//! | `distributed-average.assignments` | durable quorum queue | attempts that no worker has taken |
-//! | `distributed-average.reports` | durable quorum queue | what workers told while the server was busy or down |
-//! | `distributed-average.dead-letters` | durable quorum queue | what could not be decoded or was delivered too often, for a person to look at |
-//! | `distributed-average.control` | durable fan-out exchange | nothing: the server's words to all workers pass through it |
-//! | (named by the broker) | exclusive queue, one a worker end | words that the worker has not taken yet; goes with the worker |
+//! | `distributed-average.assignments` | durable quorum queue | assignments that no worker has taken |
+//! | `distributed-average.reports` | durable quorum queue | reports that the server has not taken |
+//! | `distributed-average.dead-letters` | durable quorum queue | messages that could not be decoded or were delivered too often, for an operator |
+//! | `distributed-average.control` | durable fan-out exchange | none: control messages pass through it |
+//! | (named by the broker) | exclusive queue of a worker's end | control messages that the worker has not taken; deleted with the worker's connection |
 //!
-//! Messages are JSON, published to the queues through the default exchange,
-//! persistent, mandatory and confirmed; control messages are transient.
+//! Messages are JSON. Assignments and reports are published through the default
+//! exchange, persistent, mandatory and confirmed. Control messages are transient.
 //!
-//! Declaring what exists already changes nothing, so everybody declares all of
-//! it after every connect. A broker without quorum queues (not RabbitMQ, or one
-//! before 3.8) gets classic durable queues, which do not count deliveries.
+//! Declarations are idempotent, so every end declares everything after each
+//! connect. A broker without quorum queues (other than RabbitMQ, or RabbitMQ before
+//! 3.8) gets classic durable queues, which do not count deliveries.
 
 use lapin::options::{
     ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueuePurgeOptions,
@@ -23,13 +23,13 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Connection, ExchangeKind};
 
-use super::failure::{Meaning, Trouble};
+use super::failure::{Classify, ConnectError};
 use super::settings::AmqpSettings;
 
-/// Names in AMQP have at most 255 bytes, and ours go on after the prefix.
+/// The longest prefix: names in AMQP have at most 255 bytes, prefix included.
 const PREFIX_BYTES_MAX: usize = 200;
 
-/// The names of what one installation uses.
+/// The names of the exchanges and queues of one installation.
 #[derive(Clone, Debug)]
 pub(super) struct Topology {
     pub(super) assignments: ShortString,
@@ -41,9 +41,11 @@ pub(super) struct Topology {
 }
 
 impl Topology {
-    pub(super) fn new(settings: &AmqpSettings) -> Result<Topology, Trouble> {
+    pub(super) fn new(settings: &AmqpSettings) -> Result<Topology, ConnectError> {
         if settings.prefix.len() > PREFIX_BYTES_MAX {
-            return Err(Trouble::Refused("the prefix of the queues' names is too long".into()));
+            return Err(ConnectError::Refused(
+                "the prefix of the names of queues is too long".into(),
+            ));
         }
         let name = |what: &str| ShortString::from(format!("{}.{what}", settings.prefix));
         Ok(Topology {
@@ -58,15 +60,17 @@ impl Topology {
     }
 
     /// Declares everything that outlives a connection.
-    pub(super) async fn declare(&self, connection: &Connection) -> Result<(), Trouble> {
+    pub(super) async fn declare(&self, connection: &Connection) -> Result<(), ConnectError> {
         let quorum = self.declare_queues(connection, true).await;
         if let Err(refused) = quorum {
-            // A refusal closes the channel, so this uses another one.
+            // A refusal closes the channel, so the next try opens another.
             if !refused.kind().is_refusal() || !connection.status().connected() {
                 return Err(refused.into());
             }
-            tracing::warn!(reason = %refused, "no quorum queues here, using classic ones");
-            self.declare_queues(connection, false).await.map_err(|_| Trouble::from(refused))?;
+            tracing::warn!(reason = %refused, "broker without quorum queues, using classic ones");
+            self.declare_queues(connection, false)
+                .await
+                .map_err(|_| ConnectError::from(refused))?;
         }
         let channel = connection.create_channel().await?;
         channel
@@ -106,8 +110,11 @@ impl Topology {
         Ok(())
     }
 
-    /// Makes a queue that hears the server's words to all workers from now on.
-    pub(super) async fn hear_control(&self, channel: &Channel) -> lapin::Result<ShortString> {
+    /// Declares an exclusive queue that receives control messages from now on.
+    pub(super) async fn declare_control_queue(
+        &self,
+        channel: &Channel,
+    ) -> lapin::Result<ShortString> {
         let queue = channel
             .queue_declare(
                 ShortString::default(),
@@ -127,7 +134,7 @@ impl Topology {
         Ok(queue.name().clone())
     }
 
-    /// How many messages wait in each of `queues`.
+    /// The number of messages in each of `queues`.
     pub(super) async fn depths<const N: usize>(
         &self,
         connection: &Connection,
@@ -144,7 +151,7 @@ impl Topology {
         Ok(depths)
     }
 
-    /// Empties the queue of assignments of what nobody has taken.
+    /// Deletes all assignments that no worker has taken.
     pub(super) async fn purge_assignments(&self, connection: &Connection) -> lapin::Result<()> {
         let channel = connection.create_channel().await?;
         channel.queue_purge(self.assignments.clone(), QueuePurgeOptions::default()).await?;
@@ -160,8 +167,8 @@ fn arguments(quorum: bool) -> FieldTable {
     arguments
 }
 
-/// Closes a channel whose work is done; if that fails the connection is broken
-/// and somebody else notices.
+/// Closes a channel that is no longer needed. If that fails, the connection is
+/// broken, which its session notices.
 async fn close(channel: &Channel) {
     let _ = channel.close(200, "done".into()).await;
 }

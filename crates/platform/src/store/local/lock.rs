@@ -1,5 +1,5 @@
-//! The lock of a directory: the operating system lets go of it when the
-//! process ends, however that happens.
+//! The lock of a directory: the operating system releases it when the process ends,
+//! however it ends.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -35,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_there_is_told() {
+    fn a_missing_folder_is_an_error() {
         assert!(matches!(lock(Path::new("/nowhere")), Err(StoreError::Unavailable { .. })));
     }
 }

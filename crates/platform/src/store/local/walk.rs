@@ -1,4 +1,4 @@
-//! Listing a directory in the order of keys.
+//! Lists a directory in the order of keys.
 
 use std::fs;
 use std::io;
@@ -15,17 +15,17 @@ pub(super) struct Walk<'a> {
     pub(super) tx: &'a mpsc::Sender<Result<ObjectMeta, StoreError>>,
 }
 
-/// Why a walk did not come to its end.
+/// Why a walk ended early.
 pub(super) enum Interrupted {
-    /// Nobody wants to hear more.
-    Unheard,
+    /// The receiver of the listing was dropped.
+    ReceiverClosed,
     /// A folder cannot be read.
     Broken(StoreError),
 }
 
 impl Walk<'_> {
-    /// Visits what lies in `folder` (empty, or ending in `/`) under names that
-    /// begin with `name_prefix`.
+    /// Visits the entries of `folder` (empty, or ending in `/`) whose names begin
+    /// with `name_prefix`.
     pub(super) fn folder(&self, folder: &str, name_prefix: &str) -> Result<(), Interrupted> {
         let broken = |error| Interrupted::Broken(explain(folder, error));
         let entries = match fs::read_dir(self.root.join(folder)) {
@@ -56,7 +56,7 @@ impl Walk<'_> {
                 continue;
             };
             if metadata.is_dir() {
-                // As it stands in the keys, so that sorting gives the keys' order.
+                // As in the keys, so that sorting gives the order of keys.
                 name.push('/');
             }
             found.push((name, metadata.len()));
@@ -69,7 +69,7 @@ impl Walk<'_> {
             } else {
                 self.tx
                     .blocking_send(Ok(ObjectMeta { key, bytes }))
-                    .map_err(|_| Interrupted::Unheard)?;
+                    .map_err(|_| Interrupted::ReceiverClosed)?;
             }
         }
         Ok(())

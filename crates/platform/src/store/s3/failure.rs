@@ -1,4 +1,4 @@
-//! What S3's answers mean to a caller.
+//! Classifies the errors of S3.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -8,8 +8,8 @@ use aws_sdk_s3::operation::RequestId;
 
 use crate::StoreError;
 
-/// Why one request did not succeed: what the store said, and nothing of what
-/// was sent to it, so that no signature or key can come into a log.
+/// Why a request failed: what the store answered, and nothing of what was sent to it,
+/// so that no signature or secret can reach a log.
 #[derive(Debug)]
 pub(super) struct Failure {
     operation: &'static str,
@@ -21,16 +21,16 @@ pub(super) struct Failure {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// The store has answered.
+    /// The store answered with an error.
     Answered,
-    /// There was no answer, or not all of it.
+    /// The answer is missing or incomplete.
     Unanswered,
-    /// There was no request: the configuration does not do.
-    Unasked,
+    /// The request was not sent, because the configuration is invalid.
+    NotSent,
 }
 
 impl Failure {
-    /// From an error of the SDK; `operation` as S3 calls it.
+    /// From an error of the SDK. `operation` is S3's name of the operation.
     pub(super) fn of<E>(operation: &'static str, error: &SdkError<E>) -> Failure
     where
         E: ProvideErrorMetadata + Error + 'static,
@@ -56,46 +56,46 @@ impl Failure {
                 status: None,
                 code: None,
                 text: causes(error),
-                kind: Kind::Unasked,
+                kind: Kind::NotSent,
             },
             SdkError::DispatchFailure(failure)
                 if failure.is_user() || (failure.is_other() && is_about_credentials(error)) =>
             {
                 let text = causes(error);
-                Failure { operation, status: None, code: None, text, kind: Kind::Unasked }
+                Failure { operation, status: None, code: None, text, kind: Kind::NotSent }
             }
             _ => Failure::unanswered(operation, causes(error)),
         }
     }
 
-    /// An answer that broke off.
+    /// For a missing or incomplete answer.
     pub(super) fn unanswered(operation: &'static str, text: impl Into<String>) -> Failure {
         let text = text.into();
         Failure { operation, status: None, code: None, text, kind: Kind::Unanswered }
     }
 
-    /// An answer for one of many objects of a request.
+    /// For the answer for one of many objects of a request.
     pub(super) fn of_one(operation: &'static str, code: Option<&str>, text: &str) -> Failure {
         let (code, text) = (code.map(str::to_owned), text.to_owned());
         Failure { operation, status: None, code, text, kind: Kind::Answered }
     }
 
-    /// Whether the store has answered that the range begins at or beyond the end.
+    /// Whether the range begins at or beyond the end of the object.
     pub(super) fn is_beyond_the_end(&self) -> bool {
         self.status == Some(416) || self.code() == "InvalidRange"
     }
 
-    /// Whether the store has answered that there is no such thing.
+    /// Whether the object or the upload does not exist.
     pub(super) fn is_not_found(&self) -> bool {
         matches!(self.code(), "NoSuchKey" | "NotFound" | "NoSuchUpload")
             || (self.status == Some(404) && self.code() != "NoSuchBucket")
     }
 
-    /// Whether the same request may succeed later.
+    /// Whether a retry may succeed.
     pub(super) fn is_transient(&self) -> bool {
         match self.kind {
             Kind::Unanswered => true,
-            Kind::Unasked => false,
+            Kind::NotSent => false,
             Kind::Answered => {
                 matches!(self.status, Some(408 | 425 | 429 | 500 | 502..=504))
                     || matches!(
@@ -115,7 +115,7 @@ impl Failure {
         }
     }
 
-    /// What a caller has to decide on.
+    /// The failure as a [`StoreError`].
     pub(super) fn explain(self, key: &str) -> StoreError {
         let key = key.to_owned();
         if self.is_transient() {
@@ -138,7 +138,7 @@ impl Failure {
                 | "NoSuchBucket"
                 | "InvalidBucketName",
             ) => StoreError::Denied { key, source: Some(Box::new(self)) },
-            _ if self.kind == Kind::Unasked => {
+            _ if self.kind == Kind::NotSent => {
                 StoreError::Denied { key, source: Some(Box::new(self)) }
             }
             _ => StoreError::Unavailable { key, source: Box::new(self) },
@@ -165,8 +165,8 @@ impl std::fmt::Display for Failure {
 
 impl Error for Failure {}
 
-/// An error's causes in words, innermost last. The SDK's own words for the
-/// outermost say nothing ("service error", "dispatch failure").
+/// The causes of an error as text, innermost last. The SDK's text of the outermost
+/// says nothing ("service error", "dispatch failure").
 fn causes(error: &dyn Error) -> String {
     let mut text = String::new();
     let mut cause = error.source();

@@ -1,4 +1,4 @@
-//! Listings, page by page.
+//! Listings, page by page, and deletion by prefix.
 
 use std::collections::VecDeque;
 
@@ -10,17 +10,17 @@ use super::{Failure, Shared};
 use crate::StoreError;
 use crate::store::{ObjectMeta, check_key};
 
-/// How many objects one request can delete.
+/// The most objects that one request can delete.
 const DELETE_MAX: usize = 1000;
 
-/// Where a listing is.
-struct Place {
+/// The state of a listing.
+struct Cursor {
     prefix: String,
-    /// What puts it in order, if the store does not.
+    /// Sorts the listing, if the store does not.
     order: Option<Order>,
-    /// Objects to give out before the next page is asked for.
+    /// Objects to return before the next page is requested.
     page: VecDeque<ObjectMeta>,
-    /// What the next page is asked for with; `None` before the first.
+    /// The continuation token of the next page; `None` before the first.
     token: Option<String>,
     last_page: bool,
 }
@@ -36,60 +36,60 @@ impl Shared {
         {
             return stream::iter([Err(error)]).boxed();
         }
-        let place = Place {
+        let cursor = Cursor {
             prefix: prefix.to_owned(),
             order: (!self.lists_in_order).then(|| Order::new(prefix)),
             page: VecDeque::new(),
             token: None,
             last_page: false,
         };
-        stream::try_unfold(place, move |mut place| async move {
+        stream::try_unfold(cursor, move |mut cursor| async move {
             loop {
-                if let Some(object) = place.page.pop_front() {
-                    return Ok(Some((object, place)));
+                if let Some(object) = cursor.page.pop_front() {
+                    return Ok(Some((object, cursor)));
                 }
-                if place.last_page {
+                if cursor.last_page {
                     return Ok(None);
                 }
-                self.next_page(&mut place).await?;
+                self.next_page(&mut cursor).await?;
             }
         })
         .boxed()
     }
 
-    async fn next_page(&self, place: &mut Place) -> Result<(), StoreError> {
+    async fn next_page(&self, cursor: &mut Cursor) -> Result<(), StoreError> {
         let answer = self
-            .retrying(&place.prefix, || async {
+            .retrying(&cursor.prefix, || async {
                 self.client
                     .list_objects_v2()
                     .bucket(&self.bucket)
-                    .prefix(format!("{}{}", self.prefix, place.prefix))
-                    .set_continuation_token(place.token.clone())
+                    .prefix(format!("{}{}", self.prefix, cursor.prefix))
+                    .set_continuation_token(cursor.token.clone())
                     .send()
                     .await
                     .map_err(|error| Failure::of("ListObjectsV2", &error))
             })
             .await?;
-        place.last_page = answer.is_truncated() != Some(true);
-        place.token = answer.next_continuation_token;
+        cursor.last_page = answer.is_truncated() != Some(true);
+        cursor.token = answer.next_continuation_token;
         for object in answer.contents.unwrap_or_default() {
             let Some(key) = object.key.as_deref().and_then(|it| it.strip_prefix(&self.prefix))
             else {
                 continue;
             };
             let bytes = u64::try_from(object.size.unwrap_or(0)).unwrap_or(0);
-            // Some tools put an empty object where they want a folder to be seen.
+            // Some tools create an empty object to represent a folder.
             if key.ends_with('/') && bytes == 0 {
                 continue;
             }
             let object = ObjectMeta { key: key.to_owned(), bytes };
-            match &mut place.order {
-                Some(order) => order.push(object, |it| place.page.push_back(it)),
-                None => place.page.push_back(object),
+            match &mut cursor.order {
+                Some(order) => order.push(object, |it| cursor.page.push_back(it)),
+                None => cursor.page.push_back(object),
             }
         }
-        if let (true, Some(order)) = (place.last_page, &mut place.order) {
-            order.finish(|it| place.page.push_back(it));
+        if let (true, Some(order)) = (cursor.last_page, &mut cursor.order) {
+            order.finish(|it| cursor.page.push_back(it));
         }
         Ok(())
     }

@@ -1,18 +1,18 @@
-//! Listings in the order of the keys' bytes, where the store has another.
+//! Sorts listings by the bytes of the keys, for stores with another order.
 //!
-//! SeaweedFS walks folders: what lies in `a/` comes before `a-b`, because `a`
-//! comes before `a-b`, though `-` comes before `/`. So what lies in a folder has
-//! to wait until no name can come any more that goes on where the folder's name
-//! ends with something before `/`. What lies in no folder never waits, so a
-//! million objects in one folder are listed as they come.
+//! SeaweedFS lists folder by folder: objects in `a/` come before `a-b`, because the
+//! name `a` comes before `a-b`, although `-` comes before `/`. So the objects of a
+//! folder wait until no name can follow that continues the folder's name with a byte
+//! before `/`. Objects in no folder never wait, so a million objects in one folder
+//! are passed on as they arrive.
 
 use std::collections::BTreeMap;
 
 use crate::store::ObjectMeta;
 
-/// Puts a listing that comes folder by folder into the order of the keys.
+/// Sorts a listing that arrives folder by folder into the order of the keys.
 pub(super) struct Order {
-    /// How many bytes of every key name the folder that is listed.
+    /// The length in bytes of the listed folder's name, which all keys begin with.
     folder_bytes: usize,
     waiting: BTreeMap<String, ObjectMeta>,
 }
@@ -24,8 +24,8 @@ impl Order {
         Order { folder_bytes, waiting: BTreeMap::new() }
     }
 
-    /// Takes the listing's next object; gives those that nothing can come
-    /// before any more.
+    /// Adds the next object of the listing. Calls `give` for those before which no
+    /// other can come any more.
     pub(super) fn push(&mut self, object: ObjectMeta, mut give: impl FnMut(ObjectMeta)) {
         let latest = object.key.clone();
         self.waiting.insert(latest.clone(), object);
@@ -37,13 +37,13 @@ impl Order {
         }
     }
 
-    /// Gives the rest, once the listing is at its end.
+    /// Calls `give` for the rest, at the end of the listing.
     pub(super) fn finish(&mut self, give: impl FnMut(ObjectMeta)) {
         std::mem::take(&mut self.waiting).into_values().for_each(give);
     }
 }
 
-/// Whether all that comes after `latest` in a walk comes after `key` in order.
+/// Whether everything that follows `latest` in the listing sorts after `key`.
 fn is_final(key: &str, latest: &str, folder_bytes: usize) -> bool {
     let Some((folder, _)) = key.get(folder_bytes..).unwrap_or_default().split_once('/') else {
         return true;

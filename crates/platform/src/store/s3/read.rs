@@ -1,4 +1,4 @@
-//! Ranges of an object; what is slow is asked for a second time.
+//! Reads ranges of an object. Slow requests are hedged: sent a second time.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,20 +11,20 @@ use super::{Failure, S3Counts, Shared};
 use crate::StoreError;
 
 const OPERATION: &str = "GetObject";
-/// A range is slow when it takes so many times as long as ranges usually do.
+/// A range is slow when it takes this many times the usual duration.
 const SLOW_FACTOR: u32 = 3;
-/// One range in so many is asked for a second time at most, so that a store
-/// that is slow with everything is not asked for twice as much.
-const HEDGE_SHARE: u64 = 10;
-/// Before the share is known to be kept, so many may be.
-const HEDGES_FREE: u64 = 4;
-/// The weight of one range in the usual time.
+/// At most one range in this many is hedged, so that a store that is slow in general
+/// does not get twice the load.
+const RANGES_PER_HEDGE: u64 = 10;
+/// The number of hedges that are allowed beyond [`RANGES_PER_HEDGE`].
+const FREE_HEDGES: u64 = 4;
+/// The weight of one range in the moving average of durations.
 const PACE_WEIGHT: f64 = 0.1;
 
-/// How long ranges usually take, for a whole range of the largest size.
+/// The usual duration of ranges, and counts.
 #[derive(Default)]
 pub(super) struct Pace {
-    /// Microseconds for a mebibyte; 0 until something is known.
+    /// The usual duration in microseconds for a mebibyte; 0 until one is known.
     usual_us: AtomicU64,
     ranges: AtomicU64,
     hedges: AtomicU64,
@@ -41,27 +41,27 @@ impl Pace {
         }
     }
 
-    /// When an answer of so many bytes is slow.
+    /// The duration after which an answer of this size is slow, at least `least`.
     fn slow_after(&self, bytes: usize, least: Duration) -> Duration {
         let usual = Duration::from_micros(self.usual_us.load(Ordering::Relaxed));
         (usual.mul_f64(mebibytes(bytes)) * SLOW_FACTOR).max(least)
     }
 
-    fn learn(&self, bytes: usize, took: Duration) {
+    fn record(&self, bytes: usize, took: Duration) {
         let seen = took.div_f64(mebibytes(bytes)).as_micros();
         let seen = u64::try_from(seen).unwrap_or(u64::MAX);
         let mix = |usual: u64| match usual {
             0 => seen,
-            // Rates are far below what f64 holds exactly.
+            // Durations are far below what f64 represents exactly.
             #[expect(clippy::cast_possible_truncation, reason = "between two u64")]
             usual => (usual as f64).mul_add(1.0 - PACE_WEIGHT, seen as f64 * PACE_WEIGHT) as u64,
         };
-        // Which of two concurrent lessons is lost does not matter.
+        // Of two concurrent updates one may be lost, which does not matter.
         self.usual_us.store(mix(self.usual_us.load(Ordering::Relaxed)), Ordering::Relaxed);
     }
 
     fn may_hedge(&self) -> bool {
-        let allowed = HEDGES_FREE + self.ranges.load(Ordering::Relaxed) / HEDGE_SHARE;
+        let allowed = FREE_HEDGES + self.ranges.load(Ordering::Relaxed) / RANGES_PER_HEDGE;
         self.hedges.fetch_add(1, Ordering::Relaxed) < allowed || {
             self.hedges.fetch_sub(1, Ordering::Relaxed);
             false
@@ -69,12 +69,12 @@ impl Pace {
     }
 }
 
-/// At least a sixteenth, as a small answer takes its time as well.
+/// The size in mebibytes, at least a sixteenth: small answers take time as well.
 fn mebibytes(bytes: usize) -> f64 {
     (bytes as f64 / f64::from(1 << 20)).max(1.0 / 16.0)
 }
 
-/// The object that a range belongs to, as the store told it with the range.
+/// The version of the object that a range belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Origin {
     bytes: u64,
@@ -105,7 +105,7 @@ impl Shared {
         if end <= first_end {
             return Ok(buffer);
         }
-        // How much is left is known only now, so nothing was reserved for nothing.
+        // Reserved only now that the size of the object is known.
         buffer.reserve_exact(usize::try_from(end - first_end).unwrap_or(0));
         let starts = (0..).map(|step| first_end + step * piece).take_while(|start| *start < end);
         let mut pieces = stream::iter(starts)
@@ -121,7 +121,8 @@ impl Shared {
         Ok(buffer)
     }
 
-    /// One range, retried and hedged. Of `origin`, if that is given.
+    /// Reads one range, retried and hedged. With `origin`, the object must still be
+    /// that version.
     async fn range(
         &self,
         key: &str,
@@ -147,7 +148,7 @@ impl Shared {
         Ok((bytes, of))
     }
 
-    /// Asks once, and if the answer is slow, once more; the first to be there
+    /// Sends a request, and a second one if the answer is slow; the first answer
     /// counts.
     async fn hedged(
         &self,
@@ -185,7 +186,7 @@ impl Shared {
             }
         };
         if let Ok((bytes, of)) = &answer {
-            self.pace.learn(bytes.len(), began.elapsed());
+            self.pace.record(bytes.len(), began.elapsed());
             if origin.is_none() || origin == Some(of) {
                 tracing::trace!(full_key, bytes = bytes.len(), "read a range");
             }
@@ -219,18 +220,18 @@ impl Shared {
             etag: answer.e_tag().map(str::to_owned),
         };
         if range.start > 0 && answer.content_range().is_none() {
-            return Err(Failure::unanswered(OPERATION, "the store does not know ranges"));
+            return Err(Failure::unanswered(OPERATION, "the store does not support ranges"));
         }
         buffer.reserve_exact(expected.unwrap_or(0));
         let mut body = answer.body;
         while let Some(bytes) = body.next().await {
             let bytes = bytes.map_err(|error| {
-                Failure::unanswered(OPERATION, format!("the answer broke off: {error}"))
+                Failure::unanswered(OPERATION, format!("the answer was cut short: {error}"))
             })?;
             buffer.extend_from_slice(&bytes);
         }
         if expected.is_some_and(|expected| expected != buffer.len()) {
-            return Err(Failure::unanswered(OPERATION, "the answer broke off"));
+            return Err(Failure::unanswered(OPERATION, "the answer was cut short"));
         }
         Ok((buffer, origin))
     }
@@ -248,7 +249,7 @@ mod tests {
         let least = Duration::from_millis(10);
         assert_eq!(pace.slow_after(8 * MEBIBYTE, least), least, "nothing is known yet");
         for _ in 0..100 {
-            pace.learn(8 * MEBIBYTE, Duration::from_millis(80));
+            pace.record(8 * MEBIBYTE, Duration::from_millis(80));
         }
         assert_eq!(pace.slow_after(8 * MEBIBYTE, least), Duration::from_millis(240));
         assert_eq!(pace.slow_after(4 * MEBIBYTE, least), Duration::from_millis(120));

@@ -1,4 +1,4 @@
-//! Where the objects are, as whom to ask for them, and how hard to try.
+//! The location of a store, its credentials, and tuning.
 
 use std::env;
 use std::fmt;
@@ -19,19 +19,19 @@ use aws_smithy_http_client::tls;
 
 use crate::place::InvalidPlace;
 
-/// What the locations of objects in S3 begin with.
+/// The scheme of locations in S3.
 pub(crate) const SCHEME: &str = "s3://";
 /// The form of a store's place.
 pub(crate) const FORM: &str = "s3://BUCKET/PREFIX";
-/// How long a connection may take to be made.
+/// The timeout of connecting.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
-/// How long the first byte of an answer may take.
+/// The timeout of the first byte of an answer.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
-/// How long a request may take to be sent and answered, but for the bytes of
-/// the answer: a part of an upload at 140 kB/s.
+/// The timeout of a request up to the headers of its answer: enough for a part of an
+/// upload at 140 kB/s.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
 
-/// A bucket, and what the keys of a store in it begin with.
+/// A bucket, and the prefix of a store's keys in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct S3Location {
     /// The bucket's name.
@@ -44,11 +44,11 @@ impl FromStr for S3Location {
     type Err = InvalidPlace;
 
     fn from_str(text: &str) -> Result<S3Location, InvalidPlace> {
-        let invalid = || InvalidPlace::new(text, format!("it is not of the form {FORM}"));
+        let invalid = || InvalidPlace::new(text, format!("expected {FORM}"));
         let rest = text.strip_prefix(SCHEME).ok_or_else(invalid)?;
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         let prefix = prefix.trim_end_matches('/');
-        // Keys and secrets come from the environment, and have no place here.
+        // Credentials come from the environment, and are rejected here.
         if bucket.is_empty()
             || bucket.contains(['@', ':'])
             || (!prefix.is_empty() && crate::store::check_key(prefix).is_err())
@@ -66,15 +66,15 @@ impl fmt::Display for S3Location {
     }
 }
 
-/// How to get at a store. What is not said comes from the standard AWS
-/// environment.
+/// Endpoint, credentials and tuning of a store. What is `None` comes from the standard
+/// AWS configuration.
 #[derive(Clone, Default)]
 pub struct S3Access {
-    /// The address of a store that is not Amazon's.
+    /// The URL of a store other than Amazon's.
     pub endpoint: Option<String>,
-    /// Access key and secret.
+    /// The access key id and the secret access key.
     pub credentials: Option<(String, String)>,
-    /// How hard to try.
+    /// Timeouts, sizes and concurrency.
     pub tuning: Tuning,
 }
 
@@ -85,28 +85,27 @@ impl fmt::Debug for S3Access {
     }
 }
 
-/// How hard to try.
+/// Timeouts, sizes and concurrency of requests.
 #[derive(Clone, Copy, Debug)]
 pub struct Tuning {
-    /// How long a request is tried again and again before
-    /// [`crate::StoreError::Unavailable`].
+    /// How long a request is retried before [`crate::StoreError::Unavailable`].
     pub retry_time_max: Duration,
-    /// The largest range that is asked for at once.
+    /// The largest range of one request, in bytes.
     pub range_bytes_max: usize,
-    /// How many ranges of one read are in flight.
+    /// The most ranges of one read that are in flight.
     pub ranges_in_flight: usize,
-    /// An answer that takes this long is never too fast to ask again for.
+    /// The least time before a request is hedged.
     pub hedge_after_min: Duration,
-    /// The size of the first parts of an upload; at least the 5 MiB that S3 wants.
+    /// The size of the first parts of an upload in bytes; S3 requires at least 5 MiB.
     pub part_bytes: usize,
-    /// How many parts of one upload are in flight.
+    /// The most parts of one upload that are in flight.
     pub parts_in_flight: usize,
 }
 
 impl Default for Tuning {
     fn default() -> Self {
         Tuning {
-            // A store that restarts is back by then.
+            // Long enough for a store to restart.
             retry_time_max: Duration::from_secs(60),
             range_bytes_max: 8 << 20,
             ranges_in_flight: 4,
@@ -141,8 +140,8 @@ pub(super) async fn client(access: S3Access) -> (Client, bool) {
     let elsewhere = access.endpoint.is_some()
         || ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"].iter().any(|it| env::var_os(it).is_some());
     if elsewhere {
-        // Stores that are not Amazon's care for no region; asking the machine's
-        // metadata for one would only take time.
+        // Stores other than Amazon's ignore the region; requesting one from the
+        // instance metadata would only take time.
         let said = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
             .or_else(ProfileFileRegionProvider::new());
         let region = said.region().await.unwrap_or_else(|| Region::from_static("us-east-1"));
@@ -153,8 +152,8 @@ pub(super) async fn client(access: S3Access) -> (Client, bool) {
     // An endpoint may also come from a profile.
     let elsewhere = elsewhere || environment.endpoint_url().is_some();
     if elsewhere {
-        // Their buckets have no host names of their own, and not all of them know
-        // the checksums that Amazon's has added.
+        // Their buckets have no host names of their own, and not all of them support
+        // Amazon's newer checksums.
         config.set_force_path_style(Some(true));
         if environment.request_checksum_calculation().is_none() {
             config = config.request_checksum_calculation(RequestChecksumCalculation::WhenRequired);

@@ -1,4 +1,4 @@
-//! Objects that are written piece by piece.
+//! Uploads: objects that are written piece by piece.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,25 +13,25 @@ use super::{Failure, Shared};
 use crate::StoreError;
 use crate::store::Upload;
 
-/// After so many parts their size doubles, so that an object of any size fits
-/// into the 10,000 parts that S3 allows: 8 MiB parts reach 496 GB and no part
-/// is larger than 128 MiB.
+/// The number of parts after which the part size doubles, so that large objects fit
+/// into the 10,000 parts that S3 allows: from 8 MiB parts up to 496 GB, with no part
+/// larger than 128 MiB.
 const PARTS_BEFORE_DOUBLING: u32 = 2000;
 
-/// An object that is being written. It holds at most one part that is being
-/// filled and those in flight. A small object is put at once, in one request.
+/// An object that is being written. In memory are at most the part that is being
+/// filled and those in flight. A small object is put in a single request.
 pub(super) struct S3Upload {
     shared: Arc<Shared>,
     key: String,
     full_key: String,
     filling: BytesMut,
-    parts: Option<Parts>,
-    /// Whether an earlier write failed or was cancelled half-way.
+    parts: Option<MultipartUpload>,
+    /// Whether a previous write failed or was cancelled half-way.
     broken: bool,
 }
 
 /// The parts of a multipart upload.
-struct Parts {
+struct MultipartUpload {
     upload_id: String,
     begun: u32,
     in_flight: JoinSet<Result<CompletedPart, StoreError>>,
@@ -56,13 +56,13 @@ impl S3Upload {
         self.shared.tuning.part_bytes << (begun / PARTS_BEFORE_DOUBLING)
     }
 
-    /// Sends what is filled as a part, once there is room for it.
+    /// Sends the filled part, once fewer than the maximum are in flight.
     async fn send_part(&mut self) -> Result<(), StoreError> {
         let parts = match &mut self.parts {
             Some(parts) => parts,
             none => {
                 let upload_id = self.shared.begin_upload(&self.key, &self.full_key).await?;
-                none.insert(Parts {
+                none.insert(MultipartUpload {
                     upload_id,
                     begun: 0,
                     in_flight: JoinSet::new(),
@@ -72,7 +72,7 @@ impl S3Upload {
             }
         };
         while parts.in_flight.len() >= self.shared.tuning.parts_in_flight {
-            parts.settle_one().await?;
+            parts.finish_part().await?;
         }
         parts.begun += 1;
         let body = self.filling.split().freeze();
@@ -102,8 +102,8 @@ impl S3Upload {
     }
 }
 
-impl Parts {
-    async fn settle_one(&mut self) -> Result<(), StoreError> {
+impl MultipartUpload {
+    async fn finish_part(&mut self) -> Result<(), StoreError> {
         match self.in_flight.join_next().await {
             Some(Ok(part)) => self.done.push(part?),
             Some(Err(stopped)) => {
@@ -142,7 +142,7 @@ impl Upload for S3Upload {
             return Ok(());
         };
         while !parts.in_flight.is_empty() {
-            parts.settle_one().await?;
+            parts.finish_part().await?;
         }
         let mut done = std::mem::take(&mut parts.done);
         done.sort_by_key(CompletedPart::part_number);
@@ -156,25 +156,25 @@ impl Upload for S3Upload {
 
 impl Drop for S3Upload {
     fn drop(&mut self) {
-        // Without a runtime the process is ending; the next start of a server
-        // finds what is left.
+        // Without a runtime the process is stopping; the next start of a server
+        // aborts the upload.
         if let Some(parts) = self.parts.take()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             let (shared, full_key) = (self.shared.clone(), std::mem::take(&mut self.full_key));
             runtime.spawn(async move {
-                let Parts { upload_id, mut in_flight, .. } = parts;
-                // A part that arrives after the abort would stay.
+                let MultipartUpload { upload_id, mut in_flight, .. } = parts;
+                // A part that arrives after the abort would remain.
                 in_flight.shutdown().await;
                 if let Err(error) = shared.abort_upload(&full_key, &upload_id).await {
-                    tracing::warn!(%error, "an unfinished upload stays until it is cleaned up");
+                    tracing::warn!(%error, "upload not aborted: it remains until a server starts");
                 }
             });
         }
     }
 }
 
-/// One part on its way.
+/// A part to be sent.
 struct Part {
     shared: Arc<Shared>,
     key: String,
@@ -245,7 +245,7 @@ impl Shared {
                 .map_err(|error| Failure::of("CompleteMultipartUpload", &error))
         });
         match finished.await {
-            // An earlier request, whose answer was lost, may have finished it.
+            // A previous request whose answer was lost may have finished it.
             Err(StoreError::NotFound { .. }) if self.head(key).await? == bytes => Ok(()),
             finished => finished,
         }
@@ -269,8 +269,8 @@ impl Shared {
         }
     }
 
-    /// Aborts uploads that were begun longer ago than `older_than` and not
-    /// finished; how many.
+    /// Aborts unfinished uploads that began longer ago than `older_than`; returns
+    /// how many.
     pub(super) async fn abort_uploads(&self, older_than: Duration) -> Result<u64, StoreError> {
         let now = DateTime::from(std::time::SystemTime::now());
         let begun_before = now.secs().saturating_sub_unsigned(older_than.as_secs());

@@ -17,8 +17,8 @@ fn pod(status: Value) -> Pod {
 }
 
 /// A pod whose worker's container is in such a state, and was in such a one before.
-fn with_container(phase: &str, state: &Value, before: &Value, restarts: u32) -> Seen {
-    Seen::read(&pod(json!({
+fn with_container(phase: &str, state: &Value, before: &Value, restarts: u32) -> PodState {
+    PodState::read(&pod(json!({
         "phase": phase,
         "containerStatuses": [{
             "name": "worker",
@@ -51,7 +51,7 @@ fn a_pod_that_runs_has_a_worker_and_needs_no_words() {
 
 #[test]
 fn a_pod_that_no_node_has_room_for_says_so_in_the_schedulers_words() {
-    let seen = Seen::read(&pod(json!({
+    let seen = PodState::read(&pod(json!({
         "phase": "Pending",
         "conditions": [{
             "type": "PodScheduled",
@@ -106,7 +106,7 @@ fn a_worker_that_dies_again_and_again_says_what_its_last_words_were() {
 #[test]
 fn a_worker_that_was_killed_for_its_memory_is_still_seen_to_have_been() {
     let seen = with_container("Running", &running(), &terminated(137, "OOMKilled", ""), 1);
-    assert_eq!(seen.member.reason.as_deref(), Some("started again after OOMKilled, exit code 137"));
+    assert_eq!(seen.member.reason.as_deref(), Some("restarted after OOMKilled, exit code 137"));
     assert!(seen.is_working);
 }
 
@@ -118,7 +118,7 @@ fn a_drained_worker_that_is_started_again_needs_no_words() {
 
 #[test]
 fn a_pod_that_a_node_has_thrown_out_says_why_and_counts_no_more() {
-    let seen = Seen::read(&pod(json!({
+    let seen = PodState::read(&pod(json!({
         "phase": "Failed",
         "reason": "Evicted",
         "message": "The node was low on resource: memory. ",
@@ -135,10 +135,10 @@ fn a_pod_that_is_being_deleted_counts_no_more() {
         "name": "worker", "image": "", "imageID": "", "ready": true, "restartCount": 0,
         "state": running(),
     }]}));
-    assert!(Seen::read(&leaving).is_working);
+    assert!(PodState::read(&leaving).is_working);
     leaving.metadata.deletion_timestamp =
         serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
-    let seen = Seen::read(&leaving);
+    let seen = PodState::read(&leaving);
     assert_eq!(seen.member.instance.phase, "Terminating");
     assert_eq!(seen.member.state, WorkerState::Draining);
     assert!(!seen.is_working && !seen.counts);
@@ -147,8 +147,8 @@ fn a_pod_that_is_being_deleted_counts_no_more() {
 #[test]
 fn what_deleting_a_pod_costs_is_read_back() {
     let mut pod = pod(json!({"phase": "Running"}));
-    assert_eq!(Seen::read(&pod).deletion_cost, None);
+    assert_eq!(PodState::read(&pod).deletion_cost, None);
     let cost = (DELETION_COST.to_owned(), "-1000".to_owned());
     pod.metadata.annotations = Some([cost].into());
-    assert_eq!(Seen::read(&pod).deletion_cost, Some(-1000));
+    assert_eq!(PodState::read(&pod).deletion_cost, Some(-1000));
 }

@@ -1,4 +1,4 @@
-//! What is deleted in the end, and a disk that is full.
+//! Garbage collection, and a full disk.
 
 use std::io::Write;
 use std::path::Path;
@@ -23,7 +23,7 @@ async fn a_clean_up_that_was_interrupted_is_finished_by_the_next_start() {
         assert_eq!(keeping.follow(job).await["phase"], "done");
     }
     keeping.stop().await;
-    // As a server leaves it that ends in the middle of either.
+    // The state after a server that ended in the middle of either.
     let sums = |job: &str| folder.path().join("jobs").join(job).join("sums");
     std::fs::create_dir_all(folder.path().join("cleaning")).unwrap();
     std::fs::write(folder.path().join("cleaning").join(&marked), "").unwrap();
@@ -63,7 +63,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // What is not unmounted goes with the machine.
+        // If unmounting fails, the mount remains until the machine stops.
         let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
     }
 }
@@ -71,7 +71,7 @@ impl Drop for SmallDisk {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_fails_the_job_and_once_there_is_room_it_can_run_again() {
     let Some(disk) = SmallDisk::mount("24m") else {
-        // Past what the test harness holds back.
+        // Directly to standard error, because the test harness captures output.
         writeln!(std::io::stderr(), "NOT RUN: a full disk needs root, to mount a small one")
             .expect("standard error");
         return;
@@ -82,7 +82,7 @@ async fn a_full_disk_fails_the_job_and_once_there_is_room_it_can_run_again() {
     for (file, array) in arrays.iter().enumerate() {
         running.upload(&format!("in/{file}.npy"), exact::to_npy("100000,", array)).await;
     }
-    // 3.2 MB of inputs lie there, and 6 MB or so of sums will not fit any more.
+    // The inputs take 3.2 MB; about 6 MB of sums do not fit any more.
     let ballast = disk.0.path().join("ballast");
     let mut size = 24 << 20;
     while std::fs::write(&ballast, vec![0_u8; size]).is_err() {
@@ -94,7 +94,7 @@ async fn a_full_disk_fails_the_job_and_once_there_is_room_it_can_run_again() {
     let request = json!({"inputs": {"prefix": "in"}, "fan_in": 2});
     let error = running.failure(&request).await;
     let detail = error["detail"].as_str().unwrap();
-    assert!(detail.contains("no space is left"), "{error}");
+    assert!(detail.contains("no space left"), "{error}");
     assert!(error["remedy"].as_str().unwrap().contains("space"), "{error}");
     std::fs::remove_file(&ballast).unwrap();
     let mean = running.mean(&request).await;

@@ -16,12 +16,12 @@ use crate::client::{Client, Events, PATIENCE};
 use crate::exact;
 use crate::running::Running;
 
-/// The servers of those tests that leave them running.
+/// The servers that tests share.
 static SHARED: OnceCell<(RabbitMq, SeaweedFs)> = OnceCell::const_new();
-/// Every installation has a name of its own, so that they can share servers.
+/// Each installation has a name of its own, so that they can share servers.
 static INSTALLATIONS: AtomicU32 = AtomicU32::new(1);
 
-/// One installation: what its programs have to be told, and their logs.
+/// An installation: the configuration of its programs, and their logs.
 pub(crate) struct Installation {
     queue: String,
     name: String,
@@ -30,14 +30,14 @@ pub(crate) struct Installation {
 }
 
 impl Installation {
-    /// One of several on servers that stay.
+    /// An installation on shared servers.
     pub(crate) async fn shared() -> Installation {
         let start = async || (RabbitMq::start().await, SeaweedFs::start().await);
         let (broker, store) = SHARED.get_or_init(start).await;
         Installation::on(broker, store)
     }
 
-    /// On servers of the test's own.
+    /// An installation on servers of its own.
     pub(crate) fn on(broker: &RabbitMq, store: &SeaweedFs) -> Installation {
         Installation {
             queue: broker.url(),
@@ -47,19 +47,19 @@ impl Installation {
         }
     }
 
-    /// The same, but that it finds S3 elsewhere.
+    /// The same installation with another URL of S3.
     pub(crate) fn with_s3_at(mut self, endpoint: String) -> Installation {
         self.environment.retain(|(key, _)| *key != "AWS_ENDPOINT_URL");
         self.environment.push(("AWS_ENDPOINT_URL", endpoint));
         self
     }
 
-    /// The queue's address, password included.
+    /// The URL of the queue, with its password.
     pub(crate) fn queue(&self) -> &str {
         &self.queue
     }
 
-    /// What its queues' names begin with.
+    /// The prefix of the names of its queues.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -71,7 +71,7 @@ impl Installation {
         Server { client: Client::new(url), process }
     }
 
-    /// Starts a server, for which there may be reasons not to listen.
+    /// Starts a server that may fail to listen.
     pub(crate) fn start_server(&self, further: &[&str]) -> Process {
         let mut command = self.command("distributed-average");
         command.args(["serve", "--listen", "127.0.0.1:0"]).args(further);
@@ -106,24 +106,24 @@ pub(crate) fn count(snapshot: &Value, group: &str, name: &str) -> u64 {
     snapshot[group][name].as_u64().unwrap_or(0)
 }
 
-/// A server that is a process of its own; dropping it is `kill -9`.
+/// A server process, killed with SIGKILL when dropped.
 pub(crate) struct Server {
     client: Client,
     process: Process,
 }
 
 impl Server {
-    /// Stops it in good order.
+    /// Stops the server gracefully.
     pub(crate) async fn stop(self) {
         self.process.stop().await;
     }
 
-    /// Its process alone.
+    /// The process of the server, without its workers.
     pub(crate) fn into_process(self) -> Process {
         self.process
     }
 
-    /// Waits until so many workers are ready.
+    /// Waits until this number of workers is ready.
     pub(crate) async fn ready(&self, workers: u64) {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -136,7 +136,7 @@ impl Server {
         }
     }
 
-    /// Follows a job until something is so.
+    /// Follows a job until a condition holds.
     pub(crate) async fn until(&self, job: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let mut events = Events::open(self, &format!("/api/jobs/{job}/events"), None).await;
         loop {
@@ -155,18 +155,18 @@ impl Server {
         exact::bits(&self.result(job).await)
     }
 
-    /// Kills the server and nothing else.
+    /// Kills the server process alone.
     pub(crate) fn kill(&mut self) {
         self.process.kill();
     }
 
-    /// The processes that it has started and that live.
+    /// Its child processes that are running.
     pub(crate) fn children(&self) -> Vec<u32> {
         children(self.process.id())
     }
 }
 
-/// The processes that a process has started and that live.
+/// The child processes of a process that are running.
 fn children(id: u32) -> Vec<u32> {
     let tasks = std::fs::read_dir(format!("/proc/{id}/task"));
     let lists = tasks
@@ -181,7 +181,7 @@ fn children(id: u32) -> Vec<u32> {
     lists.flat_map(numbers).collect()
 }
 
-/// The bits of the mean of the same inputs by a server with nothing but
+/// The bits of the mean of the same inputs, computed by a server with only
 /// embedded parts.
 pub(crate) async fn embedded_bits(inputs: &Value) -> Vec<u64> {
     let folder = tempfile::tempdir().expect("a temporary folder");

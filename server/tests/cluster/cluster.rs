@@ -12,7 +12,7 @@ use kube::{Client, Config};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-/// How long to wait for what must come: containers of several images start on
+/// Timeout of everything that must happen: containers of several images start on
 /// one busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -21,14 +21,14 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a folder above").to_owned()
 }
 
-/// Calls kubectl; gives what it prints.
+/// Runs kubectl; returns its output.
 pub(crate) fn kubectl(arguments: &[&str]) -> String {
     let (stdout, stderr, succeeded) = try_kubectl(arguments, "");
     assert!(succeeded, "kubectl {arguments:?}: {stderr}");
     stdout
 }
 
-/// Calls kubectl with an input; gives its output, its errors, and whether it
+/// Runs kubectl with an input; returns its output, its errors, and whether it
 /// succeeded.
 pub(crate) fn try_kubectl(arguments: &[&str], input: &str) -> (String, String, bool) {
     let program = std::env::var_os("KUBECTL").unwrap_or_else(|| "kubectl".into());
@@ -47,18 +47,18 @@ pub(crate) fn try_kubectl(arguments: &[&str], input: &str) -> (String, String, b
     (text(&output.stdout), text(&output.stderr), output.status.success())
 }
 
-/// Everything that an overlay consists of.
+/// All objects of an overlay.
 pub(crate) fn overlay(name: &str) -> Vec<Value> {
     overlay_with(name, "")
 }
 
-/// The same with more lines in its kustomization.
+/// All objects of an overlay, with more lines in its kustomization.
 pub(crate) fn overlay_with(name: &str, lines: &str) -> Vec<Value> {
     let scratch = tempfile::tempdir().expect("a temporary folder");
     for part in ["base", "components", "overlays"] {
         copy(&root().join("k8s").join(part), &scratch.path().join(part));
     }
-    // As docs/kubernetes.md has it made.
+    // As docs/kubernetes.md describes.
     let secret = "user=u\npassword=p\nurl=amqp://u:p@distributed-average-rabbitmq:5672\n";
     std::fs::write(scratch.path().join("overlays/aws/queue.env"), secret).expect("a file");
     let folder = scratch.path().join("overlays").join(name);
@@ -97,14 +97,14 @@ pub(crate) fn apply(namespace: &str, objects: &[Value]) {
     assert!(succeeded, "{stderr}");
 }
 
-/// A namespace with the restricted pod security standard, as the overlays have it.
+/// A namespace with the restricted pod security standard, as in the overlays.
 pub(crate) struct Namespace {
     pub(crate) name: String,
 }
 
 impl Namespace {
     pub(crate) fn create(purpose: &str) -> Namespace {
-        // One that is on its way out would take nothing new of the same name.
+        // A namespace that is being deleted accepts no new objects.
         static CREATED: AtomicU32 = AtomicU32::new(0);
         let (process, turn) = (std::process::id(), CREATED.fetch_add(1, Ordering::Relaxed));
         let name = format!("distributed-average-{purpose}-{process}-{turn}");
@@ -117,12 +117,12 @@ impl Namespace {
         Namespace { name }
     }
 
-    /// Calls kubectl in it.
+    /// Runs kubectl in the namespace.
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
         kubectl(&[&["--namespace", &self.name], arguments].concat())
     }
 
-    /// The objects of the overlay `local` that are of these kinds, moved here.
+    /// The objects of the overlay `local` of these kinds, in this namespace.
     pub(crate) fn objects(&self, kinds: &[&str]) -> Vec<Value> {
         let mut objects = overlay("local");
         objects.retain(|it| kinds.contains(&it["kind"].as_str().unwrap_or_default()));
@@ -135,7 +135,7 @@ impl Namespace {
         objects
     }
 
-    /// How the server reaches the cluster: with nothing but the token of its
+    /// The server's access to the cluster: with only the token of its
     /// service account.
     pub(crate) async fn servers_config(&self) -> Config {
         let mut config = admin_config().await;
@@ -147,7 +147,7 @@ impl Namespace {
         config
     }
 
-    /// The cluster as its administrator sees it, from this namespace.
+    /// An administrator's access to the cluster, for this namespace.
     pub(crate) async fn admin(&self) -> Client {
         let mut config = admin_config().await;
         config.default_namespace.clone_from(&self.name);
@@ -166,7 +166,7 @@ async fn admin_config() -> Config {
     Config::from_kubeconfig(&options).await.expect("KUBECONFIG names a cluster")
 }
 
-/// Asks again and again until there is an answer.
+/// Polls until there is an answer.
 pub(crate) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
@@ -178,7 +178,7 @@ pub(crate) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>
     }
 }
 
-/// Looks again and again until what is seen is as it should be.
+/// Polls until the value is as expected.
 pub(crate) async fn until_seen<T: Display>(
     what: &str,
     mut look: impl AsyncFnMut() -> T,

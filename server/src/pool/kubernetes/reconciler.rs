@@ -1,4 +1,4 @@
-//! Watches the Deployment and its pods, and asks the cluster for what is to be.
+//! Watches the Deployment and its pods, and brings the cluster to the desired state.
 
 use std::time::Duration;
 
@@ -19,23 +19,23 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::deployments::Found;
+use super::deployments::DeploymentState;
+use super::failure::{ClusterError, Operation};
 use super::listing::Listing;
-use super::pods::{DELETION_COST, Seen};
+use super::pods::{DELETION_COST, PodState};
 use super::scaling::{Scaling, Step};
-use super::trouble::{Doing, Trouble};
 use crate::pool::Observed;
 
 /// How long the API server may take to answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// How long after a change the next may follow that nobody has asked for: where
-/// somebody else sets the replicas too, the two shall not keep the cluster busy.
-const UNASKED_EVERY: Duration = Duration::from_secs(1);
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
+/// The least time between two changes that nobody requested: where something else
+/// sets the replicas too, the two must not keep the cluster busy.
+const UNREQUESTED_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What the pool is asked for.
+/// A request to the pool.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Ask {
-    /// So many workers.
+pub(super) enum Request {
+    /// The number of workers to keep.
     Desired(u32),
     /// A worker has been told to drain.
     Drained(WorkerId),
@@ -43,32 +43,32 @@ pub(super) enum Ask {
 
 type Events<K> = BoxStream<'static, watcher::Result<Event<K>>>;
 
-/// Watches, and asks for one thing at a time.
-pub(super) struct Keeper {
+/// Watches the cluster, and performs one change at a time.
+pub(super) struct Reconciler {
     client: Client,
     name: String,
-    asks: mpsc::Receiver<Ask>,
+    requests: mpsc::Receiver<Request>,
     observing: watch::Sender<Observed>,
     scaling: Scaling,
-    deployment: Listing<Found>,
-    pods: Listing<Seen>,
-    /// What went wrong last with each of the three, unless it has gone well since.
-    not_scaled: Option<Trouble>,
-    no_deployment: Option<Trouble>,
-    no_pods: Option<Trouble>,
+    deployment: Listing<DeploymentState>,
+    pods: Listing<PodState>,
+    /// The last error of each kind, until the next success.
+    not_scaled: Option<ClusterError>,
+    no_deployment: Option<ClusterError>,
+    no_pods: Option<ClusterError>,
 }
 
-impl Keeper {
+impl Reconciler {
     pub(super) fn new(
         client: Client,
         name: String,
-        asks: mpsc::Receiver<Ask>,
+        requests: mpsc::Receiver<Request>,
         observing: watch::Sender<Observed>,
-    ) -> Keeper {
-        Keeper {
+    ) -> Reconciler {
+        Reconciler {
             client,
             name,
-            asks,
+            requests,
             observing,
             scaling: Scaling::default(),
             deployment: Listing::default(),
@@ -82,11 +82,11 @@ impl Keeper {
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let mut deployments = self.watch_deployment();
         let mut pods: Events<Pod> = futures::stream::pending().boxed();
-        // One at most.
+        // At most one.
         let mut steps = FuturesUnordered::new();
         let mut not_before = Instant::now();
-        // Whether something was asked for since the last step was begun.
-        let mut is_asked = false;
+        // Whether a request has arrived since the last step began.
+        let mut is_requested = false;
         let mut pauses = pauses();
         loop {
             self.publish();
@@ -94,34 +94,34 @@ impl Keeper {
             let is_due = not_before <= Instant::now();
             let is_waiting = step.is_some() && !is_due;
             if let Some(step) = step.filter(|_| is_due) {
-                is_asked = false;
+                is_requested = false;
                 steps.push(perform(self.client.clone(), self.name.clone(), step).boxed());
             }
             tokio::select! {
                 () = stop.cancelled() => return,
-                ask = self.asks.recv() => {
-                    match ask {
+                request = self.requests.recv() => {
+                    match request {
                         None => return,
-                        Some(Ask::Desired(desired)) => self.scaling.desired = Some(desired),
-                        Some(Ask::Drained(worker)) => self.scaling.drain(worker, &self.pods),
+                        Some(Request::Desired(desired)) => self.scaling.desired = Some(desired),
+                        Some(Request::Drained(worker)) => self.scaling.drain(worker, &self.pods),
                     }
-                    is_asked = true;
+                    is_requested = true;
                     not_before = Instant::now();
                 }
-                Some(settled) = steps.next() => {
-                    let is_well = settled.is_ok();
-                    let pause = self.settle(settled, &mut pauses);
+                Some(finished) = steps.next() => {
+                    let is_well = finished.is_ok();
+                    let pause = self.finish_step(finished, &mut pauses);
                     not_before = Instant::now();
-                    if !(is_well && is_asked) {
+                    if !(is_well && is_requested) {
                         not_before += pause;
                     }
                 }
                 Some(event) = deployments.next() => {
-                    if self.take_deployment(event) {
+                    if self.apply_deployment(event) {
                         pods = self.watch_pods();
                     }
                 }
-                Some(event) = pods.next() => self.take_pod(event),
+                Some(event) = pods.next() => self.apply_pod(event),
                 () = sleep_until(not_before), if is_waiting => {}
             }
         }
@@ -143,80 +143,80 @@ impl Keeper {
         watcher(api, its_own).backoff(pauses()).boxed()
     }
 
-    /// What there is to do, as far as the cluster is known.
+    /// The next change, as far as the cluster is known.
     fn step(&self) -> Option<Step> {
         let found = self.deployment.get(&self.name)?;
         self.scaling.step(found.replicas, self.pods.known()?)
     }
 
-    /// Takes in how a step ended; says how long to wait before the next that
-    /// nobody asks for.
-    fn settle(
+    /// Handles the end of a step; returns the pause before the next one that
+    /// nobody requests.
+    fn finish_step(
         &mut self,
-        settled: Result<u32, Trouble>,
+        finished: Result<u32, ClusterError>,
         pauses: &mut ExponentialBackoff,
     ) -> Duration {
-        match settled {
+        match finished {
             Ok(replicas) => {
                 if let Some(found) = self.deployment.get_mut(&self.name) {
                     found.replicas = replicas;
                 }
                 self.not_scaled = None;
                 pauses.reset();
-                UNASKED_EVERY
+                UNREQUESTED_INTERVAL
             }
-            Err(trouble) => {
-                tracing::warn!(trouble = trouble.words, "not scaled yet");
-                let pause = trouble.wait.max(pauses.next().unwrap_or_default());
-                self.not_scaled = Some(trouble);
+            Err(error) => {
+                tracing::warn!(error = error.message, "Deployment not scaled yet");
+                let pause = error.retry_after.max(pauses.next().unwrap_or_default());
+                self.not_scaled = Some(error);
                 pause
             }
         }
     }
 
-    /// Takes in what is told of the Deployment; says whether its pods are others now.
-    fn take_deployment(&mut self, event: watcher::Result<Event<Deployment>>) -> bool {
-        let selector = |it: &Keeper| it.deployment.get(&it.name).map(|it| it.selector.clone());
+    /// Applies an event of the Deployment; returns whether its selector has changed.
+    fn apply_deployment(&mut self, event: watcher::Result<Event<Deployment>>) -> bool {
+        let selector = |it: &Reconciler| it.deployment.get(&it.name).map(|it| it.selector.clone());
         match event {
             Ok(event) => {
                 let before = selector(self);
                 self.no_deployment = None;
-                self.deployment.take(event, Found::read);
+                self.deployment.apply(event, DeploymentState::read);
                 before != selector(self)
             }
-            Err(error) if Trouble::is_ordinary(&error) => false,
+            Err(error) if ClusterError::is_expired(&error) => false,
             Err(error) => {
-                self.no_deployment = Some(self.trouble(Doing::WatchDeployment, &error));
+                self.no_deployment = Some(self.watch_error(Operation::WatchDeployment, &error));
                 false
             }
         }
     }
 
-    fn take_pod(&mut self, event: watcher::Result<Event<Pod>>) {
+    fn apply_pod(&mut self, event: watcher::Result<Event<Pod>>) {
         match event {
             Ok(event) => {
                 self.no_pods = None;
-                self.pods.take(event, Seen::read);
+                self.pods.apply(event, PodState::read);
                 if let Some(pods) = self.pods.known() {
-                    self.scaling.forget_the_gone(pods);
+                    self.scaling.forget_ended(pods);
                 }
             }
-            Err(error) if Trouble::is_ordinary(&error) => {}
-            Err(error) => self.no_pods = Some(self.trouble(Doing::WatchPods, &error)),
+            Err(error) if ClusterError::is_expired(&error) => {}
+            Err(error) => self.no_pods = Some(self.watch_error(Operation::WatchPods, &error)),
         }
     }
 
-    fn trouble(&self, doing: Doing, error: &watcher::Error) -> Trouble {
-        let trouble = Trouble::watching(doing, &self.name, self.client.default_namespace(), error);
-        tracing::warn!(trouble = trouble.words, "not watching the cluster now");
-        trouble
+    fn watch_error(&self, operation: Operation, error: &watcher::Error) -> ClusterError {
+        let error =
+            ClusterError::of_watch(operation, &self.name, self.client.default_namespace(), error);
+        tracing::warn!(error = error.message, "watch of the cluster failed");
+        error
     }
 
-    /// Tells those who want to know what is seen, if that has changed.
+    /// Publishes what the pool sees, if it has changed.
     fn publish(&self) {
         let pods = || self.pods.known().into_iter().flatten();
-        // Pods that a node has thrown out stay in the cluster for long; the
-        // last of them says enough.
+        // Evicted pods stay in the cluster for long; the latest of them is enough.
         let ended = pods().filter(|(_, pod)| pod.has_ended);
         let last = ended.max_by_key(|(_, pod)| pod.made_at_secs).map(|(name, _)| name);
         let shown = pods().filter(|(name, pod)| !pod.has_ended || Some(*name) == last);
@@ -236,46 +236,53 @@ impl Keeper {
     }
 
     fn notice(&self) -> Option<String> {
-        let troubles = [&self.no_deployment, &self.no_pods, &self.not_scaled];
-        let words = troubles.into_iter().flatten().map(|trouble| trouble.words.clone()).next();
-        words.or_else(|| match (self.deployment.known(), self.deployment.get(&self.name)) {
+        let errors = [&self.no_deployment, &self.no_pods, &self.not_scaled];
+        let message = errors.into_iter().flatten().map(|error| error.message.clone()).next();
+        message.or_else(|| match (self.deployment.known(), self.deployment.get(&self.name)) {
             (Some(_), None) => {
-                Some(Trouble::no_deployment(&self.name, self.client.default_namespace()))
+                Some(ClusterError::no_deployment(&self.name, self.client.default_namespace()))
             }
             (_, found) => {
-                let complaint = found?.complaint.as_ref()?;
-                Some(format!("the cluster does not make the workers' pods: {complaint}"))
+                let failure = found?.failure.as_ref()?;
+                Some(format!("the cluster cannot create worker pods: {failure}"))
             }
         })
     }
 }
 
-/// Writes on pods what deleting them costs, then sets the number of replicas;
-/// gives the number that was set.
-async fn perform(client: Client, name: String, step: Step) -> Result<u32, Trouble> {
+/// Writes the deletion costs on pods, then sets the number of replicas; returns the
+/// number that was set.
+async fn perform(client: Client, name: String, step: Step) -> Result<u32, ClusterError> {
     let namespace = client.default_namespace().to_owned();
     let pods = Api::<Pod>::default_namespaced(client.clone());
     let ours = PatchParams::default();
     for (pod, cost) in step.costs {
         let cost = cost.map(|cost| cost.to_string());
         let patch = Patch::Merge(json!({"metadata": {"annotations": {DELETION_COST: cost}}}));
-        let patched = timeout(ANSWER_WITHIN, pods.patch_metadata(&pod, &ours, &patch)).await;
-        match patched.map_err(|_| Trouble::silent())? {
-            // It has gone by itself.
+        let patched = timeout(ANSWER_TIME_MAX, pods.patch_metadata(&pod, &ours, &patch)).await;
+        match patched.map_err(|_| ClusterError::timed_out())? {
+            // The pod was deleted meanwhile.
             Err(kube::Error::Api(status)) if status.is_not_found() => {}
-            Err(error) => return Err(Trouble::of(Doing::PatchPods, &name, &namespace, &error)),
+            Err(error) => {
+                return Err(ClusterError::of_request(
+                    Operation::PatchPods,
+                    &name,
+                    &namespace,
+                    &error,
+                ));
+            }
             Ok(_) => {}
         }
     }
     let deployments = Api::<Deployment>::default_namespaced(client);
     let patch = Patch::Merge(json!({"spec": {"replicas": step.replicas}}));
-    let patched = timeout(ANSWER_WITHIN, deployments.patch_scale(&name, &ours, &patch)).await;
-    let scale = patched
-        .map_err(|_| Trouble::silent())?
-        .map_err(|error| Trouble::of(Doing::PatchScale, &name, &namespace, &error))?;
+    let patched = timeout(ANSWER_TIME_MAX, deployments.patch_scale(&name, &ours, &patch)).await;
+    let scale = patched.map_err(|_| ClusterError::timed_out())?.map_err(|error| {
+        ClusterError::of_request(Operation::PatchScale, &name, &namespace, &error)
+    })?;
     let replicas = scale.spec.and_then(|spec| spec.replicas);
     let replicas = replicas.and_then(|it| u32::try_from(it).ok()).unwrap_or(step.replicas);
-    tracing::info!(replicas, deployment = name, "scaled");
+    tracing::info!(replicas, deployment = name, "Deployment scaled");
     Ok(replicas)
 }
 

@@ -1,0 +1,68 @@
+//! Garbage collection: deletes the partial sums of jobs that are over, also when
+//! a server ends in the middle of it.
+//!
+//! Before a job's report is stored, a mark in the store says that the job leaves
+//! garbage. The mark is deleted last. A server that starts looks for marks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use platform::problems::with_sources;
+use platform::{ObjectStore, StoreError};
+use protocol::JobId;
+
+use crate::board::Board;
+use crate::keys;
+
+/// The age at which unfinished objects of writers that died are removed: no
+/// writer takes so long for one object.
+const UNFINISHED_AGE_MAX: Duration = Duration::from_hours(24);
+
+/// Marks a job whose partial sums are to be deleted once it is over.
+pub async fn mark(store: &dyn ObjectStore, job: JobId) -> Result<(), StoreError> {
+    store.put(&keys::garbage(job), Bytes::new()).await
+}
+
+/// Deletes the partial sums of a job that is over, then its mark.
+pub async fn collect(store: &dyn ObjectStore, job_id: JobId) {
+    let collected = async {
+        store.delete_prefix(&keys::sums(job_id)).await?;
+        store.delete(&keys::garbage(job_id)).await
+    };
+    if let Err(error) = collected.await {
+        tracing::warn!(%job_id, error = with_sources(&error),
+            "partial sums not deleted: the next start of the server tries again");
+    }
+}
+
+/// Finishes what an earlier run of the server left: garbage that is marked, and
+/// unfinished objects.
+pub async fn resume(store: Arc<dyn ObjectStore>, board: Board) {
+    let mut marks = store.list(keys::GARBAGE);
+    while let Some(mark) = marks.next().await {
+        let Ok(mark) = mark.inspect_err(not_listed) else {
+            return;
+        };
+        let job = mark.key[keys::GARBAGE.len()..].parse::<JobId>();
+        // A job that is not over still needs its mark. A mark of a deleted job
+        // is itself garbage.
+        if let Ok(job) = job
+            && board.job(job).is_none_or(|job| job.phase.is_over())
+        {
+            collect(&*store, job).await;
+        }
+    }
+    match store.remove_leftovers(UNFINISHED_AGE_MAX).await {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "unfinished objects removed"),
+        Err(error) => {
+            tracing::warn!(error = with_sources(&error), "unfinished objects not removed");
+        }
+    }
+}
+
+fn not_listed(error: &StoreError) {
+    tracing::warn!(error = with_sources(error), "marks of garbage not listed");
+}
