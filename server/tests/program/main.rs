@@ -10,6 +10,7 @@ mod exact;
 mod formats;
 mod inputs;
 mod memory;
+mod network;
 mod real;
 mod restart;
 mod running;
