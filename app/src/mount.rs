@@ -8,13 +8,16 @@ use std::sync::Arc;
 use axum::Router;
 use leptos::config::LeptosOptions;
 use leptos::prelude::{AnyView, IntoAny, provide_context};
-use leptos_axum::{LeptosRoutes, file_and_error_handler_with_context, generate_route_list};
+use leptos_axum::{ErrorHandler, LeptosRoutes, generate_route_list};
 
 use crate::backend::Backend;
 use crate::document::{App, shell};
 
 /// The routes of all pages and server functions, with a fallback page for unknown
 /// addresses.
+///
+/// No path leads to a file. What browsers download is served by the server, from the
+/// folder of the bundle and nowhere else.
 pub fn routes(options: LeptosOptions, backend: Arc<dyn Backend>) -> Router {
     let context = move || provide_context(backend.clone());
     let page = {
@@ -22,9 +25,10 @@ pub fn routes(options: LeptosOptions, backend: Arc<dyn Backend>) -> Router {
         move || whole_page(options.clone())
     };
     let routes = generate_route_list(|| App().into_any());
+    let not_found = ErrorHandler::new_with_context(context.clone(), whole_page, options.clone());
     Router::new()
-        .leptos_routes_with_context(&options, routes, context.clone(), page)
-        .fallback(file_and_error_handler_with_context::<LeptosOptions, _>(context, whole_page))
+        .leptos_routes_with_context(&options, routes, context, page)
+        .fallback_service(not_found)
         .with_state(options)
 }
 

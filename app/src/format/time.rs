@@ -41,24 +41,21 @@ pub fn age(then: Timestamp, now: Timestamp) -> String {
 /// A timestamp for people: `2026-03-01 12:34:56 UTC`.
 #[must_use]
 pub fn utc(at: Timestamp) -> String {
-    let (date, time) = date_and_time(at);
-    format!("{date} {time} UTC")
+    let ms = at.as_millis();
+    let (year, month, day) = civil_date(ms / DAY_MS);
+    let of_day_ms = ms % DAY_MS;
+    format!(
+        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC",
+        of_day_ms / HOUR_MS,
+        of_day_ms % HOUR_MS / MINUTE_MS,
+        of_day_ms % MINUTE_MS / SECOND_MS
+    )
 }
 
 /// A timestamp for programs (RFC 3339), as in the `datetime` of `<time>`: `2026-03-01T12:34:56Z`.
 #[must_use]
 pub fn rfc3339(at: Timestamp) -> String {
-    let (date, time) = date_and_time(at);
-    format!("{date}T{time}Z")
-}
-
-fn date_and_time(at: Timestamp) -> (String, String) {
-    let ms = at.as_millis();
-    let (year, month, day) = civil_date(ms / DAY_MS);
-    let of_day_ms = ms % DAY_MS;
-    let (hours, minutes) = (of_day_ms / HOUR_MS, of_day_ms % HOUR_MS / MINUTE_MS);
-    let seconds = of_day_ms % MINUTE_MS / SECOND_MS;
-    (format!("{year:04}-{month:02}-{day:02}"), format!("{hours:02}:{minutes:02}:{seconds:02}"))
+    utc(at).replacen(' ', "T", 1).replace(" UTC", "Z")
 }
 
 /// The year, month and day in the Gregorian calendar of a number of days since

@@ -59,7 +59,7 @@ pub fn LiveJob(
     });
     // There are no figures before the plan.
     let has_no_plan = Signal::derive(move || job.with(|job| job.plan.is_none()));
-    let planned = Signal::from(Memo::new(move |_| job.with(Planned::of_job)));
+    let planned = Signal::derive(move || job.with(Planned::of_job));
     let text = move |text: fn(&JobSnapshot) -> String| Signal::derive(move || job.with(text));
     view! {
         <article class="job" data-state=text(|job| job.phase.word().to_owned())>

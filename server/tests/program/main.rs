@@ -10,6 +10,7 @@ mod formats;
 mod garbage_collection;
 mod inputs;
 mod memory;
+mod network;
 mod real;
 mod restart;
 mod running;

@@ -82,12 +82,19 @@ impl<'de> Deserialize<'de> for FanIn {
             Number(i64),
             Word(String),
         }
-        let text = match NumberOrWord::deserialize(deserializer) {
-            Ok(NumberOrWord::Number(number)) => number.to_string(),
-            Ok(NumberOrWord::Word(word)) => word,
-            Err(_) => return Err(serde::de::Error::custom(rejection(""))),
+        // Not `FromStr`: its error texts would become part of the browser bundle.
+        let number = match NumberOrWord::deserialize(deserializer) {
+            Ok(NumberOrWord::Number(number)) => u32::try_from(number).ok(),
+            Ok(NumberOrWord::Word(word)) if word.is_empty() || word == AUTO => {
+                return Ok(FanIn::Auto);
+            }
+            Ok(NumberOrWord::Word(word)) => word.parse().ok(),
+            Err(_) => None,
         };
-        text.parse().map_err(serde::de::Error::custom)
+        match number {
+            Some(number) if number >= FAN_IN.least => Ok(FanIn::Fixed(number)),
+            _ => Err(serde::de::Error::custom("fan_in is \"auto\" or a number from 2")),
+        }
     }
 }
 
