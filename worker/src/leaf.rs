@@ -86,6 +86,9 @@ impl<'a> Leaf<'a> {
         segments: &mut Segments<'_>,
         found: &BTreeSet<u64>,
     ) -> Result<Outcome, Interruption> {
+        // Also where the assignment says otherwise: those that can be sought
+        // stay open with the others.
+        self.inputs.go_forward();
         let columns = self.columns;
         let mut segment = columns.first_segment;
         while found.contains(&segment) {

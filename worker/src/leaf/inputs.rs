@@ -128,6 +128,12 @@ impl<'a> Inputs<'a> {
         Ok(open)
     }
 
+    /// Says that the segments are computed from the first to the last, whatever
+    /// was said before.
+    pub(super) fn go_forward(&mut self) {
+        self.goes_forward = true;
+    }
+
     /// Remembers an object's format, and fails if its length is not the others'.
     fn learn(&mut self, index: usize, format: Format) -> Result<(), Failure> {
         let columns = format.columns(self.objects.bytes(index));

@@ -238,6 +238,27 @@ async fn large_arrays_of_mixed_orders_too() {
     }
 }
 
+/// Shrunk: one that can only be read forward comes first, and the attempt is
+/// told to go backward.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn objects_that_can_be_sought_go_forward_with_one_that_cannot() {
+    let stored = |is_fortran, packing| Stored {
+        descr: "|u1",
+        data: (0..200).collect(),
+        is_fortran,
+        packing,
+    };
+    let first = stored(false, Packing::Gzip);
+    let arrays = Arrays { shape: vec![20, 10], stored: vec![first, stored(false, Packing::Plain)] };
+    for has_files in [true, false] {
+        let mut scene = arrays.scene();
+        scene.has_files = has_files;
+        scene.segment_columns = 64;
+        scene.direction = Direction::Backward;
+        check(&arrays, &scene).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_array_of_another_length_or_a_short_one_is_told() {
     let data = vec![0; 8 * 600];
