@@ -1,7 +1,7 @@
-// That the examination of pages finds what it looks for.
+// The check of layouts finds what it is made to find.
 
 import { expect, test } from "@playwright/test";
-import { faults } from "../layout.ts";
+import { layoutErrors } from "../layout.ts";
 
 const document = (body: string) =>
   `<!doctype html><html lang="en"><title>A page</title><main style="background: #fff; color: #000">${body}</main></html>`;
@@ -15,9 +15,9 @@ for (const [what, body, found] of [
   ["a field without a name", '<h1>T</h1><input type="text">', [/^label: input/]],
   ["texts that are meant to be cut", '<h1>T</h1><div style="width: 60px; overflow: hidden; white-space: nowrap; text-overflow: ellipsis">very long text</div>', []],
 ] as [string, string, RegExp[]][]) {
-  test(`${what} is ${found.length === 0 ? "no fault" : "a fault"}`, async ({ page }) => {
+  test(`${what} is ${found.length === 0 ? "accepted" : "an error"}`, async ({ page }) => {
     await page.setContent(document(body));
-    const all = await faults(page);
+    const all = await layoutErrors(page);
     expect(all.length, all.join("\n")).toBe(found.length);
     found.forEach((pattern, at) => expect(all[at]).toMatch(pattern));
   });
