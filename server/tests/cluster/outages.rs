@@ -15,6 +15,22 @@ fn api_server(what: &str) {
     assert!(status.expect("scripts/cluster can be called").success(), "scripts/cluster {what} api");
 }
 
+/// An outage of the API server, which ends with this value, also when a test fails.
+struct Outage;
+
+impl Outage {
+    fn begin() -> Outage {
+        api_server("stop");
+        Outage
+    }
+}
+
+impl Drop for Outage {
+    fn drop(&mut self) {
+        api_server("start");
+    }
+}
+
 /// A NodePort of the server: the rules of kube-proxy remain
 /// while the API server is stopped.
 async fn way_around_the_api_server(installation: &Installation) -> Client {
@@ -44,13 +60,14 @@ async fn way_around_the_api_server(installation: &Installation) -> Client {
 
 #[tokio::test]
 async fn a_job_goes_on_while_the_api_server_is_away() {
-    let installation = Installation::start("away", 60).await;
+    // So slow that the job lasts longer than it takes to see that the API server is away.
+    let installation = Installation::start("away", 300).await;
     let server = installation.reach().await;
     let direct = way_around_the_api_server(&installation).await;
     let job = server.client.submit(&request(3)).await;
     let completed = |job: &Value| job["attempts"]["completed"].as_u64().unwrap_or(0);
     server.until_job("some tasks to be done", &job, |job| completed(job) > 3).await;
-    api_server("stop");
+    let outage = Outage::begin();
     let is_away = || !try_kubectl(&["get", "--raw", "/readyz"], "").2;
     until("the API server to be away", async || is_away().then_some(())).await;
     // The forwarded port went through the API server.
@@ -65,7 +82,7 @@ async fn a_job_goes_on_while_the_api_server_is_away() {
     let after = until("further tasks to be done meanwhile", went_on).await;
     assert!(is_away(), "the API server was away all the time");
     println!("attempts completed in the outage: {} to {}", completed(&before), completed(&after));
-    api_server("start");
+    drop(outage);
     let is_back = async || (!is_away()).then_some(());
     until("the API server to be back", is_back).await;
     let server = installation.reach().await;
