@@ -57,7 +57,11 @@ async fn a_job_survives_a_restart_of_the_broker() {
     ends_well(&server, &job).await;
     for mut worker in workers {
         assert_eq!(worker.ended(), None, "it reconnects by itself");
-        assert!(worker.said().contains("reconnected to the broker"), "it noticed: {}", worker.said());
+        assert!(
+            worker.said().contains("reconnected to the broker"),
+            "it noticed: {}",
+            worker.said()
+        );
         worker.stop().await;
     }
     server.stop().await;
