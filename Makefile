@@ -12,7 +12,7 @@ export XDG_CACHE_HOME CARGO_TARGET_DIR
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: ## build all in release and serve on 127.0.0.1:3000; ARGS="--workers 4" and the like
+run: ## build all and serve on 127.0.0.1:3000; ARGS="--workers 4" and the like
 	@scripts/run $(ARGS)
 
 dev: ## serve, and rebuild and reload on every change
