@@ -22,8 +22,13 @@ impl StoreError {
                 ProblemKind::Forbidden,
                 "grant the program the permission, or allow the location with --allow-inputs",
             ),
-            StoreError::Full { .. } => (ProblemKind::Unavailable, "free space in the store"),
+            StoreError::Full { .. } => {
+                (ProblemKind::InsufficientStorage, "free space in the store, then try again")
+            }
             StoreError::AlreadyExists { .. } => (ProblemKind::Conflict, "use another name"),
+            StoreError::Obstructed { .. } => {
+                (ProblemKind::Conflict, "use another name, or delete what is in the way")
+            }
             StoreError::Unavailable { .. } => {
                 (ProblemKind::Unavailable, "check that the store is running, then try again")
             }
@@ -58,4 +63,21 @@ pub fn with_sources(error: &dyn Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_can_do_is_told_by_the_status() {
+        let status = |error: StoreError| error.problem("storing the object").status;
+        let key = || "a".to_owned();
+        assert_eq!(status(StoreError::NotFound { key: key() }), 404);
+        assert_eq!(status(StoreError::InvalidKey { key: key(), reason: "it is empty" }), 400);
+        assert_eq!(status(StoreError::Obstructed { key: key(), reason: "it is a folder" }), 409);
+        assert_eq!(status(StoreError::Full { key: key() }), 507);
+        let silent = StoreError::Unavailable { key: key(), source: "no answer".into() };
+        assert_eq!(status(silent), 503);
+    }
 }

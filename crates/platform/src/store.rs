@@ -159,6 +159,15 @@ pub enum StoreError {
         /// What is wrong with the key.
         reason: &'static str,
     },
+    /// The objects that are there leave no place for one of this key: in a store of
+    /// files there is no object "a/b" beside an object "a". Use another key.
+    #[error("{key:?} cannot be written: {reason}")]
+    Obstructed {
+        /// The key of the object to be written.
+        key: String,
+        /// What is in the way.
+        reason: &'static str,
+    },
     /// The operation is not allowed, and a retry will not help. Change the
     /// permissions or the configuration.
     #[error("no permission for {key:?}")]

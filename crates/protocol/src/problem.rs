@@ -126,10 +126,22 @@ pub enum ProblemKind {
     Conflict,
     /// The server is not allowed to read or write the location.
     Forbidden,
+    /// The method of the request is not one that the path has.
+    MethodNotAllowed,
+    /// The client did not send its request in time.
+    Timeout,
     /// The body of the request is larger than the server accepts.
     TooLarge,
+    /// The content type of the request is not one that the path takes.
+    UnsupportedMediaType,
     /// The range of bytes lies outside the result.
     RangeNotSatisfiable,
+    /// The host that the request names is not one that the server answers for.
+    Misdirected,
+    /// The caller sends more than the server accepts at the moment.
+    TooManyRequests,
+    /// The store has no space left.
+    InsufficientStorage,
     /// The store, the queue or the cluster does not respond.
     Unavailable,
     /// A task failed in all its attempts.
@@ -150,8 +162,14 @@ impl ProblemKind {
             ProblemKind::LengthsDiffer => "Input objects differ in length",
             ProblemKind::Conflict => "Not possible in the current state",
             ProblemKind::Forbidden => "Not allowed",
+            ProblemKind::MethodNotAllowed => "Method not allowed",
+            ProblemKind::Timeout => "Request timed out",
             ProblemKind::TooLarge => "Request too large",
+            ProblemKind::UnsupportedMediaType => "Unsupported content type",
             ProblemKind::RangeNotSatisfiable => "Range not satisfiable",
+            ProblemKind::Misdirected => "Host not allowed",
+            ProblemKind::TooManyRequests => "Too many requests",
+            ProblemKind::InsufficientStorage => "No space left",
             ProblemKind::Unavailable => "Service unavailable",
             ProblemKind::TaskFailed => "A task failed too often",
             ProblemKind::Internal => "Internal error",
@@ -165,12 +183,18 @@ impl ProblemKind {
             ProblemKind::InvalidRequest => 400,
             ProblemKind::Forbidden => 403,
             ProblemKind::NotFound => 404,
+            ProblemKind::MethodNotAllowed => 405,
+            ProblemKind::Timeout => 408,
             ProblemKind::Conflict => 409,
             ProblemKind::TooLarge => 413,
+            ProblemKind::UnsupportedMediaType => 415,
             ProblemKind::RangeNotSatisfiable => 416,
+            ProblemKind::Misdirected => 421,
             ProblemKind::NoInputs | ProblemKind::InvalidInput | ProblemKind::LengthsDiffer => 422,
+            ProblemKind::TooManyRequests => 429,
             ProblemKind::Internal | ProblemKind::TaskFailed => 500,
             ProblemKind::Unavailable => 503,
+            ProblemKind::InsufficientStorage => 507,
         }
     }
 }

@@ -65,8 +65,8 @@ impl WorkerPool for ProcessPool {
         let program = &self.program.path;
         anyhow::ensure!(
             program.is_file(),
-            "the worker program {} does not exist: install it beside the server",
-            program.display()
+            "the worker program {} is missing: install it beside the server",
+            program.file_name().unwrap_or_default().display()
         );
         self.workers.ensure(desired, |member| supervise(self.program.clone(), member));
         Ok(())

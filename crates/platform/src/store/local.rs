@@ -38,6 +38,16 @@ pub(crate) const KIND: StoreKind = StoreKind {
     parse_input: |text| text.strip_prefix(files::SCHEME).map(|it| Ok(input_place(Path::new(it)))),
 };
 
+/// The longest name that usual file systems have.
+const NAME_BYTES_MAX: usize = 255;
+/// Why a key beyond it, or one whose path is too long, is no key of this store.
+const TOO_LONG: &str = "it is too long: 255 bytes for each part, and some 4,000 in all";
+
+/// What is in the way where a folder should be.
+const BY_SHORTER_KEY: &str = "its beginning is the key of an object";
+/// What is in the way where a file should be.
+const BY_LONGER_KEYS: &str = "there are objects below it";
+
 /// How many entries of a listing may wait for the receiver.
 const LISTING_CAPACITY: usize = 1024;
 
@@ -83,6 +93,9 @@ impl LocalStore {
         if !self.read_only && RESERVED.contains(&first) {
             let reason = "its first part is reserved for the store";
             return Err(StoreError::InvalidKey { key: key.to_owned(), reason });
+        }
+        if key.split('/').any(|part| part.len() > NAME_BYTES_MAX) {
+            return Err(StoreError::InvalidKey { key: key.to_owned(), reason: TOO_LONG });
         }
         Ok(self.root.join(key))
     }
@@ -197,6 +210,7 @@ impl ObjectStore for LocalStore {
     async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StoreError> {
         let destination = self.destination(key)?;
         blocking(move || {
+            destination.check_free()?;
             let file = destination.begin()?;
             Ok(Box::new(LocalUpload { destination, file: Some(file) }) as Box<dyn Upload>)
         })
@@ -371,8 +385,28 @@ struct Destination {
 }
 
 impl Destination {
+    /// Fails early where the object could not be put into its place in the end.
+    fn check_free(&self) -> Result<(), StoreError> {
+        match fs::metadata(&self.path) {
+            Ok(there) if there.is_dir() => Err(self.obstructed(BY_LONGER_KEYS)),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                Err(self.obstructed(BY_SHORTER_KEY))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn begin(&self) -> Result<NamedTempFile, StoreError> {
-        NamedTempFile::new_in(&self.unfinished).map_err(|error| explain(&self.key, error))
+        NamedTempFile::new_in(&self.unfinished).map_err(|error| {
+            // That the store's own folder is not there says nothing of the object.
+            let (key, source) = (self.key.clone(), Box::new(without_path(error)));
+            match source.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                    StoreError::Unavailable { key, source }
+                }
+                _ => explain(&key, *source),
+            }
+        })
     }
 
     fn write(&self, bytes: &[u8]) -> Result<NamedTempFile, StoreError> {
@@ -400,7 +434,12 @@ impl Destination {
         const ROUNDS: usize = 8;
         let folder = self.path.parent().unwrap_or(&self.path);
         for round in 1.. {
-            fs::create_dir_all(folder).map_err(|error| explain(&self.key, error))?;
+            fs::create_dir_all(folder).map_err(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+                    self.obstructed(BY_SHORTER_KEY)
+                }
+                _ => explain(&self.key, error),
+            })?;
             match put(file, &self.path) {
                 Ok(_) => break,
                 Err(refused)
@@ -408,10 +447,27 @@ impl Destination {
                 {
                     file = refused.file;
                 }
+                Err(refused) if refused.error.kind() == io::ErrorKind::IsADirectory => {
+                    return Err(self.obstructed(BY_LONGER_KEYS));
+                }
                 Err(refused) => return Err(explain(&self.key, refused.error)),
             }
         }
         Ok(())
+    }
+
+    fn obstructed(&self, reason: &'static str) -> StoreError {
+        StoreError::Obstructed { key: self.key.clone(), reason }
+    }
+}
+
+/// The error without the path that the library adds to it: where the store lies is no
+/// business of its users.
+fn without_path(error: io::Error) -> io::Error {
+    let text = error.to_string();
+    match text.split_once(" at path ") {
+        Some((text, _)) => io::Error::new(error.kind(), text.to_owned()),
+        None => error,
     }
 }
 
@@ -435,6 +491,7 @@ fn explain(key: &str, error: io::Error) -> StoreError {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             StoreError::Denied { key, source: Some(Box::new(error)) }
         }
+        io::ErrorKind::InvalidFilename => StoreError::InvalidKey { key, reason: TOO_LONG },
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full { key },
         _ => StoreError::Unavailable { key, source: Box::new(error) },
     }

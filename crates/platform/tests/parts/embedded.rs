@@ -43,3 +43,57 @@ async fn what_the_store_keeps_for_itself_is_no_object() {
     let keys: Vec<_> = listed.into_iter().map(|object| object.key).collect();
     assert_eq!(keys, ["a/.server.lock"]);
 }
+
+#[tokio::test]
+async fn objects_do_not_lie_below_one_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = LocalStore::open(folder.path()).unwrap();
+    store.put("a/b", "x".into()).await.unwrap();
+    for key in ["a", "a/b/c", "a/b/c/d"] {
+        let refused = store.put(key, "y".into()).await;
+        assert!(matches!(refused, Err(StoreError::Obstructed { .. })), "{key}: {refused:?}");
+        let refused = store.upload(key).await.err();
+        assert!(matches!(refused, Some(StoreError::Obstructed { .. })), "{key}: {refused:?}");
+        let missing = store.head(key).await;
+        assert!(matches!(missing, Err(StoreError::NotFound { .. })), "{key}: {missing:?}");
+    }
+    // What is in the way may come during an upload.
+    let mut upload = store.upload("c").await.unwrap();
+    upload.write("y".into()).await.unwrap();
+    store.put("c/d", "x".into()).await.unwrap();
+    let refused = upload.finish().await;
+    assert!(matches!(refused, Err(StoreError::Obstructed { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_key_that_is_no_file_name_is_invalid() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = LocalStore::open(folder.path()).unwrap();
+    let whole = vec!["a".repeat(200); 50].join("/");
+    for key in ["a".repeat(256), format!("b/{}", "ü".repeat(128)), whole] {
+        let refused = store.put(&key, "x".into()).await;
+        assert!(matches!(refused, Err(StoreError::InvalidKey { .. })), "{refused:?}");
+        let refused = store.head(&key).await;
+        assert!(matches!(refused, Err(StoreError::InvalidKey { .. })), "{refused:?}");
+    }
+    store.put(&"a".repeat(255), "x".into()).await.unwrap();
+}
+
+#[tokio::test]
+async fn errors_do_not_tell_where_the_store_lies() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = LocalStore::open(folder.path()).unwrap();
+    // The store's own folder cannot be used.
+    let unfinished = folder.path().join(".unfinished");
+    std::fs::remove_dir(&unfinished).unwrap();
+    for is_there in [false, true] {
+        if is_there {
+            std::fs::write(&unfinished, "").unwrap();
+        }
+        let error = store.put("a", "x".into()).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
+        let problem = error.problem("storing the object").to_string();
+        assert!(!problem.contains(&*folder.path().to_string_lossy()), "{problem}");
+        assert!(problem.contains("os error"), "{problem}");
+    }
+}
