@@ -242,10 +242,17 @@ impl Engine {
         self.board.job(job).ok_or_else(|| Problem::no_such_job(&job.to_string()))
     }
 
-    /// Stops the workers, then everything else. Workers hand their tasks back;
-    /// jobs continue when the server is started again.
-    pub async fn stop(&self) {
+    /// Stops the workers that cannot outlive the server, and waits for them. They hand
+    /// their tasks back. Everything else goes on, so that requests can be answered
+    /// meanwhile.
+    pub async fn drain(&self) {
         self.parts.pool.stop().await;
+    }
+
+    /// Stops the workers, then everything else. Jobs continue when the server is
+    /// started again.
+    pub async fn stop(&self) {
+        self.drain().await;
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;

@@ -38,7 +38,7 @@ const EXPIRE_AFTER: Duration = Duration::from_secs(10);
 /// How long a stopping server tries to delete the object. The next server waits
 /// at most [`EXPIRE_AFTER`] anyway, and a stop must not hang on a store that
 /// does not answer.
-const RELEASE_TIME_MAX: Duration = Duration::from_secs(5);
+const RELEASE_TIME_MAX: Duration = Duration::from_secs(2);
 /// The interval at which a waiting server looks whether the object has changed.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 

@@ -7,9 +7,11 @@
 //! - [`signals`]: SIGINT and SIGTERM as a cancellation token.
 //! - [`clock`]: the only place that reads the clock of the machine.
 //! - [`host`]: the name of the machine.
+//! - [`open_files`]: the limit of open files and connections.
 
 pub mod arguments;
 pub mod clock;
 pub mod host;
+pub mod open_files;
 pub mod signals;
 pub mod telemetry;

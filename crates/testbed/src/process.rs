@@ -92,9 +92,24 @@ impl Process {
         find().unwrap_or_default()
     }
 
+    /// Waits until the output contains a text.
+    ///
+    /// # Panics
+    ///
+    /// If the process ends first, or on timeout.
+    pub async fn wait_until_said(&mut self, text: &str) {
+        let log = self.log.clone();
+        self.wait_until(async || read_output(&log).contains(text)).await;
+    }
+
+    /// Sends SIGTERM to the process group, without waiting.
+    pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
     /// Sends SIGTERM to the process group and waits until the process has ended.
     pub async fn stop(mut self) {
-        self.signal(Signal::TERM);
+        self.terminate();
         let deadline = Instant::now() + TIMEOUT;
         while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
             sleep(POLL_INTERVAL).await;
