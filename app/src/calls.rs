@@ -14,10 +14,11 @@ use protocol::problem::ProblemKind;
 use protocol::{JobId, JobSnapshot, Problem};
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{accepts_html, backend, now, set_response_status};
+use crate::backend::{backend, now, set_response_status};
 use crate::clock::AsOf;
 use crate::components::plan_figures::Planned;
 use crate::form::JobForm;
+use crate::notices::refuse;
 use crate::paths::job_path;
 
 /// The error of a server function.
@@ -50,6 +51,11 @@ impl FromServerFnError for CallError {
         CallError(problem)
     }
 }
+
+/// The field with the desired number of workers, and the element that shows it.
+pub const DESIRED: &str = "desired";
+/// The element with everything that a page shows but its header.
+const MAIN: &str = "main";
 
 /// The maximum number of jobs on a page of the history.
 pub const HISTORY_JOBS: usize = 50;
@@ -103,7 +109,7 @@ pub async fn preview(
 
 /// Submits a job and redirects to its page.
 ///
-/// Without JavaScript, an error redirects to the form, which keeps what was typed.
+/// An error redirects to the form, which keeps what was typed.
 #[server(prefix = "/app", endpoint = "submit")]
 pub async fn submit(
     /// The form as typed.
@@ -118,11 +124,7 @@ pub async fn submit(
             leptos_axum::redirect(&job_path(id));
             Ok(())
         }
-        Err(problem) if accepts_html() => {
-            leptos_axum::redirect(&form.home_path_with(&problem));
-            Ok(())
-        }
-        Err(problem) => Err(problem.into()),
+        Err(problem) => refuse(problem, &form.home_path(), "new-job"),
     }
 }
 
@@ -132,9 +134,13 @@ pub async fn cancel(
     /// The id of the job.
     id: JobId,
 ) -> Result<(), CallError> {
-    backend().cancel(id).await?;
-    leptos_axum::redirect(&job_path(id));
-    Ok(())
+    match backend().cancel(id).await {
+        Ok(()) => {
+            leptos_axum::redirect(&job_path(id));
+            Ok(())
+        }
+        Err(problem) => refuse(problem, &job_path(id), MAIN),
+    }
 }
 
 /// Deletes a job that is over, and redirects to the home page.
@@ -143,9 +149,13 @@ pub async fn delete(
     /// The id of the job.
     id: JobId,
 ) -> Result<(), CallError> {
-    backend().delete(id).await?;
-    leptos_axum::redirect("/");
-    Ok(())
+    match backend().delete(id).await {
+        Ok(()) => {
+            leptos_axum::redirect("/");
+            Ok(())
+        }
+        Err(problem) => refuse(problem, &job_path(id), MAIN),
+    }
 }
 
 /// Submits the request of a job as a new job, and redirects to its page.
@@ -154,9 +164,13 @@ pub async fn rerun(
     /// The id of the job.
     id: JobId,
 ) -> Result<(), CallError> {
-    let again = backend().rerun(id).await?;
-    leptos_axum::redirect(&job_path(again));
-    Ok(())
+    match backend().rerun(id).await {
+        Ok(again) => {
+            leptos_axum::redirect(&job_path(again));
+            Ok(())
+        }
+        Err(problem) => refuse(problem, &job_path(id), MAIN),
+    }
 }
 
 /// Sets the desired number of workers; `auto` derives it from the jobs again.
@@ -166,17 +180,27 @@ pub async fn set_desired_workers(
     desired: String,
 ) -> Result<(), CallError> {
     let by_hand = match desired.trim() {
-        "auto" => None,
-        number => Some(number.parse().map_err(|_| {
+        "auto" => Ok(None),
+        number => number.parse().map(Some).map_err(|_| {
             Problem::new(
                 ProblemKind::InvalidRequest,
                 format!("The number of workers must be a whole number, not {number:?}."),
             )
-            .field("desired")
-        })?),
+            .field(DESIRED)
+        }),
     };
-    backend().set_desired_workers(by_hand).await?;
-    Ok(())
+    let set = match by_hand {
+        Ok(by_hand) => backend().set_desired_workers(by_hand).await,
+        Err(problem) => Err(problem),
+    };
+    match set {
+        Ok(()) => {
+            // Not back to where the form was, whose address may name an earlier message.
+            leptos_axum::redirect("/");
+            Ok(())
+        }
+        Err(problem) => refuse(problem.field(DESIRED), "/", DESIRED),
+    }
 }
 
 /// The error for a link to a job that does not exist.

@@ -9,6 +9,7 @@ use leptos_router::components::{FlatRoutes, Route, Router};
 use leptos_router::path;
 
 use self::site_header::SiteHeader;
+use crate::content_policy;
 use crate::pages::history::HistoryPage;
 use crate::pages::home::HomePage;
 use crate::pages::job::JobPage;
@@ -36,6 +37,7 @@ const FAVICON: &str = "data:image/svg+xml,\
 /// The HTML document of every page. Only the server renders it.
 #[must_use]
 pub fn shell(options: LeptosOptions) -> impl IntoView {
+    content_policy::send();
     view! {
         <!DOCTYPE html>
         <html lang="en">
@@ -44,7 +46,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta name="viewport" content="width=device-width, initial-scale=1" />
                 <meta name="color-scheme" content="light dark" />
                 <link rel="icon" type="image/svg+xml" href=FAVICON />
-                <script inner_html=BEFORE_FIRST_PAINT></script>
+                <script nonce=use_nonce() inner_html=BEFORE_FIRST_PAINT></script>
                 <HashedStylesheet options=options.clone() id="style" />
                 <AutoReload options=options.clone() />
                 <HydrationScripts options islands=true />

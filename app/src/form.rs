@@ -41,39 +41,22 @@ impl From<BTreeMap<String, String>> for JobForm {
 /// The query parameter that requests the plan of the job in the form.
 pub const PLAN_WORD: &str = "plan";
 
-/// The query parameters of an error: its field, detail and remedy.
-const PROBLEM_WORDS: [&str; 3] = ["refused", "why", "remedy"];
-
 impl JobForm {
-    /// Reads the form from a query of the home page, with the error if it was
-    /// rejected.
+    /// Reads the form from a query of the home page.
     #[must_use]
-    pub fn from_query(query: &ParamsMap) -> (JobForm, Option<Problem>) {
+    pub fn from_query(query: &ParamsMap) -> JobForm {
         // Links name a field by its key, the form itself by `form[key]`.
-        let form =
-            JobForm::filled(|key| query.get(key).or_else(|| query.get(&format!("form[{key}]"))));
-        let [field, why, remedy] = PROBLEM_WORDS.map(|word| query.get_str(word));
-        let problem = why.map(|why| Problem {
-            field: field.filter(|field| !field.is_empty()).map(str::to_owned),
-            ..Problem::new(ProblemKind::InvalidRequest, why).remedy(remedy.unwrap_or_default())
-        });
-        (form, problem)
+        JobForm::filled(|key| query.get(key).or_else(|| query.get(&format!("form[{key}]"))))
     }
 
-    /// The path of the home page with a query that fills in the form and contains
-    /// the error.
+    /// The path of the home page with a query that fills in the form, and ends in `&`.
     #[must_use]
-    pub fn home_path_with(&self, problem: &Problem) -> String {
+    pub fn home_path(&self) -> String {
         let mut query = ParamsMap::new();
         for (key, typed) in &self.0 {
             query.insert(key.clone(), typed.clone());
         }
-        let field = problem.field.clone().unwrap_or_default();
-        let texts = [field, problem.detail.clone(), problem.remedy.clone()];
-        for (word, text) in PROBLEM_WORDS.into_iter().zip(texts) {
-            query.insert(word, text);
-        }
-        format!("/{}#new-job", query.to_query_string())
+        format!("/{}&", query.to_query_string())
     }
 
     /// The typed text of a field.
@@ -243,11 +226,10 @@ mod tests {
     #[test]
     fn a_rejected_form_keeps_what_was_typed() {
         let typed = form(&[(&FILES.field, "forty & more"), (&NAME, "a=b?"), (&WORKERS.field, "")]);
-        let problem = typed.request().unwrap_err().remedy("Write 40.");
-        let path = typed.home_path_with(&problem);
-        let url = path.strip_prefix("/?").unwrap();
-        let query: ParamsMap = url
-            .strip_suffix("#new-job")
+        let path = typed.home_path();
+        let query: ParamsMap = path
+            .strip_prefix("/?")
+            .and_then(|rest| rest.strip_suffix('&'))
             .unwrap()
             .split('&')
             .map(|pair| {
@@ -256,12 +238,7 @@ mod tests {
                 (name.to_owned(), unescaped)
             })
             .collect();
-        let (form, back) = JobForm::from_query(&query);
-        assert_eq!(form, typed);
-        let back = back.unwrap();
-        assert_eq!(field_of(&back), Some("files"));
-        assert_eq!(back.detail, problem.detail);
-        assert_eq!(back.remedy, "Write 40.");
+        assert_eq!(JobForm::from_query(&query), typed);
     }
 
     #[test]

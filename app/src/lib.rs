@@ -10,6 +10,8 @@
 //! - [`calls`]: the server functions.
 //! - [`backend`]: the interface of the server that they use.
 //! - [`form`]: the form of a new job, from typed texts to a request.
+//! - `notices`: messages about forms that were refused.
+//! - `content_policy`: what a page may load and run.
 //! - [`live`]: server-sent events, which update the islands.
 //! - [`keyed`]: lists whose rows are updated separately.
 //! - [`json`]: JSON, parsed by the browser.
@@ -48,11 +50,15 @@ pub mod backend;
 #[cfg(feature = "ssr")]
 pub mod calls;
 #[cfg(feature = "ssr")]
+mod content_policy;
+#[cfg(feature = "ssr")]
 pub mod document;
 #[cfg(feature = "ssr")]
 pub mod form;
 #[cfg(feature = "ssr")]
 pub mod mount;
+#[cfg(feature = "ssr")]
+mod notices;
 #[cfg(feature = "ssr")]
 pub mod pages;
 

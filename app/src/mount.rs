@@ -12,6 +12,7 @@ use leptos_axum::{ErrorHandler, LeptosRoutes, generate_route_list};
 
 use crate::backend::Backend;
 use crate::document::{App, shell};
+use crate::notices::Notices;
 
 /// The routes of all pages and server functions, with a fallback page for unknown
 /// addresses.
@@ -19,7 +20,11 @@ use crate::document::{App, shell};
 /// No path leads to a file. What browsers download is served by the server, from the
 /// folder of the bundle and nowhere else.
 pub fn routes(options: LeptosOptions, backend: Arc<dyn Backend>) -> Router {
-    let context = move || provide_context(backend.clone());
+    let notices = Notices::default();
+    let context = move || {
+        provide_context(backend.clone());
+        provide_context(notices.clone());
+    };
     let page = {
         let options = options.clone();
         move || whole_page(options.clone())

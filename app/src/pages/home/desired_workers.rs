@@ -3,7 +3,8 @@
 use leptos::prelude::*;
 use protocol::worker::PoolSnapshot;
 
-use crate::calls::SetDesiredWorkers;
+use crate::calls::{DESIRED, SetDesiredWorkers};
+use crate::notices;
 
 /// A control for the desired number of workers. Hidden if the pool is external, as
 /// the server cannot scale it.
@@ -13,10 +14,11 @@ pub fn DesiredWorkers(
     pool: PoolSnapshot,
 ) -> impl IntoView {
     let set = ServerAction::<SetDesiredWorkers>::new();
-    let error = set.value().get_untracked().and_then(Result::err).map(|error| {
+    let refused = notices::shown().filter(|problem| problem.field.as_deref() == Some(DESIRED));
+    let error = refused.map(|problem| {
         view! {
             <p class="field-problem" role="alert">
-                {error.to_string()}
+                {problem.to_string()}
             </p>
         }
     });
@@ -41,8 +43,8 @@ pub fn DesiredWorkers(
                 <ActionForm action=set>
                     <label for="desired">"Desired workers"</label>
                     <input
-                        id="desired"
-                        name="desired"
+                        id=DESIRED
+                        name=DESIRED
                         type="number"
                         min=pool.min_workers
                         max=pool.max_workers

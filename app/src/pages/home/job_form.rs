@@ -11,22 +11,23 @@ use protocol::Problem;
 use self::advanced_fields::AdvancedFields;
 use self::field::Fields;
 use self::source_fields::SourceFields;
-use crate::calls::Submit;
+use crate::calls::{DESIRED, Submit};
 use crate::components::problem_card::ProblemCard;
 use crate::form::fields::{Section, section_of};
 use crate::form::{JobForm, PLAN_WORD, field_of};
+use crate::notices;
 
-/// The form of a new job. If the posted form is invalid, the query of the page
-/// contains the error and what was typed.
+/// The form of a new job. If it was refused, the query of the page contains what was
+/// typed, and names the message.
 #[component]
 pub fn JobFormCard() -> impl IntoView {
     let submit = ServerAction::<Submit>::new();
-    let (form, problem) = use_query_map().with_untracked(JobForm::from_query);
-    // Errors that belong to no field, including those of the server function.
+    let form = use_query_map().with_untracked(JobForm::from_query);
+    let problem = notices::shown().filter(|problem| problem.field.as_deref() != Some(DESIRED));
+    // Errors that belong to no field.
     let general_error = problem
         .clone()
         .filter(|problem| !has_field(problem))
-        .or_else(|| Some(submit.value().get_untracked()?.err()?.0))
         .map(|problem| view! { <ProblemCard problem=Some(problem) /> });
     view! {
         <section class="card new-job" id="new-job" aria-labelledby="new-job-heading">

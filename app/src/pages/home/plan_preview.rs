@@ -13,7 +13,7 @@ use crate::form::{JobForm, PLAN_WORD};
 pub fn PlanPreview() -> impl IntoView {
     let query = use_query_map();
     let requested =
-        move || query.with(|query| query.get(PLAN_WORD).map(|_| JobForm::from_query(query).0));
+        move || query.with(|query| query.get(PLAN_WORD).map(|_| JobForm::from_query(query)));
     let preview = Resource::new(requested, async |form| match form {
         Some(form) => Some(calls::preview(form).await),
         None => None,

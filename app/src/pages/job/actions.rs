@@ -5,6 +5,7 @@ use protocol::{JobId, Phase};
 
 use crate::calls::{Cancel, Delete, Rerun};
 use crate::components::icon::{AGAIN, Drawn, Icon, TRASH};
+use crate::notices;
 
 /// The forms that cancel, rerun and delete a job. A job can be cancelled while it
 /// runs and deleted once it is over; CSS shows the forms by the job's
@@ -17,16 +18,13 @@ pub fn JobActions(
     let cancel = ServerAction::<Cancel>::new();
     let rerun = ServerAction::<Rerun>::new();
     let delete = ServerAction::<Delete>::new();
-    let error = [cancel.value(), rerun.value(), delete.value()]
-        .into_iter()
-        .find_map(|value| value.get_untracked()?.err())
-        .map(|error| {
-            view! {
-                <p class="field-problem" role="alert">
-                    {error.to_string()}
-                </p>
-            }
-        });
+    let error = notices::shown().map(|problem| {
+        view! {
+            <p class="field-problem" role="alert">
+                {problem.to_string()}
+            </p>
+        }
+    });
     view! {
         <div class="job-actions">
             <div class="while-running">
