@@ -115,7 +115,8 @@ def with_worker_program(arguments: argparse.Namespace, store: Path, scratch: Pat
 
 def call(url: str, body: dict | None = None) -> dict:
     data = json.dumps(body).encode() if body is not None else None
-    with urllib.request.urlopen(urllib.request.Request(url, data)) as answer:
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
         return json.load(answer)
 
 

@@ -221,7 +221,7 @@ impl Installation {
     async fn job(&self, prefix: &str, fan_in: impl Into<Value>) -> Outcome<(Duration, Value)> {
         let request = json!({"inputs": {"prefix": prefix}, "workers": 2, "fan_in": fan_in.into()});
         let began = Instant::now();
-        let post = self.http.post(format!("{}/api/jobs", self.url)).body(request.to_string());
+        let post = self.http.post(format!("{}/api/jobs", self.url)).json(&request);
         let job: Value = post.send().await?.json().await?;
         let path = format!("/api/jobs/{}", job["id"].as_str().ok_or("no id")?);
         loop {

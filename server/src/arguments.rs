@@ -1,5 +1,7 @@
 //! The command line and its environment variables.
 
+pub mod http;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -13,6 +15,8 @@ use protocol::request::{
     STATISTICS, SpeculationMode, Statistic, WORKERS,
 };
 use protocol::{FanIn, Inputs, JobRequest, Problem};
+
+use self::http::HttpArguments;
 
 /// Computes the exact mean of every index across many files, on many workers.
 #[derive(Debug, Parser)]
@@ -98,6 +102,9 @@ pub struct ServeArguments {
     /// the folder above it].
     #[arg(long, env = "DISTRIBUTED_AVERAGE_SITE")]
     pub site: Option<PathBuf>,
+    /// The flags of the HTTP server.
+    #[command(flatten)]
+    pub http: HttpArguments,
     /// The flags that the workers take too.
     #[command(flatten)]
     pub shared: SharedArguments,
@@ -186,6 +193,9 @@ pub struct ReadyArguments {
     /// Address that the server listens on.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_LISTEN", default_value = "127.0.0.1:3000")]
     pub listen: SocketAddr,
+    /// The certificate of the server, if it has one: it is then asked by HTTPS.
+    #[arg(long, env = "DISTRIBUTED_AVERAGE_TLS_CERTIFICATE", value_name = "FILE")]
+    pub tls_certificate: Option<PathBuf>,
 }
 
 /// `distributed-average generate`

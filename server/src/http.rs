@@ -1,30 +1,46 @@
 //! The JSON API, server-sent events and the pages.
 
 mod body;
+mod callers;
+mod connections;
 mod description;
 mod events;
 mod files;
+mod guard;
+pub mod hosts;
 mod jobs;
 mod pages;
 mod problem_response;
 mod results;
+mod security_headers;
+pub mod settings;
 mod status;
+mod steady_body;
+pub mod tls;
 mod workers;
 
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::routing::get;
+use axum::extract::{Request, State};
+use axum::http::{Method, Uri};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
 use protocol::problem::{Problem, ProblemKind};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower_http::trace::TraceLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::callers::Callers;
 use self::problem_response::ProblemResponse;
+use self::settings::Limits;
+pub use self::settings::Settings;
 use crate::engine::Engine;
 
 /// The state that all handlers share.
@@ -35,27 +51,73 @@ pub(crate) struct Shared {
     pub(crate) stop: CancellationToken,
     /// A permit for each upload, because each holds parts of its object in memory.
     pub(crate) uploads: Arc<Semaphore>,
+    /// How long an upload waits for its permit.
+    pub(crate) upload_wait_time: Duration,
+    /// A permit for each open event stream.
+    pub(crate) event_streams: Arc<Semaphore>,
 }
 
-/// The most concurrent uploads; further ones wait.
-const UPLOADS_AT_ONCE: usize = 4;
-
-/// Serves until `stop` is cancelled, then finishes the requests under way.
-///
-/// `site` is the folder of the browser bundle, as `cargo xtask bundle` makes it.
-/// Without it pages are served too, but are not live.
+/// Serves until `stop` is cancelled, then finishes the requests under way, for at most
+/// [`Limits::drain_time`].
 pub async fn serve(
     listener: TcpListener,
     engine: Arc<Engine>,
-    site: Option<PathBuf>,
+    settings: Settings,
     stop: CancellationToken,
-) -> std::io::Result<()> {
-    let uploads = Arc::new(Semaphore::new(UPLOADS_AT_ONCE));
-    let shared = Shared { engine, stop: stop.clone(), uploads };
-    let app = api(shared.clone())
-        .merge(pages::routes(&shared.engine, site.as_deref()))
-        .layer(TraceLayer::new_for_http());
-    axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await
+) {
+    let Settings { site, hosts, limits, certificate } = settings;
+    let shared = Shared {
+        engine,
+        stop: stop.clone(),
+        uploads: Arc::new(Semaphore::new(limits.uploads)),
+        upload_wait_time: limits.upload_wait_time,
+        event_streams: Arc::new(Semaphore::new(limits.event_streams)),
+    };
+    let pages = pages::routes(&shared.engine, site.as_deref());
+    let app = guarded(api(shared).merge(pages), Arc::new(hosts), &limits);
+    let acceptor = certificate.as_ref().map(tls::Certificate::acceptor);
+    let following = async {
+        match certificate {
+            Some(certificate) => certificate.follow().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = connections::serve(listener, app, limits, acceptor, stop) => {}
+        () = following => {}
+    }
+}
+
+/// The routes behind everything that every request passes, from the last layer to the
+/// first.
+fn guarded(routes: Router, hosts: Arc<hosts::AllowedHosts>, limits: &Limits) -> Router {
+    let callers = Arc::new(Callers::new(limits.requests_per_second));
+    routes
+        .layer(from_fn_with_state(limits.body_stall_time, steady_body::steady))
+        .layer(from_fn_with_state(limits.request_time, in_time))
+        .layer(from_fn_with_state(callers, callers::admit))
+        .layer(from_fn_with_state(hosts, guard::guard))
+        .layer(from_fn(security_headers::secure))
+        .layer(TraceLayer::new_for_http())
+}
+
+/// Gives up on a request whose response does not begin in time. An upload takes as long
+/// as its body.
+async fn in_time(State(request_time): State<Duration>, request: Request, next: Next) -> Response {
+    let is_upload =
+        *request.method() == Method::PUT && request.uri().path().starts_with(files::PATH);
+    if is_upload {
+        return next.run(request).await;
+    }
+    match timeout(request_time, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let detail = format!("the request took longer than {} s", request_time.as_secs());
+            let problem = Problem::new(ProblemKind::Unavailable, detail)
+                .remedy("try again later, or ask for less at once");
+            ProblemResponse::from(problem).into_response()
+        }
+    }
 }
 
 /// The routes of the JSON API. Each handler declares its path and method once, for
@@ -72,19 +134,28 @@ fn api(shared: Shared) -> Router {
         .routes(routes!(events::of_job))
         .routes(routes!(workers::show, workers::set))
         .routes(routes!(files::list))
-        .routes(routes!(files::read, files::upload))
+        .routes(routes!(files::read, files::upload, files::delete))
         .routes(routes!(status::health))
         .routes(routes!(status::ready))
         .routes(routes!(status::metrics))
         .split_for_parts();
     routes
         .route("/api/openapi.json", get(description::serve(described)))
-        .route("/api/{*rest}", get(unknown).post(unknown).put(unknown).delete(unknown))
+        .route("/api/{*rest}", any(unknown))
+        .method_not_allowed_fallback(wrong_method)
         .with_state(shared)
 }
 
 /// The handler of every other path below `/api`.
-async fn unknown(uri: axum::http::Uri) -> ProblemResponse {
+async fn unknown(uri: Uri) -> ProblemResponse {
     let detail = format!("{} is not a path of this API", uri.path());
     Problem::new(ProblemKind::NotFound, detail).remedy("/api/openapi.json lists the paths").into()
+}
+
+/// The handler of the other methods of a path.
+async fn wrong_method(method: Method, uri: Uri) -> ProblemResponse {
+    let detail = format!("{} has no method {method}", uri.path());
+    Problem::new(ProblemKind::MethodNotAllowed, detail)
+        .remedy("/api/openapi.json lists the methods of each path")
+        .into()
 }

@@ -1,15 +1,20 @@
 //! `distributed-average ready`: whether a server is ready, as an exit code. For
 //! health checks in containers that hold no HTTP client.
 
+mod unverified;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use axum::http::{StatusCode, Uri};
+use axum::http::{Request, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::arguments::ReadyArguments;
@@ -26,10 +31,14 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// If the server does not answer, or answers that it is not ready.
 pub async fn run(arguments: &ReadyArguments) -> Result<()> {
     let address = reachable(arguments.listen);
-    let answer = timeout(ANSWER_TIME_MAX, ask(address)).await;
+    let by_tls = arguments.tls_certificate.is_some();
+    let scheme = if by_tls { "https" } else { "http" };
+    let answer = timeout(ANSWER_TIME_MAX, ask(address, by_tls)).await;
     let (status, body) = answer
         .unwrap_or_else(|_| bail!("no answer within {} s", ANSWER_TIME_MAX.as_secs()))
-        .with_context(|| format!("requesting http://{address}/readyz; is the server running?"))?;
+        .with_context(|| {
+            format!("requesting {scheme}://{address}/readyz; is the server running?")
+        })?;
     if status != StatusCode::OK {
         bail!("{address} is not ready: {status} {body}");
     }
@@ -38,10 +47,30 @@ pub async fn run(arguments: &ReadyArguments) -> Result<()> {
 }
 
 /// The status and the body of the response.
-async fn ask(address: SocketAddr) -> Result<(StatusCode, String)> {
-    let uri: Uri = format!("http://{address}/readyz").parse().context("making the address")?;
-    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
-    let answer = client.get(uri).await.context("sending the request")?;
+async fn ask(address: SocketAddr, by_tls: bool) -> Result<(StatusCode, String)> {
+    let stream = TcpStream::connect(address).await.context("connecting")?;
+    if !by_tls {
+        return converse(stream, address).await;
+    }
+    let name = ServerName::from(address.ip());
+    let stream = unverified::connector()?.connect(name, stream).await.context("using TLS")?;
+    converse(stream, address).await
+}
+
+async fn converse<S>(stream: S, address: SocketAddr) -> Result<(StatusCode, String)>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.context("connecting")?;
+    // It drives the request, and its error is that of the request.
+    tokio::spawn(connection);
+    let request = Request::get("/readyz")
+        .header(header::HOST, address.to_string())
+        .header(header::CONNECTION, "close")
+        .body(Empty::<Bytes>::new())
+        .context("making the request")?;
+    let answer = sender.send_request(request).await.context("sending the request")?;
     let status = answer.status();
     let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
     let body = body.map_err(anyhow::Error::from_boxed).context("reading the answer")?.to_bytes();
@@ -82,7 +111,7 @@ mod tests {
             (&stream).write_all(answer.as_bytes()).unwrap();
         });
         let listen = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port);
-        let outcome = run(&ReadyArguments { listen }).await;
+        let outcome = run(&ReadyArguments { listen, tls_certificate: None }).await;
         server.join().unwrap();
         outcome
     }
@@ -104,6 +133,6 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let listen = listener.local_addr().unwrap();
         drop(listener);
-        assert!(run(&ReadyArguments { listen }).await.is_err());
+        assert!(run(&ReadyArguments { listen, tls_certificate: None }).await.is_err());
     }
 }

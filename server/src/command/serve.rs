@@ -1,12 +1,14 @@
 //! `distributed-average serve`
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use platform::ObjectStore;
 use program::signals::stop_on_signal;
-use program::telemetry;
+use program::{open_files, telemetry};
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::ServeArguments;
@@ -14,11 +16,20 @@ use crate::engine::Engine;
 use crate::store_lease::StoreLease;
 use crate::{http, parts};
 
-/// Serves until the process is told to stop.
+/// How long clients and workers may take once the server stops. With the release of
+/// the store lease it ends within ten seconds, as orchestrators expect.
+const DRAIN_TIME_MAX: Duration = Duration::from_millis(7_500);
+
+/// Serves until the process is told to stop. A second signal ends it at once.
 pub async fn run(arguments: ServeArguments) -> anyhow::Result<()> {
     telemetry::log_from("info");
     let stop = CancellationToken::new();
-    // Before anything else: opening the store and the queue may take long.
+    let site = parts::site(&arguments);
+    if site.is_none() {
+        tracing::warn!("browser bundle not found: pages will not be live; run `make bundle`");
+    }
+    let http = arguments.http.settings(site, open_files::raise_limit())?;
+    // Before what may take long: opening the store and the queue.
     tokio::spawn(stop_on_signal(stop.clone())?);
     let acquiring = Box::pin(async {
         let store = arguments.store.open().await?;
@@ -28,7 +39,7 @@ pub async fn run(arguments: ServeArguments) -> anyhow::Result<()> {
         return Ok(());
     };
     let (mut lease, store) = acquired?;
-    let served = Box::pin(serve(&arguments, store, &mut lease, stop)).await;
+    let served = Box::pin(serve(&arguments, http, store, &mut lease, stop)).await;
     lease.release().await;
     served
 }
@@ -36,6 +47,7 @@ pub async fn run(arguments: ServeArguments) -> anyhow::Result<()> {
 /// Serves the store while the lease on it is held.
 async fn serve(
     arguments: &ServeArguments,
+    http: http::Settings,
     store: Arc<dyn ObjectStore>,
     lease: &mut StoreLease,
     stop: CancellationToken,
@@ -54,17 +66,29 @@ async fn serve(
     let listener = TcpListener::bind(arguments.listen)
         .await
         .with_context(|| format!("listening on {}", arguments.listen))?;
-    let site = parts::site(arguments);
-    if site.is_none() {
-        tracing::warn!("browser bundle not found: pages will not be live; run `make bundle`");
-    }
     let address = listener.local_addr().context("reading the listening address")?;
+    let scheme = if http.certificate.is_some() { "https" } else { "http" };
     // On standard output: scripts that start the server wait for this line.
-    println!("listening on http://{address}");
-    let served = tokio::select! {
-        served = http::serve(listener, engine.clone(), site, stop) => served.context("serving"),
+    println!("listening on {scheme}://{address}");
+    let mut serving = tokio::spawn(http::serve(listener, engine.clone(), http, stop.clone()));
+    let outcome = tokio::select! {
+        () = stop.cancelled() => Ok(()),
         lost = lease.lost() => Err(lost),
+        // Unless it was told to stop it ends only by a panic.
+        served = &mut serving => served.context("serving"),
     };
-    engine.stop().await;
-    served
+    stop.cancel();
+    let ending = async {
+        // At the same time: requests under way may need the engine, and last.
+        let served =
+            async { if serving.is_finished() { Ok(()) } else { serving.await.context("serving") } };
+        let (served, ()) = tokio::join!(served, engine.drain());
+        engine.stop().await;
+        served
+    };
+    let ended = timeout(DRAIN_TIME_MAX, ending).await.unwrap_or_else(|_| {
+        tracing::warn!("workers did not hand back their tasks in time: they are run again later");
+        Ok(())
+    });
+    outcome.and(ended)
 }

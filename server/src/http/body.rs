@@ -1,28 +1,72 @@
 //! Extractors for bodies, parameters and paths, whose problems name the field that
 //! is wrong.
 
+use std::error::Error;
+
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
 use protocol::JobId;
 use protocol::problem::{Problem, ProblemKind};
 use serde::de::DeserializeOwned;
 
 use super::problem_response::ProblemResponse;
+use super::steady_body::is_stalled;
 
-/// A JSON body, of whatever content type. Unknown fields are rejected: a misspelt
-/// field would otherwise go unnoticed.
+/// A JSON body. Unknown fields are rejected: a misspelt field would otherwise go
+/// unnoticed.
+///
+/// The content type must say that it is JSON. Forms of other sites cannot send that,
+/// and a script needs a permission that this server never gives.
 pub(super) struct JsonBody<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = ProblemResponse;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            Problem::new(ProblemKind::TooLarge, format!("reading the request body: {rejection}"))
-        })?;
+        if !is_json(request.headers()) {
+            let detail = "the content type of the request is not application/json";
+            return Err(Problem::new(ProblemKind::UnsupportedMediaType, detail)
+                .remedy("send the header Content-Type: application/json")
+                .into());
+        }
+        let bytes =
+            Bytes::from_request(request, state).await.map_err(|rejection| unread(&rejection))?;
         parse(&bytes).map(JsonBody).map_err(ProblemResponse::from)
     }
+}
+
+/// Whether the content type is JSON, plain or of some vocabulary.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(Ok(content_type)) = headers.get(header::CONTENT_TYPE).map(|value| value.to_str())
+    else {
+        return false;
+    };
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// Why a body could not be read as a whole.
+fn unread(rejection: &BytesRejection) -> Problem {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return Problem::new(ProblemKind::TooLarge, "the request body is larger than 2 MiB")
+            .remedy("name many files by their prefix instead of one by one");
+    }
+    broken_off(rejection, "the request body")
+}
+
+/// The problem of a body that ends too early: its client has stalled or has gone.
+/// `what` names the body.
+pub(super) fn broken_off(error: &(dyn Error + 'static), what: &str) -> Problem {
+    if is_stalled(error) {
+        return Problem::new(ProblemKind::Timeout, format!("{what} did not arrive in time"))
+            .remedy("send it again, without a pause; nothing was stored");
+    }
+    Problem::new(ProblemKind::InvalidRequest, format!("{what} was cut short: {error}"))
+        .remedy("send it again; nothing was stored")
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
@@ -62,9 +106,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         match Query::from_request_parts(parts, state).await {
             Ok(Query(parameters)) => Ok(Parameters(parameters)),
-            Err(rejection) => {
-                Err(Problem::new(ProblemKind::InvalidRequest, rejection.body_text()).into())
-            }
+            Err(rejection) => Err(Problem::new(ProblemKind::InvalidRequest, rejection.body_text())
+                .remedy("/api/openapi.json describes the parameters of each path")
+                .into()),
         }
     }
 }
@@ -86,11 +130,55 @@ impl<S: Send + Sync> FromRequestParts<S> for JobInPath {
     }
 }
 
+/// The key of an object at the end of the path.
+pub(super) struct KeyInPath(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for KeyInPath {
+    type Rejection = ProblemResponse;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(key)) => Ok(KeyInPath(key)),
+            Err(rejection) => {
+                let detail = format!("the key is not valid: {}", rejection.body_text());
+                Err(Problem::new(ProblemKind::InvalidRequest, detail)
+                    .field("key")
+                    .remedy("write the key in UTF-8, with special characters percent-encoded")
+                    .into())
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use protocol::JobRequest;
 
     use super::*;
+
+    #[test]
+    fn json_is_what_is_called_so() {
+        let is_json = |content_type: &str| {
+            is_json(&HeaderMap::from_iter([(header::CONTENT_TYPE, content_type.parse().unwrap())]))
+        };
+        for content_type in
+            ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"]
+        {
+            assert!(is_json(content_type), "{content_type}");
+        }
+        for content_type in [
+            "",
+            "text/plain",
+            "text/plain; application/json",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data",
+            "text/json",
+            "application/jsonp",
+        ] {
+            assert!(!is_json(content_type), "{content_type}");
+        }
+        assert!(!super::is_json(&HeaderMap::new()), "a script can leave it out");
+    }
 
     fn problem(text: &str) -> Problem {
         parse::<JobRequest>(text.as_bytes()).unwrap_err()

@@ -13,8 +13,9 @@ use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::stream::{self, StreamExt};
 use protocol::live::{LiveEvent, Overview};
+use protocol::problem::{Problem, ProblemKind};
 use protocol::{JobId, JobSnapshot};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::Shared;
 use super::body::JobInPath;
@@ -28,6 +29,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const UNBUFFERED: [(&str, &str); 1] = [("x-accel-buffering", "no")];
 /// How long a client waits before it reconnects.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long a client that was refused should wait: a stream stays open for as long as
+/// its page, so places become free slowly.
+const RETRY_REFUSED: Duration = Duration::from_secs(30);
 
 /// Follow all jobs and the workers, as server-sent events.
 #[utoipa::path(
@@ -42,7 +46,10 @@ const RETRY: Duration = Duration::from_secs(1);
         (status = "default", response = Failed),
     ),
 )]
-pub(super) async fn of_all(State(shared): State<Shared>, headers: HeaderMap) -> impl IntoResponse {
+pub(super) async fn of_all(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, ProblemResponse> {
     stream(&shared, last_position(&headers), Board::since)
 }
 
@@ -70,7 +77,7 @@ pub(super) async fn of_job(
         let (here, event) = board.job_since(job, position);
         (here, event.into_iter().collect())
     };
-    Ok(stream(&shared, last_position(&headers), changes))
+    stream(&shared, last_position(&headers), changes)
 }
 
 /// The description of the events of [`of_all`].
@@ -101,19 +108,29 @@ struct Reader<F> {
     versions: watch::Receiver<u64>,
     position: Option<Position>,
     changes: F,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// A stream of the events that `changes` returns for a position, until the server
-/// stops.
-fn stream<F>(shared: &Shared, position: Option<Position>, changes: F) -> impl IntoResponse + use<F>
+/// stops. Refused if too many are open.
+fn stream<F>(
+    shared: &Shared,
+    position: Option<Position>,
+    changes: F,
+) -> Result<impl IntoResponse + use<F>, ProblemResponse>
 where
     F: Fn(&Board, Option<Position>) -> (Position, Vec<LiveEvent>) + Send + 'static,
 {
+    let permit = shared.event_streams.clone().try_acquire_owned().map_err(|_| {
+        let problem = Problem::new(ProblemKind::Unavailable, "too many event streams are open")
+            .remedy("try again later; --max-event-streams sets how many the server keeps");
+        ProblemResponse::from(problem).retry_after(RETRY_REFUSED)
+    })?;
     let board = shared.engine.board().clone();
     let mut versions = board.watch();
     // This client has not seen the present state.
     versions.mark_changed();
-    let reader = Reader { board, versions, position, changes };
+    let reader = Reader { board, versions, position, changes, _permit: permit };
     let batches = stream::unfold(reader, |mut reader| async move {
         loop {
             reader.versions.changed().await.ok()?;
@@ -126,7 +143,7 @@ where
     });
     let until_stopped = shared.stop.clone().cancelled_owned();
     let events = batches.flatten().map(Ok::<_, Infallible>).take_until(until_stopped);
-    (UNBUFFERED, Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    Ok((UNBUFFERED, Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))))
 }
 
 /// The events as they are sent; the last one carries the position.

@@ -1,21 +1,24 @@
-//! Input objects: upload, list, download.
+//! Input objects: upload, list, download, delete.
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use futures::{StreamExt, TryStreamExt};
 use platform::StoreError;
 use protocol::problem::{Problem, ProblemKind};
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
-use super::body::Parameters;
+use super::body::{KeyInPath, Parameters, broken_off};
 use super::problem_response::{Failed, ProblemResponse};
 use crate::keys::{is_own, own_names};
 
+/// The path of the objects.
+pub(super) const PATH: &str = "/api/files/";
 /// The default and the largest page of objects.
 const PAGE_FILES: usize = 1000;
 
@@ -104,32 +107,69 @@ pub(super) async fn list(
 )]
 pub(super) async fn upload(
     State(shared): State<Shared>,
-    Path(key): Path<String>,
+    KeyInPath(key): KeyInPath,
     request: Request,
 ) -> Result<impl IntoResponse, ProblemResponse> {
-    if is_own(&key) {
-        let detail = format!("the key {key:?} is reserved for the program's own objects");
-        let own = own_names().collect::<Vec<_>>().join(", ");
-        return Err(Problem::new(ProblemKind::Forbidden, detail)
-            .remedy(format!("choose a key whose first part is not one of {own}"))
-            .into());
-    }
-    // An error would say that the semaphore was closed; it never is.
-    let _permit = shared.uploads.acquire().await;
+    check_users(&key)?;
+    // The semaphore is never closed, so only the time can be over.
+    let permit = timeout(shared.upload_wait_time, shared.uploads.acquire()).await;
+    let _permit = permit.map_err(|_| too_many_uploads())?;
     let storing = |error: StoreError| ProblemResponse::from(error.problem("storing the object"));
     let mut object = shared.engine.store().upload(&key).await.map_err(storing)?;
     let mut body = request.into_body().into_data_stream();
     let mut bytes = 0_u64;
     while let Some(piece) = body.next().await {
-        let piece = piece.map_err(|error| {
-            Problem::new(ProblemKind::InvalidRequest, format!("the upload was cut short: {error}"))
-                .remedy("upload the object again; nothing was stored")
-        })?;
+        let piece = piece.map_err(|error| broken_off(&error, "the upload"))?;
         bytes += piece.len() as u64;
         object.write(piece).await.map_err(storing)?;
     }
     object.finish().await.map_err(storing)?;
     Ok((StatusCode::CREATED, Json(File { key, bytes })))
+}
+
+/// Delete an object.
+///
+/// A job that has planned to read it fails, and names it.
+#[utoipa::path(
+    delete,
+    path = "/api/files/{*key}",
+    operation_id = "delete_file",
+    tag = "files",
+    params(("key" = String, Path, description = "The key of the object, including slashes")),
+    responses(
+        (status = 204, description = "The object was deleted"),
+        (status = "default", response = Failed),
+    ),
+)]
+pub(super) async fn delete(
+    State(shared): State<Shared>,
+    KeyInPath(key): KeyInPath,
+) -> Result<StatusCode, ProblemResponse> {
+    check_users(&key)?;
+    let deleting = |error: StoreError| ProblemResponse::from(error.problem("deleting the object"));
+    let store = shared.engine.store();
+    // Deleting says nothing of whether there was an object.
+    store.head(&key).await.map_err(deleting)?;
+    store.delete(&key).await.map_err(deleting)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Checks that a key is not reserved, so that users may write and delete its object.
+fn check_users(key: &str) -> Result<(), Problem> {
+    if !is_own(key) {
+        return Ok(());
+    }
+    let detail = format!("the key {key:?} is reserved for the program's own objects");
+    let own = own_names().collect::<Vec<_>>().join(", ");
+    Err(Problem::new(ProblemKind::Forbidden, detail)
+        .remedy(format!("choose a key whose first part is not one of {own}")))
+}
+
+/// Refuses an upload that has waited for others in vain.
+fn too_many_uploads() -> ProblemResponse {
+    Problem::new(ProblemKind::Unavailable, "too many uploads are under way")
+        .remedy("send it again later; --max-uploads sets how many the server takes at once")
+        .into()
 }
 
 /// Download an object.
@@ -147,7 +187,7 @@ pub(super) async fn upload(
 )]
 pub(super) async fn read(
     State(shared): State<Shared>,
-    Path(key): Path<String>,
+    KeyInPath(key): KeyInPath,
 ) -> Result<impl IntoResponse, ProblemResponse> {
     let reading = |error: StoreError| ProblemResponse::from(error.problem("reading the object"));
     let store = shared.engine.store().clone();

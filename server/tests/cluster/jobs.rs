@@ -20,8 +20,8 @@ fn in_the_middle(job: &Value) -> bool {
 
 async fn ask_for(server: &Reached, desired: Option<u32>) {
     let url = format!("{}/api/workers", server.client.url);
-    let body = json!({"desired": desired}).to_string();
-    let answer = server.client.http.put(url).body(body).send().await.expect("an answer");
+    let body = json!({"desired": desired});
+    let answer = server.client.http.put(url).json(&body).send().await.expect("an answer");
     assert!(answer.status().is_success(), "{}", answer.status());
 }
 

@@ -179,7 +179,7 @@ async fn workers_can_be_asked_for_by_hand() {
     let running = Running::start(folder.path()).await;
     let set = |desired: Value| {
         let request = running.http.put(format!("{}/api/workers", running.url));
-        request.body(json!({ "desired": desired }).to_string()).send()
+        request.json(&json!({ "desired": desired })).send()
     };
     let mut events = Events::open(&running, "/api/events", None).await;
     for desired in [5, 1] {
@@ -213,7 +213,8 @@ async fn problems_say_what_was_wrong_and_where() {
             Some("inputs.generate.files"),
         ),
     ] {
-        let request = running.http.post(format!("{}/api/jobs", running.url)).body(body);
+        let request = running.http.post(format!("{}/api/jobs", running.url));
+        let request = request.header("content-type", "application/json").body(body);
         let response = request.send().await.unwrap();
         assert_eq!(response.headers()["content-type"], "application/problem+json");
         assert_eq!(response.status(), status, "{body}");

@@ -34,8 +34,7 @@ impl Client {
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
-        let request = self.http.post(format!("{}{path}", self.url));
-        request.body(body.to_string()).send().await.expect("an answer")
+        self.http.post(format!("{}{path}", self.url)).json(body).send().await.expect("an answer")
     }
 
     pub(crate) async fn upload(&self, key: &str, bytes: impl Into<reqwest::Body>) {

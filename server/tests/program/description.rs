@@ -22,6 +22,7 @@ async fn every_call_is_described_and_answers_as_it_is_described() {
         })
         .collect();
     let expected = [
+        "delete /api/files/{key}",
         "delete /api/jobs/{id}",
         "get /api/events",
         "get /api/files",

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::Parser;
 use server::arguments::{Arguments, Command};
 use server::engine::Engine;
+use server::http::Settings;
 use server::{http, parts};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -30,12 +31,24 @@ impl Running {
 
     /// Starts a server with further arguments.
     pub(crate) async fn start_with(store: &Path, further: &[&str]) -> Running {
+        Running::start_changed(store, further, |_| {}).await
+    }
+
+    /// Starts a server with further arguments, and with other settings than follow
+    /// from them.
+    pub(crate) async fn start_changed(
+        store: &Path,
+        further: &[&str],
+        change: impl FnOnce(&mut Settings),
+    ) -> Running {
         let store = store.to_str().expect("a path of UTF-8");
         let fixed = ["distributed-average", "serve", "--store", store, "--workers", "2"];
         let arguments = Arguments::parse_from(fixed.iter().chain(further));
         let Command::Serve(arguments) = arguments.command else {
             panic!("serve is serve");
         };
+        let mut http = arguments.http.settings(None, u64::MAX).expect("settings");
+        change(&mut http);
         let settings = parts::settings(&arguments, 2);
         let store = arguments.store.open().await.expect("a store");
         let parts = parts::for_serving(&arguments, store).await.expect("parts");
@@ -43,8 +56,7 @@ impl Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let stop = CancellationToken::new();
-        let served = http::serve(listener, engine.clone(), None, stop.clone());
-        let serving = tokio::spawn(async move { served.await.expect("serving") });
+        let serving = tokio::spawn(http::serve(listener, engine.clone(), http, stop.clone()));
         Running { client: Client::new(url), engine, stop, serving }
     }
 
