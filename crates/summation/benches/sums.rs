@@ -178,8 +178,6 @@ fn encoding(c: &mut Criterion) {
             reader.push(black_box(&bytes), true, &mut total)
         });
     });
-    group.throughput(Throughput::Bytes(16 * COLUMNS as u64));
-    group.bench_function("merge", |b| b.iter(|| total.merge(black_box(&sum))));
     group.finish();
 }
 

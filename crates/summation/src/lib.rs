@@ -7,9 +7,8 @@
 //!   of numbers. An [`InputError`] says what was wrong, and where.
 //! - A [`Transposition`] reads an array that is stored in one [`Order`] as if it
 //!   were stored in the other.
-//! - [`PartialSum`] adds blocks, and merges with other partial sums. [`Trailer`]
-//!   and the encoding let it be stored, and a [`PartialSumReader`] adds what was
-//!   stored to another.
+//! - [`PartialSum`] adds blocks. [`Trailer`] and the encoding let it be stored,
+//!   and a [`PartialSumReader`] adds what was stored to another.
 //! - [`output`] writes results, [`generate`] makes test data.
 //!
 //! Invariants:

@@ -42,7 +42,7 @@ pub(crate) const BLOCK_COLUMNS: usize = 1024;
 /// asked for, index by index.
 ///
 /// Its value does not depend on the order or the grouping in which numbers are
-/// added and partial sums merged, and neither do the bytes of its encoding, the
+/// added and partial sums added, and neither do the bytes of its encoding, the
 /// mean or the statistics: each is a function of the set of numbers alone.
 ///
 /// A number that is not finite goes its own way: the column's sum, mean and
@@ -182,25 +182,6 @@ impl PartialSum {
         for kernel in &mut self.kernels {
             kernel.add(start, values, low, all_finite);
         }
-    }
-
-    /// Adds another partial sum, of other objects over the same columns and
-    /// with the same statistics.
-    ///
-    /// # Panics
-    ///
-    /// If the columns or the statistics differ.
-    pub fn merge(&mut self, other: &PartialSum) {
-        assert_eq!(self.columns, other.columns, "partial sums of different columns");
-        assert_eq!(self.kept, other.kept, "partial sums with different statistics");
-        for columns in pieces(0..self.columns) {
-            self.sums.merge_block(columns.clone(), &other.sums);
-            for (kernel, other) in self.kernels.iter_mut().zip(&other.kernels) {
-                kernel.merge_block(columns.clone(), other);
-            }
-        }
-        self.specials.merge(&other.specials);
-        self.count_objects(other.objects);
     }
 
     /// The memory that one column takes: usually, and if each column's numbers

@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use protocol::request::Statistic;
-use summation::{Block, PartialSum, Trailer};
+use summation::{Block, PartialSum, PartialSumReader, Trailer};
 
 const STATISTICS: [Statistic; 3] = [Statistic::Min, Statistic::Max, Statistic::Std];
 
@@ -25,7 +25,8 @@ fuzz_target!(|data: (u8, Vec<f64>)| {
     let backward = add(&mut objects.iter().rev());
     let (first, second) = objects.split_at(objects.len() / 2);
     let mut halves = add(&mut first.iter());
-    halves.merge(&add(&mut second.iter()));
+    let second = add(&mut second.iter()).encode(&Trailer::default());
+    PartialSumReader::new().push(&second, true, &mut halves).expect("sound bytes");
     let bytes = forward.encode(&Trailer::default());
     assert_eq!(bytes, backward.encode(&Trailer::default()));
     assert_eq!(bytes, halves.encode(&Trailer::default()));

@@ -58,23 +58,10 @@ impl Extremes {
             .map(move |&key| if key == nothing { f64::NAN } else { self.extreme.value(key) })
     }
 
-    /// The keys of some columns, for another's [`Extremes::add_keys`].
-    pub(crate) fn keys(&self, columns: Range<usize>) -> impl Iterator<Item = i64> {
-        self.keys[columns].iter().copied()
-    }
-
-    /// Looks at another's keys for the columns from `start` on.
-    pub(crate) fn add_keys(&mut self, start: usize, keys: impl Iterator<Item = i64>) {
-        let extreme = self.extreme;
-        for (key, other) in self.keys[start..].iter_mut().zip(keys) {
-            *key = extreme.of_two(*key, other);
-        }
-    }
-
     /// Appends the keys of a block to its payload, where they are no part that
     /// may be left out.
     pub(crate) fn encode(&self, columns: Range<usize>, payload: &mut Vec<u8>) -> u32 {
-        for key in self.keys(columns) {
+        for key in &self.keys[columns] {
             payload.extend_from_slice(&key.to_le_bytes());
         }
         0
@@ -89,7 +76,10 @@ impl Extremes {
         length: usize,
     ) -> Option<()> {
         let keys = payload.words(length)?;
-        self.add_keys(start, keys.iter().map(|&key| i64::from_le_bytes(key)));
+        let extreme = self.extreme;
+        for (key, &other) in self.keys[start..].iter_mut().zip(keys) {
+            *key = extreme.of_two(*key, i64::from_le_bytes(other));
+        }
         Some(())
     }
 }

@@ -137,20 +137,6 @@ impl Kernel {
         }
     }
 
-    /// Takes in all that another of the same kind has seen in a block.
-    pub(super) fn merge_block(&mut self, columns: Range<usize>, other: &Kernel) {
-        match (self, other) {
-            (Kernel::Extremes(extremes), Kernel::Extremes(other)) => {
-                extremes.add_keys(columns.start, other.keys(columns));
-            }
-            (Kernel::Squares(squares), Kernel::Squares(other)) => {
-                squares.merge_block(columns, other);
-            }
-            // Sums with the same statistics have the same kernels.
-            (Kernel::Extremes(_) | Kernel::Squares(_), _) => {}
-        }
-    }
-
     /// Appends a block to its payload; tells which parts of it that are.
     pub(super) fn encode(
         &self,

@@ -50,17 +50,6 @@ impl Specials {
         }
     }
 
-    /// Adds all of another's.
-    pub(crate) fn merge(&mut self, other: &Specials) {
-        for (block, other) in self.blocks.iter_mut().zip(&other.blocks) {
-            let Some(other) = other else { continue };
-            let block = block.get_or_insert_with(|| Box::new([0.0; BLOCK_COLUMNS]));
-            for (sum, other) in block.iter_mut().zip(other.iter()) {
-                *sum += other;
-            }
-        }
-    }
-
     /// The columns among these, of one block, whose sum is not finite: its index
     /// in the block and the sum, NaN always with the same bits.
     pub(crate) fn of_block(&self, columns: Range<usize>) -> impl Iterator<Item = (usize, f64)> {

@@ -35,13 +35,6 @@ impl<const LIMBS: usize, const UNIT: i32> Spill<LIMBS, UNIT> {
         &mut self.remainders[index]
     }
 
-    /// The columns that have a remainder, in order.
-    pub(crate) fn columns(&self) -> impl Iterator<Item = (usize, &FixedPoint<LIMBS, UNIT>)> {
-        self.places.iter().enumerate().filter_map(|(column, &place)| {
-            Some((column, self.remainders.get(usize::from(place).checked_sub(1)?)?))
-        })
-    }
-
     /// Forgets the columns from `columns` on.
     pub(crate) fn truncate(&mut self, columns: usize) {
         for place in self.places.iter_mut().skip(columns) {

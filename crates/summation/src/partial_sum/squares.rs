@@ -102,18 +102,6 @@ impl Squares {
         }
     }
 
-    /// Adds all of another's sums for a block.
-    pub(crate) fn merge_block(&mut self, columns: Range<usize>, other: &Squares) {
-        let theirs = std::array::from_fn(|k| &other.parts[k][columns.clone()]);
-        self.add_sums(columns.start, theirs);
-        let block = columns.start / BLOCK_COLUMNS;
-        if let Some(theirs) = &other.spills[block] {
-            for (column, remainder) in theirs.columns() {
-                self.spill(block * BLOCK_COLUMNS + column).add_all(remainder);
-            }
-        }
-    }
-
     /// Appends the canonical form of a block to its payload; tells which parts
     /// of it that are.
     pub(crate) fn encode(

@@ -143,21 +143,6 @@ impl Sums {
         self.add(start, neutral_parts);
     }
 
-    /// Adds all of another's sums for a block.
-    pub(crate) fn merge_block(&mut self, columns: Range<usize>, other: &Sums) {
-        let (start, length) = (columns.start, columns.len());
-        self.add_pairs(start, &other.hi[columns.clone()], &other.lo[columns]);
-        let block = start / BLOCK_COLUMNS;
-        for part in other.more[block].iter().flat_map(|more| more.iter()) {
-            self.add_parts(start, &part[..length]);
-        }
-        if let Some(theirs) = &other.spills[block] {
-            for (column, remainder) in theirs.columns() {
-                self.add_exact(start + column, remainder);
-            }
-        }
-    }
-
     /// Adds an exact number to a column.
     pub(crate) fn add_exact(&mut self, column: usize, number: &ExactSum) {
         self.spill(column).add_all(number);
