@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use leptos::prelude::{expect_context, use_context};
 use leptos_axum::ResponseOptions;
 use protocol::live::{JobPage, Overview};
-use protocol::{JobId, JobSnapshot, Preview, Problem, Timestamp, ValidRequest};
+use protocol::{Caller, JobId, JobSnapshot, Preview, Problem, Role, Timestamp, ValidRequest};
 
 /// The interface of the server for the dashboard. It is provided as a context of
 /// type `Arc<dyn Backend>`, both to the pages and to the server functions.
@@ -31,8 +31,8 @@ pub trait Backend: Send + Sync + 'static {
     /// found or read.
     async fn preview(&self, request: &ValidRequest) -> Result<Preview, Problem>;
 
-    /// Submits a job and returns its id.
-    async fn submit(&self, request: ValidRequest) -> Result<JobId, Problem>;
+    /// Submits a job and returns its id; `by` is the name of who submits it.
+    async fn submit(&self, request: ValidRequest, by: Option<String>) -> Result<JobId, Problem>;
 
     /// Cancels a job that is not over. Fails with `NotFound` or `Conflict`.
     async fn cancel(&self, id: JobId) -> Result<(), Problem>;
@@ -41,8 +41,18 @@ pub trait Backend: Send + Sync + 'static {
     /// `Conflict`.
     async fn delete(&self, id: JobId) -> Result<(), Problem>;
 
-    /// Submits the request of a job as a new job and returns its id.
-    async fn rerun(&self, id: JobId) -> Result<JobId, Problem>;
+    /// Submits the request of a job as a new job and returns its id; `by` is the name of
+    /// who submits it.
+    async fn rerun(&self, id: JobId, by: Option<String>) -> Result<JobId, Problem>;
+
+    /// Makes the link that shows a job to anybody; `by` is the name of who makes it.
+    async fn share(&self, id: JobId, by: Option<String>) -> Result<(), Problem>;
+
+    /// Withdraws the link to a job.
+    async fn withdraw(&self, id: JobId) -> Result<(), Problem>;
+
+    /// The path of the link that shows a job to anybody, if it has one.
+    async fn share_path(&self, id: JobId) -> Result<Option<String>, Problem>;
 
     /// Sets the desired number of workers; `None` derives it from the jobs
     /// again.
@@ -52,6 +62,21 @@ pub trait Backend: Send + Sync + 'static {
 /// The backend in the context of the current HTTP request.
 pub(crate) fn backend() -> Arc<dyn Backend> {
     expect_context::<Arc<dyn Backend>>()
+}
+
+/// The caller of the current HTTP request; `None` for one whom the server does not know.
+pub(crate) fn caller() -> Option<Caller> {
+    use_context::<axum::http::request::Parts>()?.extensions.get::<Caller>().cloned()
+}
+
+/// Whether the caller of the current HTTP request has a role.
+pub(crate) fn caller_may(role: Role) -> bool {
+    caller().is_some_and(|caller| caller.may(role))
+}
+
+/// The name of the caller of the current HTTP request, where callers have names.
+pub(crate) fn caller_name() -> Option<String> {
+    caller()?.name
 }
 
 /// The current time by the server's clock.

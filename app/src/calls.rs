@@ -14,7 +14,7 @@ use protocol::problem::ProblemKind;
 use protocol::{JobId, JobSnapshot, Problem};
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{backend, now, set_response_status};
+use crate::backend::{backend, caller_name, now, set_response_status};
 use crate::clock::AsOf;
 use crate::components::plan_figures::Planned;
 use crate::form::JobForm;
@@ -116,7 +116,7 @@ pub async fn submit(
     form: JobForm,
 ) -> Result<(), CallError> {
     let submitted = match form.request() {
-        Ok(request) => backend().submit(request).await,
+        Ok(request) => backend().submit(request, caller_name()).await,
         Err(problem) => Err(problem),
     };
     match submitted {
@@ -164,13 +164,50 @@ pub async fn rerun(
     /// The id of the job.
     id: JobId,
 ) -> Result<(), CallError> {
-    match backend().rerun(id).await {
+    match backend().rerun(id, caller_name()).await {
         Ok(again) => {
             leptos_axum::redirect(&job_path(again));
             Ok(())
         }
         Err(problem) => refuse(problem, &job_path(id), MAIN),
     }
+}
+
+/// Makes the link that shows a job to anybody, and redirects to the job's page.
+#[server(prefix = "/app", endpoint = "share")]
+pub async fn share(
+    /// The id of the job.
+    id: JobId,
+) -> Result<(), CallError> {
+    match backend().share(id, caller_name()).await {
+        Ok(()) => {
+            leptos_axum::redirect(&job_path(id));
+            Ok(())
+        }
+        Err(problem) => refuse(problem, &job_path(id), MAIN),
+    }
+}
+
+/// Withdraws the link to a job, and redirects to the job's page.
+#[server(prefix = "/app", endpoint = "withdraw")]
+pub async fn withdraw(
+    /// The id of the job.
+    id: JobId,
+) -> Result<(), CallError> {
+    match backend().withdraw(id).await {
+        Ok(()) => {
+            leptos_axum::redirect(&job_path(id));
+            Ok(())
+        }
+        Err(problem) => refuse(problem, &job_path(id), MAIN),
+    }
+}
+
+/// The path of the link that shows a job to anybody, for those who may make one.
+///
+/// Only the page calls it, so it has no path of its own.
+pub async fn share_link(id: JobId) -> Result<Option<String>, CallError> {
+    Ok(backend().share_path(id).await?)
 }
 
 /// Sets the desired number of workers; `auto` derives it from the jobs again.

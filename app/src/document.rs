@@ -1,5 +1,6 @@
 //! The HTML document and the routes.
 
+pub mod session;
 pub mod site_header;
 
 use leptos::prelude::*;
@@ -14,6 +15,7 @@ use crate::pages::history::HistoryPage;
 use crate::pages::home::HomePage;
 use crate::pages::job::JobPage;
 use crate::pages::not_found::NotFoundPage;
+use crate::pages::sign_in::SignInPage;
 
 /// The script that runs before the first paint: it marks that JavaScript is
 /// available, and restores the chosen theme.
@@ -82,6 +84,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/") view=HomePage ssr=SsrMode::Async />
                     <Route path=path!("/jobs") view=HistoryPage ssr=SsrMode::Async />
                     <Route path=path!("/jobs/:id") view=JobPage ssr=SsrMode::Async />
+                    <Route path=path!("/sign-in") view=SignInPage ssr=SsrMode::Async />
                 </FlatRoutes>
             </main>
         </Router>

@@ -4,3 +4,4 @@ pub mod history;
 pub mod home;
 pub mod job;
 pub mod not_found;
+pub mod sign_in;

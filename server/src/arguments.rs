@@ -1,5 +1,6 @@
 //! The command line and its environment variables.
 
+pub mod access;
 pub mod http;
 
 use std::net::SocketAddr;
@@ -14,9 +15,11 @@ use protocol::request::{
     COUNT, Choice, Described, FAN_IN, FILES, FORMAT, GeneratedFormat, MODE, Number, Numeric, SEED,
     STATISTICS, SpeculationMode, Statistic, WORKERS,
 };
-use protocol::{FanIn, Inputs, JobRequest, Problem};
+use protocol::{FanIn, Inputs, JobRequest, Problem, Role};
 
+use self::access::{AccessArguments, role};
 use self::http::HttpArguments;
+use crate::access::tokens;
 
 /// Computes the exact mean of every index across many files, on many workers.
 #[derive(Debug, Parser)]
@@ -36,6 +39,8 @@ pub enum Command {
     Mean(MeanArguments),
     /// Generate test data.
     Generate(GenerateArguments),
+    /// Make a token that lets its holder use a server.
+    Token(TokenArguments),
     /// Check whether a running server is ready, for health checks.
     Ready(ReadyArguments),
 }
@@ -102,6 +107,9 @@ pub struct ServeArguments {
     /// the folder above it].
     #[arg(long, env = "DISTRIBUTED_AVERAGE_SITE")]
     pub site: Option<PathBuf>,
+    /// The flags that say who may use the server.
+    #[command(flatten)]
+    pub access: AccessArguments,
     /// The flags of the HTTP server.
     #[command(flatten)]
     pub http: HttpArguments,
@@ -198,6 +206,18 @@ pub struct ReadyArguments {
     pub tls_certificate: Option<PathBuf>,
 }
 
+/// `distributed-average token`
+#[derive(Args, Debug)]
+pub struct TokenArguments {
+    /// Name of the token's holder, a person or a program; jobs show who submitted them.
+    #[arg(long, value_parser = holder_name)]
+    pub name: String,
+    /// What its holder may do: view jobs and results; also submit, cancel and share
+    /// jobs; also delete jobs and set the number of workers.
+    #[arg(long, default_value = "submit", value_parser = role())]
+    pub role: Role,
+}
+
 /// `distributed-average generate`
 #[derive(Args, Debug)]
 pub struct GenerateArguments {
@@ -234,6 +254,18 @@ impl MeanArguments {
             statistics: self.statistics.clone(),
             ..JobRequest::new(Inputs::Objects(objects))
         }
+    }
+}
+
+/// Parses the name of a token's holder.
+fn holder_name(text: &str) -> Result<String, String> {
+    let is_word = !text.is_empty() && !text.starts_with('#') && !text.contains(char::is_whitespace);
+    match is_word && text.len() <= tokens::NAME_BYTES_MAX {
+        true => Ok(text.to_owned()),
+        false => Err(format!(
+            "a name is one word of at most {} bytes that does not begin with #",
+            tokens::NAME_BYTES_MAX
+        )),
     }
 }
 

@@ -4,6 +4,7 @@ pub mod generate;
 pub mod mean;
 pub mod ready;
 pub mod serve;
+pub mod token;
 
 use std::time::Duration;
 

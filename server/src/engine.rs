@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::shares::{Share, Shares};
 use crate::board::Board;
 use crate::driver::{
     Driver, DriverMessage, MESSAGES_CAPACITY, Parts, forward_depths, forward_observed,
@@ -30,6 +31,7 @@ const RECORDS_AT_ONCE: usize = 16;
 pub struct Engine {
     messages: mpsc::Sender<DriverMessage>,
     board: Board,
+    shares: Arc<Shares>,
     parts: Arc<Parts>,
     default_workers: u32,
     max_workers: u32,
@@ -57,9 +59,11 @@ impl Engine {
         parts.queue.purge().await.map_err(|error| error.problem("emptying the queue"))?;
         let driver =
             Driver::new(Scheduler::new(settings), parts.clone(), board.clone(), messages.clone());
+        let shares = Arc::new(Shares::new(parts.store.clone()));
         let engine = Engine {
             messages,
             board,
+            shares,
             parts,
             default_workers,
             max_workers: settings.max_workers,
@@ -104,6 +108,12 @@ impl Engine {
         &self.parts.store
     }
 
+    /// The links that show single jobs to anybody.
+    #[must_use]
+    pub fn shares(&self) -> &Arc<Shares> {
+        &self.shares
+    }
+
     /// The stores that inputs may lie in.
     #[must_use]
     pub fn inputs(&self) -> &InputStores {
@@ -117,12 +127,16 @@ impl Engine {
     }
 
     /// Submits a job. Once this has returned, the job is in the store and on the
-    /// board.
+    /// board. `submitted_by` is the name of who submits it, where callers have names.
     ///
     /// # Errors
     ///
     /// If the store does not answer, or the server is stopping.
-    pub async fn submit(&self, request: ValidRequest) -> Result<JobId, Problem> {
+    pub async fn submit(
+        &self,
+        request: ValidRequest,
+        submitted_by: Option<String>,
+    ) -> Result<JobId, Problem> {
         let submitted_at = clock::now();
         let job = JobId::from_parts(submitted_at, rand::random());
         let workers = request.workers.unwrap_or(self.default_workers);
@@ -130,7 +144,7 @@ impl Engine {
             tracing::info!(job_id = %job, workers, max_workers = self.max_workers,
                 "job requests more workers than --max-workers");
         }
-        let record = RequestRecord { request, workers, submitted_at };
+        let record = RequestRecord { request, workers, submitted_at, submitted_by };
         records::store_request(&*self.parts.store, job, &record).await?;
         let (published, is_published) = oneshot::channel();
         self.send(DriverMessage::Submitted { job, record: Box::new(record), published }).await?;
@@ -155,9 +169,30 @@ impl Engine {
     /// # Errors
     ///
     /// If there is no such job, and as [`Engine::submit`].
-    pub async fn rerun(&self, job: JobId) -> Result<JobId, Problem> {
+    pub async fn rerun(&self, job: JobId, submitted_by: Option<String>) -> Result<JobId, Problem> {
         let request = self.job(job)?.request.clone();
-        self.submit(request.validate()?).await
+        self.submit(request.validate()?, submitted_by).await
+    }
+
+    /// Makes the link that shows a job to anybody who has it; the same one if there is
+    /// one already.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such job, or the store does not answer.
+    pub async fn share(&self, job: JobId, shared_by: Option<String>) -> Result<Share, Problem> {
+        self.job(job)?;
+        self.shares.share(job, shared_by).await
+    }
+
+    /// Withdraws the link to a job.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such job, or the store does not answer.
+    pub async fn withdraw(&self, job: JobId) -> Result<(), Problem> {
+        self.job(job)?;
+        self.shares.withdraw(job).await
     }
 
     /// Cancels a job.

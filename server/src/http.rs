@@ -1,5 +1,6 @@
 //! The JSON API, server-sent events and the pages.
 
+mod access;
 mod body;
 mod callers;
 mod connections;
@@ -14,6 +15,7 @@ mod problem_response;
 mod results;
 mod security_headers;
 pub mod settings;
+mod shares;
 mod status;
 mod steady_body;
 pub mod tls;
@@ -41,6 +43,7 @@ use self::callers::Callers;
 use self::problem_response::ProblemResponse;
 use self::settings::Limits;
 pub use self::settings::Settings;
+use crate::access::Access;
 use crate::engine::Engine;
 
 /// The state that all handlers share.
@@ -62,6 +65,7 @@ pub(crate) struct Shared {
 pub async fn serve(
     listener: TcpListener,
     engine: Arc<Engine>,
+    access: Access,
     settings: Settings,
     stop: CancellationToken,
 ) {
@@ -73,8 +77,11 @@ pub async fn serve(
         upload_wait_time: limits.upload_wait_time,
         event_streams: Arc::new(Semaphore::new(limits.event_streams)),
     };
+    let access = Arc::new(access.with_tls(certificate.is_some()));
     let pages = pages::routes(&shared.engine, site.as_deref());
-    let app = guarded(api(shared).merge(pages), Arc::new(hosts), &limits);
+    let routes = api(shared).merge(pages).merge(access::routes(access.clone()));
+    let routes = routes.layer(from_fn_with_state(access, access::check));
+    let app = guarded(routes, Arc::new(hosts), &limits);
     let acceptor = certificate.as_ref().map(tls::Certificate::acceptor);
     let following = async {
         match certificate {
@@ -129,6 +136,7 @@ fn api(shared: Shared) -> Router {
         .routes(routes!(jobs::tasks))
         .routes(routes!(jobs::rerun))
         .routes(routes!(jobs::plan))
+        .routes(routes!(shares::share, shares::show, shares::withdraw))
         .routes(routes!(results::download))
         .routes(routes!(events::of_all))
         .routes(routes!(events::of_job))

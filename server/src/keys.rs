@@ -17,10 +17,12 @@ pub const INDEX: &str = "index/";
 pub const GARBAGE: &str = "cleaning/";
 /// The store lease, in a store without locks.
 pub const SERVER: &str = "server.json";
+/// The key that authenticates the sessions of those who have signed in.
+pub const SESSION_KEY: &str = "session.key";
 
 /// The first parts of keys that are reserved for the program. The store reserves
 /// [`RESERVED`] for itself.
-const OWN: [&str; 4] = [JOBS, INDEX, GARBAGE, SERVER];
+const OWN: [&str; 5] = [JOBS, INDEX, GARBAGE, SERVER, SESSION_KEY];
 
 /// Whether a key is reserved for the program or the store: its first part is one
 /// of [`own_names`], whether anything follows it or not.
@@ -71,6 +73,12 @@ pub fn report(id: JobId) -> String {
     format!("{}report.json", job(id))
 }
 
+/// The link that shows the job to anybody who has it.
+#[must_use]
+pub fn share(id: JobId) -> String {
+    format!("{}share.json", job(id))
+}
+
 /// The prefix of generated inputs.
 #[must_use]
 pub fn inputs(id: JobId) -> String {
@@ -110,13 +118,30 @@ mod tests {
     #[test]
     fn every_own_key_is_own_in_every_spelling() {
         let id = JobId::from_parts(Timestamp::default(), 7);
-        let made = [garbage(id), index(id), job(id), request(id), plan(id), report(id), mean(id)];
+        let made = [
+            garbage(id),
+            index(id),
+            job(id),
+            request(id),
+            plan(id),
+            report(id),
+            mean(id),
+            share(id),
+        ];
         let made = made.into_iter().chain([inputs(id), sums(id), node(id, 1, 2)]);
         for key in made.chain([statistic(id, Statistic::Min), SERVER.to_owned()]) {
             assert!(is_own(&key), "{key}");
         }
-        let names = ["jobs", "index", "cleaning", "server.json", ".server.lock", ".unfinished"];
-        assert!(own_names().eq([&names[..4], &RESERVED].concat()), "each is tested");
+        let names = [
+            "jobs",
+            "index",
+            "cleaning",
+            "server.json",
+            "session.key",
+            ".server.lock",
+            ".unfinished",
+        ];
+        assert!(own_names().eq([&names[..5], &RESERVED].concat()), "each is tested");
         for name in names {
             for rest in ["", "/", "/a", "/a/b", "//a"] {
                 assert!(is_own(&format!("{name}{rest}")), "{name}{rest}");

@@ -3,7 +3,8 @@
 //! In reading order:
 //!
 //! - [`arguments`]: the command line and its environment variables.
-//! - [`command`]: the subcommands `serve`, `mean`, `generate` and `ready`.
+//! - [`command`]: the subcommands `serve`, `mean`, `generate`, `token` and `ready`.
+//! - [`access`]: who may do what: tokens, sessions, and links to single jobs.
 //! - [`engine`]: the parts put together: a driver, a pool, a queue, a store.
 //! - [`driver`]: the shell around the scheduler. It owns the scheduler, gives it
 //!   events and performs its commands: [`planning`], [`finishing`], [`records`].
@@ -20,6 +21,7 @@
 //! - **The driver never waits** for an effect.
 //! - **Handlers read the [`board`]**, never the scheduler.
 
+pub mod access;
 pub mod arguments;
 pub mod board;
 pub mod command;

@@ -39,6 +39,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Serve(arguments) => command::serve::run(*arguments).await,
         Command::Mean(arguments) => command::mean::run(arguments).await,
         Command::Generate(arguments) => command::generate::run(arguments).await,
+        Command::Token(arguments) => {
+            command::token::run(&arguments);
+            Ok(())
+        }
         Command::Ready(arguments) => command::ready::run(&arguments).await,
     }
 }

@@ -30,6 +30,9 @@ pub struct RequestRecord {
     pub workers: u32,
     /// The time of submission, by the server's clock.
     pub submitted_at: Timestamp,
+    /// The name of who submitted it, where callers have names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub submitted_by: Option<String>,
 }
 
 /// `plan.json`: how a job is computed.
@@ -130,6 +133,7 @@ fn unreadable(job: JobId, request: Option<RequestRecord>, problem: Problem) -> S
     let submitted_at = job.submitted_at();
     let submitted = JobSnapshot::submitted(job, request, workers, submitted_at);
     StoredJob::Over(Box::new(JobSnapshot {
+        submitted_by: None,
         phase: Phase::Failed,
         timings: Timings { ended_at: Some(submitted_at), ..submitted.timings },
         error: Some(problem),

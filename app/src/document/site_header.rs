@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use leptos_router::components::A;
 
+use super::session::Session;
 use crate::islands::theme_toggle::ThemeToggle;
 
 /// The header of every page: the logo, the navigation and the theme toggle.
@@ -32,6 +33,7 @@ pub fn SiteHeader() -> impl IntoView {
                     "API"
                 </a>
             </nav>
+            <Session />
             <ThemeToggle />
         </header>
     }

@@ -6,11 +6,13 @@ pub mod plan_preview;
 
 use leptos::prelude::*;
 use leptos_meta::Title;
+use protocol::Role;
 
 use self::desired_workers::DesiredWorkers;
 use self::job_form::JobFormCard;
 use self::plan_preview::PlanPreview;
 use super::not_found::Missing;
+use crate::backend::caller_may;
 use crate::calls;
 use crate::islands::Given;
 use crate::islands::overview::LiveOverview;
@@ -20,6 +22,13 @@ use crate::islands::overview::LiveOverview;
 #[component]
 pub fn HomePage() -> impl IntoView {
     let overview = Resource::new(|| (), |()| calls::overview());
+    let form = match caller_may(Role::Submit) {
+        true => view! { <JobFormCard /> }.into_any(),
+        false => view! {
+            <p class="card hint">"You can view jobs. Submitting one needs a token with the role submit."</p>
+        }
+        .into_any(),
+    };
     view! {
         <Title text="" />
         <div class="hero">
@@ -31,7 +40,7 @@ pub fn HomePage() -> impl IntoView {
         </div>
         <PlanPreview />
         <div class="home">
-            <JobFormCard />
+            {form}
             <Suspense>
                 {move || Suspend::new(async move {
                     match overview.await {
@@ -39,7 +48,7 @@ pub fn HomePage() -> impl IntoView {
                             let pool = overview.value.workers.clone();
                             view! {
                                 <LiveOverview overview=Given(overview)>
-                                    <DesiredWorkers pool />
+                                    {caller_may(Role::Admin).then(|| view! { <DesiredWorkers pool /> })}
                                 </LiveOverview>
                             }
                             .into_any()

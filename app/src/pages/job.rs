@@ -5,16 +5,19 @@ pub mod first_numbers;
 pub mod result_card;
 pub mod result_image;
 pub mod result_plot;
+pub mod share;
 
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::components::A;
 use leptos_router::hooks::use_params_map;
-use protocol::JobSnapshot;
+use protocol::{JobSnapshot, Role};
 
 use self::actions::JobActions;
 use self::result_card::ResultCard;
+use self::share::ShareLink;
 use super::not_found::Missing;
+use crate::backend::caller;
 use crate::calls;
 use crate::clock::AsOf;
 use crate::islands::Given;
@@ -53,6 +56,13 @@ fn Job(mut job: AsOf<JobSnapshot>) -> impl IntoView {
     // The server renders the result; the island does not need it.
     let result =
         job.value.result.take().map(|result| view! { <ResultCard id result /> }.into_any());
+    // Where everybody may see all jobs, the page's own address is the link to share.
+    let share = caller()
+        .filter(|caller| caller.is_restricted && caller.may(Role::Submit))
+        .map(|_| view! { <ShareLink id /> });
+    let submitted_by = job.value.submitted_by.clone().map(|name| {
+        view! { <span class="hint">"Submitted by " {name}</span> }
+    });
     view! {
         <Title text=title formatter=|title: String| title />
         {reload}
@@ -61,9 +71,11 @@ fn Job(mut job: AsOf<JobSnapshot>) -> impl IntoView {
                 <A href="/jobs">"Jobs"</A>
                 <span aria-hidden="true">"/"</span>
                 <code>{id.to_string()}</code>
+                {submitted_by}
             </p>
             <div class="job-tools">
                 <CopyLink />
+                {share}
                 <JobActions id />
             </div>
         </div>

@@ -67,6 +67,9 @@ pub struct JobSnapshot {
     pub request: JobRequest,
     /// W, the number of workers in use: the requested one or the server's default.
     pub workers: u32,
+    /// The name of who submitted it; absent where nobody signs in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub submitted_by: Option<String>,
     /// When the job entered each phase.
     pub timings: Timings,
     /// The properties of the inputs that are known so far.
@@ -115,6 +118,7 @@ impl JobSnapshot {
             phase: Phase::Listing,
             request,
             workers,
+            submitted_by: None,
             timings: Timings { submitted_at, ..Timings::default() },
             inputs: InputSummary::default(),
             generated: None,

@@ -17,6 +17,7 @@
 //! - [`worker`]: the public state of the worker pool.
 //! - [`result`]: a summary of a job's result.
 //! - [`live`]: snapshots and server-sent events for the pages.
+//! - [`access`]: who calls, and what they may do.
 //! - [`problem`]: errors: what is wrong, where, and the remedy.
 //!
 //! The feature `schema` adds OpenAPI schemas to the types of the JSON API. Only
@@ -30,6 +31,7 @@
 //! - **Units last.** The name of a number ends in its unit: `lease_ms`,
 //!   `input_bytes`.
 
+pub mod access;
 pub mod detail;
 pub mod id;
 pub mod job;
@@ -45,6 +47,7 @@ pub mod task;
 pub mod time;
 pub mod worker;
 
+pub use access::{Caller, Role};
 pub use id::{AttemptId, JobId, TaskId, WorkerId};
 pub use job::{JobSnapshot, Phase};
 pub use plan::{Plan, PlanLevel};

@@ -124,12 +124,15 @@ pub enum ProblemKind {
     LengthsDiffer,
     /// The state of the job or object does not allow the request.
     Conflict,
-    /// The server is not allowed to read or write the location.
+    /// The server is not allowed to read or write the location, or the caller lacks
+    /// the rights.
     Forbidden,
     /// The method of the request is not one that the path has.
     MethodNotAllowed,
     /// The client did not send its request in time.
     Timeout,
+    /// The caller is not known to the server.
+    Unauthenticated,
     /// The body of the request is larger than the server accepts.
     TooLarge,
     /// The content type of the request is not one that the path takes.
@@ -164,6 +167,7 @@ impl ProblemKind {
             ProblemKind::Forbidden => "Not allowed",
             ProblemKind::MethodNotAllowed => "Method not allowed",
             ProblemKind::Timeout => "Request timed out",
+            ProblemKind::Unauthenticated => "Not signed in",
             ProblemKind::TooLarge => "Request too large",
             ProblemKind::UnsupportedMediaType => "Unsupported content type",
             ProblemKind::RangeNotSatisfiable => "Range not satisfiable",
@@ -181,6 +185,7 @@ impl ProblemKind {
     pub const fn status(self) -> u16 {
         match self {
             ProblemKind::InvalidRequest => 400,
+            ProblemKind::Unauthenticated => 401,
             ProblemKind::Forbidden => 403,
             ProblemKind::NotFound => 404,
             ProblemKind::MethodNotAllowed => 405,

@@ -80,7 +80,7 @@ async fn compute(
     request: ValidRequest,
     log: CostLog,
 ) -> anyhow::Result<JobSnapshot> {
-    let job = engine.submit(request).await.map_err(as_paths)?;
+    let job = engine.submit(request, None).await.map_err(as_paths)?;
     let snapshot = watch(engine, job, log).await.map_err(as_paths)?;
     match (snapshot.phase, snapshot.error.clone()) {
         (Phase::Done, _) => Ok(snapshot),

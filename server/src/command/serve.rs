@@ -11,6 +11,8 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Access;
+use crate::access::tokens::Tokens;
 use crate::arguments::ServeArguments;
 use crate::engine::Engine;
 use crate::store_lease::StoreLease;
@@ -28,6 +30,7 @@ pub async fn run(arguments: ServeArguments) -> anyhow::Result<()> {
     if site.is_none() {
         tracing::warn!("browser bundle not found: pages will not be live; run `make bundle`");
     }
+    let tokens = arguments.access.tokens(arguments.listen)?;
     let http = arguments.http.settings(site, open_files::raise_limit())?;
     // Before what may take long: opening the store and the queue.
     tokio::spawn(stop_on_signal(stop.clone())?);
@@ -39,7 +42,7 @@ pub async fn run(arguments: ServeArguments) -> anyhow::Result<()> {
         return Ok(());
     };
     let (mut lease, store) = acquired?;
-    let served = Box::pin(serve(&arguments, http, store, &mut lease, stop)).await;
+    let served = Box::pin(serve(&arguments, http, tokens, store, &mut lease, stop)).await;
     lease.release().await;
     served
 }
@@ -48,6 +51,7 @@ pub async fn run(arguments: ServeArguments) -> anyhow::Result<()> {
 async fn serve(
     arguments: &ServeArguments,
     http: http::Settings,
+    tokens: Option<Tokens>,
     store: Arc<dyn ObjectStore>,
     lease: &mut StoreLease,
     stop: CancellationToken,
@@ -63,6 +67,9 @@ async fn serve(
         return Ok(());
     };
     let engine = Arc::new(started?);
+    let proxies = arguments.access.proxies();
+    let shares = engine.shares().clone();
+    let access = Access::open(&**engine.store(), shares, tokens, proxies).await?;
     let listener = TcpListener::bind(arguments.listen)
         .await
         .with_context(|| format!("listening on {}", arguments.listen))?;
@@ -70,7 +77,8 @@ async fn serve(
     let scheme = if http.certificate.is_some() { "https" } else { "http" };
     // On standard output: scripts that start the server wait for this line.
     println!("listening on {scheme}://{address}");
-    let mut serving = tokio::spawn(http::serve(listener, engine.clone(), http, stop.clone()));
+    let mut serving =
+        tokio::spawn(http::serve(listener, engine.clone(), access, http, stop.clone()));
     let outcome = tokio::select! {
         () = stop.cancelled() => Ok(()),
         lost = lease.lost() => Err(lost),

@@ -120,6 +120,7 @@ impl Job {
             phase: view.phase,
             request: self.record.request.clone().into_request(),
             workers: view.workers,
+            submitted_by: self.record.submitted_by.clone(),
             timings: protocol::job::Timings {
                 submitted_at: self.record.submitted_at,
                 ..view.timings

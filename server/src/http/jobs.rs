@@ -1,12 +1,12 @@
 //! Jobs as JSON.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
+use axum::{Extension, Json};
 use protocol::detail::TaskPage;
 use protocol::live::JobPage;
-use protocol::{JobId, JobRequest, JobSnapshot, Preview};
+use protocol::{Caller, JobId, JobRequest, JobSnapshot, Preview};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -38,9 +38,10 @@ const PAGE_TASKS: usize = 100;
 )]
 pub(super) async fn submit(
     State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
     JsonBody(request): JsonBody<JobRequest>,
 ) -> Result<impl IntoResponse, ProblemResponse> {
-    let job = shared.engine.submit(request.validate()?).await?;
+    let job = shared.engine.submit(request.validate()?, caller.name).await?;
     created(&shared, job)
 }
 
@@ -78,9 +79,10 @@ pub(super) async fn plan(
 )]
 pub(super) async fn rerun(
     State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
     JobInPath(job): JobInPath,
 ) -> Result<impl IntoResponse, ProblemResponse> {
-    let job = shared.engine.rerun(job).await?;
+    let job = shared.engine.rerun(job, caller.name).await?;
     created(&shared, job)
 }
 

@@ -68,8 +68,8 @@ impl Backend for Engine {
         Engine::preview(self, request).await
     }
 
-    async fn submit(&self, request: ValidRequest) -> Result<JobId, Problem> {
-        Engine::submit(self, request).await
+    async fn submit(&self, request: ValidRequest, by: Option<String>) -> Result<JobId, Problem> {
+        Engine::submit(self, request, by).await
     }
 
     async fn cancel(&self, id: JobId) -> Result<(), Problem> {
@@ -80,8 +80,20 @@ impl Backend for Engine {
         Engine::delete(self, id).await
     }
 
-    async fn rerun(&self, id: JobId) -> Result<JobId, Problem> {
-        Engine::rerun(self, id).await
+    async fn rerun(&self, id: JobId, by: Option<String>) -> Result<JobId, Problem> {
+        Engine::rerun(self, id, by).await
+    }
+
+    async fn share(&self, id: JobId, by: Option<String>) -> Result<(), Problem> {
+        Engine::share(self, id, by).await.map(drop)
+    }
+
+    async fn withdraw(&self, id: JobId) -> Result<(), Problem> {
+        Engine::withdraw(self, id).await
+    }
+
+    async fn share_path(&self, id: JobId) -> Result<Option<String>, Problem> {
+        Ok(self.shares().find(id).await?.map(|share| share.path(id)))
     }
 
     async fn set_desired_workers(&self, by_hand: Option<u32>) -> Result<(), Problem> {

@@ -61,6 +61,9 @@ pub(crate) fn overlay_with(name: &str, lines: &str) -> Vec<Value> {
     // As docs/kubernetes.md describes.
     let secret = "user=u\npassword=p\nurl=amqp://u:p@distributed-average-rabbitmq:5672\n";
     std::fs::write(scratch.path().join("overlays/aws/queue.env"), secret).expect("a file");
+    let tokens =
+        "ada admin sha256:0000000000000000000000000000000000000000000000000000000000000000\n";
+    std::fs::write(scratch.path().join("overlays/aws/tokens"), tokens).expect("a file");
     let folder = scratch.path().join("overlays").join(name);
     let kustomization = folder.join("kustomization.yaml");
     let mut text = std::fs::read_to_string(&kustomization).expect("a kustomization");

@@ -17,6 +17,9 @@ pub(crate) const WORKER: &str = "deployment/distributed-average-worker";
 /// For how long idle workers are kept.
 pub(crate) const IDLE_SECS: u64 = 3;
 
+/// The token of the overlay `local`.
+pub(crate) const TOKEN: &str = "demo-token";
+
 /// The kinds of all objects of the overlay except the namespace.
 const KINDS: [&str; 12] = [
     "ServiceAccount",
@@ -218,7 +221,7 @@ impl Reached {
             line.strip_prefix("Forwarding from 127.0.0.1:").and_then(|it| it.split(' ').next());
         match port {
             Some(port) => {
-                let client = Client::new(format!("http://127.0.0.1:{port}"));
+                let client = Client::with_token(format!("http://127.0.0.1:{port}"), TOKEN);
                 Some(Reached { client, forwarding, _told: told })
             }
             None => {

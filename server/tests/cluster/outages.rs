@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::cluster::{apply, root, try_kubectl, until};
-use crate::installation::{Installation, expected, request};
+use crate::installation::{Installation, TOKEN, expected, request};
 
 /// Stops or starts the API server.
 fn api_server(what: &str) {
@@ -49,7 +49,7 @@ async fn way_around_the_api_server(installation: &Installation) -> Client {
     let port = ask(&["get", "service", "direct", "-o", "jsonpath={.spec.ports[0].nodePort}"]);
     let address = "jsonpath={.items[0].status.addresses[?(@.type=='InternalIP')].address}";
     let address = ask(&["get", "nodes", "-o", address]);
-    let client = Client::new(format!("http://{address}:{port}"));
+    let client = Client::with_token(format!("http://{address}:{port}"), TOKEN);
     let answers = async || {
         let answer = client.http.get(format!("{}/readyz", client.url)).send().await.ok()?;
         answer.status().is_success().then_some(())

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::StreamExt;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
 use tokio::time::timeout;
@@ -21,6 +22,16 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(url: String) -> Client {
         Client { url, http: reqwest::Client::new() }
+    }
+
+    /// A client that sends a token with each request.
+    #[allow(dead_code, reason = "only some of the tests' programs meet a server with tokens")]
+    pub(crate) fn with_token(url: String, token: &str) -> Client {
+        let mut headers = HeaderMap::new();
+        let value = format!("Bearer {token}").parse().expect("a header");
+        headers.insert(AUTHORIZATION, value);
+        let http = reqwest::Client::builder().default_headers(headers).build();
+        Client { url, http: http.expect("a client") }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Response {

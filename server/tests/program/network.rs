@@ -1,5 +1,6 @@
 //! What somebody on the network may not do to a server.
 
+mod access;
 mod cross_site;
 mod files;
 mod limits;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::Parser;
+use server::access::Access;
 use server::arguments::{Arguments, Command};
 use server::engine::Engine;
 use server::http::Settings;
@@ -55,8 +56,13 @@ impl Running {
         let engine = Arc::new(Engine::start(parts, settings, 2).await.expect("an engine"));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let tokens = arguments.access.tokens(arguments.listen).expect("tokens");
+        let (shares, proxies) = (engine.shares().clone(), arguments.access.proxies());
+        let access = Access::open(&**engine.store(), shares, tokens, proxies).await;
+        let access = access.expect("a key of sessions");
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(http::serve(listener, engine.clone(), http, stop.clone()));
+        let serving =
+            tokio::spawn(http::serve(listener, engine.clone(), access, http, stop.clone()));
         Running { client: Client::new(url), engine, stop, serving }
     }
 

@@ -1,8 +1,9 @@
 //! The actions of a job.
 
 use leptos::prelude::*;
-use protocol::{JobId, Phase};
+use protocol::{JobId, Phase, Role};
 
+use crate::backend::caller_may;
 use crate::calls::{Cancel, Delete, Rerun};
 use crate::components::icon::{AGAIN, Drawn, Icon, TRASH};
 use crate::notices;
@@ -25,8 +26,8 @@ pub fn JobActions(
             </p>
         }
     });
-    view! {
-        <div class="job-actions">
+    let submit = caller_may(Role::Submit).then(|| {
+        view! {
             <div class="while-running">
                 <ActionForm action=cancel>
                     <input type="hidden" name="id" value=id.to_string() />
@@ -43,6 +44,10 @@ pub fn JobActions(
                     "Run again"
                 </button>
             </ActionForm>
+        }
+    });
+    let delete = caller_may(Role::Admin).then(|| {
+        view! {
             // A confirmation that works without JavaScript.
             <details class="confirm when-over">
                 <summary class="button">
@@ -57,7 +62,11 @@ pub fn JobActions(
                     </button>
                 </ActionForm>
             </details>
-            {error}
+        }
+    });
+    view! {
+        <div class="job-actions">
+            {submit} {delete} {error}
         </div>
     }
 }

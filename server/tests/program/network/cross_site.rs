@@ -12,9 +12,9 @@ use super::Running;
 use crate::client::PATIENCE;
 
 /// A call of the server.
-struct Call {
-    method: String,
-    path: String,
+pub(super) struct Call {
+    pub(super) method: String,
+    pub(super) path: String,
     /// Whether it takes a body of JSON.
     takes_json: bool,
 }
@@ -43,8 +43,7 @@ impl Call {
 
 /// Every call of the JSON API, as the server describes it, and every server function,
 /// so that none can be forgotten.
-async fn calls(running: &Running, job: &str) -> Vec<Call> {
-    let described = running.get_json("/api/openapi.json").await;
+pub(super) fn calls(described: &Value, job: &str) -> Vec<Call> {
     let paths = described["paths"].as_object().expect("paths");
     let described = paths.iter().flat_map(|(path, item)| {
         let path = path.replace("{id}", job).replace("{key}", "a/1");
@@ -100,7 +99,7 @@ async fn no_call_can_be_made_by_the_page_of_another_site() {
     let folder = tempfile::tempdir().unwrap();
     let (running, job) = running_with_a_job(folder.path()).await;
     let before = state(&running).await;
-    let calls = calls(&running, &job).await;
+    let calls = calls(&running.get_json("/api/openapi.json").await, &job);
     let changing: BTreeSet<String> = calls
         .iter()
         .filter(|call| !call.is_read())
@@ -140,7 +139,7 @@ async fn json_is_taken_only_as_what_no_form_can_send() {
     let folder = tempfile::tempdir().unwrap();
     let (running, job) = running_with_a_job(folder.path()).await;
     let before = state(&running).await;
-    let mut calls = calls(&running, &job).await;
+    let mut calls = calls(&running.get_json("/api/openapi.json").await, &job);
     calls.retain(|call| call.takes_json);
     assert!(calls.len() >= 3, "jobs, plans, workers");
     for call in calls {

@@ -66,7 +66,7 @@ async fn every_message_may_come_twice_and_answers_may_get_lost() {
     let request: JobRequest =
         serde_json::from_value(json!({"inputs": inputs, "fan_in": 3})).expect("a request");
     let request = request.validate().expect("a valid request");
-    let job = engine.submit(request).await.expect("a job");
+    let job = engine.submit(request, None).await.expect("a job");
     let ended = async {
         loop {
             let snapshot = engine.job(job).expect("the job");

@@ -1,0 +1,132 @@
+//! The flags that say who may use the server.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use ipnet::IpNet;
+use protocol::Role;
+
+use crate::access::proxies::Proxies;
+use crate::access::tokens::Tokens;
+
+/// The flags that say who may use the server.
+#[derive(Args, Clone, Debug)]
+pub struct AccessArguments {
+    /// File with the tokens of those who may use the server, one per line;
+    /// `distributed-average token` prints such lines. Read again when it changes.
+    #[arg(long, env = "DISTRIBUTED_AVERAGE_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// The content of a token file, for where an environment variable is easier to set
+    /// than a file.
+    #[arg(
+        long,
+        env = "DISTRIBUTED_AVERAGE_TOKENS",
+        value_name = "LINES",
+        hide = true,
+        hide_env_values = true,
+        conflicts_with = "token_file"
+    )]
+    pub tokens: Option<String>,
+    /// Let everybody who can connect do everything. Needed to listen on an address that
+    /// other machines can reach without --token-file.
+    #[arg(
+        long,
+        env = "DISTRIBUTED_AVERAGE_NO_AUTH",
+        conflicts_with_all = ["token_file", "tokens"]
+    )]
+    pub no_auth: bool,
+    /// Addresses of proxies that sign people in, as 10.0.0.0/8: the name in their header
+    /// X-Forwarded-User is believed.
+    #[arg(
+        long,
+        env = "DISTRIBUTED_AVERAGE_TRUSTED_PROXIES",
+        value_delimiter = ',',
+        value_name = "NETWORK,..."
+    )]
+    pub trusted_proxies: Vec<IpNet>,
+    /// Role of those whom a trusted proxy has signed in.
+    #[arg(
+        long,
+        env = "DISTRIBUTED_AVERAGE_PROXY_ROLE",
+        default_value = "submit",
+        value_parser = role()
+    )]
+    pub proxy_role: Role,
+}
+
+impl AccessArguments {
+    /// The tokens of those who may use a server that listens on `address`; `None` if
+    /// anybody may.
+    ///
+    /// # Errors
+    ///
+    /// If the tokens cannot be read, or if there are none and other machines can reach
+    /// the address.
+    pub fn tokens(&self, address: SocketAddr) -> anyhow::Result<Option<Tokens>> {
+        match (&self.token_file, &self.tokens) {
+            (Some(file), _) => Tokens::from_file(file).map(Some),
+            (None, Some(text)) => Tokens::from_text(text).map(Some),
+            (None, None) if self.no_auth || address.ip().to_canonical().is_loopback() => Ok(None),
+            (None, None) => bail!(
+                "other machines can reach {address}, and without tokens whoever does could delete \
+                 jobs and fill the disk: give --token-file FILE (`distributed-average token` makes \
+                 a token), or --no-auth if only those can connect who may do everything"
+            ),
+        }
+    }
+
+    /// The proxies whose word is taken for who calls.
+    #[must_use]
+    pub fn proxies(&self) -> Proxies {
+        Proxies::new(self.trusted_proxies.clone(), self.proxy_role)
+    }
+}
+
+/// Parses a role; the help lists all.
+pub(super) fn role() -> impl TypedValueParser<Value = Role> {
+    PossibleValuesParser::new(Role::ALL.map(Role::word)).try_map(|word| word.parse::<Role>())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::access::tokens::{generate, line};
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        access: AccessArguments,
+    }
+
+    fn tokens(address: &str, flags: &[&str]) -> anyhow::Result<Option<Tokens>> {
+        let flags = Flags::try_parse_from([&["program"], flags].concat())?;
+        flags.access.tokens(address.parse()?)
+    }
+
+    #[test]
+    fn only_an_address_of_this_machine_needs_no_word() {
+        for address in ["127.0.0.1:3000", "127.8.8.8:0", "[::1]:3000", "[::ffff:127.0.0.1]:80"] {
+            assert!(tokens(address, &[]).unwrap().is_none(), "{address}");
+        }
+        for address in ["0.0.0.0:3000", "[::]:3000", "10.0.0.1:80", "192.0.2.1:3000"] {
+            let error = tokens(address, &[]).map(|_| ()).unwrap_err().to_string();
+            assert!(error.contains("--token-file") && error.contains("--no-auth"), "{error}");
+            assert!(tokens(address, &["--no-auth"]).unwrap().is_none(), "{address}");
+            let line = line("ada", Role::Admin, &generate());
+            assert!(tokens(address, &["--tokens", &line]).unwrap().is_some(), "{address}");
+        }
+    }
+
+    #[test]
+    fn tokens_and_no_authentication_exclude_each_other() {
+        assert!(tokens("127.0.0.1:1", &["--no-auth", "--token-file", "tokens"]).is_err());
+        let error =
+            tokens("127.0.0.1:1", &["--token-file", "/no/such/file"]).map(|_| ()).unwrap_err();
+        assert!(format!("{error:#}").contains("/no/such/file"), "{error:#}");
+    }
+}
