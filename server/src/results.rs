@@ -35,7 +35,7 @@ impl StoredResult {
         let reading = |error: StoreError| error.problem("reading the result");
         let bytes = store.head(&key).await.map_err(reading)?.bytes;
         let (format, _) =
-            detect(&*store, &key, bytes, None, HEAD_BYTES).await.map_err(|error| match error {
+            detect(&*store, &key, None, bytes, None, HEAD_BYTES).await.map_err(|error| match error {
                 DetectError::Store(error) => reading(error),
                 DetectError::Input(error) => error.problem(&key),
             })?;
