@@ -111,3 +111,21 @@ impl Walk<'_> {
         Ok(found)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walk_ends_once_its_receiver_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        // Nothing that could be sent, but enough to look through.
+        fs::create_dir_all(folder.path().join("a/b/c")).unwrap();
+        let (tx, rx) = mpsc::channel(1);
+        let mut walk = Walk { root: folder.path(), tx: &tx, path: Vec::new() };
+        assert!(walk.folder("", "").is_ok());
+        drop(rx);
+        let mut walk = Walk { root: folder.path(), tx: &tx, path: Vec::new() };
+        assert!(matches!(walk.folder("", ""), Err(Interrupted::ReceiverClosed)));
+    }
+}
