@@ -48,6 +48,8 @@ use super::settings::AmqpSettings;
 /// The longest prefix: names in AMQP have at most 255 bytes, prefix included.
 const PREFIX_BYTES_MAX: usize = 200;
 
+/// How many control messages may wait at the broker for a worker that does not take them.
+const CONTROL_MESSAGES_MAX: i64 = 10_000;
 /// The key by which [`Topology::reporting`] routes to [`Topology::reports`].
 const REPORTS_KEY: &str = "reports";
 
@@ -201,16 +203,19 @@ impl Topology {
         Ok(())
     }
 
-    /// Declares an exclusive queue that receives control messages from now on.
+    /// Declares an exclusive queue that receives control messages from now on. It is
+    /// new each time, so its length can be limited here; the oldest messages are dropped.
     pub(super) async fn declare_control_queue(
         &self,
         channel: &Channel,
     ) -> lapin::Result<ShortString> {
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(CONTROL_MESSAGES_MAX));
         let queue = channel
             .queue_declare(
                 ShortString::default(),
                 QueueDeclareOptions::exclusive().auto_delete(),
-                FieldTable::default(),
+                arguments,
             )
             .await?;
         channel
