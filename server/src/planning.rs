@@ -182,7 +182,8 @@ impl Planner {
     async fn below(&self, prefix: &str) -> Result<Vec<InputObject>, Problem> {
         let (store, name, key) =
             self.inputs.resolve(prefix).map_err(|error| error.problem("looking for the inputs"))?;
-        let own = |location: &str, is: fn(&str) -> bool| self.inputs.own_key(location).is_some_and(is);
+        let own =
+            |location: &str, is: fn(&str) -> bool| self.inputs.own_key(location).is_some_and(is);
         let skips_own = !own(prefix, keys::is_data);
         let mut objects = Vec::new();
         let mut listing = store.list(key);
@@ -272,12 +273,10 @@ fn no_inputs(inputs: &Inputs) -> Problem {
         Inputs::Objects(_) => ("the list of objects is empty".to_owned(), "inputs.objects"),
         Inputs::Generate(_) => ("no files were to be generated".to_owned(), "inputs.generate"),
     };
-    Problem::new(ProblemKind::NoInputs, detail)
-        .field(field)
-        .remedy(
-            "GET /api/files lists what is there; names that begin with . or _, and the program's \
+    Problem::new(ProblemKind::NoInputs, detail).field(field).remedy(
+        "GET /api/files lists what is there; names that begin with . or _, and the program's \
              own objects, do not count",
-        )
+    )
 }
 
 #[cfg(test)]

@@ -20,7 +20,10 @@ pub struct ObjectVersion(Kind);
 enum Kind {
     /// An ETag of 32 hexadecimal digits, with the number of parts of a multipart
     /// upload behind it, or 0: `0123…cdef-5`.
-    Digest { digest: [u8; 16], parts: u32 },
+    Digest {
+        digest: [u8; 16],
+        parts: u32,
+    },
     /// Any other ETag, without its quotation marks.
     Etag(Box<str>),
     File(FileVersion),

@@ -35,8 +35,8 @@ struct Users {
 impl Users {
     /// The deployments' users, after `change`.
     async fn start(change: impl FnOnce(&mut Value)) -> Users {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../../k8s/overlays/local/definitions.json");
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../k8s/overlays/local/definitions.json");
         let text = std::fs::read_to_string(path).expect("the definitions");
         let mut definitions: Value = serde_json::from_str(&text).expect("JSON");
         change(&mut definitions);

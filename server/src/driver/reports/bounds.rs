@@ -66,7 +66,8 @@ pub(super) fn bounded(mut report: Report) -> Result<Report, Incredible> {
 
 fn check_worker(worker: &WorkerId) -> Result<(), Incredible> {
     let name = worker.as_str();
-    let is_valid = (1..=NAME_BYTES_MAX).contains(&name.len()) && !name.chars().any(char::is_control);
+    let is_valid =
+        (1..=NAME_BYTES_MAX).contains(&name.len()) && !name.chars().any(char::is_control);
     is_valid.then_some(()).ok_or(Incredible::Worker)
 }
 

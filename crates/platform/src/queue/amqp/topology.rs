@@ -158,7 +158,9 @@ impl Topology {
             for (name, kind) in self.exchanges() {
                 let options =
                     ExchangeDeclareOptions { passive: true, durable: true, ..Default::default() };
-                channel.exchange_declare(name.clone(), kind, options, FieldTable::default()).await?;
+                channel
+                    .exchange_declare(name.clone(), kind, options, FieldTable::default())
+                    .await?;
             }
             Ok::<(), lapin::Error>(())
         };
