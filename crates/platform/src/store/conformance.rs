@@ -127,7 +127,7 @@ impl Suite<'_> {
                 let expected = expected.expect("read");
                 assert!(read().await.expect("pinned") == expected, "{key} {offset} {length}");
                 if let Some(mut reader) = self.store.reader(&key, Some(&pin)) {
-                    let mut buffer = vec![0; expected.len() + 1];
+                    let mut buffer = vec![0; expected.len()];
                     let read = reader.read_at(offset, &mut buffer).expect("pinned");
                     assert!(buffer[..read] == expected[..], "{key} {offset} {length}");
                 }

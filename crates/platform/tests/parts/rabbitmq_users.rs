@@ -203,7 +203,8 @@ async fn full_queues_refuse_messages_until_there_is_room() {
     assert!(matches!(error, QueueError::Unavailable { .. }), "{error:?}");
     assert!(accepted >= FEW, "{accepted} of {FEW}");
     // None of those that were accepted is lost, and one that waits is sent.
-    let waiting = worker.report(&report(accepted));
+    let last = report(accepted);
+    let waiting = worker.report(&last);
     let taking = async {
         let mut taken = std::collections::BTreeSet::new();
         while taken.len() <= usize::try_from(accepted).expect("few") {

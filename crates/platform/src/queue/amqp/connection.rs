@@ -142,6 +142,9 @@ impl Link {
                 Ok(Ok(Some(done))) => return Ok(done),
                 Ok(Ok(None)) => {
                     reason = "the broker did not accept the message".into();
+                    if Instant::now() >= deadline {
+                        return Err(QueueError::Unavailable { source: reason });
+                    }
                     sleep(NOT_ACCEPTED_PAUSE).await;
                 }
                 Ok(Err(error)) => {
