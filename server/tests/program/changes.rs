@@ -42,6 +42,9 @@ async fn begin(client: &Client) -> String {
     }
 }
 
+/// Something that happens to a file.
+type Accident<'a> = Box<dyn Fn() + 'a>;
+
 /// The error of a job, which must be that an input has changed, met once.
 async fn change(client: &Client, job: &str) -> Value {
     let ended = client.follow(job).await;
@@ -93,7 +96,7 @@ async fn every_change_of_a_file_during_a_job_is_told() {
     let running = Running::start_with(folder.path(), &SLOW).await;
     let path = folder.path().join(LAST);
     let bytes = array(1.0).len();
-    let cases: [(&str, Box<dyn Fn()>, String); 5] = [
+    let cases: [(&str, Accident<'_>, String); 5] = [
         ("overwritten", Box::new(|| overwrite(&path, &array(2.0))), "modified at".to_owned()),
         ("touched", Box::new(|| touch(&path)), "modified at".to_owned()),
         (

@@ -83,8 +83,9 @@ fn limit_joined(joined: &mut Joined) {
 }
 
 fn limit_progress(progress: &mut Progress) {
-    // A number that is none is no progress.
-    progress.fraction = progress.fraction.max(0.0).min(1.0);
+    // What is not a number is no progress.
+    let is_number = !progress.fraction.is_nan();
+    progress.fraction = if is_number { progress.fraction.clamp(0.0, 1.0) } else { 0.0 };
     for bytes in [
         &mut progress.input_read_bytes,
         &mut progress.partial_read_bytes,
