@@ -32,6 +32,16 @@ pub fn is_own(key: &str) -> bool {
     own_names().any(|name| name == first)
 }
 
+/// Whether a prefix lies in the arrays of a job: the test data that was generated for
+/// it, or its results. Jobs may average these, and nothing else of the program's own.
+#[must_use]
+pub fn is_data(prefix: &str) -> bool {
+    let mut parts = prefix.split('/');
+    parts.next().is_some_and(|first| first == JOBS.trim_end_matches('/'))
+        && parts.next().is_some_and(|job| job.parse::<JobId>().is_ok())
+        && matches!(parts.next(), Some("inputs" | "result"))
+}
+
 /// The first parts of keys that no user may write.
 pub fn own_names() -> impl Iterator<Item = &'static str> {
     OWN.into_iter().map(|name| name.trim_end_matches('/')).chain(RESERVED)
@@ -146,6 +156,20 @@ mod tests {
             for rest in ["", "/", "/a", "/a/b", "//a"] {
                 assert!(is_own(&format!("{name}{rest}")), "{name}{rest}");
             }
+        }
+    }
+
+    #[test]
+    fn jobs_may_average_generated_inputs_and_results() {
+        let id = JobId::from_parts(Timestamp::default(), 7);
+        for key in [inputs(id), mean(id), format!("{}a/", inputs(id))] {
+            assert!(is_data(&key), "{key}");
+        }
+        for key in [sums(id), node(id, 1, 2), request(id), job(id), index(id), JOBS.to_owned()] {
+            assert!(!is_data(&key), "{key}");
+        }
+        for key in ["", "a/b/inputs/", "jobs/x/inputs/", &format!("{}-old/a", job(id))] {
+            assert!(!is_data(key), "{key}");
         }
     }
 

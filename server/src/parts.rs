@@ -33,6 +33,7 @@ pub async fn for_serving(
 ) -> anyhow::Result<Parts> {
     let shared = &arguments.shared;
     let inputs = backends::inputs(store.clone(), &shared.allow_inputs).await?;
+    let inputs = inputs.own_at(arguments.store.location());
     let is_local = arguments.store.is_local();
     let common = CommonParts {
         store,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt, stream};
-use platform::{InputStores, ObjectStore, StoreError};
+use platform::{InputStores, ObjectStore, Pin, StoreError};
 use protocol::job::{Counted, InputSummary};
 use protocol::problem::ProblemKind;
 use protocol::request::{GeneratedFormat, RawNumbers};
@@ -23,7 +23,7 @@ use crate::{generating, keys};
 const PROBED_OBJECTS: usize = 16;
 /// How much of an object is looked into: enough to tell how long its numbers are.
 const PROBED_BYTES: usize = 64 << 10;
-/// How many objects' sizes are asked for at the same time.
+/// How many objects' sizes and versions are asked for at the same time.
 const HEADS_AT_ONCE: usize = 16;
 
 /// Where a job's objects are found.
@@ -170,24 +170,32 @@ impl Planner {
         if !objects.is_empty() || folder.is_empty() {
             return Ok(objects);
         }
-        match self.sized(prefix).await {
+        match self.one(prefix).await {
             Ok(object) => Ok(vec![object]),
             Err(StoreError::NotFound { .. } | StoreError::InvalidKey { .. }) => Ok(Vec::new()),
             Err(error) => Err(error.problem("looking for the inputs")),
         }
     }
 
-    /// The objects whose locations begin with `prefix`, but for hidden ones.
+    /// The objects whose locations begin with `prefix`, but for hidden ones and the
+    /// program's own. Each is pinned to the version that the listing tells.
     async fn below(&self, prefix: &str) -> Result<Vec<InputObject>, Problem> {
         let (store, name, key) =
             self.inputs.resolve(prefix).map_err(|error| error.problem("looking for the inputs"))?;
+        let own =
+            |location: &str, is: fn(&str) -> bool| self.inputs.own_key(location).is_some_and(is);
+        let skips_own = !own(prefix, keys::is_data);
         let mut objects = Vec::new();
         let mut listing = store.list(key);
         while let Some(object) = listing.next().await {
             let object = object.map_err(|error| error.problem("listing the inputs"))?;
-            if !is_hidden(&object.key[key.len()..]) {
-                let location = format!("{name}{}", object.key);
-                objects.push(InputObject { location, bytes: object.bytes });
+            if is_hidden(&object.key[key.len()..]) {
+                continue;
+            }
+            let location = format!("{name}{}", object.key);
+            if !(skips_own && own(&location, keys::is_own)) {
+                let (bytes, version) = (object.bytes, object.version);
+                objects.push(InputObject { location, bytes, version });
             }
         }
         Ok(objects)
@@ -195,35 +203,35 @@ impl Planner {
 
     /// The objects that somebody has named one by one.
     async fn named(&self, locations: &[String]) -> Result<Vec<InputObject>, Problem> {
-        let sized: Vec<_> = locations.iter().map(|location| self.named_one(location)).collect();
-        stream::iter(sized).buffered(HEADS_AT_ONCE).try_collect().await
+        let found: Vec<_> = locations.iter().map(|location| self.named_one(location)).collect();
+        stream::iter(found).buffered(HEADS_AT_ONCE).try_collect().await
     }
 
     async fn named_one(&self, location: &str) -> Result<InputObject, Problem> {
         let doing = "looking for the inputs";
-        self.sized(location).await.map_err(|error| error.problem(doing).object(location))
+        self.one(location).await.map_err(|error| error.problem(doing).object(location))
     }
 
-    async fn sized(&self, location: &str) -> Result<InputObject, StoreError> {
+    async fn one(&self, location: &str) -> Result<InputObject, StoreError> {
         let (store, _, key) = self.inputs.resolve(location)?;
-        let bytes = store.head(key).await?.bytes;
-        Ok(InputObject { location: location.to_owned(), bytes })
+        let object = store.head(key).await?;
+        let (bytes, version) = (object.bytes, object.version);
+        Ok(InputObject { location: location.to_owned(), bytes, version })
     }
 
     /// Looks into one object.
     async fn probe(&self, object: &InputObject, raw: Option<RawNumbers>) -> Result<Probe, Problem> {
-        let reading = |error: StoreError| {
-            let doing = format!("reading {}", object.location);
-            error.problem(&doing).object(object.location.clone())
-        };
+        let reading = |error: StoreError| error.input_problem(&object.location);
         let (store, _, key) = self.inputs.resolve(&object.location).map_err(reading)?;
         let invalid = |error: InputError| error.problem(&object.location);
-        let (format, head) = reading::detect(&**store, key, object.bytes, raw, PROBED_BYTES)
-            .await
-            .map_err(|error| match error {
-                DetectError::Store(error) => reading(error),
-                DetectError::Input(error) => invalid(error),
-            })?;
+        let pin = Pin::of(object);
+        let (format, head) =
+            reading::detect(&**store, key, pin.as_ref(), object.bytes, raw, PROBED_BYTES)
+                .await
+                .map_err(|error| match error {
+                    DetectError::Store(error) => reading(error),
+                    DetectError::Input(error) => invalid(error),
+                })?;
         let columns = format.columns(object.bytes);
         let columns_estimate = format.estimate_columns(&head, object.bytes).map_err(invalid)?;
         if columns_estimate == 0 {
@@ -265,9 +273,10 @@ fn no_inputs(inputs: &Inputs) -> Problem {
         Inputs::Objects(_) => ("the list of objects is empty".to_owned(), "inputs.objects"),
         Inputs::Generate(_) => ("no files were to be generated".to_owned(), "inputs.generate"),
     };
-    Problem::new(ProblemKind::NoInputs, detail)
-        .field(field)
-        .remedy("GET /api/files lists what is there; names that begin with . or _ do not count")
+    Problem::new(ProblemKind::NoInputs, detail).field(field).remedy(
+        "GET /api/files lists what is there; names that begin with . or _, and the program's \
+             own objects, do not count",
+    )
 }
 
 #[cfg(test)]

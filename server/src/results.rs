@@ -34,11 +34,12 @@ impl StoredResult {
         let key = statistic.map_or_else(|| keys::mean(job), |s| keys::statistic(job, s));
         let reading = |error: StoreError| error.problem("reading the result");
         let bytes = store.head(&key).await.map_err(reading)?.bytes;
-        let (format, _) =
-            detect(&*store, &key, bytes, None, HEAD_BYTES).await.map_err(|error| match error {
+        let (format, _) = detect(&*store, &key, None, bytes, None, HEAD_BYTES).await.map_err(
+            |error| match error {
                 DetectError::Store(error) => reading(error),
                 DetectError::Input(error) => error.problem(&key),
-            })?;
+            },
+        )?;
         let data = format.offset_of(0).unwrap_or_default();
         Ok(StoredResult { store, key, bytes, data })
     }

@@ -98,10 +98,10 @@ impl Attempt {
         match &self.assignment.work {
             Work::Sum { objects, .. } => objects.iter().all(|object| {
                 let place = self.inputs.resolve(&object.location);
-                place.is_ok_and(|(store, _, key)| store.reader(key).is_some())
+                place.is_ok_and(|(store, _, key)| store.reader(key, None).is_some())
             }),
             Work::Merge { partial_sums } => {
-                partial_sums.iter().all(|key| self.store.reader(key).is_some())
+                partial_sums.iter().all(|key| self.store.reader(key, None).is_some())
             }
         }
     }

@@ -32,11 +32,19 @@ pub(crate) fn invalid_input(object: &str, error: &InputError) -> Failure {
     permanent(error.problem(object))
 }
 
+/// An input object that could not be read. One that has changed is not read again.
+pub(crate) fn input(location: &str, error: &StoreError) -> Failure {
+    Failure { problem: error.input_problem(location), retryable: is_retryable(error) }
+}
+
 /// An object of the store that could not be read or written.
 pub(crate) fn store(doing: &str, error: &StoreError) -> Failure {
+    Failure { problem: error.problem(doing), retryable: is_retryable(error) }
+}
+
+fn is_retryable(error: &StoreError) -> bool {
     // A full disk has space again once the garbage of another job is collected.
-    let retryable = matches!(error, StoreError::Unavailable { .. } | StoreError::Full { .. });
-    Failure { problem: error.problem(doing), retryable }
+    matches!(error, StoreError::Unavailable { .. } | StoreError::Full { .. })
 }
 
 /// A partial sum that could not be read.

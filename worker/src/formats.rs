@@ -11,8 +11,8 @@ const FORMATS_MAX: usize = 10_000;
 
 /// The formats of objects that attempts of one job have opened: asking a
 /// distant store for a header takes about as long as for all that an attempt at
-/// a few columns wants. While a job reads them objects do not change; from one
-/// job to the next they may.
+/// a few columns wants. A job reads one version of each object, which it is pinned to;
+/// the next job may read another.
 #[derive(Debug, Default)]
 pub(crate) struct Formats {
     known: Mutex<Known>,

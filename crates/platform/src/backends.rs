@@ -142,6 +142,9 @@ mod tests {
             let place: StorePlace = text.parse().unwrap();
             assert_eq!((place.to_string().as_str(), place.is_local()), (text, is_local));
         }
+        let location = |text: &str| text.parse::<StorePlace>().unwrap().location().to_owned();
+        assert_eq!(location("/no/such/folder"), "file:///no/such/folder/");
+        assert_eq!(location("s3://bucket/prefix"), "s3://bucket/prefix/");
         assert_eq!(store_forms(), "DIR | s3://BUCKET/PREFIX");
     }
 

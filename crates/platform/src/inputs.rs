@@ -14,6 +14,8 @@ use crate::{ObjectStore, StoreError};
 #[derive(Clone)]
 pub struct InputStores {
     own: Arc<dyn ObjectStore>,
+    /// The prefix of the locations of the own store's objects, if it is known.
+    own_location: Option<String>,
     others: Vec<(String, Arc<dyn ObjectStore>)>,
 }
 
@@ -21,7 +23,15 @@ impl InputStores {
     /// Only the program's own store.
     #[must_use]
     pub fn new(own: Arc<dyn ObjectStore>) -> InputStores {
-        InputStores { own, others: Vec::new() }
+        InputStores { own, own_location: None, others: Vec::new() }
+    }
+
+    /// Sets where the program's own store lies: the prefix that its objects have as
+    /// locations in other stores, such as `s3://bucket/prefix/`.
+    #[must_use]
+    pub fn own_at(mut self, location: impl Into<String>) -> InputStores {
+        self.own_location = Some(location.into());
+        self
     }
 
     /// Adds a store with the prefix of its locations, such as `s3://bucket/`.
@@ -51,6 +61,16 @@ impl InputStores {
         }
         Ok((&self.own, "", location))
     }
+
+    /// The key in the program's own store of a location, also where that store lies
+    /// below the prefix of another; `None` if the location lies elsewhere.
+    #[must_use]
+    pub fn own_key<'a>(&self, location: &'a str) -> Option<&'a str> {
+        if !has_scheme(location) {
+            return Some(location);
+        }
+        location.strip_prefix(self.own_location.as_deref()?)
+    }
 }
 
 #[cfg(test)]
@@ -68,5 +88,16 @@ mod tests {
         assert_eq!((name, key), ("", "a/b"));
         let elsewhere = stores.resolve("s3://elsewhere/a");
         assert!(matches!(elsewhere, Err(StoreError::Denied { .. })));
+    }
+
+    #[test]
+    fn the_own_store_may_lie_below_another() {
+        let own = Arc::new(LocalStore::read_only("own")) as Arc<dyn ObjectStore>;
+        let stores = InputStores::new(own);
+        assert_eq!(stores.own_key("jobs/a"), Some("jobs/a"));
+        assert_eq!(stores.own_key("s3://bucket/own/jobs/a"), None);
+        let stores = stores.own_at("s3://bucket/own/");
+        assert_eq!(stores.own_key("s3://bucket/own/jobs/a"), Some("jobs/a"));
+        assert_eq!(stores.own_key("s3://bucket/jobs/a"), None);
     }
 }

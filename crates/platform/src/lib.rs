@@ -42,4 +42,4 @@ pub use inputs::InputStores;
 pub use queue::place::QueuePlace;
 pub use queue::{Queue, QueueError, ServerEnd, WorkerEnd};
 pub use store::place::{InputPlace, StorePlace};
-pub use store::{ObjectMeta, ObjectStore, StoreError};
+pub use store::{ObjectMeta, ObjectStore, Pin, StoreError};

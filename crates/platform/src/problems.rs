@@ -17,6 +17,9 @@ impl StoreError {
             StoreError::NotFound { .. } => {
                 (ProblemKind::NotFound, "check the name; the object may have been moved or deleted")
             }
+            StoreError::Changed { .. } => {
+                (ProblemKind::InputChanged, "try again once nothing writes to it")
+            }
             StoreError::InvalidKey { .. } => (ProblemKind::InvalidRequest, "use another name"),
             StoreError::Denied { .. } => (
                 ProblemKind::Forbidden,
@@ -34,6 +37,15 @@ impl StoreError {
             }
         };
         Problem::new(kind, format!("{doing}: {}", with_sources(self))).remedy(remedy)
+    }
+
+    /// The error of reading an input of a job as a problem, which names its location.
+    #[must_use]
+    pub fn input_problem(&self, location: &str) -> Problem {
+        match self {
+            StoreError::Changed { change, .. } => Problem::input_changed(location, change),
+            error => error.problem(&format!("reading {location}")).object(location),
+        }
     }
 }
 

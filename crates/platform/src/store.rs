@@ -3,6 +3,7 @@
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod local;
+mod pin;
 pub mod place;
 pub mod s3;
 
@@ -13,6 +14,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use protocol::ObjectVersion;
+
+pub use self::pin::Pin;
 
 /// A set of objects, each a key and some bytes.
 ///
@@ -27,11 +31,14 @@ use futures::stream::BoxStream;
 /// - **First wins.** Of several concurrent [`create`](ObjectStore::create)s of
 ///   one key exactly one succeeds.
 /// - **In order.** Listings come in the order of the keys' bytes.
+/// - **Versions.** [`head`](ObjectStore::head) and [`list`](ObjectStore::list) tell the
+///   same version of an object until it is written again; then they tell another.
+///   Bytes that are read with a [`Pin`] are of that version.
 /// - **Retries are inside.** An implementation retries transient errors before it
 ///   returns [`StoreError::Unavailable`].
 #[async_trait]
 pub trait ObjectStore: Send + Sync + 'static {
-    /// The size of an object.
+    /// The size and the version of an object.
     async fn head(&self, key: &str) -> Result<ObjectMeta, StoreError>;
 
     /// Reads `length` bytes from `offset`, fewer where the object ends before,
@@ -45,6 +52,19 @@ pub trait ObjectStore: Send + Sync + 'static {
         offset: u64,
         length: usize,
         buffer: Vec<u8>,
+    ) -> Result<Vec<u8>, StoreError> {
+        self.read_pinned(key, None, offset, length, buffer).await
+    }
+
+    /// Reads in the same way, but fails with [`StoreError::Changed`] if the object is
+    /// not, or is no longer, what `pin` says.
+    async fn read_pinned(
+        &self,
+        key: &str,
+        pin: Option<&Pin>,
+        offset: u64,
+        length: usize,
+        buffer: Vec<u8>,
     ) -> Result<Vec<u8>, StoreError>;
 
     /// A reader that reads an object on the caller's thread, and blocks it. For
@@ -53,9 +73,10 @@ pub trait ObjectStore: Send + Sync + 'static {
     /// [`read`](ObjectStore::read) works for all.
     ///
     /// This call itself does no I/O: an object that does not exist is an error of
-    /// the first read.
-    fn reader(&self, key: &str) -> Option<Box<dyn ObjectReader>> {
-        let _ = key;
+    /// the first read. Every read is held to `pin`, as by
+    /// [`read_pinned`](ObjectStore::read_pinned).
+    fn reader(&self, key: &str, pin: Option<&Pin>) -> Option<Box<dyn ObjectReader>> {
+        let _ = (key, pin);
         None
     }
 
@@ -134,6 +155,8 @@ pub struct ObjectMeta {
     pub key: String,
     /// The size of the object in bytes.
     pub bytes: u64,
+    /// The version of the object; `None` if the store has not told it.
+    pub version: Option<ObjectVersion>,
 }
 
 /// Why an operation on a store failed.
@@ -150,6 +173,14 @@ pub enum StoreError {
     AlreadyExists {
         /// The key of the object.
         key: String,
+    },
+    /// The object is not what its [`Pin`] says. A retry will not help.
+    #[error("{key:?} has changed: {change}")]
+    Changed {
+        /// The key of the object.
+        key: String,
+        /// What has changed, as a clause.
+        change: String,
     },
     /// The key is not a valid one. Use another.
     #[error("{key:?} is not a valid key: {reason}")]

@@ -14,6 +14,7 @@
 //! - [`preview`]: the plan of a request that is not submitted.
 //! - [`task`]: assignments and controls to workers, and their reports.
 //! - [`detail`]: the public state of tasks and attempts.
+//! - [`version`]: the version of an object, which shows whether it has changed.
 //! - [`worker`]: the public state of the worker pool.
 //! - [`result`]: a summary of a job's result.
 //! - [`live`]: snapshots and server-sent events for the pages.
@@ -45,6 +46,7 @@ pub mod result;
 mod schema;
 pub mod task;
 pub mod time;
+pub mod version;
 pub mod worker;
 
 pub use access::{Caller, Role};
@@ -55,6 +57,7 @@ pub use preview::Preview;
 pub use problem::Problem;
 pub use request::{FanIn, Inputs, JobRequest, ValidRequest};
 pub use time::Timestamp;
+pub use version::ObjectVersion;
 
 /// The version of the messages between server and workers. It changes only
 /// when an old reader would misinterpret a new message.

@@ -58,6 +58,17 @@ impl Problem {
         .remedy("every object must have the same number of values: remove those that differ")
     }
 
+    /// An object is not what it was when the job was planned. `change` says what has
+    /// changed, as a clause.
+    #[must_use]
+    pub fn input_changed(object: &str, change: &str) -> Problem {
+        let detail = format!("{object} has changed since the job was planned: {change}");
+        Problem::new(ProblemKind::InputChanged, detail).object(object).remedy(
+            "run the job again once nothing writes to its inputs; a new modification time is a \
+             change even if the content is the same",
+        )
+    }
+
     /// An object has no numbers.
     #[must_use]
     pub fn no_numbers(object: &str) -> Problem {
@@ -120,6 +131,8 @@ pub enum ProblemKind {
     NoInputs,
     /// An input object does not contain numbers in a supported format.
     InvalidInput,
+    /// An input object has changed, or was deleted, since the job was planned.
+    InputChanged,
     /// Two input objects have different numbers of values.
     LengthsDiffer,
     /// The state of the job or object does not allow the request.
@@ -162,6 +175,7 @@ impl ProblemKind {
             ProblemKind::NotFound => "Not found",
             ProblemKind::NoInputs => "No input objects",
             ProblemKind::InvalidInput => "Invalid input object",
+            ProblemKind::InputChanged => "Input object changed",
             ProblemKind::LengthsDiffer => "Input objects differ in length",
             ProblemKind::Conflict => "Not possible in the current state",
             ProblemKind::Forbidden => "Not allowed",
@@ -190,7 +204,7 @@ impl ProblemKind {
             ProblemKind::NotFound => 404,
             ProblemKind::MethodNotAllowed => 405,
             ProblemKind::Timeout => 408,
-            ProblemKind::Conflict => 409,
+            ProblemKind::Conflict | ProblemKind::InputChanged => 409,
             ProblemKind::TooLarge => 413,
             ProblemKind::UnsupportedMediaType => 415,
             ProblemKind::RangeNotSatisfiable => 416,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::request::{RawNumbers, Statistic};
-use crate::{AttemptId, JobId, Problem, Timestamp, WorkerId};
+use crate::{AttemptId, JobId, ObjectVersion, Problem, Timestamp, WorkerId};
 
 /// One attempt at one task, as a message in the queue. It contains everything that
 /// a worker needs to run it.
@@ -81,6 +81,10 @@ pub struct InputObject {
     pub location: String,
     /// The size in bytes.
     pub bytes: u64,
+    /// The version that was there when the job was planned. Every read is held to it.
+    /// Absent from plans of earlier versions, and if the store has no versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<ObjectVersion>,
 }
 
 /// A range of columns in whole segments.
@@ -317,6 +321,22 @@ pub enum Control {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn objects_of_earlier_plans_have_no_version() {
+        let earlier: InputObject = serde_json::from_str(r#"{"location":"a","bytes":3}"#).unwrap();
+        assert_eq!(earlier.version, None);
+        assert_eq!(serde_json::to_string(&earlier).unwrap(), r#"{"location":"a","bytes":3}"#);
+        let version = Some(ObjectVersion::of_etag("\"x\""));
+        let now = serde_json::to_string(&InputObject { version, ..earlier }).unwrap();
+        assert_eq!(now, r#"{"location":"a","bytes":3,"version":"etag:x"}"#);
+    }
+
+    /// A plan may have a million of them.
+    #[test]
+    fn an_object_takes_64_bytes_beside_its_location() {
+        assert_eq!(size_of::<InputObject>(), 64);
+    }
 
     /// The order was optional once.
     #[test]

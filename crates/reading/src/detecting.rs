@@ -1,6 +1,6 @@
 //! Detects the format of an object in a store.
 
-use platform::{ObjectStore, StoreError};
+use platform::{ObjectStore, Pin, StoreError};
 use protocol::request::RawNumbers;
 use summation::{Detection, Format, InputError};
 
@@ -17,25 +17,28 @@ pub enum DetectError {
 
 /// Detects the format of an object of `object_bytes` bytes; returns it with the
 /// first bytes of the object, which were read for that. `first_bytes` are read at
-/// first, and more only if they are needed.
+/// first, and more only if they are needed. Every read is held to `pin`.
 ///
 /// # Errors
 ///
-/// If the object cannot be read, or is of no format known here.
+/// If the object cannot be read, is not what it is pinned to, or is of no format known
+/// here.
 pub async fn detect(
     store: &dyn ObjectStore,
     key: &str,
+    pin: Option<&Pin>,
     object_bytes: u64,
     raw: Option<RawNumbers>,
     first_bytes: usize,
 ) -> Result<(Format, Vec<u8>), DetectError> {
-    let mut head = store.read(key, 0, first_bytes, Vec::new()).await?;
+    let mut head = store.read_pinned(key, pin, 0, first_bytes, Vec::new()).await?;
     loop {
         match Format::detect(&head, object_bytes, raw).map_err(DetectError::Input)? {
             Detection::Format(format) => return Ok((format, head)),
             Detection::Needs(bytes) => {
                 let missing = bytes.saturating_sub(head.len());
-                let more = store.read(key, head.len() as u64, missing, Vec::new()).await?;
+                let from = head.len() as u64;
+                let more = store.read_pinned(key, pin, from, missing, Vec::new()).await?;
                 if more.is_empty() {
                     let source = "it is shorter than when it was listed".into();
                     return Err(StoreError::Unavailable { key: key.to_owned(), source }.into());

@@ -16,6 +16,8 @@
 //!   next. For a file it is one range, of at most [`FILE_RANGE_BYTES`].
 //! - **Every requested byte is delivered**, or reading ends with an error. So an
 //!   object that is shorter than when it was listed is an error.
+//! - **A pinned object is read as it was when it was pinned**, or reading ends with
+//!   [`platform::StoreError::Changed`].
 
 mod buffers;
 mod detecting;
@@ -25,6 +27,6 @@ mod streaming;
 
 pub use buffers::Buffers;
 pub use detecting::{DetectError, detect};
-pub use ranges::{Extents, FILE_RANGE_BYTES, Piece, Ranges, open, open_remote};
+pub use ranges::{Extents, FILE_RANGE_BYTES, ObjectRef, Piece, Ranges, open, open_remote};
 pub use stored_sum::{ReadError, StoredSum};
 pub use streaming::stream;

@@ -7,7 +7,7 @@ mod remote;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use platform::{ObjectStore, StoreError};
+use platform::{ObjectStore, Pin, StoreError};
 
 use self::cursor::Cursor;
 use self::file::FileRanges;
@@ -45,7 +45,8 @@ pub trait Ranges: Send {
     ///
     /// # Errors
     ///
-    /// If the store cannot read the object, or it is shorter than expected.
+    /// If the store cannot read the object, it is shorter than expected, or it is not
+    /// what it is pinned to.
     async fn ready(&mut self) -> Result<(), StoreError>;
 
     /// Puts the next range at the beginning of `buffer`, and may replace the content,
@@ -70,22 +71,32 @@ pub struct Piece {
     pub bytes: usize,
 }
 
-/// Opens an object, whose size may be unknown, to be read from its beginning in
-/// ranges of at most `range_bytes`. A file is read in [`Ranges::next`], which then
-/// waits for the disk.
+/// An object to be read.
+#[derive(Clone, Copy, Debug)]
+pub struct ObjectRef<'a> {
+    /// The key of the object.
+    pub key: &'a str,
+    /// The size in bytes, if it is known.
+    pub bytes: Option<u64>,
+    /// What the object must be; every range is held to it.
+    pub pin: Option<&'a Pin>,
+}
+
+/// Opens an object, to be read from its beginning in ranges of at most `range_bytes`.
+/// A file is read in [`Ranges::next`], which then waits for the disk.
 pub fn open(
     store: &Arc<dyn ObjectStore>,
-    key: &str,
-    object_bytes: Option<u64>,
+    object: ObjectRef<'_>,
     range_bytes: usize,
     buffers: &Arc<Buffers>,
 ) -> Box<dyn Ranges> {
-    match store.reader(key) {
+    match store.reader(object.key, object.pin) {
         Some(reader) => {
-            let cursor = Cursor::new(key, object_bytes, range_bytes.min(FILE_RANGE_BYTES));
+            let range_bytes = range_bytes.min(FILE_RANGE_BYTES);
+            let cursor = Cursor::new(object.key, object.bytes, range_bytes);
             Box::new(FileRanges::new(reader, cursor))
         }
-        None => open_remote(store, key, object_bytes, range_bytes, buffers),
+        None => open_remote(store, object, range_bytes, buffers),
     }
 }
 
@@ -93,13 +104,13 @@ pub fn open(
 /// store is.
 pub fn open_remote(
     store: &Arc<dyn ObjectStore>,
-    key: &str,
-    object_bytes: Option<u64>,
+    object: ObjectRef<'_>,
     range_bytes: usize,
     buffers: &Arc<Buffers>,
 ) -> Box<dyn Ranges> {
-    let cursor = Cursor::new(key, object_bytes, range_bytes);
-    Box::new(RemoteRanges::new(store.clone(), cursor, buffers.clone()))
+    let cursor = Cursor::new(object.key, object.bytes, range_bytes);
+    let pin = object.pin.cloned();
+    Box::new(RemoteRanges::new(store.clone(), cursor, pin, buffers.clone()))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use platform::{ObjectStore, StoreError};
 use summation::{CorruptError, PartialSum, PartialSumReader};
 
-use crate::{Buffers, Ranges, open};
+use crate::{Buffers, ObjectRef, Ranges, open};
 
 /// A partial sum could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -50,8 +50,10 @@ impl StoredSum {
         range_bytes: usize,
         buffers: &Arc<Buffers>,
     ) -> StoredSum {
+        // Two attempts at a segment write the same bytes, so it need not be pinned.
+        let object = ObjectRef { key: &key, bytes: None, pin: None };
         StoredSum {
-            ranges: open(store, &key, None, range_bytes, buffers),
+            ranges: open(store, object, range_bytes, buffers),
             key,
             buffer: buffers.take(),
             buffers: buffers.clone(),

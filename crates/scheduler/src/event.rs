@@ -136,6 +136,31 @@ pub enum Event {
     TimePassed,
 }
 
+impl Event {
+    /// The worker that reported the event; `None` for other events.
+    pub(crate) fn worker(&self) -> Option<&WorkerId> {
+        match self {
+            Event::WorkerJoined { worker, .. }
+            | Event::WorkerSeen { worker, .. }
+            | Event::WorkerLeft { worker, .. }
+            | Event::AttemptStarted { worker, .. }
+            | Event::AttemptProgressed { worker, .. }
+            | Event::AttemptCompleted { worker, .. }
+            | Event::AttemptFailed { worker, .. }
+            | Event::AttemptStopped { worker, .. } => Some(worker),
+            Event::JobSubmitted { .. }
+            | Event::JobPlanned { .. }
+            | Event::JobRestored { .. }
+            | Event::JobBroken { .. }
+            | Event::CancelRequested { .. }
+            | Event::ResultWritten { .. }
+            | Event::JobForgotten { .. }
+            | Event::DesiredWorkersSet { .. }
+            | Event::TimePassed => None,
+        }
+    }
+}
+
 /// The scheduling parameters of a job.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct JobTerms {

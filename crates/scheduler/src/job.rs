@@ -230,14 +230,18 @@ impl Job {
 
     /// Adds an attempt's progress since its last report to the counters.
     pub(crate) fn count(&mut self, now: Timestamp, done: &Progress) {
-        self.bytes.input_read += done.input_read_bytes;
-        self.bytes.partial_read += done.partial_read_bytes;
-        self.bytes.written += done.written_bytes;
+        // Workers report these, so they may be anything.
+        let add = |sum: &mut u64, bytes| *sum = sum.saturating_add(bytes);
+        add(&mut self.bytes.input_read, done.input_read_bytes);
+        add(&mut self.bytes.partial_read, done.partial_read_bytes);
+        add(&mut self.bytes.written, done.written_bytes);
         if let Some(plan) = &self.plan {
             let input_bytes = plan.estimate.input_bytes;
             self.bytes.read_twice = self.bytes.input_read.saturating_sub(input_bytes);
             let columns = plan.segment_columns.min(self.columns.unwrap_or(plan.segment_columns));
-            self.bytes.reused += done.segments_reused * columns * plan.partial_column_bytes;
+            let segment_bytes = columns.saturating_mul(plan.partial_column_bytes);
+            let reused = done.segments_reused.saturating_mul(segment_bytes);
+            add(&mut self.bytes.reused, reused);
         }
         self.throughput.record(now, self.bytes.input_read);
     }

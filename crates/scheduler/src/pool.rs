@@ -11,6 +11,10 @@ use crate::progress_rate::to_f32;
 /// Weight of the newest attempt in the moving average of a worker's slowness.
 const NEWEST_WEIGHT: f32 = 0.5;
 
+/// Maximum number of workers that are known at a time. Their reports bear any name, and
+/// a name takes memory until its worker has been lost for some time.
+const WORKERS_MAX: usize = 1 << 15;
+
 /// The state of one worker.
 #[derive(Clone, Debug)]
 pub(crate) struct Worker {
@@ -132,6 +136,11 @@ impl Pool {
         self.healthy
     }
 
+    /// Whether a worker is unknown and too many others are known.
+    pub(crate) fn has_no_room_for(&self, id: &WorkerId) -> bool {
+        self.workers.len() >= WORKERS_MAX && !self.workers.contains_key(id)
+    }
+
     /// The worker of a name.
     pub(crate) fn get(&self, id: &WorkerId) -> Option<&Worker> {
         self.workers.get(id)
@@ -199,5 +208,24 @@ impl Counts {
             busy: u32::from(worker.attempt.is_some() && !worker.lost),
             healthy: u32::from(worker.is_available() && worker.failures == 0),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_beyond_the_maximum_are_not_taken_in() {
+        let mut pool = Pool::default();
+        let name = |number: usize| WorkerId::from(format!("{number}"));
+        for number in 0..WORKERS_MAX {
+            assert!(!pool.has_no_room_for(&name(number)));
+            pool.update(&name(number), Timestamp::default(), |_| ());
+        }
+        assert!(pool.has_no_room_for(&name(WORKERS_MAX)));
+        assert!(!pool.has_no_room_for(&name(7)), "a known one");
+        pool.remove(&name(7));
+        assert!(!pool.has_no_room_for(&name(WORKERS_MAX)));
     }
 }

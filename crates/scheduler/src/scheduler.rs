@@ -109,6 +109,9 @@ impl Scheduler {
     }
 
     fn apply(&mut self, event: Event, commands: &mut Vec<Command>) {
+        if event.worker().is_some_and(|worker| self.pool.has_no_room_for(worker)) {
+            return;
+        }
         match event {
             Event::JobSubmitted { job, terms } => {
                 self.job_submitted(job, terms, commands);

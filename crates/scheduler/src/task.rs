@@ -66,6 +66,11 @@ impl Task {
         self.attempts.iter_mut().find(|attempt| attempt.number == number)
     }
 
+    /// Whether there has been an attempt of a number.
+    pub(crate) fn has_had(&self, number: u32) -> bool {
+        (1..=self.last_number).contains(&number)
+    }
+
     /// The live attempts: published or running.
     pub(crate) fn live(&self) -> impl Iterator<Item = &Attempt> {
         self.attempts.iter().filter(|attempt| attempt.state.is_live())
@@ -73,7 +78,7 @@ impl Task {
 
     /// Adds a live attempt and returns its number.
     pub(crate) fn add_attempt(&mut self, now: Timestamp, speculative: bool) -> u32 {
-        let number = self.last_number + 1;
+        let number = self.last_number.saturating_add(1);
         self.add_attempt_numbered(number, now, speculative);
         number
     }
@@ -221,5 +226,7 @@ mod tests {
         assert_eq!(task.attempts.len(), ATTEMPTS_KEPT);
         assert_eq!(task.live().next().map(|attempt| attempt.number), Some(1));
         assert_eq!(task.last_number, 100);
+        assert!(task.has_had(1) && task.has_had(50) && task.has_had(100));
+        assert!(!task.has_had(0) && !task.has_had(101));
     }
 }

@@ -84,6 +84,35 @@ fn no_more_attempts_are_published_than_workers_are_idle() {
 }
 
 #[test]
+fn a_worker_is_not_believed_what_it_was_not_told_to_do() {
+    let mut scene = scene();
+    scene.runs(1, terms(1), &[(2, 1), (1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    for attempt in ["1/0.1.0/1", "1/1.0.0/1", "1/0.0.0/2", "1/0.0.0/0", "1/9.9.9/1", "2/0.0.0/1"] {
+        scene.completed(attempt, "liar").gives([]);
+        scene.fails(attempt, "liar", false).gives([]);
+        assert_eq!(scene.view(1).attempts.completed, 0, "{attempt}");
+        assert_eq!(scene.phase(1), Phase::Running, "{attempt}");
+    }
+    scene.does("1/0.0.0/1", "a").gives(["publish 1/0.1.0/1"]);
+}
+
+#[test]
+fn no_count_of_bytes_overflows() {
+    let mut scene = scene();
+    scene.runs(1, terms(1), &[(2, 1), (1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.started("1/0.0.0/1", "a").gives([]);
+    scene.reads("1/0.0.0/1", "a", u64::MAX);
+    scene.finds("1/0.0.0/1", "a", u64::MAX);
+    scene.completed("1/0.0.0/1", "a").gives(["publish 1/0.1.0/1"]);
+    scene.started("1/0.1.0/1", "a");
+    scene.reads("1/0.1.0/1", "a", u64::MAX);
+    assert_eq!(scene.view(1).bytes.input_read, u64::MAX);
+    assert_eq!(scene.view(1).bytes.reused, u64::MAX);
+}
+
+#[test]
 fn a_pool_is_shared_in_proportion_to_w() {
     let mut scene = scene();
     scene.runs(1, terms(6), &[(99, 1), (1, 1)]);

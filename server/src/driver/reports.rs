@@ -1,5 +1,7 @@
 //! Forwards the workers' reports to the driver.
 
+mod bounds;
+
 use std::sync::Arc;
 
 use platform::problems::with_sources;
@@ -16,17 +18,20 @@ use super::DriverMessage;
 ///
 /// A report is acknowledged once it is in the driver's channel. The segments that
 /// it reports are in the store already, so a server that ends in between loses
-/// nothing.
+/// nothing. Workers are not believed anything that would harm the server
+/// ([`bounds`]); whether there is such an attempt, the scheduler knows.
 pub async fn forward(queue: Arc<dyn ServerEnd>, messages: mpsc::Sender<DriverMessage>) {
     loop {
         match queue.next_report().await {
             Ok(delivery) => {
-                if messages
-                    .send(DriverMessage::Event(event(delivery.report.clone())))
-                    .await
-                    .is_err()
-                {
-                    return;
+                match bounds::bounded(delivery.report.clone()) {
+                    Ok(report) => {
+                        if messages.send(DriverMessage::Event(event(report))).await.is_err() {
+                            return;
+                        }
+                    }
+                    // What was reported is lost, as if its worker were.
+                    Err(reason) => tracing::error!(%reason, "report of a worker ignored"),
                 }
                 if let Err(error) = delivery.ack().await {
                     // It is delivered again, which the scheduler ignores.

@@ -59,12 +59,16 @@ pub(crate) fn overlay_with(name: &str, lines: &str) -> Vec<Value> {
         copy(&root().join("k8s").join(part), &scratch.path().join(part));
     }
     // As docs/kubernetes.md describes.
-    let secret = "user=u\npassword=p\nurl=amqp://u:p@distributed-average-rabbitmq:5672\n";
-    std::fs::write(scratch.path().join("overlays/aws/queue.env"), secret).expect("a file");
+    let secret = "url=amqp://u:p@distributed-average-rabbitmq:5672\n\
+                  worker-url=amqp://w:p@distributed-average-rabbitmq:5672\n";
+    let overlays = scratch.path().join("overlays");
+    std::fs::write(overlays.join("aws/queue.env"), secret).expect("a file");
+    let users = |overlay: &str| overlays.join(overlay).join("definitions.json");
+    std::fs::copy(users("local"), users("aws")).expect("a file");
     let tokens =
         "ada admin sha256:0000000000000000000000000000000000000000000000000000000000000000\n";
-    std::fs::write(scratch.path().join("overlays/aws/tokens"), tokens).expect("a file");
-    let folder = scratch.path().join("overlays").join(name);
+    std::fs::write(overlays.join("aws/tokens"), tokens).expect("a file");
+    let folder = overlays.join(name);
     let kustomization = folder.join("kustomization.yaml");
     let mut text = std::fs::read_to_string(&kustomization).expect("a kustomization");
     text.push_str(lines);

@@ -103,6 +103,46 @@ async fn nothing_to_average_is_said_plainly() {
     running.stop().await;
 }
 
+/// The first thing that somebody tries.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_prefix_means_all_objects_of_the_user() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = format!("file://{}", folder.path().canonicalize().unwrap().display());
+    let running = Running::start_with(folder.path(), &["--allow-inputs", &place]).await;
+    for (key, content) in [("a.csv", "1,2"), ("b/c.csv", "3,4"), ("jobs-2024/d.csv", "5,6")] {
+        running.upload(key, content).await;
+    }
+    // The second finds what the first has left, and what is being written.
+    let generated = json!({"inputs": {"generate": {"files": 2, "count": 2}}});
+    running.mean(&generated).await;
+    for prefix in ["", "/", &place, &format!("{place}/")] {
+        let job = running.submit(&json!({"inputs": {"prefix": prefix}})).await;
+        let ended = running.follow(&job).await;
+        assert_eq!(ended["phase"], "done", "{prefix}: {}", ended["error"]);
+        assert_eq!(ended["inputs"]["objects"], 3, "{prefix}");
+        assert_eq!(running.result(&job).await, [3.0, 4.0], "{prefix}");
+    }
+    for prefix in ["jobs", "jobs/", "index", "cleaning", &format!("{place}/jobs")] {
+        let problem = running.failure(&below(prefix)).await;
+        assert_eq!(problem["type"], "no-inputs", "{prefix}: {problem}");
+        assert!(problem["remedy"].as_str().unwrap().contains("own objects"), "{problem}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_arrays_of_a_job_can_be_averaged_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(folder.path()).await;
+    let job = running.submit(&json!({"inputs": {"generate": {"files": 3, "count": 5}}})).await;
+    assert_eq!(running.follow(&job).await["phase"], "done");
+    let mean = running.result(&job).await;
+    for folder in ["inputs", "result"] {
+        assert_eq!(running.mean(&below(&format!("jobs/{job}/{folder}/"))).await, mean, "{folder}");
+    }
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_truncated_npy_is_named_with_its_bytes() {
     let folder = tempfile::tempdir().unwrap();

@@ -2,6 +2,7 @@
 //! events, and the command line, on the embedded parts.
 
 mod api;
+mod changes;
 mod client;
 mod command_line;
 mod description;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use platform::{InputStores, StoreError};
+use platform::{InputStores, Pin, StoreError};
 use protocol::JobId;
 use protocol::request::RawNumbers;
 use protocol::task::{Failure, InputObject};
-use reading::{Buffers, Ranges, open, open_remote};
+use reading::{Buffers, ObjectRef, Ranges, open, open_remote};
 use summation::{Detection, Format, Order};
 
 use crate::failure;
@@ -48,7 +48,8 @@ impl Objects<'_> {
         self.objects[index].bytes
     }
 
-    /// Opens an object; nothing is read yet.
+    /// Opens an object; nothing is read yet. Every read is held to the version that
+    /// the job was planned with.
     pub(super) fn open(&self, index: usize) -> Result<Box<dyn Ranges>, Failure> {
         let location = self.location(index);
         let (store, _, key) = self
@@ -60,7 +61,9 @@ impl Objects<'_> {
             Thread::Own => open,
             Thread::Shared => open_remote,
         };
-        Ok(open(store, key, Some(self.bytes(index)), self.settings.range_bytes, self.buffers))
+        let pin = Pin::of(&self.objects[index]);
+        let object = ObjectRef { key, bytes: Some(self.bytes(index)), pin: pin.as_ref() };
+        Ok(open(store, object, self.settings.range_bytes, self.buffers))
     }
 
     /// The format of an object, and its first bytes if it took these to tell:
@@ -159,6 +162,6 @@ impl Objects<'_> {
 
     /// What it means that the store could not read an object.
     pub(super) fn unreadable(&self, index: usize, error: &StoreError) -> Failure {
-        failure::store(&format!("reading {}", self.location(index)), error)
+        failure::input(self.location(index), error)
     }
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use platform::store::local::LocalStore;
-use platform::store::{ObjectMeta, ObjectReader, ObjectStore, StoreError, Upload};
+use platform::store::{ObjectMeta, ObjectReader, ObjectStore, Pin, StoreError, Upload};
 
 /// Keys of input objects begin with this.
 pub(crate) const INPUTS: &str = "in/";
@@ -100,9 +100,10 @@ impl ObjectStore for CountedStore {
         self.inner.head(key).await
     }
 
-    async fn read(
+    async fn read_pinned(
         &self,
         key: &str,
+        pin: Option<&Pin>,
         offset: u64,
         length: usize,
         buffer: Vec<u8>,
@@ -110,15 +111,15 @@ impl ObjectStore for CountedStore {
         let open = Open::new(key, &self.seen);
         // Long enough that reads that may be under way together are.
         tokio::time::sleep(Duration::from_micros(200)).await;
-        let range = self.inner.read(key, offset, length, buffer).await?;
+        let range = self.inner.read_pinned(key, pin, offset, length, buffer).await?;
         if let Some(open) = open {
             open.count(range.len());
         }
         Ok(range)
     }
 
-    fn reader(&self, key: &str) -> Option<Box<dyn ObjectReader>> {
-        let inner = self.inner.reader(key).filter(|_| self.has_files)?;
+    fn reader(&self, key: &str, pin: Option<&Pin>) -> Option<Box<dyn ObjectReader>> {
+        let inner = self.inner.reader(key, pin).filter(|_| self.has_files)?;
         Some(Box::new(CountedReader { inner, open: Open::new(key, &self.seen) }))
     }
 

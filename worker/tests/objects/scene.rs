@@ -81,7 +81,7 @@ impl Scene {
         let path = self.folder.path().join(&location);
         fs::create_dir_all(path.parent().expect("a folder")).expect("made");
         fs::write(path, bytes).expect("written");
-        self.objects.push(InputObject { location, bytes: bytes.len() as u64 });
+        self.objects.push(InputObject { location, bytes: bytes.len() as u64, version: None });
     }
 
     /// How many bytes the objects have together.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 
 use super::{Faults, InjectedFault};
-use crate::store::{ObjectMeta, ObjectStore, StoreError, StoreLock, Upload};
+use crate::store::{ObjectMeta, ObjectStore, Pin, StoreError, StoreLock, Upload};
 
 /// A decorator that injects faults into a store. An upload that fails once fails
 /// for good, as in a real store. Listings fail or wait before their first object.
@@ -35,14 +35,15 @@ impl ObjectStore for FaultyStore {
         self.faults.perform(|| self.inner.head(key), || unavailable(key)).await
     }
 
-    async fn read(
+    async fn read_pinned(
         &self,
         key: &str,
+        pin: Option<&Pin>,
         offset: u64,
         length: usize,
         buffer: Vec<u8>,
     ) -> Result<Vec<u8>, StoreError> {
-        let read = || self.inner.read(key, offset, length, buffer);
+        let read = || self.inner.read_pinned(key, pin, offset, length, buffer);
         self.faults.perform(read, || unavailable(key)).await
     }
 

@@ -27,7 +27,7 @@ use self::connection::{Link, Outgoing, Session, Sessions};
 use self::intake::{AmqpReceipt, Intake, Mode};
 use self::message::{ControlReader, Message, encode};
 pub use self::settings::AmqpSettings;
-use self::topology::Topology;
+use self::topology::{End, Topology};
 use super::place::{QueueKind, QueuePlace};
 use super::{Delivery, Depths, Queue, QueueError, ReportDelivery, ServerEnd, WorkerEnd};
 use crate::Description;
@@ -110,7 +110,7 @@ impl AmqpServerEnd {
     /// [`AmqpSettings::patience`].
     pub async fn connect(settings: AmqpSettings) -> Result<AmqpServerEnd, QueueError> {
         let description = settings.description();
-        let link = Link::connect(settings).await?;
+        let link = Link::connect(settings, End::Server).await?;
         let mode = Mode::Many { prefetch: REPORTS_PREFETCH };
         let reports = Intake::new(&link, link.topology.reports.clone(), mode);
         Ok(AmqpServerEnd { description, reports, link })
@@ -124,7 +124,9 @@ impl ServerEnd for AmqpServerEnd {
     }
 
     async fn publish(&self, assignment: &Assignment) -> Result<(), QueueError> {
-        self.link.publish(&into_queue(&self.link.topology.assignments, assignment)).await
+        // The default exchange routes to the queue of the key's name.
+        let queue = self.link.topology.assignments.clone();
+        self.link.publish(&durable((ShortString::default(), queue), assignment)).await
     }
 
     async fn next_report(&self) -> Result<ReportDelivery, QueueError> {
@@ -173,7 +175,8 @@ pub struct AmqpWorkerEnd {
 }
 
 impl AmqpWorkerEnd {
-    /// Connects, declares exchanges and queues, and listens for control messages.
+    /// Connects, declares exchanges and queues if they are not there, and listens for
+    /// control messages.
     /// Afterwards it reconnects by itself whenever the connection is lost.
     ///
     /// # Errors
@@ -182,7 +185,7 @@ impl AmqpWorkerEnd {
     /// [`AmqpSettings::patience`].
     pub async fn connect(settings: AmqpSettings) -> Result<AmqpWorkerEnd, QueueError> {
         let mode = Mode::One { idle_timeout: settings.idle_timeout };
-        let link = Link::connect(settings).await?;
+        let link = Link::connect(settings, End::Worker).await?;
         let assignments = Intake::new(&link, link.topology.assignments.clone(), mode);
         let (tx, rx) = mpsc::channel(CONTROL_CAPACITY);
         let (listening, is_listening) = oneshot::channel();
@@ -210,7 +213,7 @@ impl WorkerEnd for AmqpWorkerEnd {
     }
 
     async fn report(&self, report: &Report) -> Result<(), QueueError> {
-        self.link.publish(&into_queue(&self.link.topology.reports, report)).await
+        self.link.publish(&durable(self.link.topology.report_route(), report)).await
     }
 
     async fn next_control(&self) -> Result<Control, QueueError> {
@@ -218,13 +221,12 @@ impl WorkerEnd for AmqpWorkerEnd {
     }
 }
 
-fn into_queue(queue: &ShortString, message: &impl Message) -> Outgoing {
-    Outgoing {
-        exchange: ShortString::default(),
-        routing_key: queue.clone(),
-        body: encode(message),
-        durable: true,
-    }
+/// A message that outlives the broker, by way of an exchange and a routing key.
+fn durable(
+    (exchange, routing_key): (ShortString, ShortString),
+    message: &impl Message,
+) -> Outgoing {
+    Outgoing { exchange, routing_key, body: encode(message), durable: true }
 }
 
 /// The task that listens for control messages.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 use futures::stream::TryStreamExt;
 
-use super::{ObjectMeta, ObjectStore, StoreError, read_all};
+use super::{ObjectMeta, ObjectStore, Pin, StoreError, read_all};
 
 /// Runs the whole suite on a store that is empty below `prefix`.
 ///
@@ -21,6 +21,8 @@ pub async fn run(store: Arc<dyn ObjectStore>, prefix: &str) {
     suite.a_reader_reads_the_same().await;
     suite.an_absent_object_is_not_found().await;
     suite.put_replaces().await;
+    suite.a_pin_holds_until_the_object_changes().await;
+    suite.every_change_of_a_pinned_object_is_told().await;
     suite.the_first_create_wins().await;
     suite.an_upload_appears_only_when_finished().await;
     suite.an_empty_upload_is_an_empty_object().await;
@@ -69,7 +71,7 @@ impl Suite<'_> {
     async fn a_reader_reads_the_same(&self) {
         let key = self.key("reader");
         self.store.put(&key, Bytes::from_static(b"012345")).await.expect("put");
-        let Some(mut reader) = self.store.reader(&key) else {
+        let Some(mut reader) = self.store.reader(&key, None) else {
             return;
         };
         let mut buffer = [0; 4];
@@ -78,7 +80,7 @@ impl Suite<'_> {
         assert_eq!(reader.read_at(4, &mut buffer).expect("read"), 2);
         assert_eq!(&buffer[..2], b"45");
         assert_eq!(reader.read_at(9, &mut buffer).expect("read"), 0);
-        let mut absent = self.store.reader(&self.key("no reader")).expect("opening does nothing");
+        let mut absent = self.store.reader(&self.key("no reader"), None).expect("it does nothing");
         let read = absent.read_at(0, &mut buffer);
         assert!(matches!(read, Err(StoreError::NotFound { .. })), "{read:?}");
     }
@@ -100,6 +102,70 @@ impl Suite<'_> {
         self.store.put(&key, Bytes::from_static(b"a longer first")).await.expect("put");
         self.store.put(&key, Bytes::from_static(b"second")).await.expect("put");
         assert_eq!(read_all(&*self.store, &key).await.expect("read"), b"second");
+    }
+
+    /// Small objects, large ones, and those of several parts.
+    async fn a_pin_holds_until_the_object_changes(&self) {
+        let keys = ["pinned/empty", "pinned/small", "pinned/large", "pinned/uploaded"];
+        let [empty, small, large, uploaded] = keys.map(|name| self.key(name));
+        self.store.put(&empty, Bytes::new()).await.expect("put");
+        self.store.put(&small, Bytes::from_static(b"0123456789")).await.expect("put");
+        let piece = Bytes::from(vec![7; 10 << 20]);
+        self.store.put(&large, piece.clone()).await.expect("put");
+        let mut upload = self.store.upload(&uploaded).await.expect("upload");
+        for _ in 0..2 {
+            upload.write(piece.clone()).await.expect("write");
+        }
+        upload.finish().await.expect("finish");
+        for listed in self.list("pinned/").await {
+            let ObjectMeta { key, bytes, version } = listed.clone();
+            assert_eq!(self.store.head(&key).await.expect("head"), listed, "of the listing");
+            let pin = Pin { bytes, version: version.expect("every store has versions") };
+            for (offset, length) in [(0, 4), (3, 9), (bytes / 2, 5 << 20), (0, usize::MAX)] {
+                let read = || self.store.read_pinned(&key, Some(&pin), offset, length, Vec::new());
+                let expected = self.store.read(&key, offset, length, Vec::new()).await;
+                let expected = expected.expect("read");
+                assert!(read().await.expect("pinned") == expected, "{key} {offset} {length}");
+                if let Some(mut reader) = self.store.reader(&key, Some(&pin)) {
+                    let mut buffer = vec![0; expected.len()];
+                    let read = reader.read_at(offset, &mut buffer).expect("pinned");
+                    assert!(buffer[..read] == expected[..], "{key} {offset} {length}");
+                }
+            }
+        }
+    }
+
+    async fn every_change_of_a_pinned_object_is_told(&self) {
+        let key = self.key("changed");
+        for (content, told) in [
+            (Some("abcd"), ""),
+            (Some("dcba"), ""),
+            (Some("abcde"), "its size was 4 bytes and is 5"),
+            (Some("abc"), "its size was 4 bytes and is 3"),
+            (Some(""), "its size was 4 bytes and is 0"),
+            (None, "deleted"),
+        ] {
+            self.store.put(&key, Bytes::from_static(b"0123")).await.expect("put");
+            let ObjectMeta { bytes, version, .. } = self.store.head(&key).await.expect("head");
+            let pin = Pin { bytes, version: version.expect("every store has versions") };
+            let mut reader = self.store.reader(&key, Some(&pin));
+            match content {
+                Some(content) => self.store.put(&key, content.into()).await.expect("put"),
+                None => self.store.delete(&key).await.expect("delete"),
+            }
+            for (offset, length) in [(0, 2), (1, 100), (3, 1)] {
+                let read = self.store.read_pinned(&key, Some(&pin), offset, length, Vec::new());
+                let Err(StoreError::Changed { key: named, change }) = read.await else {
+                    panic!("{content:?} is read from {offset}");
+                };
+                assert_eq!(named, key);
+                assert!(change.contains(told), "{change}");
+            }
+            if let Some(reader) = &mut reader {
+                let read = reader.read_at(0, &mut [0; 4]);
+                assert!(matches!(read, Err(StoreError::Changed { .. })), "{content:?}: {read:?}");
+            }
+        }
     }
 
     async fn the_first_create_wins(&self) {

@@ -1,6 +1,7 @@
 //! An object store in a local directory.
 
 mod lock;
+mod version;
 mod walk;
 
 use std::fs::{self, File};
@@ -21,8 +22,8 @@ use tokio::task::spawn_blocking;
 use self::walk::{Interrupted, Walk};
 use super::place::{InputPlace, OpenError, StoreKind, StorePlace};
 use super::{
-    ObjectMeta, ObjectReader, ObjectStore, RESERVED, StoreError, StoreLock, UNFINISHED, Upload,
-    check_key,
+    ObjectMeta, ObjectReader, ObjectStore, Pin, RESERVED, StoreError, StoreLock, UNFINISHED,
+    Upload, check_key, pin,
 };
 use crate::files;
 use crate::place::has_scheme;
@@ -54,8 +55,13 @@ const LISTING_CAPACITY: usize = 1024;
 /// Objects as files below a directory, with keys as paths.
 ///
 /// It is weaker than a real object store in two ways. A file that another program
-/// changes in place is seen half-changed. Writes of the last seconds before the
-/// machine loses power may be lost.
+/// changes in place is seen half-changed, unless it is read with a [`Pin`]. Writes of
+/// the last seconds before the machine loses power may be lost.
+///
+/// The version of a file is its inode and modification time. A change in place shows
+/// as precisely as the file system keeps that time, some milliseconds on Linux, and
+/// only once it is written out if a program makes it through a memory map. A file
+/// system that does not keep the numbers of its inodes cannot hold pinned inputs.
 #[derive(Clone, Debug)]
 pub struct LocalStore {
     root: PathBuf,
@@ -126,7 +132,11 @@ pub(crate) fn place(folder: &Path) -> StorePlace {
             future::ready(opened).boxed()
         }
     };
-    StorePlace::new(&text, true, open)
+    // A folder that does not exist yet is no link to another.
+    let whole = folder.canonicalize().or_else(|_| std::path::absolute(folder));
+    let whole = whole.unwrap_or_else(|_| folder.to_owned());
+    let location = files::location(&whole).unwrap_or_else(|| text.clone());
+    StorePlace::new(&text, &location, true, open)
 }
 
 /// The place of inputs below a folder.
@@ -138,7 +148,7 @@ pub(crate) fn input_place(folder: &Path) -> InputPlace {
         let store: Arc<dyn ObjectStore> = Arc::new(LocalStore::read_only(&folder));
         future::ready(Ok(store)).boxed()
     };
-    InputPlace::new(StorePlace::new(&text, true, open))
+    InputPlace::new(StorePlace::new(&text, &text, true, open))
 }
 
 #[async_trait]
@@ -150,40 +160,40 @@ impl ObjectStore for LocalStore {
             if !metadata.is_file() {
                 return Err(StoreError::NotFound { key });
             }
-            Ok(ObjectMeta { key, bytes: metadata.len() })
+            Ok(ObjectMeta { key, bytes: metadata.len(), version: Some(version::of(&metadata)) })
         })
         .await
     }
 
-    async fn read(
+    async fn read_pinned(
         &self,
         key: &str,
+        pin: Option<&Pin>,
         offset: u64,
         length: usize,
         mut buffer: Vec<u8>,
     ) -> Result<Vec<u8>, StoreError> {
-        let (path, key) = (self.path(key)?, key.to_owned());
+        let (path, key, pin) = (self.path(key)?, key.to_owned(), pin.cloned());
         blocking(move || {
-            let mut read = || -> io::Result<()> {
-                let file = File::open(&path)?;
-                let rest = file.metadata()?.len().saturating_sub(offset);
-                let length = length.min(usize::try_from(rest).unwrap_or(usize::MAX));
-                // Not cleared before: bytes that will be overwritten need not be zeroed.
-                buffer.reserve_exact(length.saturating_sub(buffer.len()));
-                buffer.resize(length, 0);
-                let filled = fill(&file, offset, &mut buffer)?;
-                buffer.truncate(filled);
-                Ok(())
-            };
-            read().map_err(|error| explain(&key, error))?;
+            let pin = pin.as_ref();
+            let failed = |error| pin::explain(pin, explain(&key, error));
+            let file = File::open(&path).map_err(failed)?;
+            let rest = file.metadata().map_err(failed)?.len().saturating_sub(offset);
+            let length = length.min(usize::try_from(rest).unwrap_or(usize::MAX));
+            // Not cleared before: bytes that will be overwritten need not be zeroed.
+            buffer.reserve_exact(length.saturating_sub(buffer.len()));
+            buffer.resize(length, 0);
+            let filled = fill(&file, offset, &mut buffer).map_err(failed)?;
+            buffer.truncate(filled);
+            version::hold(pin, &key, &file)?;
             Ok(buffer)
         })
         .await
     }
 
-    fn reader(&self, key: &str) -> Option<Box<dyn ObjectReader>> {
+    fn reader(&self, key: &str, pin: Option<&Pin>) -> Option<Box<dyn ObjectReader>> {
         let path = self.path(key).ok()?;
-        Some(Box::new(LocalReader { key: key.to_owned(), path, file: None }))
+        Some(Box::new(LocalReader { key: key.to_owned(), path, pin: pin.cloned(), file: None }))
     }
 
     async fn put(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
@@ -230,7 +240,7 @@ impl ObjectStore for LocalStore {
         let (tx, rx) = mpsc::channel(LISTING_CAPACITY);
         let root = self.root.clone();
         spawn_blocking(move || {
-            let walk = Walk { root: &root, tx: &tx };
+            let mut walk = Walk { root: &root, tx: &tx, path: Vec::new() };
             if let Err(Interrupted::Broken(error)) = walk.folder(&folder, &name_prefix) {
                 let _ = tx.blocking_send(Err(error));
             }
@@ -308,6 +318,7 @@ impl ObjectStore for LocalStore {
 struct LocalReader {
     key: String,
     path: PathBuf,
+    pin: Option<Pin>,
     file: Option<File>,
 }
 
@@ -317,8 +328,10 @@ impl ObjectReader for LocalReader {
             Some(file) => Ok(file),
             None => File::open(&self.path),
         };
-        let file = file.map_err(|error| explain(&self.key, error))?;
+        let pin = self.pin.as_ref();
+        let file = file.map_err(|error| pin::explain(pin, explain(&self.key, error)))?;
         let filled = fill(&file, offset, buffer).map_err(|error| explain(&self.key, error))?;
+        version::hold(pin, &self.key, &file)?;
         self.file = Some(file);
         Ok(filled)
     }

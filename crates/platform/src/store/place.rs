@@ -30,21 +30,32 @@ type OpenStore =
 #[derive(Clone)]
 pub struct StorePlace {
     text: String,
+    location: String,
     is_local: bool,
     open: Arc<OpenStore>,
 }
 
 impl StorePlace {
-    /// The place written as `text`, which must not contain a password.
+    /// The place written as `text`, which must not contain a password. As inputs of
+    /// other programs, its objects have locations that begin with `location`.
     pub(crate) fn new(
         text: &str,
+        location: &str,
         is_local: bool,
         open: impl Fn() -> BoxFuture<'static, Result<Arc<dyn ObjectStore>, OpenError>>
         + Send
         + Sync
         + 'static,
     ) -> StorePlace {
-        StorePlace { text: text.to_owned(), is_local, open: Arc::new(open) }
+        let location = format!("{}/", location.trim_end_matches('/'));
+        StorePlace { text: text.to_owned(), location, is_local, open: Arc::new(open) }
+    }
+
+    /// The prefix of the locations of the store's objects, as other programs would name
+    /// them as inputs: `s3://bucket/prefix/`, `file:///folder/`.
+    #[must_use]
+    pub fn location(&self) -> &str {
+        &self.location
     }
 
     /// Whether the objects are files on this machine, read without a network round

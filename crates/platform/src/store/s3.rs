@@ -22,13 +22,14 @@ use aws_sdk_s3::Client;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::stream::BoxStream;
+use protocol::ObjectVersion;
 
 use self::failure::Failure;
 use self::read::Pace;
 use self::settings::Tuning;
 pub use self::settings::{S3Access, S3Location};
 use super::place::{InputPlace, StoreKind, StorePlace};
-use super::{ObjectMeta, ObjectStore, StoreError, Upload, check_key};
+use super::{ObjectMeta, ObjectStore, Pin, StoreError, Upload, check_key};
 use crate::place::InvalidPlace;
 
 /// Buckets, and parts of them.
@@ -50,7 +51,7 @@ fn place(text: &str, shown: &str) -> Result<StorePlace, InvalidPlace> {
         let location = location.clone();
         async move { Ok(Arc::new(S3Store::open(&location).await) as Arc<dyn ObjectStore>) }.boxed()
     };
-    Ok(StorePlace::new(shown, false, open))
+    Ok(StorePlace::new(shown, text, false, open))
 }
 
 /// The objects of a bucket below a prefix. Clones share connections and counts.
@@ -61,6 +62,8 @@ fn place(text: &str, shown: &str) -> Result<StorePlace, InvalidPlace> {
 ///   Ceph.
 /// - `If-None-Match: *` is honoured by `PutObject`, as in S3 since 2024, SeaweedFS,
 ///   MinIO, and Ceph since Squid.
+/// - An object has the same ETag in listings, `HeadObject` and `GetObject`, and another
+///   one once its content is replaced by another.
 ///
 /// Listings of stores other than Amazon's are sorted here by the bytes of the keys,
 /// because SeaweedFS has another order. That takes memory for the objects of one
@@ -133,12 +136,16 @@ impl Shared {
         Ok(format!("{}{key}", self.prefix))
     }
 
-    async fn head(&self, key: &str) -> Result<u64, StoreError> {
+    async fn head(&self, key: &str) -> Result<ObjectMeta, StoreError> {
         let full_key = self.full_key(key)?;
         self.retrying(key, || async {
             let head = self.client.head_object().bucket(&self.bucket).key(&full_key);
             let answer = head.send().await.map_err(|e| Failure::of("HeadObject", &e))?;
-            Ok(u64::try_from(answer.content_length().unwrap_or(0)).unwrap_or(0))
+            Ok(ObjectMeta {
+                key: key.to_owned(),
+                bytes: u64::try_from(answer.content_length().unwrap_or(0)).unwrap_or(0),
+                version: answer.e_tag().map(ObjectVersion::of_etag),
+            })
         })
         .await
     }
@@ -170,7 +177,7 @@ impl Shared {
             .await;
         if matches!(created, Err(StoreError::AlreadyExists { .. }))
             && unanswered.load(Ordering::Relaxed)
-            && self.read(key, 0, bytes.len() + 1, Vec::new()).await? == bytes
+            && self.read(key, None, 0, bytes.len() + 1, Vec::new()).await? == bytes
         {
             return Ok(());
         }
@@ -195,18 +202,18 @@ impl Shared {
 #[async_trait]
 impl ObjectStore for S3Store {
     async fn head(&self, key: &str) -> Result<ObjectMeta, StoreError> {
-        let bytes = self.shared.head(key).await?;
-        Ok(ObjectMeta { key: key.to_owned(), bytes })
+        self.shared.head(key).await
     }
 
-    async fn read(
+    async fn read_pinned(
         &self,
         key: &str,
+        pin: Option<&Pin>,
         offset: u64,
         length: usize,
         buffer: Vec<u8>,
     ) -> Result<Vec<u8>, StoreError> {
-        self.shared.read(key, offset, length, buffer).await
+        self.shared.read(key, pin, offset, length, buffer).await
     }
 
     async fn put(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {

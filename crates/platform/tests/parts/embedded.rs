@@ -1,6 +1,7 @@
 //! The embedded queue and the local store pass the conformance suites.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::TryStreamExt;
 use platform::queue::embedded::EmbeddedQueue;
@@ -95,5 +96,37 @@ async fn errors_do_not_tell_where_the_store_lies() {
         let problem = error.problem("storing the object").to_string();
         assert!(!problem.contains(&*folder.path().to_string_lossy()), "{problem}");
         assert!(problem.contains("os error"), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_to_a_folder_that_it_lies_in_is_not_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let store = LocalStore::open(root).unwrap();
+    for key in ["a/b", "c"] {
+        store.put(key, "x".into()).await.unwrap();
+    }
+    // With two of them, the paths through them double with each level.
+    for (link, to) in [("one", "."), ("two", "."), ("a/up", ".."), ("self", "self")] {
+        std::os::unix::fs::symlink(to, root.join(link)).unwrap();
+    }
+    // Somebody's data, linked into place, is listed as often as it is linked.
+    let data = tempfile::tempdir().unwrap();
+    std::fs::write(data.path().join("d"), "x").unwrap();
+    for link in ["data", "again"] {
+        std::os::unix::fs::symlink(data.path(), root.join(link)).unwrap();
+    }
+    for (prefix, expected) in [
+        ("", &["a/b", "again/d", "c", "data/d"][..]),
+        ("a/", &["a/b", "a/up/again/d", "a/up/c", "a/up/data/d"]),
+        ("one/c", &["one/c"]),
+    ] {
+        let listed = async {
+            let objects: Vec<_> = store.list(prefix).try_collect().await.unwrap();
+            objects.into_iter().map(|object| object.key).collect::<Vec<_>>()
+        };
+        let listed = tokio::time::timeout(Duration::from_secs(60), listed).await.expect("an end");
+        assert_eq!(listed, expected, "{prefix}");
     }
 }

@@ -3,4 +3,5 @@
 
 mod embedded;
 mod rabbitmq;
+mod rabbitmq_users;
 mod seaweedfs;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use platform::{ObjectStore, StoreError};
+use platform::{ObjectStore, Pin, StoreError};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::cursor::Cursor;
@@ -17,6 +17,7 @@ const GAP_BYTES: u64 = 1 << 20;
 pub(super) struct RemoteRanges {
     store: Arc<dyn ObjectStore>,
     cursor: Cursor,
+    pin: Option<Pin>,
     buffers: Arc<Buffers>,
     /// The range that is being read.
     coming: Option<Coming>,
@@ -33,17 +34,20 @@ impl RemoteRanges {
     pub(super) fn new(
         store: Arc<dyn ObjectStore>,
         cursor: Cursor,
+        pin: Option<Pin>,
         buffers: Arc<Buffers>,
     ) -> RemoteRanges {
-        RemoteRanges { store, cursor, buffers, coming: None, arrived: None }
+        RemoteRanges { store, cursor, pin, buffers, coming: None, arrived: None }
     }
 
     /// Requests the next range, if there is one.
     fn ask(&mut self) -> Option<Coming> {
         let (offset, length) = self.cursor.take()?;
         let (store, key) = (self.store.clone(), self.cursor.key.clone());
-        let buffer = self.buffers.take();
-        let range = tokio::spawn(async move { store.read(&key, offset, length, buffer).await });
+        let (pin, buffer) = (self.pin.clone(), self.buffers.take());
+        let range = tokio::spawn(async move {
+            store.read_pinned(&key, pin.as_ref(), offset, length, buffer).await
+        });
         Some(Coming { asked: (offset, length), range: AbortOnDropHandle::new(range) })
     }
 }

@@ -36,7 +36,7 @@ impl Throughput {
         };
         match now.millis_since(since) {
             0 => 0.0,
-            elapsed_ms => (sum - from) as f64 * 1000.0 / elapsed_ms as f64,
+            elapsed_ms => sum.saturating_sub(from) as f64 * 1000.0 / elapsed_ms as f64,
         }
     }
 }

@@ -121,7 +121,7 @@ impl Scheduler {
             is_first && may_find_segments && progress.segments_reused > 0,
         );
         job.count(now, &done);
-        let bytes = done.input_read_bytes + done.partial_read_bytes;
+        let bytes = done.input_read_bytes.saturating_add(done.partial_read_bytes);
         self.pool.update(worker, now, |worker| {
             worker.joined.resident_bytes = progress.resident_bytes;
             if since_ms > 0 {

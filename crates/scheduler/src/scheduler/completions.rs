@@ -27,6 +27,11 @@ impl Scheduler {
         let Some((job, key)) = self.running_task(id) else {
             return;
         };
+        // No worker can have completed what was never published, except before a
+        // restart of the server.
+        if !job.restored && !job.task(key).has_had(id.number) {
+            return;
+        }
         let progress = outcome.progress;
         let done = job.task_mut(key).attempt_mut(id.number).map(|attempt| {
             attempt.released = true;

@@ -1,7 +1,9 @@
 //! Finds the files that the command line names.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, bail};
 use platform::files;
@@ -19,7 +21,7 @@ pub(super) fn find_inputs(inputs: &[String]) -> anyhow::Result<Vec<String>> {
         let path = Path::new(input);
         if path.is_dir() {
             let before = files.len();
-            walk(path, &mut files)?;
+            walk(path, &mut Vec::new(), &mut files)?;
             if files.len() == before {
                 bail!("the directory {input} contains no files");
             }
@@ -28,11 +30,24 @@ pub(super) fn find_inputs(inputs: &[String]) -> anyhow::Result<Vec<String>> {
         } else if input.contains(['*', '?', '[']) {
             let before = files.len();
             let matches = glob::glob(input).with_context(|| format!("the pattern {input}"))?;
+            let mut folder = PathBuf::new();
             for path in matches {
                 let path = path.with_context(|| format!("matching {input}"))?;
-                if path.is_file() {
-                    files.push(path);
+                if !path.is_file() {
+                    continue;
                 }
+                // Files of one folder come one after the other.
+                if let Some(parent) = path.parent().filter(|parent| *parent != folder) {
+                    if is_inside_itself(parent) {
+                        bail!(
+                            "the pattern {input} finds {}, which lies in itself by a symbolic \
+                             link: name the folders otherwise",
+                            parent.display()
+                        );
+                    }
+                    folder = parent.to_owned();
+                }
+                files.push(path);
             }
             if files.len() == before {
                 bail!("the pattern {input} matches no file");
@@ -49,9 +64,20 @@ pub(super) fn find_inputs(inputs: &[String]) -> anyhow::Result<Vec<String>> {
 }
 
 /// Adds all files below a folder in the order of their paths, except names that
-/// begin with `.` or `_`.
-fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+/// begin with `.` or `_`. `inside` are the folders that the walk is in, by device and
+/// inode: a symbolic link to one of them is skipped, or the walk would not end.
+fn walk(
+    folder: &Path,
+    inside: &mut Vec<(u64, u64)>,
+    files: &mut Vec<PathBuf>,
+) -> anyhow::Result<()> {
     let listing = || format!("listing {}", folder.display());
+    let metadata = fs::metadata(folder).with_context(listing)?;
+    let identity = (metadata.dev(), metadata.ino());
+    if inside.contains(&identity) {
+        return Ok(());
+    }
+    inside.push(identity);
     let mut entries = fs::read_dir(folder)
         .with_context(listing)?
         .collect::<Result<Vec<_>, _>>()
@@ -63,12 +89,24 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
         }
         let path = entry.path();
         if path.is_dir() {
-            walk(&path, files)?;
+            walk(&path, inside, files)?;
         } else {
             files.push(path);
         }
     }
+    inside.pop();
     Ok(())
+}
+
+/// Whether a path passes through one folder twice. Patterns with `**` follow symbolic
+/// links, also those to a folder that they lie in.
+fn is_inside_itself(folder: &Path) -> bool {
+    if folder.components().any(|part| part == Component::ParentDir) {
+        return false;
+    }
+    let mut passed = BTreeSet::new();
+    let mut metadata = folder.ancestors().filter_map(|folder| fs::metadata(folder).ok());
+    metadata.any(|folder| !passed.insert((folder.dev(), folder.ino())))
 }
 
 fn location(file: &Path) -> anyhow::Result<String> {
@@ -109,6 +147,26 @@ mod tests {
         assert_eq!(names(root_text.to_owned()), ["a.csv", "b.csv", "c.npy", "d/e.csv"]);
         assert_eq!(names(format!("{root_text}/*.csv")), ["a.csv", "b.csv"]);
         assert_eq!(names(format!("{root_text}/b.csv")), ["b.csv"]);
+    }
+
+    #[test]
+    fn links_to_the_folder_that_they_lie_in_are_skipped() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("d")).unwrap();
+        for name in ["a.csv", "d/b.csv"] {
+            fs::write(folder.path().join(name), "1").unwrap();
+        }
+        for (link, to) in [("one", "."), ("two", "."), ("d/up", "..")] {
+            std::os::unix::fs::symlink(to, folder.path().join(link)).unwrap();
+        }
+        let found = find_inputs(&[folder.path().to_str().unwrap().to_owned()]).unwrap();
+        let names: Vec<&str> = found.iter().filter_map(|at| at.rsplit('/').next()).collect();
+        assert_eq!(names, ["a.csv", "b.csv"]);
+        let pattern = format!("{}/**/*.csv", folder.path().display());
+        let error = find_inputs(&[pattern]).unwrap_err();
+        assert!(error.to_string().contains("lies in itself"), "{error}");
+        let pattern = format!("{}/d/../d/*.csv", folder.path().display());
+        assert_eq!(find_inputs(&[pattern]).unwrap().len(), 1);
     }
 
     #[test]

@@ -54,6 +54,11 @@ impl Installation {
         self
     }
 
+    /// An environment variable of its programs.
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+        self.environment.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
+    }
+
     /// The URL of the queue, with its password.
     pub(crate) fn queue(&self) -> &str {
         &self.queue

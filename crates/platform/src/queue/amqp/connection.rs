@@ -15,7 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::failure::{Classify, ConnectError};
 use super::settings::AmqpSettings;
-use super::topology::Topology;
+use super::topology::{End, Topology};
 use crate::QueueError;
 use crate::retry;
 
@@ -62,8 +62,8 @@ impl Link {
     ///
     /// [`QueueError::Refused`] at once, [`QueueError::Unavailable`] after
     /// [`AmqpSettings::patience`].
-    pub(super) async fn connect(settings: AmqpSettings) -> Result<Link, QueueError> {
-        let topology = Arc::new(Topology::new(&settings)?);
+    pub(super) async fn connect(settings: AmqpSettings, end: End) -> Result<Link, QueueError> {
+        let topology = Arc::new(Topology::new(&settings, end)?);
         let deadline = Instant::now() + settings.patience;
         let first = (|| open(&settings, &topology))
             .retry(retry::CONNECTION)
@@ -142,6 +142,9 @@ impl Link {
                 Ok(Ok(Some(done))) => return Ok(done),
                 Ok(Ok(None)) => {
                     reason = "the broker did not accept the message".into();
+                    if Instant::now() >= deadline {
+                        return Err(QueueError::Unavailable { source: reason });
+                    }
                     sleep(NOT_ACCEPTED_PAUSE).await;
                 }
                 Ok(Err(error)) => {

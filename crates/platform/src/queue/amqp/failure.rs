@@ -36,22 +36,45 @@ impl From<ConnectError> for QueueError {
 pub(super) trait Classify {
     /// Whether the broker understood the request and refused it.
     fn is_refusal(&self) -> bool;
+
+    /// Whether the broker refused it for want of a permission.
+    fn is_forbidden(&self) -> bool;
+
+    /// Whether what the request names does not exist.
+    fn is_absence(&self) -> bool;
 }
 
 impl Classify for lapin::ErrorKind {
     fn is_refusal(&self) -> bool {
         use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
-        let lapin::ErrorKind::ProtocolError(error) = self else {
-            return false;
-        };
         matches!(
-            error.kind(),
-            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED | AMQPSoftError::PRECONDITIONFAILED)
-                | AMQPErrorKind::Hard(
+            protocol_error(self),
+            Some(
+                AMQPErrorKind::Soft(
+                    AMQPSoftError::ACCESSREFUSED | AMQPSoftError::PRECONDITIONFAILED
+                ) | AMQPErrorKind::Hard(
                     AMQPHardError::NOTALLOWED
                         | AMQPHardError::NOTIMPLEMENTED
                         | AMQPHardError::INVALIDPATH
                 )
+            )
         )
+    }
+
+    fn is_forbidden(&self) -> bool {
+        use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
+        matches!(protocol_error(self), Some(AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)))
+    }
+
+    fn is_absence(&self) -> bool {
+        use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
+        matches!(protocol_error(self), Some(AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND)))
+    }
+}
+
+fn protocol_error(kind: &lapin::ErrorKind) -> Option<&lapin::protocol::AMQPErrorKind> {
+    match kind {
+        lapin::ErrorKind::ProtocolError(error) => Some(error.kind()),
+        _ => None,
     }
 }

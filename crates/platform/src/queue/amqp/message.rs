@@ -8,23 +8,34 @@ use serde::de::DeserializeOwned;
 
 /// A message that passes through the broker.
 pub(super) trait Message: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The most bytes that are decoded. What is decoded takes several times as many.
+    const BYTES_MAX: usize;
+
     /// The protocol version of its sender.
     fn version(&self) -> u32;
 }
 
+/// Assignments name up to P objects, so they are as long as the server makes them.
 impl Message for Assignment {
+    const BYTES_MAX: usize = usize::MAX;
+
     fn version(&self) -> u32 {
         self.version
     }
 }
 
+/// Reports have less than a kibibyte, and some kibibytes if they tell an error.
 impl Message for Report {
+    const BYTES_MAX: usize = 1 << 20;
+
     fn version(&self) -> u32 {
         self.version
     }
 }
 
 impl Message for Control {
+    const BYTES_MAX: usize = 1 << 20;
+
     fn version(&self) -> u32 {
         // Control messages carry no version: a worker skips those it does not know.
         protocol::VERSION
@@ -37,6 +48,9 @@ pub(super) enum Undecodable {
     /// It is not JSON of the expected shape.
     #[error("the message cannot be decoded: {0}")]
     Malformed(serde_json::Error),
+    /// It is longer than any that this program sends.
+    #[error("the message has {0} bytes, more than any such message of this program")]
+    TooLong(usize),
     /// Its sender is newer, and may mean something else by the same fields.
     #[error("the message is of protocol version {0}, newer than this program")]
     TooNew(u32),
@@ -49,6 +63,9 @@ pub(super) fn encode(message: &impl Message) -> Vec<u8> {
 }
 
 pub(super) fn decode<T: Message>(bytes: &[u8]) -> Result<T, Undecodable> {
+    if bytes.len() > T::BYTES_MAX {
+        return Err(Undecodable::TooLong(bytes.len()));
+    }
     let message: T = serde_json::from_slice(bytes).map_err(Undecodable::Malformed)?;
     if message.version() > protocol::VERSION {
         return Err(Undecodable::TooNew(message.version()));
@@ -107,6 +124,12 @@ mod tests {
         report.version += 1;
         assert!(matches!(decode::<Report>(&encode(&report)), Err(Undecodable::TooNew(_))));
         assert!(matches!(decode::<Report>(b"{}"), Err(Undecodable::Malformed(_))));
+        report.version = protocol::VERSION;
+        let mut padded = encode(&report);
+        padded.resize(1 << 20, b' ');
+        assert_eq!(decode::<Report>(&padded).unwrap(), report);
+        padded.push(b' ');
+        assert!(matches!(decode::<Report>(&padded), Err(Undecodable::TooLong(_))));
     }
 
     /// What is logged, as text.

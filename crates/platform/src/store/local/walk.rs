@@ -2,17 +2,32 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use protocol::ObjectVersion;
 use tokio::sync::mpsc;
 
-use super::explain;
+use super::{explain, version};
 use crate::store::{ObjectMeta, RESERVED, StoreError};
 
 /// Visits files in the order of their keys.
+///
+/// Symbolic links are followed: people link their data into place. A link to one of
+/// the folders that the walk is in is skipped, or the walk would not end.
 pub(super) struct Walk<'a> {
     pub(super) root: &'a Path,
     pub(super) tx: &'a mpsc::Sender<Result<ObjectMeta, StoreError>>,
+    /// The device and inode of each folder that the walk is in, outermost first.
+    pub(super) path: Vec<(u64, u64)>,
+}
+
+/// An entry of a folder.
+struct Entry {
+    /// It ends in `/` if the entry is a folder.
+    name: String,
+    bytes: u64,
+    version: ObjectVersion,
 }
 
 /// Why a walk ended early.
@@ -26,10 +41,11 @@ pub(super) enum Interrupted {
 impl Walk<'_> {
     /// Visits the entries of `folder` (empty, or ending in `/`) whose names begin
     /// with `name_prefix`.
-    pub(super) fn folder(&self, folder: &str, name_prefix: &str) -> Result<(), Interrupted> {
-        let broken = |error| Interrupted::Broken(explain(folder, error));
-        let entries = match fs::read_dir(self.root.join(folder)) {
-            Ok(entries) => entries,
+    pub(super) fn folder(&mut self, folder: &str, name_prefix: &str) -> Result<(), Interrupted> {
+        let path = self.root.join(folder);
+        let opened = fs::metadata(&path).and_then(|it| Ok((it, fs::read_dir(&path)?)));
+        let (metadata, entries) = match opened {
+            Ok(opened) => opened,
             Err(error)
                 if matches!(
                     error.kind(),
@@ -38,11 +54,42 @@ impl Walk<'_> {
             {
                 return Ok(());
             }
-            Err(error) => return Err(broken(error)),
+            Err(error) => return Err(Interrupted::Broken(explain(folder, error))),
         };
+        let identity = (metadata.dev(), metadata.ino());
+        if self.path.contains(&identity) {
+            tracing::debug!(folder, "skipped a link to a folder that it lies in");
+            return Ok(());
+        }
+        self.path.push(identity);
+        for Entry { name, bytes, version } in self.entries(entries, folder, name_prefix)? {
+            let key = format!("{folder}{name}");
+            if name.ends_with('/') {
+                self.folder(&key, "")?;
+            } else {
+                let object = ObjectMeta { key, bytes, version: Some(version) };
+                self.tx.blocking_send(Ok(object)).map_err(|_| Interrupted::ReceiverClosed)?;
+            }
+        }
+        self.path.pop();
+        Ok(())
+    }
+
+    /// The entries of a folder whose names begin with `name_prefix`, in the order of
+    /// their keys.
+    fn entries(
+        &self,
+        entries: fs::ReadDir,
+        folder: &str,
+        name_prefix: &str,
+    ) -> Result<Vec<Entry>, Interrupted> {
         let mut found = Vec::new();
         for entry in entries {
-            let entry = entry.map_err(broken)?;
+            // Where nothing is sent for long, this is how a dropped receiver shows.
+            if self.tx.is_closed() {
+                return Err(Interrupted::ReceiverClosed);
+            }
+            let entry = entry.map_err(|error| Interrupted::Broken(explain(folder, error)))?;
             let Ok(mut name) = entry.file_name().into_string() else {
                 continue;
             };
@@ -51,7 +98,6 @@ impl Walk<'_> {
             {
                 continue;
             }
-            // Symbolic links are followed: people link their data into place.
             let Ok(metadata) = fs::metadata(entry.path()) else {
                 continue;
             };
@@ -59,19 +105,27 @@ impl Walk<'_> {
                 // As in the keys, so that sorting gives the order of keys.
                 name.push('/');
             }
-            found.push((name, metadata.len()));
+            found.push(Entry { name, bytes: metadata.len(), version: version::of(&metadata) });
         }
-        found.sort_unstable();
-        for (name, bytes) in found {
-            let key = format!("{folder}{name}");
-            if name.ends_with('/') {
-                self.folder(&key, "")?;
-            } else {
-                self.tx
-                    .blocking_send(Ok(ObjectMeta { key, bytes }))
-                    .map_err(|_| Interrupted::ReceiverClosed)?;
-            }
-        }
-        Ok(())
+        found.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walk_ends_once_its_receiver_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        // Nothing that could be sent, but enough to look through.
+        fs::create_dir_all(folder.path().join("a/b/c")).unwrap();
+        let (tx, rx) = mpsc::channel(1);
+        let mut walk = Walk { root: folder.path(), tx: &tx, path: Vec::new() };
+        assert!(walk.folder("", "").is_ok());
+        drop(rx);
+        let mut walk = Walk { root: folder.path(), tx: &tx, path: Vec::new() };
+        assert!(matches!(walk.folder("", ""), Err(Interrupted::ReceiverClosed)));
     }
 }

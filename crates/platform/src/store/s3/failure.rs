@@ -85,6 +85,11 @@ impl Failure {
         self.status == Some(416) || self.code() == "InvalidRange"
     }
 
+    /// Whether the object is not of the version that the request was for.
+    pub(super) fn is_of_another_version(&self) -> bool {
+        self.status == Some(412) || self.code() == "PreconditionFailed"
+    }
+
     /// Whether the object or the upload does not exist.
     pub(super) fn is_not_found(&self) -> bool {
         matches!(self.code(), "NoSuchKey" | "NotFound" | "NoSuchUpload")

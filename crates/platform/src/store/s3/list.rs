@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use protocol::ObjectVersion;
 
 use super::order::Order;
 use super::{Failure, Shared};
@@ -82,7 +83,8 @@ impl Shared {
             if key.ends_with('/') && bytes == 0 {
                 continue;
             }
-            let object = ObjectMeta { key: key.to_owned(), bytes };
+            let version = object.e_tag.as_deref().map(ObjectVersion::of_etag);
+            let object = ObjectMeta { key: key.to_owned(), bytes, version };
             match &mut cursor.order {
                 Some(order) => order.push(object, |it| cursor.page.push_back(it)),
                 None => cursor.page.push_back(object),

@@ -63,7 +63,8 @@ mod tests {
         keys.sort_by_key(|key| key.split('/').map(str::to_owned).collect::<Vec<_>>());
         let (mut order, mut given, mut waiting_max) = (Order::new(prefix), Vec::new(), 0);
         for key in keys {
-            order.push(ObjectMeta { key: key.to_owned(), bytes: 0 }, |it| given.push(it.key));
+            let object = ObjectMeta { key: key.to_owned(), bytes: 0, version: None };
+            order.push(object, |it| given.push(it.key));
             waiting_max = waiting_max.max(order.waiting.len());
         }
         order.finish(|it| given.push(it.key));

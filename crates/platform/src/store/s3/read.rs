@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
+use protocol::ObjectVersion;
 use tokio::time::{Instant, sleep};
 
 use super::{Failure, S3Counts, Shared};
 use crate::StoreError;
+use crate::store::pin::{self, Pin};
 
 const OPERATION: &str = "GetObject";
 /// A range is slow when it takes this many times the usual duration.
@@ -74,33 +76,78 @@ fn mebibytes(bytes: usize) -> f64 {
     (bytes as f64 / f64::from(1 << 20)).max(1.0 / 16.0)
 }
 
-/// The version of the object that a range belongs to.
+/// The object that a range belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Origin {
     bytes: u64,
-    etag: Option<String>,
+    version: Option<ObjectVersion>,
+}
+
+impl From<&Pin> for Origin {
+    fn from(pin: &Pin) -> Origin {
+        Origin { bytes: pin.bytes, version: Some(pin.version.clone()) }
+    }
 }
 
 impl Shared {
-    /// Reads `length` bytes from `offset` on, fewer where the object ends.
+    /// Reads `length` bytes from `offset` on, fewer where the object ends. With `pin`,
+    /// the object must be of that version.
     pub(super) async fn read(
         &self,
         key: &str,
+        pin: Option<&Pin>,
+        offset: u64,
+        length: usize,
+        buffer: Vec<u8>,
+    ) -> Result<Vec<u8>, StoreError> {
+        match self.read_of(key, pin.map(Origin::from), offset, length, buffer).await {
+            // What has changed is asked for only now.
+            Err(ReadError::Replaced) => Err(self.replaced(key, pin).await),
+            Err(ReadError::Store(error)) => Err(pin::explain(pin, error)),
+            Ok(bytes) => Ok(bytes),
+        }
+    }
+
+    /// The error for an object that is not of the version that was read before, or is
+    /// pinned.
+    async fn replaced(&self, key: &str, pin: Option<&Pin>) -> StoreError {
+        if let Some(pin) = pin {
+            let held = match self.head(key).await {
+                Ok(found) => pin.hold(key, found.bytes, found.version.as_ref()),
+                Err(error) => Err(pin::explain(Some(pin), error)),
+            };
+            if let Err(error) = held {
+                return error;
+            }
+        }
+        let source = "the object was replaced while it was read".into();
+        StoreError::Unavailable { key: key.to_owned(), source }
+    }
+
+    async fn read_of(
+        &self,
+        key: &str,
+        origin: Option<Origin>,
         offset: u64,
         length: usize,
         mut buffer: Vec<u8>,
-    ) -> Result<Vec<u8>, StoreError> {
+    ) -> Result<Vec<u8>, ReadError> {
         buffer.clear();
         if length == 0 {
-            self.head(key).await?;
-            return Ok(buffer);
+            let found = self.head(key).await?;
+            let found = Origin { bytes: found.bytes, version: found.version };
+            return match origin {
+                Some(origin) if origin != found => Err(ReadError::Replaced),
+                _ => Ok(buffer),
+            };
         }
         let full_key = self.full_key(key)?;
         let piece = self.tuning.range_bytes_max as u64;
         let wanted_end = offset.saturating_add(length as u64);
         let first = offset..wanted_end.min(offset.saturating_add(piece));
         let first_end = first.end;
-        let (mut buffer, origin) = self.range(key, &full_key, first, None, buffer).await?;
+        let (mut buffer, origin) =
+            self.range(key, &full_key, first, origin.as_ref(), buffer).await?;
         let end = wanted_end.min(origin.bytes);
         if end <= first_end {
             return Ok(buffer);
@@ -121,8 +168,8 @@ impl Shared {
         Ok(buffer)
     }
 
-    /// Reads one range, retried and hedged. With `origin`, the object must still be
-    /// that version.
+    /// Reads one range, retried and hedged. With `origin`, the object must be that
+    /// version.
     async fn range(
         &self,
         key: &str,
@@ -130,7 +177,7 @@ impl Shared {
         range: Range<u64>,
         origin: Option<&Origin>,
         buffer: Vec<u8>,
-    ) -> Result<(Vec<u8>, Origin), StoreError> {
+    ) -> Result<(Vec<u8>, Origin), ReadError> {
         let spare = std::sync::Mutex::new(Some(buffer));
         let answer = self.retry(key, || async {
             let buffer = spare.lock().ok().and_then(|mut spare| spare.take());
@@ -138,12 +185,21 @@ impl Shared {
         });
         let (bytes, of) = match answer.await {
             Ok(answer) => answer,
-            Err(failure) if failure.is_beyond_the_end() => (Vec::new(), Origin::default()),
-            Err(failure) => return Err(failure.explain(key)),
+            // Such an answer does not tell the version.
+            Err(failure) if failure.is_beyond_the_end() => {
+                let is_expected = origin.is_none_or(|origin| range.start >= origin.bytes);
+                let origin = origin.cloned().unwrap_or_default();
+                return if is_expected {
+                    Ok((Vec::new(), origin))
+                } else {
+                    Err(ReadError::Replaced)
+                };
+            }
+            Err(failure) if failure.is_of_another_version() => return Err(ReadError::Replaced),
+            Err(failure) => return Err(failure.explain(key).into()),
         };
         if origin.is_some_and(|origin| *origin != of) {
-            let source = "the object was replaced while it was read".into();
-            return Err(StoreError::Unavailable { key: key.to_owned(), source });
+            return Err(ReadError::Replaced);
         }
         Ok((bytes, of))
     }
@@ -161,12 +217,12 @@ impl Shared {
         let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         let slow_after = self.pace.slow_after(length, self.tuning.hedge_after_min);
         let began = Instant::now();
-        let mut first = Box::pin(self.fetch(full_key, range.clone(), buffer));
+        let mut first = Box::pin(self.fetch(full_key, range.clone(), origin, buffer));
         let answer = tokio::select! {
             answer = &mut first => answer,
             () = sleep(slow_after) => {
                 if self.pace.may_hedge() {
-                    let mut second = Box::pin(self.fetch(full_key, range, Vec::new()));
+                    let mut second = Box::pin(self.fetch(full_key, range, origin, Vec::new()));
                     tokio::select! {
                         answer = &mut first => match answer {
                             Ok(answer) => Ok(answer),
@@ -198,6 +254,7 @@ impl Shared {
         &self,
         full_key: &str,
         range: Range<u64>,
+        origin: Option<&Origin>,
         mut buffer: Vec<u8>,
     ) -> Result<(Vec<u8>, Origin), Failure> {
         buffer.clear();
@@ -207,6 +264,7 @@ impl Shared {
             .bucket(&self.bucket)
             .key(full_key)
             .range(format!("bytes={}-{}", range.start, range.end - 1))
+            .set_if_match(origin.and_then(if_match))
             .send()
             .await
             .map_err(|error| Failure::of(OPERATION, &error))?;
@@ -217,7 +275,7 @@ impl Shared {
             .and_then(|(_, whole)| whole.parse().ok());
         let origin = Origin {
             bytes: whole.unwrap_or(range.start + expected.unwrap_or(0) as u64),
-            etag: answer.e_tag().map(str::to_owned),
+            version: answer.e_tag().map(ObjectVersion::of_etag),
         };
         if range.start > 0 && answer.content_range().is_none() {
             return Err(Failure::unanswered(OPERATION, "the store does not support ranges"));
@@ -234,6 +292,26 @@ impl Shared {
             return Err(Failure::unanswered(OPERATION, "the answer was cut short"));
         }
         Ok((buffer, origin))
+    }
+}
+
+/// The precondition that the object is of a version. A weak ETag never fulfils one; the
+/// version of the answer is compared in any case.
+fn if_match(origin: &Origin) -> Option<String> {
+    let etag = origin.version.as_ref()?.etag()?;
+    (!etag.starts_with("W/")).then(|| format!("\"{etag}\""))
+}
+
+/// Why a range could not be read.
+enum ReadError {
+    /// The object is of another version than before.
+    Replaced,
+    Store(StoreError),
+}
+
+impl From<StoreError> for ReadError {
+    fn from(error: StoreError) -> ReadError {
+        ReadError::Store(error)
     }
 }
 

@@ -246,7 +246,7 @@ impl Shared {
         });
         match finished.await {
             // A previous request whose answer was lost may have finished it.
-            Err(StoreError::NotFound { .. }) if self.head(key).await? == bytes => Ok(()),
+            Err(StoreError::NotFound { .. }) if self.head(key).await?.bytes == bytes => Ok(()),
             finished => finished,
         }
     }
