@@ -1,6 +1,7 @@
 //! An object store in a local directory.
 
 mod lock;
+mod patience;
 mod walk;
 
 use std::fs::{self, File};
@@ -18,6 +19,7 @@ use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
+use self::patience::opening;
 use self::walk::{Interrupted, Walk};
 use super::place::{InputPlace, OpenError, StoreKind, StorePlace};
 use super::{
@@ -165,7 +167,7 @@ impl ObjectStore for LocalStore {
         let (path, key) = (self.path(key)?, key.to_owned());
         blocking(move || {
             let mut read = || -> io::Result<()> {
-                let file = File::open(&path)?;
+                let file = opening(|| File::open(&path))?;
                 let rest = file.metadata()?.len().saturating_sub(offset);
                 let length = length.min(usize::try_from(rest).unwrap_or(usize::MAX));
                 // Not cleared before: bytes that will be overwritten need not be zeroed.
@@ -257,7 +259,7 @@ impl ObjectStore for LocalStore {
         let folder = self.root.join(UNFINISHED);
         blocking(move || {
             let mut removed = 0;
-            let entries = match fs::read_dir(&folder) {
+            let entries = match opening(|| fs::read_dir(&folder)) {
                 Ok(entries) => entries,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
                 Err(error) => return Err(explain(UNFINISHED, error)),
@@ -281,12 +283,22 @@ impl ObjectStore for LocalStore {
         lock::lock(&self.root).map(Some)
     }
 
+    async fn free_bytes(&self) -> Result<Option<u64>, StoreError> {
+        let root = self.root.clone();
+        blocking(move || {
+            let file_system = rustix::fs::statvfs(root.as_path())
+                .map_err(|error| explain(UNFINISHED, error.into()))?;
+            Ok(Some(file_system.f_bavail.saturating_mul(file_system.f_frsize)))
+        })
+        .await
+    }
+
     async fn delete_prefix(&self, prefix: &str) -> Result<(), StoreError> {
         if let Some(folder) = prefix.strip_suffix('/') {
             let destination = self.destination(folder)?;
             let root = self.root.clone();
             return blocking(move || {
-                match fs::remove_dir_all(&destination.path) {
+                match opening(|| fs::remove_dir_all(&destination.path)) {
                     Ok(()) => {}
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     Err(error) => return Err(explain(&destination.key, error)),
@@ -315,7 +327,7 @@ impl ObjectReader for LocalReader {
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize, StoreError> {
         let file = match self.file.take() {
             Some(file) => Ok(file),
-            None => File::open(&self.path),
+            None => opening(|| File::open(&self.path)),
         };
         let file = file.map_err(|error| explain(&self.key, error))?;
         let filled = fill(&file, offset, buffer).map_err(|error| explain(&self.key, error))?;
@@ -397,9 +409,10 @@ impl Destination {
     }
 
     fn begin(&self) -> Result<NamedTempFile, StoreError> {
-        NamedTempFile::new_in(&self.unfinished).map_err(|error| {
+        let begun = opening(|| NamedTempFile::new_in(&self.unfinished).map_err(without_path));
+        begun.map_err(|error| {
             // That the store's own folder is not there says nothing of the object.
-            let (key, source) = (self.key.clone(), Box::new(without_path(error)));
+            let (key, source) = (self.key.clone(), Box::new(error));
             match source.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
                     StoreError::Unavailable { key, source }

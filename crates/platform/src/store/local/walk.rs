@@ -7,6 +7,7 @@ use std::path::Path;
 use tokio::sync::mpsc;
 
 use super::explain;
+use super::patience::opening;
 use crate::store::{ObjectMeta, RESERVED, StoreError};
 
 /// Visits files in the order of their keys.
@@ -28,7 +29,7 @@ impl Walk<'_> {
     /// with `name_prefix`.
     pub(super) fn folder(&self, folder: &str, name_prefix: &str) -> Result<(), Interrupted> {
         let broken = |error| Interrupted::Broken(explain(folder, error));
-        let entries = match fs::read_dir(self.root.join(folder)) {
+        let entries = match opening(|| fs::read_dir(self.root.join(folder))) {
             Ok(entries) => entries,
             Err(error)
                 if matches!(
