@@ -2,6 +2,7 @@
 //! events, and the command line, on the embedded parts.
 
 mod api;
+mod child;
 mod client;
 mod command_line;
 mod description;
@@ -9,8 +10,13 @@ mod exact;
 mod formats;
 mod garbage_collection;
 mod inputs;
+mod limits;
+mod load;
 mod memory;
 mod network;
 mod real;
 mod restart;
+mod retention;
 mod running;
+mod small_disk;
+mod stopping;

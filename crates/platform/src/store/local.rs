@@ -6,7 +6,7 @@ mod walk;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -409,10 +409,13 @@ impl Destination {
     }
 
     fn begin(&self) -> Result<NamedTempFile, StoreError> {
-        let begun = opening(|| NamedTempFile::new_in(&self.unfinished).map_err(without_path));
-        begun.map_err(|error| {
+        let mut options = File::options();
+        options.read(true).write(true).create_new(true).mode(0o600);
+        // The library's own errors do not tell the number of the system's error.
+        let open = |path: &Path| opening(|| options.open(path));
+        tempfile::Builder::new().make_in(&self.unfinished, open).map_err(|error| {
             // That the store's own folder is not there says nothing of the object.
-            let (key, source) = (self.key.clone(), Box::new(error));
+            let (key, source) = (self.key.clone(), Box::new(without_path(error)));
             match source.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
                     StoreError::Unavailable { key, source }
