@@ -21,8 +21,9 @@ pub trait Backend: Send + Sync + 'static {
     /// The newest jobs and the worker pool.
     async fn overview(&self) -> Overview;
 
-    /// At most `limit` jobs, newest first, starting after `cursor`.
-    async fn jobs(&self, cursor: Option<JobId>, limit: usize) -> JobPage;
+    /// At most `limit` jobs, newest first, starting after `cursor`. Fails if the store of
+    /// older jobs does not answer.
+    async fn jobs(&self, cursor: Option<JobId>, limit: usize) -> Result<JobPage, Problem>;
 
     /// One job, with its result. Fails with `NotFound`.
     async fn job(&self, id: JobId) -> Result<JobSnapshot, Problem>;

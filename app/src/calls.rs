@@ -73,7 +73,7 @@ pub async fn jobs(
     /// The last job of the previous page.
     before: Option<JobId>,
 ) -> Result<AsOf<JobPage>, CallError> {
-    let value = backend().jobs(before, HISTORY_JOBS).await;
+    let value = backend().jobs(before, HISTORY_JOBS).await?;
     Ok(AsOf { at: now(), value })
 }
 

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod http;
+mod limits;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use protocol::{FanIn, Inputs, JobRequest, Problem, Role};
 
 use self::access::{AccessArguments, role};
 use self::http::HttpArguments;
+pub use self::limits::LimitArguments;
 use crate::access::tokens;
 
 /// Computes the exact mean of every index across many files, on many workers.
@@ -116,6 +118,9 @@ pub struct ServeArguments {
     /// The flags that the workers take too.
     #[command(flatten)]
     pub shared: SharedArguments,
+    /// What jobs may take at most, and how long they are kept.
+    #[command(flatten)]
+    pub limits: LimitArguments,
 }
 
 /// The kinds of worker pools.
@@ -225,7 +230,7 @@ pub struct GenerateArguments {
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
     /// F, the number of files.
-    #[arg(long, value_parser = number(&FILES), help = FILES.field.description)]
+    #[arg(long, value_parser = number(&ANY_FILES), help = FILES.field.description)]
     pub files: u64,
     /// C, the count of numbers in each file.
     #[arg(long, value_parser = number(&COUNT), help = COUNT.field.description)]
@@ -268,6 +273,8 @@ fn holder_name(text: &str) -> Result<String, String> {
         )),
     }
 }
+/// F without the limit of requests, because the user chooses the folder.
+const ANY_FILES: Number<u64> = Number { most: None, ..FILES };
 
 /// Parses a number within its bounds.
 fn number<T: Numeric + Send + Sync + 'static>(

@@ -1,6 +1,7 @@
 //! The published snapshots of jobs and workers, which pages and streams read.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use protocol::live::{JobPage, LiveEvent, Overview};
@@ -14,8 +15,15 @@ pub const PAGE_JOBS: usize = 50;
 /// further behind starts again with a snapshot.
 const DELETIONS: usize = 256;
 
-/// Snapshots of all jobs and of the pool, each with the version of its last
-/// change. The driver writes, and any number of readers read.
+/// How many jobs a stream is told of at once: what a slow client has not read yet is in
+/// memory, for each client.
+const EVENTS_AT_ONCE: usize = 64;
+
+/// Snapshots of jobs and of the pool, each with the version of its last change. The
+/// driver writes, and any number of readers read.
+///
+/// All jobs that are not over are here, and the newest of those that are; older ones
+/// have been evicted and are read from the store.
 ///
 /// A reader that is behind gets the latest state of everything that has changed
 /// since, not every change. So a slow reader costs no memory and misses nothing.
@@ -30,11 +38,17 @@ struct State {
     epoch: u64,
     version: u64,
     jobs: BTreeMap<JobId, (u64, Arc<JobSnapshot>)>,
+    /// Those of the jobs that are over …
+    over: BTreeSet<JobId>,
+    /// … and the maximum number of them.
+    over_max: usize,
+    /// The newest job that was evicted: every newer job is here.
+    evicted: Option<JobId>,
     /// The jobs by the version of their last change.
     changes: BTreeMap<u64, JobId>,
     deletions: VecDeque<(u64, JobId)>,
-    /// The version of the latest deletion that was dropped: streams before it
-    /// cannot be resumed.
+    /// The version of the latest deletion that was dropped, or of the last change of a
+    /// job that was evicted: streams before it cannot be resumed.
     forgotten: u64,
     pool: (u64, Arc<PoolSnapshot>),
 }
@@ -62,15 +76,18 @@ impl std::fmt::Display for Position {
 }
 
 impl Board {
-    /// An empty board. `epoch` must differ from that of every earlier run of the
-    /// server.
+    /// An empty board for at most `over_max` jobs that are over. `epoch` must differ
+    /// from that of every earlier run of the server.
     #[must_use]
-    pub fn new(epoch: u64) -> Board {
+    pub fn new(epoch: u64, over_max: usize) -> Board {
         Board {
             state: Arc::new(RwLock::new(State {
                 epoch,
                 version: 0,
                 jobs: BTreeMap::new(),
+                over: BTreeSet::new(),
+                over_max,
+                evicted: None,
                 changes: BTreeMap::new(),
                 deletions: VecDeque::new(),
                 forgotten: 0,
@@ -86,29 +103,44 @@ impl Board {
         for job in jobs {
             let version = state.next_version();
             let id = job.id;
+            if job.phase.is_over() {
+                state.over.insert(id);
+            }
             if let Some((before, _)) = state.jobs.insert(id, (version, Arc::new(job))) {
                 state.changes.remove(&before);
             }
             state.changes.insert(version, id);
         }
+        state.evict();
         if let Some(pool) = pool {
             state.pool = (state.next_version(), Arc::new(pool));
         }
         self.version.send_replace(state.version);
     }
 
-    /// Deletes a job.
+    /// Deletes a job, which may have been evicted.
     pub fn delete(&self, id: JobId) {
         let mut state = self.write();
-        if let Some((before, _)) = state.jobs.remove(&id) {
-            state.changes.remove(&before);
-            let version = state.next_version();
-            state.deletions.push_back((version, id));
-            if state.deletions.len() > DELETIONS {
-                state.forgotten = state.deletions.pop_front().map_or(0, |(version, _)| version);
-            }
-            self.version.send_replace(state.version);
+        state.remove(id);
+        let version = state.next_version();
+        state.deletions.push_back((version, id));
+        if state.deletions.len() > DELETIONS {
+            let forgotten = state.deletions.pop_front().map_or(0, |(version, _)| version);
+            state.forgotten = state.forgotten.max(forgotten);
         }
+        self.version.send_replace(state.version);
+    }
+
+    /// Says that the job `newest` and older ones that are over are in the store only.
+    pub fn leave_out(&self, newest: JobId) {
+        let mut state = self.write();
+        state.evicted = state.evicted.max(Some(newest));
+    }
+
+    /// The newest job that was evicted; every newer job is on the board.
+    #[must_use]
+    pub fn evicted(&self) -> Option<JobId> {
+        self.read().evicted
     }
 
     /// The snapshot of a job, if there is such a job.
@@ -117,7 +149,7 @@ impl Board {
         self.read().jobs.get(&id).map(|(_, job)| job.clone())
     }
 
-    /// The number of jobs in a phase.
+    /// The number of jobs on the board in a phase.
     #[must_use]
     pub fn count(&self, phase: Phase) -> usize {
         self.read().jobs.values().filter(|(_, job)| job.phase == phase).count()
@@ -129,14 +161,16 @@ impl Board {
         self.read().pool.1.clone()
     }
 
-    /// A page of the list of jobs, newest first, from after `cursor`.
+    /// A page of the list of jobs that are newer than those evicted, newest first, from
+    /// after `cursor`.
     #[must_use]
     pub fn jobs(&self, cursor: Option<JobId>, limit: usize) -> JobPage {
         let state = self.read();
-        let older = match cursor {
-            Some(cursor) => state.jobs.range(..cursor),
-            None => state.jobs.range(..),
-        };
+        let newest = cursor.map_or(Bound::Unbounded, Bound::Excluded);
+        let oldest = state.evicted.map_or(Bound::Unbounded, Bound::Excluded);
+        // A range that ends before it begins is not allowed.
+        let is_beyond = cursor.zip(state.evicted).is_some_and(|(cursor, end)| cursor <= end);
+        let older = (!is_beyond).then(|| state.jobs.range((oldest, newest))).into_iter().flatten();
         let mut jobs: Vec<JobSnapshot> =
             older.rev().take(limit + 1).map(|(_, (_, job))| without_result(job)).collect();
         let cursor = (jobs.len() > limit)
@@ -163,8 +197,15 @@ impl Board {
         self.version.subscribe()
     }
 
-    /// The events that bring a stream of everything up to date from `position`, and
-    /// its position afterwards.
+    /// Whether a position is that of the latest change.
+    #[must_use]
+    pub fn is_latest(&self, position: Position) -> bool {
+        self.read().version <= position.version
+    }
+
+    /// The events that bring a stream of everything on from `position`, and its position
+    /// afterwards. At most [`EVENTS_AT_ONCE`] jobs are told of; if more have changed, the
+    /// position is not the latest.
     #[must_use]
     pub fn since(&self, position: Option<Position>) -> (Position, Vec<LiveEvent>) {
         let state = self.read();
@@ -173,22 +214,28 @@ impl Board {
             drop(state);
             return (here, vec![LiveEvent::Snapshot(Box::new(self.overview()))]);
         };
-        let mut events: Vec<LiveEvent> = state
-            .changes
-            .range(since.version + 1..)
-            .filter_map(|(_, id)| state.jobs.get(id))
-            .map(|(_, job)| LiveEvent::Job(Box::new(without_result(job))))
-            .collect();
-        let deleted = state.deletions.iter().filter(|(version, _)| *version > since.version);
+        let changes = state.changes.range(since.version + 1..).take(EVENTS_AT_ONCE);
+        let changes: Vec<(u64, JobId)> = changes.map(|(version, id)| (*version, *id)).collect();
+        let here = match changes.last() {
+            Some((version, _)) if changes.len() == EVENTS_AT_ONCE => {
+                Position { version: *version, ..here }
+            }
+            _ => here,
+        };
+        let is_new = |version: u64| version > since.version && version <= here.version;
+        let changed = changes.iter().filter_map(|(_, id)| state.jobs.get(id));
+        let mut events: Vec<LiveEvent> =
+            changed.map(|(_, job)| LiveEvent::Job(Box::new(without_result(job)))).collect();
+        let deleted = state.deletions.iter().filter(|(version, _)| is_new(*version));
         events.extend(deleted.map(|(_, id)| LiveEvent::JobDeleted(*id)));
-        if state.pool.0 > since.version {
+        if is_new(state.pool.0) {
             events.push(LiveEvent::Workers(Box::new(PoolSnapshot::clone(&state.pool.1))));
         }
         (here, events)
     }
 
     /// As [`Board::since`] for a stream of one job: the job if it has changed, or
-    /// that it was deleted.
+    /// that it was deleted. There is no event of a job that was evicted.
     #[must_use]
     pub fn job_since(
         &self,
@@ -199,6 +246,8 @@ impl Board {
         let here = Position { epoch: state.epoch, version: state.version };
         let since = position.filter(|position| state.can_resume(*position));
         let event = match state.jobs.get(&id) {
+            // Its reader takes it from the store.
+            None if state.is_evicted(id) => None,
             None => Some(LiveEvent::JobDeleted(id)),
             Some((version, job)) => since
                 .is_none_or(|since| *version > since.version)
@@ -223,6 +272,31 @@ impl State {
         self.version
     }
 
+    /// Removes a job, and returns the version of its last change.
+    fn remove(&mut self, id: JobId) -> Option<u64> {
+        self.over.remove(&id);
+        let (version, _) = self.jobs.remove(&id)?;
+        self.changes.remove(&version);
+        Some(version)
+    }
+
+    /// Evicts the oldest jobs that are over while there are too many.
+    fn evict(&mut self) {
+        while self.over.len() > self.over_max
+            && let Some(oldest) = self.over.first().copied()
+        {
+            let changed = self.remove(oldest).unwrap_or_default();
+            self.forgotten = self.forgotten.max(changed);
+            self.evicted = self.evicted.max(Some(oldest));
+        }
+    }
+
+    /// Whether a job that is not here may be in the store.
+    fn is_evicted(&self, id: JobId) -> bool {
+        self.evicted.is_some_and(|evicted| id <= evicted)
+            && !self.deletions.iter().any(|(_, deleted)| *deleted == id)
+    }
+
     fn can_resume(&self, position: Position) -> bool {
         position.epoch == self.epoch
             && position.version >= self.forgotten
@@ -231,86 +305,11 @@ impl State {
 }
 
 /// Lists do not show results, whose plot is most of a snapshot's size.
-fn without_result(job: &JobSnapshot) -> JobSnapshot {
+pub(crate) fn without_result(job: &JobSnapshot) -> JobSnapshot {
     let mut job = job.clone();
     job.result = None;
     job
 }
 
 #[cfg(test)]
-mod tests {
-    use protocol::{Inputs, JobRequest, Timestamp};
-
-    use super::*;
-
-    fn job(number: u64, phase: Phase) -> JobSnapshot {
-        let id = JobId::from_parts(Timestamp::from_millis(number), 0);
-        let request = JobRequest::new(Inputs::Prefix("a/".to_owned()));
-        let submitted = JobSnapshot::submitted(id, request, 1, Timestamp::default());
-        JobSnapshot { phase, ..submitted }
-    }
-
-    #[test]
-    fn a_reader_that_is_behind_gets_the_latest_state_only() {
-        let board = Board::new(1);
-        let (start, _) = board.since(None);
-        board.publish(vec![job(1, Phase::Listing)], None);
-        board.publish(vec![job(1, Phase::Running), job(2, Phase::Listing)], None);
-        let (position, events) = board.since(Some(start));
-        assert_eq!(
-            events,
-            [
-                LiveEvent::Job(Box::new(job(1, Phase::Running))),
-                LiveEvent::Job(Box::new(job(2, Phase::Listing)))
-            ]
-        );
-        assert_eq!(board.since(Some(position)).1, []);
-    }
-
-    #[test]
-    fn a_position_of_an_earlier_life_begins_anew() {
-        let (position, _) = Board::new(1).since(None);
-        let events = Board::new(2).since(Some(position)).1;
-        assert!(matches!(events[..], [LiveEvent::Snapshot(_)]));
-    }
-
-    #[test]
-    fn a_reader_too_far_behind_to_hear_of_all_deletions_begins_anew() {
-        let board = Board::new(1);
-        board.publish((0..300).map(|n| job(n, Phase::Done)).collect(), None);
-        let (position, _) = board.since(None);
-        for number in 0..2 {
-            board.delete(job(number, Phase::Done).id);
-        }
-        let told = board.since(Some(position)).1;
-        assert_eq!(told.len(), 2);
-        for number in 2..300 {
-            board.delete(job(number, Phase::Done).id);
-        }
-        assert!(matches!(board.since(Some(position)).1[..], [LiveEvent::Snapshot(_)]));
-    }
-
-    #[test]
-    fn pages_follow_one_another_from_new_to_old() {
-        let board = Board::new(1);
-        board.publish((0..5).map(|n| job(n, Phase::Done)).collect(), None);
-        let mut seen = Vec::new();
-        let mut cursor = None;
-        loop {
-            let page = board.jobs(cursor, 2);
-            seen.extend(page.jobs.iter().map(|job| job.id));
-            cursor = page.cursor;
-            if cursor.is_none() {
-                break;
-            }
-        }
-        let expected: Vec<JobId> = (0..5).rev().map(|n| job(n, Phase::Done).id).collect();
-        assert_eq!(seen, expected);
-    }
-
-    #[test]
-    fn a_position_reads_back_what_it_prints() {
-        let (position, _) = Board::new(7).since(None);
-        assert_eq!(Position::parse(&position.to_string()), Some(position));
-    }
-}
+mod tests;

@@ -3,37 +3,37 @@
 
 mod depths;
 mod effects;
+mod gates;
 mod job;
+mod message;
 mod observing;
 mod reports;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use platform::{Description, InputStores, ObjectStore, ServerEnd};
 use program::clock;
-use protocol::detail::TaskPage;
-use protocol::job::Counted;
-use protocol::result::ResultSummary;
 use protocol::task::Control;
 use protocol::worker::PoolSnapshot;
 use protocol::worker::QueueSnapshot;
-use protocol::{JobId, JobSnapshot, Phase, Problem, Timestamp};
+use protocol::{JobId, JobSnapshot, Phase, Plan, Problem, Timestamp};
 use scheduler::{Command, Event, JobTerms, Scheduler};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use self::effects::{Effects, RESULTS_AT_ONCE};
+use self::effects::Effects;
 use self::job::Job;
 use crate::board::Board;
+use crate::limits::Limits;
 use crate::planning::Planner;
 use crate::pool::{Observed, WorkerPool};
-use crate::records::{PlanRecord, RequestRecord};
+use crate::records::RequestSummary;
 
 pub use self::depths::forward as forward_depths;
+pub use self::message::DriverMessage;
 pub use self::observing::forward as forward_observed;
 pub use self::reports::forward as forward_reports;
 
@@ -49,6 +49,8 @@ const PUBLISH_INTERVAL_YOUNG: Duration = Duration::from_millis(15);
 const YOUNG_MS: u64 = 1000;
 /// How many of the latest jobs that are over keep their tasks in memory.
 const DETAILED_JOBS: usize = 32;
+/// How many tasks these jobs may have together; each takes about 200 bytes.
+const DETAILED_TASKS: u64 = 100_000;
 
 /// The parts of the outside world that the driver works with.
 pub struct Parts {
@@ -68,92 +70,8 @@ pub struct Parts {
     pub heartbeat_ms: u64,
     /// Whether partial sums are kept once their job is over.
     pub keep_partial_sums: bool,
-}
-
-/// A message to the driver: an event of the scheduler, the outcome of an effect,
-/// or a request of the engine.
-pub enum DriverMessage {
-    /// An event that goes to the scheduler as it is.
-    Event(Event),
-    /// A job was submitted, and its request is in the store.
-    Submitted {
-        /// The new job.
-        job: JobId,
-        /// Its request.
-        record: Box<RequestRecord>,
-        /// Signalled once the job is on the board.
-        published: oneshot::Sender<()>,
-    },
-    /// A planned job of an earlier run of the server continues.
-    Restored {
-        /// The job.
-        job: JobId,
-        /// Its request.
-        record: Box<RequestRecord>,
-        /// Its plan.
-        plan: Box<PlanRecord>,
-        /// The tasks whose segments are all in the store.
-        completed: Vec<protocol::TaskId>,
-    },
-    /// The sender waits until all messages before this one are on the board.
-    Flush {
-        /// Signalled once they are.
-        published: oneshot::Sender<()>,
-    },
-    /// Another object of generated test data is in the store.
-    Generated {
-        /// The job that the data belongs to.
-        job: JobId,
-        /// How many objects are stored, of how many.
-        counted: Counted,
-    },
-    /// A job's plan is in the store.
-    Planned {
-        /// The job.
-        job: JobId,
-        /// Its plan.
-        record: Box<PlanRecord>,
-    },
-    /// A job's result is in the store.
-    Finished {
-        /// The job.
-        job: JobId,
-        /// The plot and the figures of the result that pages show.
-        summary: Box<ResultSummary>,
-    },
-    /// A job's report is in the store.
-    Recorded {
-        /// The report: the job's last snapshot.
-        snapshot: Box<JobSnapshot>,
-    },
-    /// The pool has answered a call.
-    PoolAnswered {
-        /// What went wrong and what to do, if the call failed.
-        notice: Option<String>,
-    },
-    /// The depths of the queue have changed, or whether it answers.
-    QueueChanged {
-        /// The queue as it is now.
-        queue: QueueSnapshot,
-    },
-    /// The pool's view of its workers has changed.
-    PoolObserved {
-        /// The view as it is now.
-        observed: Observed,
-    },
-    /// The engine wants a page of tasks.
-    TasksRequested {
-        /// The job.
-        job: JobId,
-        /// The level of the sum tree.
-        level: u8,
-        /// The index within the level of the first task of the page.
-        start: u64,
-        /// The most tasks on the page.
-        limit: usize,
-        /// Receives the page; `None` if the job or the level is not in memory.
-        reply: oneshot::Sender<Option<TaskPage>>,
-    },
+    /// What jobs may take, and how long they are kept.
+    pub limits: Limits,
 }
 
 /// The shell around the scheduler.
@@ -162,8 +80,9 @@ pub struct Driver {
     jobs: BTreeMap<JobId, Job>,
     effects: Effects,
     board: Board,
-    /// Jobs that are over, oldest first, whose details are still in memory.
-    over: std::collections::VecDeque<JobId>,
+    /// Jobs that are over, oldest first, whose details are still in memory, and how many
+    /// tasks each has.
+    over: VecDeque<(JobId, u64)>,
     notice: Option<String>,
     queue: Option<QueueSnapshot>,
     observed: Observed,
@@ -183,14 +102,9 @@ impl Driver {
         Driver {
             scheduler,
             jobs: BTreeMap::new(),
-            effects: Effects {
-                parts,
-                messages,
-                tasks: TaskTracker::new(),
-                writing: Arc::new(Semaphore::new(RESULTS_AT_ONCE)),
-            },
+            effects: Effects::new(parts, messages),
             board,
-            over: std::collections::VecDeque::new(),
+            over: VecDeque::new(),
             notice: None,
             queue: None,
             observed: Observed::default(),
@@ -225,26 +139,28 @@ impl Driver {
                 }
             }
         }
+        self.effects.stop.cancel();
         self.effects.tasks.close();
     }
 
     fn handle(&mut self, message: DriverMessage) {
         match message {
             DriverMessage::Event(event) => self.event(event),
-            DriverMessage::Submitted { job, record, published } => {
-                let terms = terms(&record);
-                self.jobs.insert(job, Job::new(*record));
+            DriverMessage::Submitted { job, request, place, published } => {
+                let terms = terms(&request);
+                self.jobs.insert(job, Job::new(*request, place));
                 self.event(Event::JobSubmitted { job, terms });
                 self.publish();
                 // The receiver may have stopped waiting.
                 let _ = published.send(());
             }
-            DriverMessage::Restored { job, record, plan, completed } => {
-                let terms = terms(&record);
+            DriverMessage::Restored { job, request, plan, completed } => {
+                let terms = terms(&request);
                 let tree = plan.plan.clone();
                 let columns = tree.columns;
-                let mut known = Job::new(*record);
-                known.set_plan(*plan);
+                let room = self.effects.gates.room_at_once(&plan);
+                let mut known = Job::new(*request, None);
+                known.set_plan(*plan, room);
                 self.jobs.insert(job, known);
                 self.event(Event::JobRestored { job, terms, plan: tree, columns, completed });
             }
@@ -255,13 +171,18 @@ impl Driver {
             }
             DriverMessage::Generated { job, counted } => {
                 if let Some(known) = self.jobs.get_mut(&job) {
-                    known.generated = Some(counted);
+                    known.shown.generated = Some(counted);
                 }
             }
-            DriverMessage::Planned { job, record } => {
+            DriverMessage::Waiting { job, is_waiting } => {
+                if let Some(known) = self.jobs.get_mut(&job) {
+                    known.shown.waiting = is_waiting;
+                }
+            }
+            DriverMessage::Planned { job, record, room } => {
                 let plan = record.plan.clone();
                 if let Some(known) = self.jobs.get_mut(&job) {
-                    known.set_plan(*record);
+                    known.set_plan(*record, Some(room));
                 }
                 self.event(Event::JobPlanned { job, plan });
             }
@@ -304,7 +225,7 @@ impl Driver {
     fn perform(&mut self, command: Command) {
         match command {
             Command::PlanJob { job } => match self.jobs.get_mut(&job) {
-                Some(known) => known.planning = Some(self.effects.plan(job, &known.record)),
+                Some(known) => known.writing = Some(self.effects.plan(job, &known.request)),
                 None => tracing::error!(job_id = %job, "plan requested for an unknown job"),
             },
             Command::PublishAttempt { attempt, .. } => {
@@ -318,19 +239,26 @@ impl Driver {
             Command::StopAttempt { attempt, reason } => {
                 self.effects.control(Control::StopAttempt { attempt, reason });
             }
-            Command::WriteResult { job, columns } => {
-                let view = self.scheduler.job(job);
-                let total = self.jobs.get(&job).zip(view);
-                match total.and_then(|(known, view)| known.total(job, columns, &view)) {
-                    Some(total) => self.effects.write_result(total),
-                    None => {
-                        tracing::error!(job_id = %job, "result requested for a job without a plan");
-                    }
-                }
-            }
+            Command::WriteResult { job, columns } => self.write_result(job, columns),
             Command::EndJob { job, phase, problem } => self.end(job, phase, problem),
             Command::ScaleWorkers { desired } => self.effects.scale(desired),
             Command::DrainWorker { worker } => self.effects.drain(worker),
+        }
+    }
+
+    /// Starts to write the result of a job, unless it has turned out to be too large.
+    fn write_result(&mut self, job: JobId, columns: u64) {
+        let limits = self.effects.parts.limits.job;
+        let within_limits = self.snapshot(job).map_or(Ok(()), |it| limits.check_running(&it));
+        if let Err(problem) = within_limits {
+            self.event(Event::JobBroken { job, problem });
+            return;
+        }
+        let view = self.scheduler.job(job);
+        let known = self.jobs.get_mut(&job).zip(view);
+        match known.and_then(|(known, view)| Some((known.total(job, columns, &view)?, known))) {
+            Some((total, known)) => known.writing = Some(self.effects.write_result(total)),
+            None => tracing::error!(job_id = %job, "result requested for a job without a plan"),
         }
     }
 
@@ -347,19 +275,22 @@ impl Driver {
         snapshot.timings.ended_at.get_or_insert_with(clock::now);
         snapshot.bytes_per_sec = 0.0;
         snapshot.remaining_ms = None;
-        let planning = self.jobs.get_mut(&job).and_then(|known| known.planning.take());
-        self.effects.record(snapshot, planning);
+        snapshot.waiting = false;
+        let writing = self.jobs.get_mut(&job).and_then(|known| known.writing.take());
+        self.effects.record(snapshot, writing);
     }
 
     /// Publishes the report of a job, from which on only the board knows the job.
     fn forget(&mut self, snapshot: JobSnapshot) {
         let job = snapshot.id;
+        let tasks = snapshot.plan.as_ref().map_or(0, Plan::tasks);
         self.jobs.remove(&job);
         self.board.publish(vec![snapshot], None);
-        self.over.push_back(job);
-        if self.over.len() > DETAILED_JOBS
-            && let Some(job) = self.over.pop_front()
-        {
+        self.over.push_back((job, tasks));
+        let mut detailed: u64 = self.over.iter().map(|(_, tasks)| tasks).sum();
+        while self.over.len() > DETAILED_JOBS || detailed > DETAILED_TASKS {
+            let Some((job, tasks)) = self.over.pop_front() else { break };
+            detailed -= tasks;
             self.event(Event::JobForgotten { job });
         }
     }
@@ -369,7 +300,7 @@ impl Driver {
         let youngest = self.jobs.last_key_value();
         let now = clock::now();
         match youngest {
-            Some((_, job)) if now.millis_since(job.record.submitted_at) < YOUNG_MS => {
+            Some((_, job)) if now.millis_since(job.request.submitted_at) < YOUNG_MS => {
                 PUBLISH_INTERVAL_YOUNG
             }
             _ => PUBLISH_INTERVAL,
@@ -379,10 +310,9 @@ impl Driver {
     /// Publishes the jobs and the pool that have changed.
     fn publish(&mut self) {
         let changes = self.scheduler.take_changes();
-        let generating =
-            self.jobs.iter_mut().filter_map(|(id, job)| job.take_generated_change().then_some(*id));
+        let shown = self.jobs.iter_mut().filter_map(|(id, job)| job.take_change().then_some(*id));
         let mut changed = changes.jobs;
-        changed.extend(generating);
+        changed.extend(shown);
         let jobs: Vec<JobSnapshot> = changed
             .into_iter()
             .filter_map(|job| self.snapshot(job))
@@ -391,9 +321,33 @@ impl Driver {
             .collect();
         let pool = (changes.pool || self.pool_changed).then(|| self.pool());
         self.pool_changed = false;
+        let too_large = self.settle(&jobs);
         if !jobs.is_empty() || pool.is_some() {
             self.board.publish(jobs, pool);
         }
+        for event in too_large {
+            self.event(event);
+        }
+    }
+
+    /// Frees the places of jobs that have begun to run among those that wait, and has the
+    /// free space looked at. Returns the events that fail jobs which exceed a limit.
+    fn settle(&mut self, jobs: &[JobSnapshot]) -> Vec<Event> {
+        let limits = self.effects.parts.limits.job;
+        let mut too_large = Vec::new();
+        for job in jobs.iter().filter(|job| !matches!(job.phase, Phase::Listing | Phase::Planning))
+        {
+            if let Some(known) = self.jobs.get_mut(&job.id) {
+                known.place = None;
+                if known.wants_space(job.bytes.written) {
+                    self.effects.check_space(job.id, job.bytes.written);
+                }
+            }
+            if let Err(problem) = limits.check_running(job) {
+                too_large.push(Event::JobBroken { job: job.id, problem });
+            }
+        }
+        too_large
     }
 
     fn snapshot(&self, job: JobId) -> Option<JobSnapshot> {
@@ -427,8 +381,8 @@ impl Driver {
 const SILENT_QUEUE: &str = "the queue does not answer: workers get no new tasks until it does, and \
     then jobs continue";
 
-fn terms(record: &RequestRecord) -> JobTerms {
-    JobTerms { workers: record.workers, speculation: record.request.speculation }
+fn terms(request: &RequestSummary) -> JobTerms {
+    JobTerms { workers: request.workers, speculation: request.request.speculation }
 }
 
 /// Waits until `deadline`; for ever if there is none.

@@ -1,17 +1,20 @@
 //! The parts put together: a driver, a pool, a queue, a store.
 
+mod history;
+mod restoring;
+
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt, stream};
 use platform::ServerEnd;
 use platform::{InputStores, ObjectStore};
 use program::clock;
 use protocol::detail::TaskPage;
 use protocol::problem::ProblemKind;
+use protocol::request::Generate;
 use protocol::task::Control;
-use protocol::{JobId, JobSnapshot, Preview, Problem, ValidRequest};
+use protocol::{Inputs, JobId, Preview, Problem, ValidRequest};
 use scheduler::{Event, Scheduler, Settings};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,10 +25,17 @@ use crate::driver::{
     forward_reports,
 };
 use crate::garbage_collection;
-use crate::records::{self, RequestRecord, StoredJob};
+use crate::generated_quota::{GeneratedQuota, Reservation};
+use crate::limits::check_free_space;
+use crate::records::{self, RequestRecord};
+use crate::retention::Retention;
 
-/// How many jobs are loaded at the same time when the server starts.
+/// How many jobs are loaded at the same time.
 const RECORDS_AT_ONCE: usize = 16;
+/// How many objects may be listed at the same time for requests that are not submitted.
+const PREVIEWED_OBJECTS: u32 = 1_000_000;
+/// How many of them count for a prefix, whose objects are not known before.
+const PREVIEWED_OF_PREFIX: u32 = PREVIEWED_OBJECTS / 4;
 
 /// Everything behind the command line and the HTTP server.
 pub struct Engine {
@@ -35,6 +45,11 @@ pub struct Engine {
     parts: Arc<Parts>,
     default_workers: u32,
     max_workers: u32,
+    /// A place for each job that waits to run.
+    queue: Arc<Semaphore>,
+    /// The objects that are listed for requests that are not submitted.
+    previewed: Semaphore,
+    retention: Retention,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -53,9 +68,16 @@ impl Engine {
         default_workers: u32,
     ) -> Result<Engine, Problem> {
         let parts = Arc::new(parts);
-        let board = Board::new(clock::now().as_millis());
+        let limits = parts.limits;
+        let board = Board::new(clock::now().as_millis(), limits.jobs_in_memory);
         let (messages, incoming) = mpsc::channel(MESSAGES_CAPACITY);
-        let restored = restore(&*parts.store, &board).await?;
+        let queue = Arc::new(Semaphore::new(limits.queued_jobs));
+        let restored = restoring::restore(&parts, &board, &queue).await?;
+        let retention = Retention {
+            store: parts.store.clone(),
+            board: board.clone(),
+            generated: GeneratedQuota::new(restored.generated_bytes, limits.generated_bytes),
+        };
         parts.queue.purge().await.map_err(|error| error.problem("emptying the queue"))?;
         let driver =
             Driver::new(Scheduler::new(settings), parts.clone(), board.clone(), messages.clone());
@@ -67,6 +89,9 @@ impl Engine {
             parts,
             default_workers,
             max_workers: settings.max_workers,
+            queue,
+            previewed: Semaphore::new(PREVIEWED_OBJECTS as usize),
+            retention,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
@@ -80,13 +105,16 @@ impl Engine {
         if let Some(observed) = engine.parts.pool.observed() {
             engine.spawn(forward_observed(observed, engine.messages.clone()));
         }
-        for message in restored {
+        for message in restored.messages {
             engine.send(message).await?;
         }
         let (published, is_published) = oneshot::channel();
         engine.send(DriverMessage::Flush { published }).await?;
         is_published.await.map_err(|_| stopping())?;
         engine.spawn(garbage_collection::resume(engine.parts.store.clone(), engine.board.clone()));
+        if let Some(keep) = limits.keep_jobs {
+            engine.spawn(engine.retention.clone().run(keep));
+        }
         engine
             .parts
             .queue
@@ -131,12 +159,21 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// If the store does not answer, or the server is stopping.
+    /// If the job exceeds a limit, too many jobs wait, the store has no room for its test
+    /// data or does not answer, or the server is stopping.
     pub async fn submit(
         &self,
         request: ValidRequest,
         submitted_by: Option<String>,
     ) -> Result<JobId, Problem> {
+        let limits = self.parts.limits;
+        limits.job.check_request(&request)?;
+        let place = self.queue.clone().try_acquire_owned();
+        let place = place.map_err(|_| limits.too_many_queued())?;
+        let data = match request.inputs {
+            Inputs::Generate(data) => Some(data),
+            _ => None,
+        };
         let submitted_at = clock::now();
         let job = JobId::from_parts(submitted_at, rand::random());
         let workers = request.workers.unwrap_or(self.default_workers);
@@ -144,12 +181,41 @@ impl Engine {
             tracing::info!(job_id = %job, workers, max_workers = self.max_workers,
                 "job requests more workers than --max-workers");
         }
-        let record = RequestRecord { request, workers, submitted_at, submitted_by };
-        records::store_request(&*self.parts.store, job, &record).await?;
-        let (published, is_published) = oneshot::channel();
-        self.send(DriverMessage::Submitted { job, record: Box::new(record), published }).await?;
-        is_published.await.map_err(|_| stopping())?;
-        Ok(job)
+        // Before anything is waited for: few parsed lists are in memory at the same time.
+        let (record, summary) =
+            RequestRecord { request, workers, submitted_at, submitted_by }.split()?;
+        let generated = match data {
+            Some(data) => Some(self.reserve(data).await?),
+            None => None,
+        };
+        let (parts, messages) = (self.parts.clone(), self.messages.clone());
+        let submitting = async move {
+            let generated_bytes = generated.as_ref().map_or(0, Reservation::bytes);
+            records::store_request(&*parts.store, job, record, generated_bytes).await?;
+            if let Some(generated) = generated {
+                generated.keep();
+            }
+            let request = Box::new(summary);
+            let (published, is_published) = oneshot::channel();
+            let place = Some(place);
+            let submitted = DriverMessage::Submitted { job, request, place, published };
+            messages.send(submitted).await.map_err(|_| stopping())?;
+            is_published.await.map_err(|_| stopping())?;
+            Ok(job)
+        };
+        // In a task of its own: a client that leaves does not end it between the store
+        // and the driver.
+        let stop = self.stop.clone();
+        let submitted = self.tasks.spawn(async move { stop.run_until_cancelled(submitting).await });
+        submitted.await.ok().flatten().unwrap_or_else(|| Err(stopping()))
+    }
+
+    /// Reserves the size of the test data of a job.
+    async fn reserve(&self, data: Generate) -> Result<Reservation, Problem> {
+        let bytes = data.bytes();
+        let space = check_free_space(&*self.parts.store, "the test data", bytes).await;
+        space.map_err(|problem| problem.field("inputs.generate"))?;
+        self.retention.generated.reserve(bytes)
     }
 
     /// Plans a request without computing it. Nothing is written, and no test data
@@ -159,9 +225,29 @@ impl Engine {
     ///
     /// If the inputs are missing, cannot be read or do not fit together.
     pub async fn preview(&self, request: &ValidRequest) -> Result<Preview, Problem> {
+        self.parts.limits.job.check_request(request)?;
+        let _permit = self.pass_preview(&request.inputs).await?;
         let workers = request.workers.unwrap_or(self.default_workers);
         let (plan, inputs) = self.parts.planner.preview(request, workers).await?;
         Ok(Preview { workers, inputs, plan })
+    }
+
+    /// Waits until few enough objects are listed for previews. A list does not wait:
+    /// it is in memory already.
+    async fn pass_preview(&self, inputs: &Inputs) -> Result<SemaphorePermit<'_>, Problem> {
+        let objects = match inputs {
+            Inputs::Objects(list) => u32::try_from(list.len()).unwrap_or(u32::MAX),
+            Inputs::Prefix(_) => {
+                let passed = self.previewed.acquire_many(PREVIEWED_OF_PREFIX).await;
+                return passed.map_err(|_| stopping());
+            }
+            Inputs::Generate(_) | Inputs::Shortened(_) => 0,
+        };
+        self.previewed.try_acquire_many(objects.min(PREVIEWED_OBJECTS)).map_err(|_| {
+            let detail = "too many long lists of objects are being planned";
+            Problem::new(ProblemKind::TooManyRequests, detail)
+                .remedy("try again later, or submit the job without planning it before")
+        })
     }
 
     /// Submits the request of a job again, as a new job.
@@ -170,8 +256,8 @@ impl Engine {
     ///
     /// If there is no such job, and as [`Engine::submit`].
     pub async fn rerun(&self, job: JobId, submitted_by: Option<String>) -> Result<JobId, Problem> {
-        let request = self.job(job)?.request.clone();
-        self.submit(request.validate()?, submitted_by).await
+        let record = records::request(&*self.parts.store, job).await?;
+        self.submit(record.request, submitted_by).await
     }
 
     /// Makes the link that shows a job to anybody who has it; the same one if there is
@@ -181,7 +267,7 @@ impl Engine {
     ///
     /// If there is no such job, or the store does not answer.
     pub async fn share(&self, job: JobId, shared_by: Option<String>) -> Result<Share, Problem> {
-        self.job(job)?;
+        self.job(job).await?;
         self.shares.share(job, shared_by).await
     }
 
@@ -191,22 +277,24 @@ impl Engine {
     ///
     /// If there is no such job, or the store does not answer.
     pub async fn withdraw(&self, job: JobId) -> Result<(), Problem> {
-        self.job(job)?;
+        self.job(job).await?;
         self.shares.withdraw(job).await
     }
 
-    /// Cancels a job.
+    /// Cancels a job. Once this has returned, the store says so, and no server
+    /// continues the job.
     ///
     /// # Errors
     ///
-    /// If there is no such job, or it is over.
+    /// If there is no such job, it is over, or the store does not answer.
     pub async fn cancel(&self, job: JobId) -> Result<(), Problem> {
-        let snapshot = self.job(job)?;
+        let snapshot = self.job(job).await?;
         if snapshot.phase.is_over() {
             let detail = format!("the job is already {}", snapshot.phase.word());
             return Err(Problem::new(ProblemKind::Conflict, detail)
                 .remedy("there is nothing to cancel; delete the job to free its space"));
         }
+        records::store_cancellation(&*self.parts.store, job).await?;
         self.send(DriverMessage::Event(Event::CancelRequested { job })).await
     }
 
@@ -216,15 +304,13 @@ impl Engine {
     ///
     /// If there is no such job, it is not over, or the store does not answer.
     pub async fn delete(&self, job: JobId) -> Result<(), Problem> {
-        let snapshot = self.job(job)?;
+        let snapshot = self.job(job).await?;
         if !snapshot.phase.is_over() {
             let detail = format!("the job is still {}", snapshot.phase.word());
             return Err(Problem::new(ProblemKind::Conflict, detail)
                 .remedy("cancel the job first, then delete it"));
         }
-        records::delete(&*self.parts.store, job).await?;
-        self.board.delete(job);
-        Ok(())
+        self.retention.delete(job).await
     }
 
     /// Sets the number of workers by hand; `None` lets it follow from the jobs.
@@ -256,7 +342,7 @@ impl Engine {
         start: u64,
         limit: usize,
     ) -> Result<TaskPage, Problem> {
-        self.job(job)?;
+        self.job(job).await?;
         let (reply, replied) = oneshot::channel();
         self.send(DriverMessage::TasksRequested { job, level, start, limit, reply }).await?;
         replied.await.map_err(|_| stopping())?.ok_or_else(|| {
@@ -266,15 +352,6 @@ impl Engine {
                     "tasks are listed once a job is planned, and of the latest jobs that are over",
                 )
         })
-    }
-
-    /// The snapshot of a job.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such job.
-    pub fn job(&self, job: JobId) -> Result<Arc<JobSnapshot>, Problem> {
-        self.board.job(job).ok_or_else(|| Problem::no_such_job(&job.to_string()))
     }
 
     /// Stops the workers that cannot outlive the server, and waits for them. They hand
@@ -302,33 +379,6 @@ impl Engine {
     async fn send(&self, message: DriverMessage) -> Result<(), Problem> {
         self.messages.send(message).await.map_err(|_| stopping())
     }
-}
-
-/// Loads all jobs: those that are over go to the board, the others become
-/// messages to the driver.
-async fn restore(store: &dyn ObjectStore, board: &Board) -> Result<Vec<DriverMessage>, Problem> {
-    let jobs = records::list_jobs(store).await?;
-    let loaded = jobs
-        .into_iter()
-        .map(|job| async move { records::load(store, job).await.map(|found| (job, found)) });
-    let loaded: Vec<_> = stream::iter(loaded).buffered(RECORDS_AT_ONCE).try_collect().await?;
-    let mut messages = Vec::new();
-    for (job, found) in loaded {
-        match found {
-            Some(StoredJob::Over(snapshot)) => board.publish(vec![*snapshot], None),
-            Some(StoredJob::Planned(record, plan)) => {
-                let completed = records::completed_tasks(store, job, &plan.plan).await?;
-                messages.push(DriverMessage::Restored { job, record, plan, completed });
-            }
-            Some(StoredJob::Submitted(record)) => {
-                let (published, _) = oneshot::channel();
-                messages.push(DriverMessage::Submitted { job, record, published });
-            }
-            // Its submission or deletion was interrupted when the server ended.
-            None => records::delete(store, job).await?,
-        }
-    }
-    Ok(messages)
 }
 
 /// The driver has ended.

@@ -18,6 +18,7 @@ use reading::{Buffers, ReadError, StoredSum};
 use summation::output::{OutputFormat, npy_header};
 use summation::{Order, PartialSum};
 use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
 
 use self::summary::Summary;
 use crate::keys;
@@ -55,10 +56,12 @@ pub fn memory_bytes(plan: &Plan, statistics: &[Statistic]) -> u64 {
     columns.saturating_mul((SEGMENTS_AT_ONCE as u64 + 1) * number_bytes + 8)
 }
 
-/// Writes the result, segment by segment; says what it looks like.
+/// Writes the result, segment by segment; says what it looks like. Once `stop` is
+/// cancelled, it ends with an error before the next segment, and no result appears.
 pub async fn write_result(
     store: &Arc<dyn ObjectStore>,
     total: Total,
+    stop: &CancellationToken,
 ) -> Result<ResultSummary, Problem> {
     let writing = |error: StoreError| error.problem("writing the result");
     let mut uploads = vec![store.upload(&keys::mean(total.job)).await.map_err(writing)?];
@@ -86,6 +89,7 @@ pub async fn write_result(
     let mut divided = stream::iter(divided).buffered(SEGMENTS_AT_ONCE);
     let mut piece = Vec::new();
     while let Some(numbers) = divided.try_next().await? {
+        check_stop(stop)?;
         if let Some(mean) = numbers.first() {
             summary.add(mean);
         }
@@ -99,8 +103,16 @@ pub async fn write_result(
         }
         spare.give(numbers);
     }
+    check_stop(stop)?;
     finish(uploads).await.map_err(writing)?;
     Ok(summary.finish())
+}
+
+fn check_stop(stop: &CancellationToken) -> Result<(), Problem> {
+    match stop.is_cancelled() {
+        true => Err(Problem::new(ProblemKind::Conflict, "the job was cancelled")),
+        false => Ok(()),
+    }
 }
 
 /// The mean and the statistics of some columns, in this order.

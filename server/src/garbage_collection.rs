@@ -12,6 +12,8 @@ use futures::StreamExt;
 use platform::problems::with_sources;
 use platform::{ObjectStore, StoreError};
 use protocol::JobId;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep};
 
 use crate::board::Board;
 use crate::keys;
@@ -19,6 +21,12 @@ use crate::keys;
 /// The age at which unfinished objects of writers that died are removed: no
 /// writer takes so long for one object.
 const UNFINISHED_AGE_MAX: Duration = Duration::from_hours(24);
+
+/// The time within which workers stop writing partial sums of a job that is over: a
+/// lease of the scheduler, and a little more.
+const WRITERS_STOP_WITHIN: Duration = Duration::from_secs(20);
+/// The interval at which the partial sums are deleted meanwhile.
+const COLLECTION_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Marks a job whose partial sums are to be deleted once it is over.
 pub async fn mark(store: &dyn ObjectStore, job: JobId) -> Result<(), StoreError> {
@@ -35,6 +43,24 @@ pub async fn collect(store: &dyn ObjectStore, job_id: JobId) {
         tracing::warn!(%job_id, error = with_sources(&error),
             "partial sums not deleted: the next start of the server tries again");
     }
+}
+
+/// As [`collect`] for a job that ended while workers wrote partial sums: they stop after
+/// the segment that they are writing, so what they still write is deleted too. The mark
+/// stays until no worker can hold a lease any more.
+pub async fn collect_behind_writers(store: &dyn ObjectStore, job_id: JobId, turn: &Semaphore) {
+    let quiet_at = Instant::now() + WRITERS_STOP_WITHIN;
+    while Instant::now() < quiet_at {
+        // An error would say that the semaphore was closed; it never is.
+        let permit = turn.acquire().await;
+        if let Err(error) = store.delete_prefix(&keys::sums(job_id)).await {
+            tracing::debug!(%job_id, error = with_sources(&error), "partial sums not deleted yet");
+        }
+        drop(permit);
+        sleep(COLLECTION_INTERVAL).await;
+    }
+    let _permit = turn.acquire().await;
+    collect(store, job_id).await;
 }
 
 /// Finishes what an earlier run of the server left: garbage that is marked, and

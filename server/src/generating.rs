@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::future;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use platform::{ObjectStore, StoreError};
 use protocol::Problem;
@@ -20,7 +21,8 @@ const SAMPLE_NUMBERS: u64 = 10_000;
 const AT_ONCE: usize = 4;
 
 /// Generates the objects below `prefix`, and calls `progress` after each. Once
-/// `stop` is cancelled, nothing more is written.
+/// `stop` is cancelled, it returns as soon as the pieces under way are written, however
+/// many objects are left; objects that are not whole do not appear.
 pub async fn generate(
     store: &Arc<dyn ObjectStore>,
     prefix: &str,
@@ -29,7 +31,8 @@ pub async fn generate(
     stop: &CancellationToken,
 ) -> Result<(), Problem> {
     progress(Counted { done: 0, total: data.files });
-    let made = stream::iter(0..data.files).map(|index| {
+    let not_stopped = |_: &u64| future::ready(!stop.is_cancelled());
+    let made = stream::iter(0..data.files).take_while(not_stopped).map(|index| {
         let key = format!("{prefix}{}", file_name(data, index));
         make(store.clone(), key, data, index, stop)
     });
@@ -91,4 +94,33 @@ async fn make(
         upload.write(Bytes::from(piece)).await?;
     }
     upload.finish().await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use platform::backends;
+    use protocol::request::GeneratedFormat;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_stopped_does_not_go_through_the_files_that_are_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = backends::folder(folder.path()).open().await.unwrap();
+        // On one thread, going through them all would take minutes.
+        let data = Generate { files: 1 << 40, count: 1, format: GeneratedFormat::Csv, seed: 0 };
+        let stop = CancellationToken::new();
+        let most = AtomicU64::new(0);
+        let progress = |counted: Counted| {
+            most.store(counted.done, Ordering::Relaxed);
+            if counted.done == 10 {
+                stop.cancel();
+            }
+        };
+        generate(&store, "in/", data, progress, &stop).await.unwrap();
+        let written = std::fs::read_dir(folder.path().join("in")).unwrap().count() as u64;
+        assert!((10..=10 + AT_ONCE as u64).contains(&written), "{written} files");
+    }
 }

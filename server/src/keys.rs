@@ -59,6 +59,22 @@ pub fn index(id: JobId) -> String {
     format!("{INDEX}{id}")
 }
 
+/// What stands between the id of a job and a size in the key of a mark that the job has
+/// generated test data. The mark follows the job's entry in the index.
+pub const GENERATED: &str = ".generated.";
+
+/// The mark that a job has generated test data, of a size in bytes.
+#[must_use]
+pub fn generated(id: JobId, bytes: u64) -> String {
+    format!("{}{bytes}", generated_marks(id))
+}
+
+/// The prefix of the marks that a job has generated test data.
+#[must_use]
+pub fn generated_marks(id: JobId) -> String {
+    format!("{}{GENERATED}", index(id))
+}
+
 /// The prefix of everything that belongs to a job.
 #[must_use]
 pub fn job(job: JobId) -> String {
@@ -69,6 +85,13 @@ pub fn job(job: JobId) -> String {
 #[must_use]
 pub fn request(id: JobId) -> String {
     format!("{}request.json", job(id))
+}
+
+/// The mark that a user has cancelled the job. It is written before the job is stopped,
+/// so that a server that ends in between does not continue the job.
+#[must_use]
+pub fn cancelled(id: JobId) -> String {
+    format!("{}cancelled", job(id))
 }
 
 /// The job's plan, with the list of its input objects.
@@ -138,6 +161,7 @@ mod tests {
             mean(id),
             share(id),
         ];
+        let made = made.into_iter().chain([cancelled(id), generated(id, 1), generated_marks(id)]);
         let made = made.into_iter().chain([inputs(id), sums(id), node(id, 1, 2)]);
         for key in made.chain([statistic(id, Statistic::Min), SERVER.to_owned()]) {
             assert!(is_own(&key), "{key}");

@@ -10,6 +10,8 @@
 //!   events and performs its commands: [`planning`], [`finishing`], [`records`].
 //! - [`board`]: the published snapshots of jobs and workers, for pages and streams.
 //! - [`pool`]: the trait of worker pools and its implementations.
+//! - [`limits`]: how large a job may be, how many wait, how long they are kept;
+//!   [`generated_quota`]: the quota of test data; [`retention`]: old jobs are deleted.
 //! - [`store_lease`]: one server uses a store at a time.
 //! - [`garbage_collection`]: partial sums are deleted once their job is over.
 //! - [`http`]: the JSON API, server-sent events and the pages.
@@ -29,12 +31,15 @@ pub mod driver;
 pub mod engine;
 pub mod finishing;
 pub mod garbage_collection;
+pub mod generated_quota;
 pub mod generating;
 pub mod http;
 pub mod keys;
+pub mod limits;
 pub mod parts;
 pub mod planning;
 pub mod pool;
 pub mod records;
 pub mod results;
+pub mod retention;
 pub mod store_lease;

@@ -12,6 +12,7 @@ use scheduler::plan::{Costs, PlanLimits};
 
 use crate::arguments::{PoolKind, ServeArguments};
 use crate::driver::Parts;
+use crate::limits::Limits;
 use crate::planning::Planner;
 use crate::pool::WorkerPool;
 use crate::pool::embedded::EmbeddedPool;
@@ -43,6 +44,7 @@ pub async fn for_serving(
         are_files: is_local && shared.allow_inputs.iter().all(InputPlace::is_local),
         keep_partial_sums: arguments.keep_partial_sums,
         queue_management_url: arguments.queue_management_url.clone(),
+        limits: Limits::from(&arguments.limits),
     };
     match (arguments.pool, arguments.queue.is_shared()) {
         (PoolKind::Embedded, true) => bail!(
@@ -84,6 +86,7 @@ pub async fn for_files(scratch: &Path) -> anyhow::Result<Parts> {
         are_files: true,
         keep_partial_sums: false,
         queue_management_url: None,
+        limits: Limits::of_own_machine(),
     };
     let queue = QueuePlace::default().open("mean");
     let server_end = queue.connect_server().await.context("making a queue")?;
@@ -148,6 +151,7 @@ struct CommonParts {
     are_files: bool,
     keep_partial_sums: bool,
     queue_management_url: Option<String>,
+    limits: Limits,
 }
 
 impl CommonParts {
@@ -171,6 +175,7 @@ impl CommonParts {
                 },
             },
             costs: self.costs,
+            job_limits: self.limits.job,
         };
         Parts {
             queue,
@@ -181,6 +186,7 @@ impl CommonParts {
             heartbeat_ms: HEARTBEAT_MS,
             keep_partial_sums: self.keep_partial_sums,
             queue_management_url: self.queue_management_url,
+            limits: self.limits,
         }
     }
 }

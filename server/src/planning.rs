@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use platform::{InputStores, ObjectStore, Pin, StoreError};
 use protocol::job::{Counted, InputSummary};
 use protocol::problem::ProblemKind;
-use protocol::request::{GeneratedFormat, RawNumbers};
+use protocol::request::{Generate, GeneratedFormat, RawNumbers};
 use protocol::task::InputObject;
 use protocol::{Inputs, JobId, JobRequest, Plan, Problem, Timestamp, ValidRequest};
 use reading::DetectError;
@@ -15,6 +15,7 @@ use scheduler::plan::{Costs, PlanInputs, PlanLimits};
 use summation::{Access, Format, InputError, PartialSum};
 use tokio_util::sync::CancellationToken;
 
+use crate::limits::JobLimits;
 use crate::records::PlanRecord;
 use crate::{generating, keys};
 
@@ -35,27 +36,22 @@ pub struct Planner {
     pub inputs: InputStores,
     /// What bounds a plan.
     pub limits: PlanLimits,
+    /// How large a job may be.
+    pub job_limits: JobLimits,
     /// What reading and writing costs.
     pub costs: Costs,
 }
 
 impl Planner {
-    /// Generates the job's objects if that was asked for, finds them, and lays
-    /// out the tree. Told to stop, it ends soon and writes nothing more.
-    pub async fn plan(
+    /// Generates the job's test data. Told to stop, it ends soon and writes nothing more.
+    pub async fn generate(
         &self,
         job: JobId,
-        request: &ValidRequest,
-        workers: u32,
+        data: Generate,
         generated: impl Fn(Counted),
         stop: &CancellationToken,
-    ) -> Result<PlanRecord, Problem> {
-        if let Inputs::Generate(data) = &request.inputs {
-            let prefix = keys::inputs(job);
-            generating::generate(&self.store, &prefix, *data, generated, stop).await?;
-        }
-        let planned = stop.run_until_cancelled(self.plan_existing(job, request, workers)).await;
-        planned.unwrap_or_else(|| Err(Problem::new(ProblemKind::Conflict, "the job was cancelled")))
+    ) -> Result<(), Problem> {
+        generating::generate(&self.store, &keys::inputs(job), data, generated, stop).await
     }
 
     /// The plan of a job that does not run, and what its inputs are.
@@ -67,7 +63,7 @@ impl Planner {
         let Inputs::Generate(data) = &request.inputs else {
             // No job: nothing is looked for below its prefix.
             let nobody = JobId::from_parts(Timestamp::default(), 0);
-            let record = self.plan_existing(nobody, request, workers).await?;
+            let record = self.plan(nobody, request, workers).await?;
             return Ok((record.plan, record.inputs));
         };
         let is_npy = data.format == GeneratedFormat::Npy;
@@ -90,20 +86,23 @@ impl Planner {
             format: Some(if is_npy { "npy f8" } else { "text" }.to_owned()),
             ..InputSummary::default()
         };
+        self.job_limits.check_plan(&plan, &summary, &request.statistics)?;
         Ok((plan, summary))
     }
 
-    /// The same with generated objects there already.
-    async fn plan_existing(
+    /// Finds the job's objects, which include its generated ones, and lays out the tree.
+    pub async fn plan(
         &self,
         job: JobId,
-        request: &JobRequest,
+        request: &ValidRequest,
         workers: u32,
     ) -> Result<PlanRecord, Problem> {
         let objects = match &request.inputs {
             Inputs::Generate(_) => self.below(&keys::inputs(job)).await?,
             Inputs::Prefix(prefix) => self.prefix(prefix).await?,
             Inputs::Objects(locations) => self.named(locations).await?,
+            // No valid request has such inputs.
+            Inputs::Shortened(_) => Vec::new(),
         };
         if objects.is_empty() {
             return Err(no_inputs(&request.inputs));
@@ -156,6 +155,7 @@ impl Planner {
             fortran_order: probed.iter().all(|probe| probe.format.order().is_fortran()),
             format: Some(first.format.describe()),
         };
+        self.job_limits.check_plan(&plan, &inputs, &request.statistics)?;
         Ok(PlanRecord { plan, inputs, objects })
     }
 
@@ -196,6 +196,7 @@ impl Planner {
             if !(skips_own && own(&location, keys::is_own)) {
                 let (bytes, version) = (object.bytes, object.version);
                 objects.push(InputObject { location, bytes, version });
+                self.job_limits.check_objects(objects.len() as u64)?;
             }
         }
         Ok(objects)
@@ -203,8 +204,11 @@ impl Planner {
 
     /// The objects that somebody has named one by one.
     async fn named(&self, locations: &[String]) -> Result<Vec<InputObject>, Problem> {
-        let found: Vec<_> = locations.iter().map(|location| self.named_one(location)).collect();
-        stream::iter(found).buffered(HEADS_AT_ONCE).try_collect().await
+        self.job_limits.check_objects(locations.len() as u64)?;
+        // One by one: all these futures at once would take a multiple of the list.
+        let sized = stream::iter(0..locations.len())
+            .map(|index| async move { self.named_one(&locations[index]).await });
+        sized.buffered(HEADS_AT_ONCE).try_collect().await
     }
 
     async fn named_one(&self, location: &str) -> Result<InputObject, Problem> {
@@ -272,6 +276,7 @@ fn no_inputs(inputs: &Inputs) -> Problem {
         }
         Inputs::Objects(_) => ("the list of objects is empty".to_owned(), "inputs.objects"),
         Inputs::Generate(_) => ("no files were to be generated".to_owned(), "inputs.generate"),
+        Inputs::Shortened(_) => ("the list of objects is shortened".to_owned(), "inputs.shortened"),
     };
     Problem::new(ProblemKind::NoInputs, detail).field(field).remedy(
         "GET /api/files lists what is there; names that begin with . or _, and the program's \

@@ -1,25 +1,29 @@
 //! The records of jobs in the store, from which a restarted server restores them.
 //!
 //! A job's entry in the index is written first and deleted last. In between, its
-//! request is written, then its plan, and once the job is over its report.
+//! request is written, then its plan, and once the job is over its report. The mark of
+//! a cancelled job is written before the job is stopped.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod completed;
+pub mod index;
 
 use bytes::Bytes;
-use futures::StreamExt;
 use platform::problems::internal;
 use platform::store::read_all;
 use platform::{ObjectStore, StoreError};
+use program::clock;
 use protocol::job::{InputSummary, Timings};
 use protocol::problem::ProblemKind;
 use protocol::task::InputObject;
 use protocol::{
-    Inputs, JobId, JobRequest, JobSnapshot, Phase, Plan, Problem, TaskId, Timestamp, ValidRequest,
+    Inputs, JobId, JobRequest, JobSnapshot, Phase, Plan, Problem, Timestamp, ValidRequest,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::keys;
+
+pub use self::completed::completed_tasks;
 
 /// `request.json`: a request, and what the server added to it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -46,26 +50,99 @@ pub struct PlanRecord {
     pub objects: Vec<InputObject>,
 }
 
+/// What is kept in memory of a request. Its size does not depend on the number of
+/// objects that the request lists.
+#[derive(Clone, Debug)]
+pub struct RequestSummary {
+    /// The request, shortened.
+    pub request: JobRequest,
+    /// W, as in the record.
+    pub workers: u32,
+    /// The time of submission, by the server's clock.
+    pub submitted_at: Timestamp,
+    /// The name of who submitted it, where callers have names.
+    pub submitted_by: Option<String>,
+}
+
+impl RequestSummary {
+    /// The whole request, if nothing was left out; otherwise only the record has it.
+    #[must_use]
+    pub fn whole(&self) -> Option<ValidRequest> {
+        self.request.clone().validate().ok()
+    }
+
+    /// The first snapshot of the job.
+    #[must_use]
+    pub fn snapshot(self, job: JobId) -> JobSnapshot {
+        let submitted = JobSnapshot::submitted(job, self.request, self.workers, self.submitted_at);
+        JobSnapshot { submitted_by: self.submitted_by, ..submitted }
+    }
+}
+
+impl From<RequestRecord> for RequestSummary {
+    fn from(record: RequestRecord) -> RequestSummary {
+        let RequestRecord { request, workers, submitted_at, submitted_by } = record;
+        let request = request.into_request().shortened();
+        RequestSummary { request, workers, submitted_at, submitted_by }
+    }
+}
+
 /// The state in which the store has a job.
 #[derive(Debug)]
 pub enum StoredJob {
     /// The job is over; this is its report.
     Over(Box<JobSnapshot>),
+    /// A record of the job cannot be read; this is a report that says so.
+    Unreadable(Box<JobSnapshot>),
+    /// A user has cancelled the job, and it has no report yet; this is its report.
+    Cancelled(Box<JobSnapshot>),
     /// The job was planned, and continues.
-    Planned(Box<RequestRecord>, Box<PlanRecord>),
+    Planned(Box<RequestSummary>, Box<PlanRecord>),
     /// The job was submitted but not planned.
-    Submitted(Box<RequestRecord>),
+    Submitted(Box<RequestSummary>),
 }
 
-/// Stores the request of a new job, and its entry in the index.
+impl RequestRecord {
+    /// The record as it is stored, and what is kept in memory. The parsed list of objects
+    /// takes many times the size of either.
+    ///
+    /// # Errors
+    ///
+    /// None are known: all requests can be encoded.
+    pub fn split(self) -> Result<(Bytes, RequestSummary), Problem> {
+        Ok((encode(&self)?, self.into()))
+    }
+}
+
+/// Stores the encoded request of a new job, and its entry in the index.
+/// `generated_bytes` is the size of the test data that will be generated for it.
 pub async fn store_request(
     store: &dyn ObjectStore,
     job: JobId,
-    record: &RequestRecord,
+    request: Bytes,
+    generated_bytes: u64,
 ) -> Result<(), Problem> {
-    let doing = "storing the job";
-    store.put(&keys::index(job), Bytes::new()).await.map_err(|e| e.problem(doing))?;
-    put(store, &keys::request(job), record).await
+    let storing = |error: StoreError| error.problem("storing the job");
+    index::add(store, job, generated_bytes).await.map_err(storing)?;
+    store.put(&keys::request(job), request).await.map_err(storing)
+}
+
+/// The request of a job, with all its objects.
+///
+/// # Errors
+///
+/// If there is none, it cannot be read, or the store does not answer.
+pub async fn request(store: &dyn ObjectStore, job: JobId) -> Result<RequestRecord, Problem> {
+    match get(store, &keys::request(job)).await? {
+        Some(request) => request,
+        None => Err(Problem::no_such_job(&job.to_string())),
+    }
+}
+
+/// Marks a job as cancelled.
+pub async fn store_cancellation(store: &dyn ObjectStore, job: JobId) -> Result<(), Problem> {
+    let put = store.put(&keys::cancelled(job), Bytes::new()).await;
+    put.map_err(|error| error.problem("cancelling the job"))
 }
 
 /// Stores the plan of a job.
@@ -83,57 +160,74 @@ pub async fn store_report(store: &dyn ObjectStore, snapshot: &JobSnapshot) -> Re
 }
 
 /// Deletes a job with all its objects. The request goes first: by its absence a
-/// server that starts recognises a deletion that was interrupted.
-pub async fn delete(store: &dyn ObjectStore, job: JobId) -> Result<(), Problem> {
+/// server that starts recognises a deletion that was interrupted. Returns the size of
+/// the job's generated test data in bytes.
+pub async fn delete(store: &dyn ObjectStore, job: JobId) -> Result<u64, Problem> {
     let doing = "deleting the job";
+    index::reopen(store, job).await.map_err(|e| e.problem(doing))?;
     store.delete(&keys::request(job)).await.map_err(|e| e.problem(doing))?;
     store.delete_prefix(&keys::job(job)).await.map_err(|e| e.problem(doing))?;
-    store.delete(&keys::index(job)).await.map_err(|e| e.problem(doing))
-}
-
-/// The ids of all jobs in the store, oldest first.
-pub async fn list_jobs(store: &dyn ObjectStore) -> Result<Vec<JobId>, Problem> {
-    let mut jobs = Vec::new();
-    let mut listing = store.list(keys::INDEX);
-    while let Some(object) = listing.next().await {
-        let object = object.map_err(|e| e.problem("listing the jobs"))?;
-        jobs.extend(object.key[keys::INDEX.len()..].parse::<JobId>());
-    }
-    Ok(jobs)
+    index::remove(store, job).await.map_err(|e| e.problem(doing))
 }
 
 /// Loads a job. `None` if its submission or deletion was interrupted. A job with
 /// a record that cannot be read has failed: its snapshot says why, and its
-/// records stay as they are.
+/// records stay as they are. The request of a job that is over is not read.
 pub async fn load(store: &dyn ObjectStore, job: JobId) -> Result<Option<StoredJob>, Problem> {
-    let request: Box<RequestRecord> = match get(store, &keys::request(job)).await? {
+    match get::<Box<JobSnapshot>>(store, &keys::report(job)).await? {
+        None => {}
+        Some(_) if !exists(store, &keys::request(job)).await? => return Ok(None),
+        Some(Ok(mut report)) => {
+            // Earlier versions stored requests whole.
+            report.request = report.request.shortened();
+            return Ok(Some(StoredJob::Over(report)));
+        }
+        Some(Err(problem)) => {
+            let request = get::<RequestRecord>(store, &keys::request(job)).await?;
+            let request = request.and_then(Result::ok).map(RequestSummary::from);
+            return Ok(Some(unreadable(job, request, problem)));
+        }
+    }
+    let request: RequestSummary = match get::<RequestRecord>(store, &keys::request(job)).await? {
         None => return Ok(None),
-        Some(Ok(request)) => request,
+        Some(Ok(request)) => request.into(),
         Some(Err(problem)) => return Ok(Some(unreadable(job, None, problem))),
     };
-    match get(store, &keys::report(job)).await? {
-        None => {}
-        Some(Ok(report)) => return Ok(Some(StoredJob::Over(report))),
-        Some(Err(problem)) => return Ok(Some(unreadable(job, Some(*request), problem))),
+    let plan = get::<Box<PlanRecord>>(store, &keys::plan(job)).await?;
+    if exists(store, &keys::cancelled(job)).await? {
+        let inputs = plan.and_then(Result::ok).map(|plan| plan.inputs);
+        return Ok(Some(cancelled(job, request, inputs.unwrap_or_default())));
     }
-    Ok(Some(match get(store, &keys::plan(job)).await? {
-        None => StoredJob::Submitted(request),
-        Some(Ok(plan)) => StoredJob::Planned(request, plan),
-        Some(Err(problem)) => unreadable(job, Some(*request), problem),
+    Ok(Some(match plan {
+        None => StoredJob::Submitted(Box::new(request)),
+        Some(Ok(plan)) => StoredJob::Planned(Box::new(request), plan),
+        Some(Err(problem)) => unreadable(job, Some(request), problem),
+    }))
+}
+
+/// A job that a user has cancelled just before the server ended.
+fn cancelled(job: JobId, request: RequestSummary, inputs: InputSummary) -> StoredJob {
+    let submitted = request.snapshot(job);
+    StoredJob::Cancelled(Box::new(JobSnapshot {
+        phase: Phase::Cancelled,
+        timings: Timings { ended_at: Some(clock::now()), ..submitted.timings },
+        inputs,
+        ..submitted
     }))
 }
 
 /// A job that failed because one of its records cannot be read.
-fn unreadable(job: JobId, request: Option<RequestRecord>, problem: Problem) -> StoredJob {
+fn unreadable(job: JobId, request: Option<RequestSummary>, problem: Problem) -> StoredJob {
     tracing::error!(job_id = %job, %problem, "a job cannot be restored");
-    let (request, workers) = match request {
-        Some(record) => (record.request.into_request(), record.workers),
-        None => (JobRequest::new(Inputs::Objects(Vec::new())), 1),
-    };
     let submitted_at = job.submitted_at();
-    let submitted = JobSnapshot::submitted(job, request, workers, submitted_at);
-    StoredJob::Over(Box::new(JobSnapshot {
+    let request = request.unwrap_or_else(|| RequestSummary {
+        request: JobRequest::new(Inputs::Objects(Vec::new())),
+        workers: 1,
+        submitted_at,
         submitted_by: None,
+    });
+    let submitted = request.snapshot(job);
+    StoredJob::Unreadable(Box::new(JobSnapshot {
         phase: Phase::Failed,
         timings: Timings { ended_at: Some(submitted_at), ..submitted.timings },
         error: Some(problem),
@@ -141,54 +235,26 @@ fn unreadable(job: JobId, request: Option<RequestRecord>, problem: Problem) -> S
     }))
 }
 
-/// The tasks of a job whose segments are all in the store. Empty if C is not
-/// known: then each attempt looks for the segments of its task.
-pub async fn completed_tasks(
-    store: &dyn ObjectStore,
-    job: JobId,
-    plan: &Plan,
-) -> Result<Vec<TaskId>, Problem> {
-    let Some(columns) = plan.columns else {
-        return Ok(Vec::new());
-    };
-    let prefix = keys::sums(job);
-    let mut found: BTreeMap<(u8, u32), BTreeSet<u64>> = BTreeMap::new();
-    let mut listing = store.list(&prefix);
-    while let Some(object) = listing.next().await {
-        let object = object.map_err(|e| e.problem("listing the partial sums"))?;
-        let mut parts = object.key[prefix.len()..].split('/');
-        let mut next = || parts.next()?.parse::<u64>().ok();
-        if let (Some(level), Some(node), Some(segment)) = (next(), next(), next())
-            && let (Ok(level), Ok(node)) = (u8::try_from(level), u32::try_from(node))
-        {
-            found.entry((level, node)).or_default().insert(segment);
-        }
-    }
-    let segments = columns.div_ceil(plan.segment_columns);
-    let mut completed = Vec::new();
-    for ((level, node), there) in found {
-        let Some(shape) = plan.levels.get(usize::from(level)) else {
-            continue;
-        };
-        for range in 0..shape.ranges {
-            let task = TaskId { level, node, range };
-            let (first, end) = plan.task_segments(task);
-            let wanted = first..end.unwrap_or(segments).min(segments);
-            if !wanted.is_empty() && wanted.clone().all(|segment| there.contains(&segment)) {
-                completed.push(task);
-            }
-        }
-    }
-    Ok(completed)
-}
-
 async fn put<T: Serialize + Sync>(
     store: &dyn ObjectStore,
     key: &str,
     record: &T,
 ) -> Result<(), Problem> {
+    let bytes = encode(record)?;
+    store.put(key, bytes).await.map_err(|error| error.problem("storing the job"))
+}
+
+fn encode<T: Serialize>(record: &T) -> Result<Bytes, Problem> {
     let bytes = serde_json::to_vec(record).map_err(|e| internal("storing a job", &e))?;
-    store.put(key, Bytes::from(bytes)).await.map_err(|error| error.problem("storing the job"))
+    Ok(Bytes::from(bytes))
+}
+
+async fn exists(store: &dyn ObjectStore, key: &str) -> Result<bool, Problem> {
+    match store.head(key).await {
+        Ok(_) => Ok(true),
+        Err(StoreError::NotFound { .. }) => Ok(false),
+        Err(error) => Err(error.problem("reading a job")),
+    }
 }
 
 /// A record, or what is wrong with it. `None` if there is none.

@@ -73,8 +73,11 @@ pub fn JobRow(
     }
 }
 
-/// The number of completed tasks, or of generated files.
+/// The number of completed tasks, or of generated files, or that the job waits.
 fn counts(job: &JobSnapshot) -> String {
+    if job.waiting {
+        return "waiting for other jobs".to_owned();
+    }
     if let (Phase::Listing, Some(generated)) = (job.phase, job.generated) {
         let files = plural(generated.total, "file", "files");
         return format!("{} of {files} generated", count(generated.done));
@@ -126,5 +129,7 @@ mod tests {
         let generated = Some(Counted { done: 0, total: 1 });
         let listing = JobSnapshot { generated, ..job(Phase::Listing, 0) };
         assert_eq!(counts(&listing), "0 of 1\u{a0}file generated");
+        let waiting = JobSnapshot { waiting: true, ..listing };
+        assert_eq!(counts(&waiting), "waiting for other jobs");
     }
 }

@@ -86,6 +86,9 @@ fn pace(job: &JobSnapshot) -> String {
 
 /// The text shown while there is no sum tree.
 fn before_plan(job: &JobSnapshot) -> String {
+    if job.waiting {
+        return "Waiting for other jobs.".to_owned();
+    }
     match (job.phase, job.generated) {
         (Phase::Listing, Some(generated)) => format!(
             "Generating test data: {} of {}.",
@@ -95,7 +98,7 @@ fn before_plan(job: &JobSnapshot) -> String {
         (Phase::Listing, None) => "Listing the files.".to_owned(),
         (Phase::Failed | Phase::Cancelled, _) => "The job ended before it was planned.".to_owned(),
         (Phase::Planning | Phase::Running | Phase::Finishing | Phase::Done, _) => {
-            "Planning the sum tree, or waiting for other jobs.".to_owned()
+            "Planning the sum tree.".to_owned()
         }
     }
 }

@@ -11,16 +11,22 @@ pub fn job_title(job: &JobSnapshot) -> String {
     match (&job.request.name, &job.request.inputs) {
         (Some(name), _) if !name.trim().is_empty() => name.clone(),
         (_, Inputs::Prefix(prefix)) => prefix.clone(),
-        (_, Inputs::Objects(objects)) => match objects.as_slice() {
-            [only] => only.clone(),
-            [first, rest @ ..] => format!("{first} and {} more", count(rest.len() as u64)),
-            [] => "no objects".to_owned(),
-        },
+        (_, Inputs::Objects(objects)) => list_title(objects.first(), objects.len() as u64),
+        (_, Inputs::Shortened(list)) => list_title(list.first.first(), list.count),
         (_, Inputs::Generate(Generate { files, count: numbers, format, .. })) => {
             let noun = if *files == 1 { "file" } else { "files" };
             let numbers = plural(*numbers, "number", "numbers");
             format!("{} generated {} {noun} × {numbers}", count(*files), format.extension())
         }
+    }
+}
+
+fn list_title(first: Option<&String>, objects: u64) -> String {
+    match (first, objects) {
+        (Some(only), 1) => only.clone(),
+        (Some(first), _) => format!("{first} and {} more", count(objects.saturating_sub(1))),
+        (None, 0) => "no objects".to_owned(),
+        (None, _) => plural(objects, "object", "objects"),
     }
 }
 
@@ -42,5 +48,18 @@ mod tests {
         };
         assert_eq!(title(1, 1), "1 generated csv file × 1\u{a0}number");
         assert_eq!(title(2, 10), "2 generated csv files × 10\u{a0}numbers");
+    }
+
+    #[test]
+    fn a_list_is_named_by_its_first_object_also_when_it_is_shortened() {
+        let title = |objects: usize| {
+            let request = JobRequest::new(Inputs::Objects(vec!["in/a".to_owned(); objects]));
+            let at = Timestamp::from_millis(1);
+            job_title(&JobSnapshot::submitted(JobId::from_parts(at, 1), request, 1, at))
+        };
+        assert_eq!(title(0), "no objects");
+        assert_eq!(title(1), "in/a");
+        assert_eq!(title(2), "in/a and 1 more");
+        assert_eq!(title(1000), "in/a and 999 more");
     }
 }

@@ -109,6 +109,12 @@ pub trait ObjectStore: Send + Sync + 'static {
     fn lock(&self) -> Result<Option<StoreLock>, StoreError> {
         Ok(None)
     }
+
+    /// The number of bytes that the program can still write; `None` from a store that
+    /// does not tell.
+    async fn free_bytes(&self) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
 }
 
 /// The lock of a store, released when dropped.

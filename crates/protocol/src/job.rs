@@ -55,7 +55,8 @@ impl Phase {
     }
 }
 
-/// A summary of a job at one moment. Its size does not depend on F, C or W.
+/// A summary of a job at one moment. Its size does not depend on F, C or W, nor on the
+/// size of the request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct JobSnapshot {
@@ -63,8 +64,12 @@ pub struct JobSnapshot {
     pub id: JobId,
     /// The current phase.
     pub phase: Phase,
-    /// The request as submitted.
+    /// The request as submitted. A long list of objects is shortened to its length and
+    /// its first objects.
     pub request: JobRequest,
+    /// Whether the job waits for other jobs: to be listed, or to run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waiting: bool,
     /// W, the number of workers in use: the requested one or the server's default.
     pub workers: u32,
     /// The name of who submitted it; absent where nobody signs in.
@@ -105,7 +110,7 @@ pub struct JobSnapshot {
 }
 
 impl JobSnapshot {
-    /// The state of a job that has just been submitted.
+    /// The state of a job that has just been submitted. The request is shortened.
     #[must_use]
     pub fn submitted(
         id: JobId,
@@ -116,7 +121,8 @@ impl JobSnapshot {
         JobSnapshot {
             id,
             phase: Phase::Listing,
-            request,
+            request: request.shortened(),
+            waiting: false,
             workers,
             submitted_by: None,
             timings: Timings { submitted_at, ..Timings::default() },

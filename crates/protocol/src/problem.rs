@@ -154,9 +154,11 @@ pub enum ProblemKind {
     RangeNotSatisfiable,
     /// The host that the request names is not one that the server answers for.
     Misdirected,
+    /// The job exceeds a limit of the server, which the detail names with its flag.
+    LimitExceeded,
     /// The caller sends more than the server accepts at the moment.
     TooManyRequests,
-    /// The store has no space left.
+    /// The store has too little free space, or a quota is used up.
     InsufficientStorage,
     /// The store, the queue or the cluster does not respond.
     Unavailable,
@@ -186,6 +188,7 @@ impl ProblemKind {
             ProblemKind::UnsupportedMediaType => "Unsupported content type",
             ProblemKind::RangeNotSatisfiable => "Range not satisfiable",
             ProblemKind::Misdirected => "Host not allowed",
+            ProblemKind::LimitExceeded => "Limit exceeded",
             ProblemKind::TooManyRequests => "Too many requests",
             ProblemKind::InsufficientStorage => "No space left",
             ProblemKind::Unavailable => "Service unavailable",
@@ -209,7 +212,10 @@ impl ProblemKind {
             ProblemKind::UnsupportedMediaType => 415,
             ProblemKind::RangeNotSatisfiable => 416,
             ProblemKind::Misdirected => 421,
-            ProblemKind::NoInputs | ProblemKind::InvalidInput | ProblemKind::LengthsDiffer => 422,
+            ProblemKind::NoInputs
+            | ProblemKind::InvalidInput
+            | ProblemKind::LengthsDiffer
+            | ProblemKind::LimitExceeded => 422,
             ProblemKind::TooManyRequests => 429,
             ProblemKind::Internal | ProblemKind::TaskFailed => 500,
             ProblemKind::Unavailable => 503,

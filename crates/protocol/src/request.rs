@@ -12,6 +12,7 @@ mod generate;
 mod raw;
 #[cfg(feature = "schema")]
 mod schema;
+mod shortened;
 mod speculation;
 mod statistic;
 
@@ -27,6 +28,7 @@ pub use fan_in::{FAN_IN, FanIn};
 pub use field::{Field, Number, Numeric};
 pub use generate::{COUNT, FILES, FORMAT, Generate, GeneratedFormat, SEED};
 pub use raw::{RAW, RawNumbers};
+pub use shortened::{OBJECTS_SHOWN, Shortened};
 pub use speculation::{
     MIN_MS, MODE, MULTIPLIER, QUANTILE, SHARE, Speculation, SpeculationMode, SpeculationPolicy,
 };
@@ -38,8 +40,16 @@ pub const NAME: Field = Field {
     symbol: None,
     title: "Name",
     hint: "Optional",
-    description: "A display name for the job; free text",
+    description: "A display name for the job; free text of at most 200 bytes",
 };
+
+/// The maximum length of a name in bytes. Lists, pages and events carry the names of
+/// many jobs.
+pub const NAME_BYTES_MAX: usize = 200;
+
+/// The maximum length of a prefix or of the location of an object, in bytes: that of
+/// a path on Linux. Keys in S3 have at most 1,024.
+pub const LOCATION_BYTES_MAX: usize = 4096;
 
 /// W, from 1.
 pub const WORKERS: Number<u32> = Number {
@@ -74,7 +84,7 @@ const GENERATED_BYTES_MAX: u64 = 64 << 30;
 pub struct JobRequest {
     /// The objects to average.
     pub inputs: Inputs,
-    /// A display name for the job; free text.
+    /// A display name for the job; free text of at most 200 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// W, the maximum number of attempts in flight, from 1; the server's default if absent.
@@ -101,7 +111,8 @@ fn workers() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
     schema::optional(&WORKERS)
 }
 
-/// The objects to average, given in one of three ways.
+/// The objects to average, given in one of three ways. In responses there is a
+/// fourth: a long list is [`Inputs::Shortened`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
@@ -112,6 +123,9 @@ pub enum Inputs {
     Objects(Vec<String>),
     /// Test data that the server generates first.
     Generate(Generate),
+    /// Only in responses: a list of more than 16 objects, or of more than 4,096 bytes.
+    /// A request with it is rejected; to submit the whole list again, rerun the job.
+    Shortened(Shortened),
 }
 
 impl JobRequest {
@@ -135,7 +149,22 @@ impl JobRequest {
     ///
     /// A [`Problem`] that names the first invalid field.
     pub fn validate(self) -> Result<ValidRequest, Problem> {
-        match &self.inputs {
+        self.inputs.validate()?;
+        if let Some(name) = &self.name {
+            check_length(|| NAME.name.to_owned(), "the name", name, NAME_BYTES_MAX)?;
+        }
+        if let Some(workers) = self.workers {
+            WORKERS.check(workers)?;
+        }
+        self.fan_in.validate()?;
+        self.speculation.validate()?;
+        Ok(ValidRequest(self))
+    }
+}
+
+impl Inputs {
+    fn validate(&self) -> Result<(), Problem> {
+        match self {
             Inputs::Generate(data) => {
                 data.validate()?;
                 let bytes = data.bytes();
@@ -149,20 +178,47 @@ impl JobRequest {
                         Problem::new(ProblemKind::InvalidRequest, detail).field("inputs.generate")
                     );
                 }
+                Ok(())
             }
-            Inputs::Objects(_) | Inputs::Prefix(_) => {}
+            Inputs::Prefix(prefix) => {
+                let field = || PREFIX.name.to_owned();
+                check_length(field, "the prefix", prefix, LOCATION_BYTES_MAX)
+            }
+            Inputs::Objects(locations) => {
+                locations.iter().enumerate().try_for_each(|(index, location)| {
+                    let field = || format!("inputs.objects[{index}]");
+                    check_length(field, "the location", location, LOCATION_BYTES_MAX)
+                })
+            }
+            Inputs::Shortened(_) => {
+                let detail = "a shortened list of objects stands for objects that it does not name";
+                Err(Problem::new(ProblemKind::InvalidRequest, detail)
+                    .field("inputs.shortened")
+                    .remedy("list all objects, or run the job again: POST /api/jobs/{id}/rerun"))
+            }
         }
-        if let Some(workers) = self.workers {
-            WORKERS.check(workers)?;
-        }
-        self.fan_in.validate()?;
-        self.speculation.validate()?;
-        Ok(ValidRequest(self))
     }
 }
 
+/// Checks that a text has at most `most` bytes.
+fn check_length(
+    field: impl FnOnce() -> String,
+    what: &str,
+    text: &str,
+    most: usize,
+) -> Result<(), Problem> {
+    if text.len() <= most {
+        return Ok(());
+    }
+    let detail = format!("{what} has {} bytes; the limit is {most} bytes", text.len());
+    Err(Problem::new(ProblemKind::InvalidRequest, detail)
+        .field(field())
+        .remedy("choose a shorter one"))
+}
+
 /// A validated request. Only [`JobRequest::validate`] constructs it, also when it
-/// is deserialised from a record.
+/// is deserialised from a record. A name in a record that is longer than
+/// [`NAME_BYTES_MAX`], as earlier versions allowed, is cut.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "JobRequest")]
 pub struct ValidRequest(JobRequest);
@@ -187,7 +243,7 @@ impl TryFrom<JobRequest> for ValidRequest {
     type Error = Problem;
 
     fn try_from(request: JobRequest) -> Result<ValidRequest, Problem> {
-        request.validate()
+        request.with_short_name().validate()
     }
 }
 
@@ -228,7 +284,9 @@ mod tests {
         };
         assert_eq!(rejected_field(|r| r.inputs = generated(0, 3).inputs), "inputs.generate.files");
         assert_eq!(rejected_field(|r| r.inputs = generated(2, 0).inputs), "inputs.generate.count");
-        assert_eq!(rejected_field(|r| r.inputs = generated(u64::MAX, 3).inputs), "inputs.generate");
+        let most = "inputs.generate.files";
+        assert_eq!(rejected_field(|r| r.inputs = generated(1_000_001, 1).inputs), most);
+        assert_eq!(rejected_field(|r| r.inputs = generated(2, u64::MAX).inputs), "inputs.generate");
         assert_eq!(rejected_field(|r| r.workers = Some(0)), "workers");
         assert_eq!(rejected_field(|r| r.fan_in = FanIn::Fixed(1)), "fan_in");
         assert_eq!(rejected_field(|r| r.speculation.quantile = 1.1), "speculation.quantile");
@@ -239,6 +297,35 @@ mod tests {
             "speculation.multiplier"
         );
         assert_eq!(rejected_field(|r| r.speculation.share = -0.1), "speculation.share");
+    }
+
+    #[test]
+    fn texts_are_bounded_and_the_error_names_the_limit() {
+        let rejection = |change: fn(&mut JobRequest)| {
+            let mut request = generated(2, 3);
+            change(&mut request);
+            request.validate().unwrap_err()
+        };
+        let name = rejection(|r| r.name = Some("é".repeat(101)));
+        assert_eq!(name.field.as_deref(), Some("name"));
+        assert_eq!(name.detail, "the name has 202 bytes; the limit is 200 bytes");
+        let prefix = rejection(|r| r.inputs = Inputs::Prefix("a".repeat(4097)));
+        assert_eq!(prefix.field.as_deref(), Some("inputs.prefix"));
+        let objects = vec!["a".to_owned(), "b".repeat(4097)];
+        let objects = JobRequest::new(Inputs::Objects(objects)).validate().unwrap_err();
+        assert_eq!(objects.field.as_deref(), Some("inputs.objects[1]"));
+        let mut longest = generated(2, 3);
+        longest.name = Some("é".repeat(100));
+        assert!(longest.validate().is_ok());
+    }
+
+    #[test]
+    fn a_long_name_in_a_record_of_an_earlier_version_is_cut() {
+        let mut request = generated(2, 3);
+        request.name = Some("é".repeat(1_000_000));
+        let record = serde_json::to_string(&request).unwrap();
+        let read: ValidRequest = serde_json::from_str(&record).unwrap();
+        assert_eq!(read.name.as_deref().map(str::len), Some(200));
     }
 
     #[test]

@@ -20,7 +20,6 @@ pub async fn run(arguments: GenerateArguments) -> anyhow::Result<()> {
         .with_context(|| format!("creating the folder {}", folder.display()))?;
     let bar = super::progress_bar(files, "{bar:40} {pos}/{len} files · {eta} left");
     let data = Generate { files, count, format, seed };
-    data.validate()?;
     let objects: Arc<dyn ObjectStore> = Arc::new(store.clone());
     let progress = |counted: Counted| bar.set_position(counted.done);
     generating::generate(&objects, "", data, progress, &CancellationToken::new()).await?;

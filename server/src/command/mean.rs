@@ -97,7 +97,7 @@ async fn watch(engine: &Engine, job: JobId, log: CostLog) -> Result<JobSnapshot,
     let mut versions = engine.board().watch();
     let mut is_planned = false;
     loop {
-        let snapshot = engine.job(job)?;
+        let snapshot = engine.job(job).await?;
         if let Some(plan) = snapshot.plan.as_ref().filter(|_| !is_planned) {
             bar.suspend(|| log.planned(plan, &snapshot.request.statistics));
             is_planned = true;

@@ -1,9 +1,12 @@
 //! Performs the scheduler's commands, in tasks beside the driver.
 
+mod planning;
+
 use std::sync::Arc;
 
 use platform::problems::with_sources;
 use platform::retry::UNTIL_DONE_PAUSE;
+use protocol::problem::ProblemKind;
 use protocol::task::{Assignment, Control};
 use protocol::{JobId, JobSnapshot, Phase, Problem, WorkerId};
 use scheduler::Event;
@@ -13,31 +16,44 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::planning::Planning;
+use super::gates::Gates;
 use super::{DriverMessage, Parts};
 use crate::finishing::{Total, write_result};
 use crate::garbage_collection;
-use crate::records::{self, RequestRecord};
+use crate::limits::{check_free_space, check_reserve, is_too_large, result_bytes};
+use crate::records::{self, RequestSummary, index};
 
 /// Starts effects. Each sends its outcome to the driver as a message.
 pub(super) struct Effects {
     pub(super) parts: Arc<Parts>,
     pub(super) messages: mpsc::Sender<DriverMessage>,
     pub(super) tasks: TaskTracker,
+    /// What jobs wait for before they are planned.
+    pub(super) gates: Gates,
     /// Limits how many results are written at the same time: each takes memory.
     pub(super) writing: Arc<Semaphore>,
+    /// Limits how many jobs have their garbage collected at the same time: each takes
+    /// descriptors and a thread.
+    pub(super) collecting: Arc<Semaphore>,
+    /// Cancelled when the driver ends: stops what takes long.
+    pub(super) stop: CancellationToken,
 }
 
 /// How many results are written at the same time.
 pub(super) const RESULTS_AT_ONCE: usize = 2;
+/// How many jobs have their garbage collected at the same time.
+pub(super) const COLLECTED_AT_ONCE: usize = 4;
 
-/// A job that is being planned.
-pub(super) struct Planning {
+/// A task that writes objects of a job and can be stopped: its planning, or the
+/// writing of its result.
+pub(super) struct Writing {
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
-impl Planning {
-    /// Stops the planning, and waits until nothing more is written.
+impl Writing {
+    /// Stops the task, and waits until nothing more is written.
     async fn end(self) {
         self.stop.cancel();
         // An error says that the task panicked, and so has ended.
@@ -46,32 +62,30 @@ impl Planning {
 }
 
 impl Effects {
+    pub(super) fn new(parts: Arc<Parts>, messages: mpsc::Sender<DriverMessage>) -> Effects {
+        Effects {
+            gates: Gates::new(&parts.limits),
+            parts,
+            messages,
+            tasks: TaskTracker::new(),
+            writing: Arc::new(Semaphore::new(RESULTS_AT_ONCE)),
+            collecting: Arc::new(Semaphore::new(COLLECTED_AT_ONCE)),
+            stop: CancellationToken::new(),
+        }
+    }
+
     /// Lists the job's objects, lays out its sum tree and stores the plan.
-    pub(super) fn plan(&self, job: JobId, record: &RequestRecord) -> Planning {
-        let (parts, messages, record) = (self.parts.clone(), self.messages.clone(), record.clone());
-        let stop = CancellationToken::new();
-        let stopped = stop.clone();
-        let task = self.tasks.spawn(async move {
-            let generated = |counted| {
-                // A count that finds the channel full is outdated by the next one.
-                let _ = messages.try_send(DriverMessage::Generated { job, counted });
-            };
-            let RequestRecord { request, workers, .. } = &record;
-            let planned = parts.planner.plan(job, request, *workers, generated, &stopped).await;
-            if stopped.is_cancelled() {
-                return;
-            }
-            let stored = match planned {
-                Ok(plan) => records::store_plan(&*parts.store, job, &plan).await.map(|()| plan),
-                Err(problem) => Err(problem),
-            };
-            let message = match stored {
-                Ok(plan) => DriverMessage::Planned { job, record: Box::new(plan) },
-                Err(problem) => broken(job, problem),
-            };
-            send(&messages, message).await;
-        });
-        Planning { stop, task }
+    pub(super) fn plan(&self, job: JobId, request: &RequestSummary) -> Writing {
+        let stop = self.stop.child_token();
+        let planning = Planning {
+            parts: self.parts.clone(),
+            messages: self.messages.clone(),
+            gates: self.gates.clone(),
+            job,
+            request: request.clone(),
+            stop: stop.clone(),
+        };
+        Writing { stop, task: self.tasks.spawn(planning.run()) }
     }
 
     /// Publishes an assignment, retried until the queue accepts it.
@@ -98,31 +112,61 @@ impl Effects {
     }
 
     /// Divides the total and stores the result.
-    pub(super) fn write_result(&self, total: Total) {
+    pub(super) fn write_result(&self, total: Total) -> Writing {
         let (parts, messages, job) = (self.parts.clone(), self.messages.clone(), total.job);
         let writing = self.writing.clone();
-        self.tasks.spawn(async move {
-            // An error would say that the semaphore was closed; it never is.
-            let _permit = writing.acquire().await;
-            let message = match write_result(&parts.store, total).await {
+        let stop = self.stop.child_token();
+        let stopped = stop.clone();
+        let task = self.tasks.spawn(async move {
+            let Some(_permit) = stopped.run_until_cancelled(writing.acquire()).await else {
+                return;
+            };
+            let bytes = result_bytes(total.columns, &total.statistics);
+            let written = match check_free_space(&*parts.store, "the result", bytes).await {
+                Ok(()) => write_result(&parts.store, total, &stopped).await,
+                Err(problem) => Err(problem),
+            };
+            if stopped.is_cancelled() {
+                return;
+            }
+            let message = match written {
                 Ok(summary) => DriverMessage::Finished { job, summary: Box::new(summary) },
                 Err(problem) => broken(job, problem),
             };
             send(&messages, message).await;
+        });
+        Writing { stop, task }
+    }
+
+    /// Looks whether a job that has written `written` bytes leaves enough free space.
+    pub(super) fn check_space(&self, job: JobId, written: u64) {
+        let (parts, messages) = (self.parts.clone(), self.messages.clone());
+        self.tasks.spawn(async move {
+            match check_reserve(&*parts.store, written).await {
+                Err(problem) if problem.kind == ProblemKind::InsufficientStorage => {
+                    send(&messages, broken(job, problem)).await;
+                }
+                Err(problem) => tracing::warn!(job_id = %job, %problem, "free space not known"),
+                Ok(()) => {}
+            }
         });
     }
 
     /// Stores the report of a job that is over, then collects its garbage. Storing
     /// is retried until it succeeds: without a report, the next start of the
     /// server would resume the job.
-    pub(super) fn record(&self, snapshot: JobSnapshot, planning: Option<Planning>) {
+    pub(super) fn record(&self, snapshot: JobSnapshot, writing: Option<Writing>) {
         let (parts, messages) = (self.parts.clone(), self.messages.clone());
+        let collecting = self.collecting.clone();
         self.tasks.spawn(async move {
-            if let Some(planning) = planning {
-                planning.end().await;
+            if let Some(writing) = writing {
+                writing.end().await;
             }
             let job_id = snapshot.id;
-            let collects = snapshot.phase != Phase::Failed && !parts.keep_partial_sums;
+            // A job that was never planned has no attempts.
+            let leaves_writers = snapshot.phase != Phase::Done && snapshot.plan.is_some();
+            let is_useless = snapshot.phase != Phase::Failed || is_too_large(&snapshot);
+            let collects = is_useless && !parts.keep_partial_sums;
             if collects && let Err(error) = garbage_collection::mark(&*parts.store, job_id).await {
                 tracing::warn!(%job_id, error = with_sources(&error), "job not marked for garbage collection");
             }
@@ -130,8 +174,19 @@ impl Effects {
                 tracing::error!(%job_id, %problem, "report not stored yet");
                 sleep(UNTIL_DONE_PAUSE).await;
             }
+            if let Err(problem) = index::complete(&*parts.store, &snapshot).await {
+                tracing::warn!(%job_id, %problem, "the next start of the server reads the report");
+            }
             send(&messages, DriverMessage::Recorded { snapshot: Box::new(snapshot) }).await;
-            if collects {
+            if !collects {
+                return;
+            }
+            if leaves_writers {
+                let store = &*parts.store;
+                garbage_collection::collect_behind_writers(store, job_id, &collecting).await;
+            } else {
+                // An error would say that the semaphore was closed; it never is.
+                let _permit = collecting.acquire().await;
                 garbage_collection::collect(&*parts.store, job_id).await;
             }
         });

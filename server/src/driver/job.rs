@@ -3,42 +3,81 @@
 use protocol::job::Counted;
 use protocol::result::ResultSummary;
 use protocol::task::{Assignment, Columns, Work};
-use protocol::{JobId, JobSnapshot};
+use protocol::{JobId, JobSnapshot, Phase};
 use scheduler::{Command, JobView};
 use summation::Order;
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::effects::Planning;
+use super::effects::Writing;
 use crate::finishing::Total;
 use crate::keys;
-use crate::records::{PlanRecord, RequestRecord};
+use crate::limits::SPACE_STEP_BYTES;
+use crate::records::{PlanRecord, RequestSummary};
 
 /// A job that is not over.
 pub(super) struct Job {
-    pub(super) record: RequestRecord,
-    pub(super) generated: Option<Counted>,
-    /// The last count of generated objects that was published.
-    published: Option<Counted>,
+    pub(super) request: RequestSummary,
+    pub(super) shown: Shown,
+    /// What was published last.
+    published: Shown,
     pub(super) result: Option<ResultSummary>,
-    /// The task that plans the job, once it has been started.
-    pub(super) planning: Option<Planning>,
+    /// The task that plans the job or writes its result, once it has been started.
+    pub(super) writing: Option<Writing>,
+    /// The place among the jobs that wait to run, until the job runs.
+    pub(super) place: Option<OwnedSemaphorePermit>,
+    /// How many bytes the job had written when the free space was looked at.
+    space_seen_at: u64,
     plan: Option<PlanRecord>,
+    /// The room of the plan in memory.
+    room: Option<OwnedSemaphorePermit>,
+}
+
+/// What pages show of a job that the scheduler does not know.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Shown {
+    /// How many objects of test data are generated, while they are.
+    pub(super) generated: Option<Counted>,
+    /// Whether the job waits for others before it is listed or gets room in memory.
+    pub(super) waiting: bool,
 }
 
 impl Job {
-    pub(super) fn new(record: RequestRecord) -> Job {
-        Job { record, generated: None, published: None, result: None, planning: None, plan: None }
+    pub(super) fn new(request: RequestSummary, place: Option<OwnedSemaphorePermit>) -> Job {
+        Job {
+            request,
+            shown: Shown::default(),
+            published: Shown::default(),
+            result: None,
+            writing: None,
+            place,
+            space_seen_at: 0,
+            plan: None,
+            room: None,
+        }
     }
 
-    pub(super) fn set_plan(&mut self, plan: PlanRecord) {
+    pub(super) fn set_plan(&mut self, plan: PlanRecord, room: Option<OwnedSemaphorePermit>) {
         self.plan = Some(plan);
-        self.generated = None;
+        self.room = room;
+        self.shown = Shown::default();
     }
 
-    /// Whether the count of generated objects has changed since the last call.
-    pub(super) fn take_generated_change(&mut self) -> bool {
-        let changed = self.generated != self.published;
-        self.published = self.generated;
+    /// Whether what is shown has changed since the last call.
+    pub(super) fn take_change(&mut self) -> bool {
+        let changed = self.shown != self.published;
+        self.published = self.shown;
         changed
+    }
+
+    /// Whether to look at the free space, as the job has written `written` bytes. Where
+    /// C was known, that was done before it started.
+    pub(super) fn wants_space(&mut self, written: u64) -> bool {
+        let is_known = self.plan.as_ref().is_none_or(|plan| plan.inputs.columns.is_some());
+        let is_due = !is_known && written >= self.space_seen_at + SPACE_STEP_BYTES;
+        if is_due {
+            self.space_seen_at = written;
+        }
+        is_due
     }
 
     /// The assignment for the attempt of a [`Command::PublishAttempt`]; `None`
@@ -65,7 +104,7 @@ impl Job {
                 let end = usize::try_from(node_inputs.end).ok()?;
                 Work::Sum {
                     objects: objects.get(start..end)?.to_vec(),
-                    raw: self.record.request.raw,
+                    raw: self.request.request.raw,
                     fortran_order: inputs.fortran_order,
                 }
             }
@@ -92,7 +131,7 @@ impl Job {
                 end_segment,
                 total: columns.or(plan.columns),
             },
-            statistics: self.record.request.statistics.clone(),
+            statistics: self.request.request.statistics.clone(),
             output: keys::node(attempt.job, task.level, task.node),
             heartbeat_ms,
         })
@@ -107,7 +146,7 @@ impl Job {
             columns,
             shape: record.inputs.shape.clone().or_else(|| view.inputs.shape.clone()),
             order: Order::from_fortran(record.inputs.fortran_order),
-            statistics: self.record.request.statistics.clone(),
+            statistics: self.request.request.statistics.clone(),
         })
     }
 
@@ -118,15 +157,16 @@ impl Job {
         JobSnapshot {
             id: view.id,
             phase: view.phase,
-            request: self.record.request.clone().into_request(),
+            request: self.request.request.clone(),
+            waiting: self.shown.waiting || view.phase == Phase::Planning,
             workers: view.workers,
-            submitted_by: self.record.submitted_by.clone(),
+            submitted_by: self.request.submitted_by.clone(),
             timings: protocol::job::Timings {
-                submitted_at: self.record.submitted_at,
+                submitted_at: self.request.submitted_at,
                 ..view.timings
             },
             inputs,
-            generated: self.generated,
+            generated: self.shown.generated,
             plan: view.plan,
             progress: view.progress,
             attempts: view.attempts,

@@ -29,7 +29,7 @@ async fn logged(command: Command) -> String {
     let parts = Arc::new(parts::for_files(folder.path()).await.unwrap());
     let (messages, _incoming) = mpsc::channel(MESSAGES_CAPACITY);
     let scheduler = Scheduler::new(Settings::default());
-    let mut driver = Driver::new(scheduler, parts, Board::new(0), messages);
+    let mut driver = Driver::new(scheduler, parts, Board::new(0, 1), messages);
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();

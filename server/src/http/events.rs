@@ -5,6 +5,7 @@
 //! to one version only the last carries an id, so none of them is missed.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -20,7 +21,8 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use super::Shared;
 use super::body::JobInPath;
 use super::problem_response::{Failed, ProblemResponse};
-use crate::board::{Board, Position};
+use crate::board::Position;
+use crate::engine::Engine;
 
 /// The interval of keep-alive comments, below the idle timeout of usual proxies
 /// (60 s).
@@ -50,7 +52,7 @@ pub(super) async fn of_all(
     State(shared): State<Shared>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ProblemResponse> {
-    stream(&shared, last_position(&headers), Board::since)
+    stream(&shared, last_position(&headers), Subject::All)
 }
 
 /// Follow one job, as server-sent events.
@@ -72,12 +74,8 @@ pub(super) async fn of_job(
     JobInPath(job): JobInPath,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ProblemResponse> {
-    shared.engine.job(job)?;
-    let changes = move |board: &Board, position| {
-        let (here, event) = board.job_since(job, position);
-        (here, event.into_iter().collect())
-    };
-    stream(&shared, last_position(&headers), changes)
+    shared.engine.job(job).await?;
+    stream(&shared, last_position(&headers), Subject::Job { job, is_over: false })
 }
 
 /// The description of the events of [`of_all`].
@@ -102,40 +100,89 @@ fn describe_job() -> String {
     )
 }
 
+/// What a stream tells of.
+enum Subject {
+    /// All jobs and the workers.
+    All,
+    /// One job, and whether the stream has told that it is over.
+    Job { job: JobId, is_over: bool },
+}
+
 /// The stream of one client.
-struct Reader<F> {
-    board: Board,
+struct Reader {
+    engine: Arc<Engine>,
     versions: watch::Receiver<u64>,
     position: Option<Position>,
-    changes: F,
+    subject: Subject,
     _permit: OwnedSemaphorePermit,
 }
 
-/// A stream of the events that `changes` returns for a position, until the server
-/// stops. Refused if too many are open.
-fn stream<F>(
+impl Reader {
+    /// The events since the position, which moves on.
+    async fn changes(&mut self) -> (Position, Vec<LiveEvent>) {
+        let board = self.engine.board();
+        let (here, events) = match &mut self.subject {
+            Subject::All => board.since(self.position),
+            Subject::Job { job, is_over } => {
+                let (here, mut event) = board.job_since(*job, self.position);
+                if event.is_none() && !*is_over && board.job(*job).is_none() {
+                    event = evicted(&self.engine, *job).await;
+                }
+                *is_over |= event.as_ref().is_some_and(is_last);
+                (here, event.into_iter().collect())
+            }
+        };
+        self.position = Some(here);
+        if !board.is_latest(here) {
+            // The rest follows in the next batch.
+            self.versions.mark_changed();
+        }
+        (here, events)
+    }
+}
+
+/// The event of a job that was evicted from the board.
+async fn evicted(engine: &Engine, job: JobId) -> Option<LiveEvent> {
+    match engine.job(job).await {
+        Ok(snapshot) => Some(LiveEvent::Job(Box::new(JobSnapshot::clone(&snapshot)))),
+        Err(problem) if problem.kind == ProblemKind::NotFound => Some(LiveEvent::JobDeleted(job)),
+        Err(problem) => {
+            tracing::warn!(job_id = %job, %problem, "job not sent to a stream");
+            None
+        }
+    }
+}
+
+/// Whether no other event of the same job follows, but its deletion.
+fn is_last(event: &LiveEvent) -> bool {
+    match event {
+        LiveEvent::Job(job) => job.phase.is_over(),
+        LiveEvent::JobDeleted(_) => true,
+        LiveEvent::Snapshot(_) | LiveEvent::Workers(_) => false,
+    }
+}
+
+/// A stream of the events of a subject from a position on, until the server stops.
+/// Refused if too many are open.
+fn stream(
     shared: &Shared,
     position: Option<Position>,
-    changes: F,
-) -> Result<impl IntoResponse + use<F>, ProblemResponse>
-where
-    F: Fn(&Board, Option<Position>) -> (Position, Vec<LiveEvent>) + Send + 'static,
-{
+    subject: Subject,
+) -> Result<impl IntoResponse + use<>, ProblemResponse> {
     let permit = shared.event_streams.clone().try_acquire_owned().map_err(|_| {
         let problem = Problem::new(ProblemKind::Unavailable, "too many event streams are open")
             .remedy("try again later; --max-event-streams sets how many the server keeps");
         ProblemResponse::from(problem).retry_after(RETRY_REFUSED)
     })?;
-    let board = shared.engine.board().clone();
-    let mut versions = board.watch();
+    let engine = shared.engine.clone();
+    let mut versions = engine.board().watch();
     // This client has not seen the present state.
     versions.mark_changed();
-    let reader = Reader { board, versions, position, changes, _permit: permit };
+    let reader = Reader { engine, versions, position, subject, _permit: permit };
     let batches = stream::unfold(reader, |mut reader| async move {
         loop {
             reader.versions.changed().await.ok()?;
-            let (here, events) = (reader.changes)(&reader.board, reader.position);
-            reader.position = Some(here);
+            let (here, events) = reader.changes().await;
             if !events.is_empty() {
                 return Some((stream::iter(with_id(events, here)), reader));
             }

@@ -23,7 +23,8 @@ const PAGE_TASKS: usize = 100;
 /// Submit a job.
 ///
 /// The inputs are listed, and the job planned and computed, after the response.
-/// Follow its progress by its events. Unknown fields are rejected.
+/// Follow its progress by its events. Unknown fields are rejected. While too many jobs
+/// wait, the response has status 429 and the header `Retry-After`.
 #[utoipa::path(
     post,
     path = "/api/jobs",
@@ -42,7 +43,7 @@ pub(super) async fn submit(
     JsonBody(request): JsonBody<JobRequest>,
 ) -> Result<impl IntoResponse, ProblemResponse> {
     let job = shared.engine.submit(request.validate()?, caller.name).await?;
-    created(&shared, job)
+    created(&shared, job).await
 }
 
 /// Plan a job without starting it.
@@ -83,11 +84,14 @@ pub(super) async fn rerun(
     JobInPath(job): JobInPath,
 ) -> Result<impl IntoResponse, ProblemResponse> {
     let job = shared.engine.rerun(job, caller.name).await?;
-    created(&shared, job)
+    created(&shared, job).await
 }
 
-fn created(shared: &Shared, job: JobId) -> Result<impl IntoResponse + use<>, ProblemResponse> {
-    let snapshot = JobSnapshot::clone(&*shared.engine.job(job)?);
+async fn created(
+    shared: &Shared,
+    job: JobId,
+) -> Result<impl IntoResponse + use<>, ProblemResponse> {
+    let snapshot = JobSnapshot::clone(&*shared.engine.job(job).await?);
     let location = format!("/api/jobs/{job}");
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(snapshot)))
 }
@@ -103,6 +107,8 @@ pub(super) struct ListParameters {
 }
 
 /// List jobs, newest first.
+///
+/// Lists of more than 16 objects are shortened in all responses: see `Inputs`.
 #[utoipa::path(
     get,
     path = "/api/jobs",
@@ -117,9 +123,9 @@ pub(super) struct ListParameters {
 pub(super) async fn list(
     State(shared): State<Shared>,
     Parameters(ListParameters { limit, cursor }): Parameters<ListParameters>,
-) -> Json<JobPage> {
+) -> Result<Json<JobPage>, ProblemResponse> {
     let limit = limit.unwrap_or(PAGE_JOBS).clamp(1, PAGE_MAX);
-    Json(shared.engine.board().jobs(cursor, limit))
+    Ok(Json(shared.engine.jobs(cursor, limit).await?))
 }
 
 /// Get a job.
@@ -138,7 +144,7 @@ pub(super) async fn show(
     State(shared): State<Shared>,
     JobInPath(job): JobInPath,
 ) -> Result<Json<JobSnapshot>, ProblemResponse> {
-    Ok(Json(JobSnapshot::clone(&*shared.engine.job(job)?)))
+    Ok(Json(JobSnapshot::clone(&*shared.engine.job(job).await?)))
 }
 
 /// The parameters of `DELETE /api/jobs/{id}`.

@@ -56,12 +56,12 @@ impl Backend for Engine {
         self.board().overview()
     }
 
-    async fn jobs(&self, cursor: Option<JobId>, limit: usize) -> JobPage {
-        self.board().jobs(cursor, limit)
+    async fn jobs(&self, cursor: Option<JobId>, limit: usize) -> Result<JobPage, Problem> {
+        Engine::jobs(self, cursor, limit).await
     }
 
     async fn job(&self, id: JobId) -> Result<JobSnapshot, Problem> {
-        Engine::job(self, id).map(|job| JobSnapshot::clone(&job))
+        Engine::job(self, id).await.map(|job| JobSnapshot::clone(&job))
     }
 
     async fn preview(&self, request: &ValidRequest) -> Result<Preview, Problem> {

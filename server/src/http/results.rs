@@ -67,7 +67,7 @@ pub(super) async fn download(
     Parameters(ResultParameters { format, statistic }): Parameters<ResultParameters>,
     headers: HeaderMap,
 ) -> Result<Response, ProblemResponse> {
-    let snapshot = shared.engine.job(job)?;
+    let snapshot = shared.engine.job(job).await?;
     check_there(&snapshot, statistic)?;
     let result = StoredResult::open(shared.engine.store().clone(), job, statistic).await?;
     let name = format!("{}-{job}", statistic.map_or("mean", Statistic::word));

@@ -71,7 +71,7 @@ pub(super) async fn show(
     State(shared): State<Shared>,
     JobInPath(job): JobInPath,
 ) -> Result<Json<SharedJob>, ProblemResponse> {
-    shared.engine.job(job)?;
+    shared.engine.job(job).await?;
     match shared.engine.shares().find(job).await? {
         Some(share) => Ok(Json(SharedJob::new(job, share))),
         None => Err(Problem::new(ProblemKind::NotFound, format!("job {job} has no link"))

@@ -80,6 +80,17 @@ impl Client {
         }
     }
 
+    /// Follows a job until a condition holds.
+    pub(crate) async fn until(&self, job: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let mut events = Events::open(self, &format!("/api/jobs/{job}/events"), None).await;
+        loop {
+            let snapshot = events.next().await.data;
+            if is_so(&snapshot) {
+                return snapshot;
+            }
+        }
+    }
+
     /// Submits a job and follows it to its result.
     pub(crate) async fn mean(&self, request: &Value) -> Vec<f64> {
         let job = self.submit(request).await;

@@ -3,6 +3,7 @@
 
 mod api;
 mod changes;
+mod child;
 mod client;
 mod command_line;
 mod description;
@@ -10,8 +11,13 @@ mod exact;
 mod formats;
 mod garbage_collection;
 mod inputs;
+mod limits;
+mod load;
 mod memory;
 mod network;
 mod real;
 mod restart;
+mod retention;
 mod running;
+mod small_disk;
+mod stopping;

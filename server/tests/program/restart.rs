@@ -58,15 +58,22 @@ async fn a_record_that_cannot_be_read_fails_its_job_and_no_other() {
     std::fs::write(record(&jobs[1], "report.json"), "{\"id\":").unwrap();
 
     let again = Running::start(folder.path()).await;
-    for (job, name) in jobs.iter().zip(["request.json", "report.json"]) {
-        let failed = again.get_json(&format!("/api/jobs/{job}")).await;
-        assert_eq!(failed["phase"], "failed");
-        let detail = failed["error"]["detail"].as_str().unwrap_or_default();
-        assert!(detail.contains(&format!("jobs/{job}/{name} cannot be read")), "{failed}");
-        assert!(failed["timings"]["submitted_at"].as_u64() > Some(0), "{failed}");
-        let page = again.get(&format!("/jobs/{job}")).await.text().await.unwrap();
-        assert!(page.contains("cannot be read"), "its page says so");
-    }
+    let failed = again.get_json(&format!("/api/jobs/{}", jobs[1])).await;
+    assert_eq!(failed["phase"], "failed");
+    let detail = failed["error"]["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains(&format!("jobs/{}/report.json cannot be read", jobs[1])), "{failed}");
+    assert!(failed["timings"]["submitted_at"].as_u64() > Some(0), "{failed}");
+    let page = again.get(&format!("/jobs/{}", jobs[1])).await.text().await.unwrap();
+    assert!(page.contains("cannot be read"), "its page says so");
+    // A job that is over needs its request only to be run again.
+    assert_eq!(again.get_json(&format!("/api/jobs/{}", jobs[0])).await["phase"], "done");
+    let rerun = again.post(&format!("/api/jobs/{}/rerun", jobs[0]), &json!({})).await;
+    assert_eq!(rerun.status(), 500);
+    let refused = rerun.text().await.unwrap();
+    assert!(
+        refused.contains(&format!("jobs/{}/request.json cannot be read", jobs[0])),
+        "{refused}"
+    );
     assert_eq!(std::fs::read_to_string(&path).unwrap(), newer, "it stays as it was");
     assert_eq!(again.get_json(&format!("/api/jobs/{}", jobs[2])).await["phase"], "done");
     let fresh = again.submit(&request).await;

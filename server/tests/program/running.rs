@@ -66,6 +66,12 @@ impl Running {
         Running { client: Client::new(url), engine, stop, serving }
     }
 
+    /// The ids of the jobs in memory, newest first.
+    pub(crate) fn overview_ids(&self) -> Vec<String> {
+        let jobs = self.engine.board().overview().jobs;
+        jobs.iter().map(|job| job.id.to_string()).collect()
+    }
+
     /// Stops the server, as SIGTERM does.
     pub(crate) async fn stop(self) {
         self.stop.cancel();

@@ -88,6 +88,10 @@ impl ObjectStore for FaultyStore {
     fn lock(&self) -> Result<Option<StoreLock>, StoreError> {
         self.inner.lock()
     }
+
+    async fn free_bytes(&self) -> Result<Option<u64>, StoreError> {
+        self.inner.free_bytes().await
+    }
 }
 
 /// An upload with faults.

@@ -1,12 +1,13 @@
 //! An object store in a local directory.
 
 mod lock;
+mod patience;
 mod version;
 mod walk;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
+use self::patience::opening;
 use self::walk::{Interrupted, Walk};
 use super::place::{InputPlace, OpenError, StoreKind, StorePlace};
 use super::{
@@ -177,7 +179,7 @@ impl ObjectStore for LocalStore {
         blocking(move || {
             let pin = pin.as_ref();
             let failed = |error| pin::explain(pin, explain(&key, error));
-            let file = File::open(&path).map_err(failed)?;
+            let file = opening(|| File::open(&path)).map_err(failed)?;
             let rest = file.metadata().map_err(failed)?.len().saturating_sub(offset);
             let length = length.min(usize::try_from(rest).unwrap_or(usize::MAX));
             // Not cleared before: bytes that will be overwritten need not be zeroed.
@@ -267,7 +269,7 @@ impl ObjectStore for LocalStore {
         let folder = self.root.join(UNFINISHED);
         blocking(move || {
             let mut removed = 0;
-            let entries = match fs::read_dir(&folder) {
+            let entries = match opening(|| fs::read_dir(&folder)) {
                 Ok(entries) => entries,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
                 Err(error) => return Err(explain(UNFINISHED, error)),
@@ -291,12 +293,22 @@ impl ObjectStore for LocalStore {
         lock::lock(&self.root).map(Some)
     }
 
+    async fn free_bytes(&self) -> Result<Option<u64>, StoreError> {
+        let root = self.root.clone();
+        blocking(move || {
+            let file_system = rustix::fs::statvfs(root.as_path())
+                .map_err(|error| explain(UNFINISHED, error.into()))?;
+            Ok(Some(file_system.f_bavail.saturating_mul(file_system.f_frsize)))
+        })
+        .await
+    }
+
     async fn delete_prefix(&self, prefix: &str) -> Result<(), StoreError> {
         if let Some(folder) = prefix.strip_suffix('/') {
             let destination = self.destination(folder)?;
             let root = self.root.clone();
             return blocking(move || {
-                match fs::remove_dir_all(&destination.path) {
+                match opening(|| fs::remove_dir_all(&destination.path)) {
                     Ok(()) => {}
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     Err(error) => return Err(explain(&destination.key, error)),
@@ -326,7 +338,7 @@ impl ObjectReader for LocalReader {
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize, StoreError> {
         let file = match self.file.take() {
             Some(file) => Ok(file),
-            None => File::open(&self.path),
+            None => opening(|| File::open(&self.path)),
         };
         let pin = self.pin.as_ref();
         let file = file.map_err(|error| pin::explain(pin, explain(&self.key, error)))?;
@@ -410,7 +422,11 @@ impl Destination {
     }
 
     fn begin(&self) -> Result<NamedTempFile, StoreError> {
-        NamedTempFile::new_in(&self.unfinished).map_err(|error| {
+        let mut options = File::options();
+        options.read(true).write(true).create_new(true).mode(0o600);
+        // The library's own errors do not tell the number of the system's error.
+        let open = |path: &Path| opening(|| options.open(path));
+        tempfile::Builder::new().make_in(&self.unfinished, open).map_err(|error| {
             // That the store's own folder is not there says nothing of the object.
             let (key, source) = (self.key.clone(), Box::new(without_path(error)));
             match source.kind() {

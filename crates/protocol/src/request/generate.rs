@@ -5,7 +5,12 @@ use serde::{Deserialize, Serialize};
 use super::{Choice, Described, Field, Number};
 use crate::Problem;
 
-/// F, from 1.
+/// The maximum number of files that a request may generate. Each takes a call of the
+/// file system or a request to the store, so more would take hours, however small they
+/// are. The command line has no such limit, because its user chooses the folder.
+const GENERATED_FILES_MAX: u64 = 1_000_000;
+
+/// F of a request, from 1 to 1,000,000.
 pub const FILES: Number<u64> = Number {
     field: Field {
         name: "inputs.generate.files",
@@ -15,7 +20,7 @@ pub const FILES: Number<u64> = Number {
         description: "F, the number of files to generate",
     },
     least: 1,
-    most: None,
+    most: Some(GENERATED_FILES_MAX),
 };
 
 /// C, from 1.
@@ -54,13 +59,17 @@ pub const FORMAT: Field = Field {
 };
 
 /// The approximate size of a generated number as text, in bytes.
-const NUMBER_BYTES: u64 = 20;
+const TEXT_NUMBER_BYTES: u64 = 20;
+/// The size of a generated number as .npy, in bytes.
+const NPY_NUMBER_BYTES: u64 = 8;
+/// The size of a block of a usual file system, in bytes.
+const BLOCK_BYTES: u64 = 4096;
 
 /// Test data: `files` arrays of `count` numbers, the same bytes for the same seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Generate {
-    /// F, the number of files, from 1.
+    /// F, the number of files, from 1 to 1,000,000.
     #[cfg_attr(feature = "schema", schema(schema_with = files))]
     pub files: u64,
     /// C, the number of values per file, from 1.
@@ -94,9 +103,17 @@ impl Generate {
         Ok(())
     }
 
-    /// The approximate total size of the files in bytes.
-    pub(super) const fn bytes(&self) -> u64 {
-        self.files.saturating_mul(self.count).saturating_mul(NUMBER_BYTES)
+    /// The approximate total size of the files in bytes. A file counts as at least
+    /// one block of a file system.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        let number_bytes = match self.format {
+            GeneratedFormat::Csv => TEXT_NUMBER_BYTES,
+            GeneratedFormat::Npy => NPY_NUMBER_BYTES,
+        };
+        let content = self.count.saturating_mul(number_bytes);
+        let file = if content < BLOCK_BYTES { BLOCK_BYTES } else { content };
+        self.files.saturating_mul(file)
     }
 }
 

@@ -183,8 +183,13 @@ fn failed_too_often(id: AttemptId, failures: u32, end: &End) -> Problem {
     let task = id.task;
     match end {
         End::Failed(last) => {
+            // The server frees the space that such a job has taken.
+            let kind = match last.kind {
+                full @ ProblemKind::InsufficientStorage => full,
+                _ => ProblemKind::TaskFailed,
+            };
             let mut problem = Problem::new(
-                ProblemKind::TaskFailed,
+                kind,
                 format!("task {task} failed {failures} times; last error: {}", last.detail),
             );
             problem.remedy = if last.remedy.is_empty() {

@@ -69,7 +69,7 @@ async fn every_message_may_come_twice_and_answers_may_get_lost() {
     let job = engine.submit(request, None).await.expect("a job");
     let ended = async {
         loop {
-            let snapshot = engine.job(job).expect("the job");
+            let snapshot = engine.job(job).await.expect("the job");
             if snapshot.phase.is_over() {
                 return snapshot;
             }

@@ -8,6 +8,7 @@ use std::path::Path;
 use protocol::ObjectVersion;
 use tokio::sync::mpsc;
 
+use super::patience::opening;
 use super::{explain, version};
 use crate::store::{ObjectMeta, RESERVED, StoreError};
 
@@ -43,7 +44,7 @@ impl Walk<'_> {
     /// with `name_prefix`.
     pub(super) fn folder(&mut self, folder: &str, name_prefix: &str) -> Result<(), Interrupted> {
         let path = self.root.join(folder);
-        let opened = fs::metadata(&path).and_then(|it| Ok((it, fs::read_dir(&path)?)));
+        let opened = opening(|| Ok((fs::metadata(&path)?, fs::read_dir(&path)?)));
         let (metadata, entries) = match opened {
             Ok(opened) => opened,
             Err(error)

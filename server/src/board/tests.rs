@@ -1,0 +1,122 @@
+//! What readers of the board get.
+
+use protocol::{Inputs, JobRequest, Timestamp};
+
+use super::*;
+
+fn job(number: u64, phase: Phase) -> JobSnapshot {
+    let id = JobId::from_parts(Timestamp::from_millis(number), 0);
+    let request = JobRequest::new(Inputs::Prefix("a/".to_owned()));
+    let submitted = JobSnapshot::submitted(id, request, 1, Timestamp::default());
+    JobSnapshot { phase, ..submitted }
+}
+
+fn pool(desired: u32) -> PoolSnapshot {
+    PoolSnapshot { desired, ..PoolSnapshot::default() }
+}
+
+#[test]
+fn a_reader_that_is_behind_gets_the_latest_state_only() {
+    let board = Board::new(1, 1000);
+    let (start, _) = board.since(None);
+    board.publish(vec![job(1, Phase::Listing)], None);
+    board.publish(vec![job(1, Phase::Running), job(2, Phase::Listing)], None);
+    let (position, events) = board.since(Some(start));
+    assert_eq!(
+        events,
+        [
+            LiveEvent::Job(Box::new(job(1, Phase::Running))),
+            LiveEvent::Job(Box::new(job(2, Phase::Listing)))
+        ]
+    );
+    assert_eq!(board.since(Some(position)).1, []);
+}
+
+#[test]
+fn a_position_of_an_earlier_life_begins_anew() {
+    let (position, _) = Board::new(1, 1000).since(None);
+    let events = Board::new(2, 1000).since(Some(position)).1;
+    assert!(matches!(events[..], [LiveEvent::Snapshot(_)]));
+}
+
+#[test]
+fn a_reader_too_far_behind_to_hear_of_all_deletions_begins_anew() {
+    let board = Board::new(1, 1000);
+    board.publish((0..300).map(|n| job(n, Phase::Done)).collect(), None);
+    let (position, _) = board.since(None);
+    for number in 0..2 {
+        board.delete(job(number, Phase::Done).id);
+    }
+    let told = board.since(Some(position)).1;
+    assert_eq!(told.len(), 2);
+    for number in 2..300 {
+        board.delete(job(number, Phase::Done).id);
+    }
+    assert!(matches!(board.since(Some(position)).1[..], [LiveEvent::Snapshot(_)]));
+}
+
+#[test]
+fn pages_follow_one_another_from_new_to_old() {
+    let board = Board::new(1, 1000);
+    board.publish((0..5).map(|n| job(n, Phase::Done)).collect(), None);
+    let mut seen = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = board.jobs(cursor, 2);
+        seen.extend(page.jobs.iter().map(|job| job.id));
+        cursor = page.cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    let expected: Vec<JobId> = (0..5).rev().map(|n| job(n, Phase::Done).id).collect();
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn a_reader_far_behind_is_told_in_batches_that_lack_nothing() {
+    let board = Board::new(1, 1000);
+    let (start, _) = board.since(None);
+    board.publish((0..300).map(|n| job(n, Phase::Done)).collect(), None);
+    board.delete(job(7, Phase::Done).id);
+    board.publish((300..400).map(|n| job(n, Phase::Done)).collect(), Some(pool(3)));
+    let (mut position, mut told) = (start, Vec::new());
+    while !board.is_latest(position) {
+        let (here, events) = board.since(Some(position));
+        assert!((1..=EVENTS_AT_ONCE + 2).contains(&events.len()), "{}", events.len());
+        assert_ne!(here, position);
+        (position, told) = (here, [told, events].concat());
+    }
+    let jobs = told.iter().filter(|event| matches!(event, LiveEvent::Job(_))).count();
+    assert_eq!((jobs, told.len()), (399, 401));
+    assert!(told.contains(&LiveEvent::JobDeleted(job(7, Phase::Done).id)));
+    assert!(told.contains(&LiveEvent::Workers(Box::new(pool(3)))));
+}
+
+#[test]
+fn the_oldest_jobs_that_are_over_are_evicted_and_no_others() {
+    let board = Board::new(1, 2);
+    board.publish(vec![job(1, Phase::Running), job(2, Phase::Done)], None);
+    assert_eq!(board.evicted(), None);
+    let (position, _) = board.since(None);
+    board.publish((3..6).map(|n| job(n, Phase::Done)).collect(), None);
+    let id = |number| job(number, Phase::Done).id;
+    assert_eq!(board.evicted(), Some(id(3)));
+    let there: Vec<bool> = (1..6).map(|n| board.job(id(n)).is_some()).collect();
+    assert_eq!(there, [true, false, false, true, true]);
+    let page = board.jobs(None, 10);
+    assert_eq!(page.jobs.iter().map(|job| job.id).collect::<Vec<_>>(), [id(5), id(4)]);
+    assert_eq!(board.jobs(Some(id(2)), 10).jobs, []);
+    // A stream that has not heard of the end of job 3 begins anew …
+    assert!(matches!(board.since(Some(position)).1[..], [LiveEvent::Snapshot(_)]));
+    // … and that of job 3 takes it from the store, unless it is deleted.
+    assert_eq!(board.job_since(id(3), Some(position)).1, None);
+    board.delete(id(3));
+    assert_eq!(board.job_since(id(3), Some(position)).1, Some(LiveEvent::JobDeleted(id(3))));
+}
+
+#[test]
+fn a_position_reads_back_what_it_prints() {
+    let (position, _) = Board::new(7, 1000).since(None);
+    assert_eq!(Position::parse(&position.to_string()), Some(position));
+}

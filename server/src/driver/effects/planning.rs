@@ -1,0 +1,121 @@
+//! Plans a job: generates its test data, lists its objects, lays out its sum tree.
+
+use std::sync::Arc;
+
+use protocol::job::Counted;
+use protocol::request::Generate;
+use protocol::{Inputs, JobId, Problem};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::super::gates::Gates;
+use super::super::{DriverMessage, Parts};
+use super::{broken, send};
+use crate::limits::{check_free_space, written_bytes};
+use crate::records::{self, PlanRecord, RequestSummary};
+
+/// A job that is being planned.
+pub(super) struct Planning {
+    pub(super) parts: Arc<Parts>,
+    pub(super) messages: mpsc::Sender<DriverMessage>,
+    pub(super) gates: Gates,
+    pub(super) job: JobId,
+    pub(super) request: RequestSummary,
+    pub(super) stop: CancellationToken,
+}
+
+/// The planning was told to stop.
+struct Stopped;
+
+/// An error that fails the job, unless the planning was told to stop.
+type Outcome<T> = Result<Result<T, Problem>, Stopped>;
+
+impl Planning {
+    /// Plans the job, stores the plan, and sends the outcome; sends nothing if it was
+    /// told to stop.
+    pub(super) async fn run(self) {
+        let message = match self.plan().await {
+            Err(Stopped) => return,
+            Ok(Ok((record, room))) => {
+                DriverMessage::Planned { job: self.job, record: Box::new(record), room }
+            }
+            Ok(Err(problem)) => broken(self.job, problem),
+        };
+        send(&self.messages, message).await;
+    }
+
+    /// The stored plan of the job, and its room in memory.
+    async fn plan(&self) -> Outcome<(PlanRecord, OwnedSemaphorePermit)> {
+        if let Inputs::Generate(data) = self.request.request.inputs
+            && let Err(problem) = self.generate(data).await?
+        {
+            return Ok(Err(problem));
+        }
+        // Kept until the plan has room, so that few plans wait for it in memory.
+        let _permit = self.pass(&self.gates.listing, 1).await?;
+        let record = match self.until_stopped(self.list()).await? {
+            Ok(record) => record,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        let room = self.pass(&self.gates.room, Gates::room_of(&record)).await?;
+        Ok(Ok((record, room)))
+    }
+
+    /// Generates the job's test data.
+    async fn generate(&self, data: Generate) -> Outcome<()> {
+        let _permit = self.pass(&self.gates.generating, 1).await?;
+        let parts = &self.parts;
+        let space = check_free_space(&*parts.store, "the test data", data.bytes());
+        if let Err(problem) = self.until_stopped(space).await? {
+            return Ok(Err(problem));
+        }
+        let progress = |counted: Counted| {
+            // A count that finds the channel full is outdated by the next one.
+            let _ = self.messages.try_send(DriverMessage::Generated { job: self.job, counted });
+        };
+        let generated = parts.planner.generate(self.job, data, progress, &self.stop).await;
+        if self.stop.is_cancelled() { Err(Stopped) } else { Ok(generated) }
+    }
+
+    /// Lists the objects, lays out the tree, and stores the plan.
+    async fn list(&self) -> Result<PlanRecord, Problem> {
+        let store = &*self.parts.store;
+        // Not before the gate: long lists are in the store while the job waits.
+        let request = match self.request.whole() {
+            Some(request) => request,
+            None => records::request(store, self.job).await?.request,
+        };
+        let planner = &self.parts.planner;
+        let record = planner.plan(self.job, &request, self.request.workers).await?;
+        if let Some(columns) = record.inputs.columns {
+            let bytes = written_bytes(&record.plan, columns, &request.statistics);
+            check_free_space(store, "the job", bytes).await?;
+        }
+        records::store_plan(store, self.job, &record).await?;
+        Ok(record)
+    }
+
+    /// Waits at a gate. The job is shown as waiting meanwhile.
+    async fn pass(
+        &self,
+        gate: &Arc<Semaphore>,
+        permits: u32,
+    ) -> Result<OwnedSemaphorePermit, Stopped> {
+        if self.stop.is_cancelled() {
+            return Err(Stopped);
+        }
+        if let Ok(permit) = gate.clone().try_acquire_many_owned(permits) {
+            return Ok(permit);
+        }
+        let job = self.job;
+        send(&self.messages, DriverMessage::Waiting { job, is_waiting: true }).await;
+        let permit = self.until_stopped(gate.clone().acquire_many_owned(permits)).await?;
+        send(&self.messages, DriverMessage::Waiting { job, is_waiting: false }).await;
+        // An error says that the gate was closed; none ever is.
+        permit.map_err(|_| Stopped)
+    }
+
+    async fn until_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Stopped> {
+        self.stop.run_until_cancelled(work).await.ok_or(Stopped)
+    }
+}

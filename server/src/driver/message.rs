@@ -1,0 +1,110 @@
+//! What the driver receives.
+
+use protocol::detail::TaskPage;
+use protocol::job::Counted;
+use protocol::result::ResultSummary;
+use protocol::worker::QueueSnapshot;
+use protocol::{JobId, JobSnapshot, TaskId};
+use scheduler::Event;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::pool::Observed;
+use crate::records::{PlanRecord, RequestSummary};
+
+/// A message to the driver: an event of the scheduler, the outcome of an effect,
+/// or a request of the engine.
+pub enum DriverMessage {
+    /// An event that goes to the scheduler as it is.
+    Event(Event),
+    /// A job was submitted, and its request is in the store.
+    Submitted {
+        /// The new job.
+        job: JobId,
+        /// Its request.
+        request: Box<RequestSummary>,
+        /// Its place among the jobs that wait to run; `None` after a restart with less
+        /// places.
+        place: Option<OwnedSemaphorePermit>,
+        /// Signalled once the job is on the board.
+        published: oneshot::Sender<()>,
+    },
+    /// A planned job of an earlier run of the server continues.
+    Restored {
+        /// The job.
+        job: JobId,
+        /// Its request.
+        request: Box<RequestSummary>,
+        /// Its plan.
+        plan: Box<PlanRecord>,
+        /// The tasks whose segments are all in the store.
+        completed: Vec<TaskId>,
+    },
+    /// The sender waits until all messages before this one are on the board.
+    Flush {
+        /// Signalled once they are.
+        published: oneshot::Sender<()>,
+    },
+    /// Another object of generated test data is in the store.
+    Generated {
+        /// The job that the data belongs to.
+        job: JobId,
+        /// How many objects are stored, of how many.
+        counted: Counted,
+    },
+    /// A job begins to wait for other jobs before it is planned, or has waited.
+    Waiting {
+        /// The job.
+        job: JobId,
+        /// Whether it waits now.
+        is_waiting: bool,
+    },
+    /// A job's plan is in the store.
+    Planned {
+        /// The job.
+        job: JobId,
+        /// Its plan.
+        record: Box<PlanRecord>,
+        /// The room of the plan in memory.
+        room: OwnedSemaphorePermit,
+    },
+    /// A job's result is in the store.
+    Finished {
+        /// The job.
+        job: JobId,
+        /// The plot and the figures of the result that pages show.
+        summary: Box<ResultSummary>,
+    },
+    /// A job's report is in the store.
+    Recorded {
+        /// The report: the job's last snapshot.
+        snapshot: Box<JobSnapshot>,
+    },
+    /// The pool has answered a call.
+    PoolAnswered {
+        /// What went wrong and what to do, if the call failed.
+        notice: Option<String>,
+    },
+    /// The depths of the queue have changed, or whether it answers.
+    QueueChanged {
+        /// The queue as it is now.
+        queue: QueueSnapshot,
+    },
+    /// The pool's view of its workers has changed.
+    PoolObserved {
+        /// The view as it is now.
+        observed: Observed,
+    },
+    /// The engine wants a page of tasks.
+    TasksRequested {
+        /// The job.
+        job: JobId,
+        /// The level of the sum tree.
+        level: u8,
+        /// The index within the level of the first task of the page.
+        start: u64,
+        /// The most tasks on the page.
+        limit: usize,
+        /// Receives the page; `None` if the job or the level is not in memory.
+        reply: oneshot::Sender<Option<TaskPage>>,
+    },
+}

@@ -1,0 +1,82 @@
+//! Restores the jobs in the store when the server starts.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use platform::problems::with_sources;
+use protocol::Problem;
+use tokio::sync::{Semaphore, oneshot};
+
+use super::RECORDS_AT_ONCE;
+use crate::board::Board;
+use crate::driver::{DriverMessage, Parts};
+use crate::garbage_collection;
+use crate::records::{self, StoredJob, index};
+
+/// What the store holds of earlier runs of the server.
+pub(super) struct Restored {
+    /// The jobs that continue, as messages to the driver.
+    pub(super) messages: Vec<DriverMessage>,
+    /// The size of the generated test data of all jobs, in bytes.
+    pub(super) generated_bytes: u64,
+}
+
+/// Loads the jobs that may not be over, and the newest of those that are: those that are
+/// over go to the board, the others become messages to the driver. Jobs that wait to run
+/// take their places of `queue`.
+pub(super) async fn restore(
+    parts: &Parts,
+    board: &Board,
+    queue: &Arc<Semaphore>,
+) -> Result<Restored, Problem> {
+    let store = &*parts.store;
+    let survey = index::survey(store, parts.limits.jobs_in_memory).await?;
+    if let Some(newest) = survey.left_out {
+        board.leave_out(newest);
+    }
+    let mut restored = Restored { messages: Vec::new(), generated_bytes: survey.generated_bytes };
+    let loading = survey
+        .jobs
+        .into_iter()
+        .map(|job| async move { records::load(store, job).await.map(|found| (job, found)) });
+    let mut loaded = Box::pin(stream::iter(loading).buffered(RECORDS_AT_ONCE));
+    while let Some((job, found)) = loaded.try_next().await? {
+        match found {
+            Some(StoredJob::Over(report)) => {
+                if !survey.over.contains(&job) {
+                    // By an earlier version, or interrupted just before.
+                    index::complete(store, &report).await?;
+                }
+                board.publish(vec![*report], None);
+            }
+            Some(StoredJob::Unreadable(report)) => board.publish(vec![*report], None),
+            Some(StoredJob::Cancelled(report)) => {
+                if !parts.keep_partial_sums
+                    && let Err(error) = garbage_collection::mark(store, job).await
+                {
+                    tracing::warn!(job_id = %job, error = with_sources(&error),
+                        "job not marked for garbage collection");
+                }
+                records::store_report(store, &report).await?;
+                index::complete(store, &report).await?;
+                board.publish(vec![*report], None);
+            }
+            Some(StoredJob::Planned(request, plan)) => {
+                let completed = records::completed_tasks(store, job, &plan.plan).await?;
+                restored.messages.push(DriverMessage::Restored { job, request, plan, completed });
+            }
+            Some(StoredJob::Submitted(request)) => {
+                let place = queue.clone().try_acquire_owned().ok();
+                let (published, _) = oneshot::channel();
+                let submitted = DriverMessage::Submitted { job, request, place, published };
+                restored.messages.push(submitted);
+            }
+            // Its submission or deletion was interrupted when the server ended.
+            None => {
+                let bytes = records::delete(store, job).await?;
+                restored.generated_bytes = restored.generated_bytes.saturating_sub(bytes);
+            }
+        }
+    }
+    Ok(restored)
+}
