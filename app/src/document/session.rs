@@ -1,7 +1,7 @@
 //! Who is signed in, in the header of every page.
 
 use leptos::prelude::*;
-use protocol::Caller;
+use protocol::{Caller, Role};
 
 use crate::backend::caller;
 
@@ -16,7 +16,7 @@ pub fn Session() -> impl IntoView {
         return sign_in().into_any();
     }
     let name = name.map(|name| {
-        let role = role.filter(|_| is_restricted).map(|role| role.word());
+        let role = role.filter(|_| is_restricted).map(Role::word);
         view! {
             <span class="session-name" title=role>
                 {name}

@@ -66,7 +66,7 @@ impl Sessions {
     /// The `Set-Cookie` of a new session for the token with this hash.
     #[must_use]
     pub fn cookie(&self, token_hash: &Hash, is_secure: bool) -> String {
-        let ends_at = clock::now().as_millis() + LIFETIME.as_millis() as u64;
+        let ends_at = clock::now().as_millis() + 1000 * LIFETIME.as_secs();
         let value = self.value(token_hash, Timestamp::from_millis(ends_at));
         set_cookie(COOKIE, &value, "/", Some(LIFETIME), is_secure)
     }
