@@ -28,7 +28,7 @@ struct Restricted {
 
 impl Restricted {
     async fn start() -> Restricted {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a temporary folder");
         let tokens = [(); 3].map(|()| generate());
         let lines: Vec<String> = Role::ALL
             .iter()
@@ -36,22 +36,22 @@ impl Restricted {
             .map(|(role, token)| line(role.word(), *role, token))
             .collect();
         let file = folder.path().join("tokens");
-        std::fs::write(&file, lines.join("\n")).unwrap();
-        let flags = ["--token-file", file.to_str().unwrap()];
+        std::fs::write(&file, lines.join("\n")).expect("a file");
+        let flags = ["--token-file", file.to_str().expect("a text")];
         let running = Running::start_with(&folder.path().join("store"), &flags).await;
-        let http = reqwest::Client::builder().redirect(Policy::none()).build().unwrap();
+        let http = reqwest::Client::builder().redirect(Policy::none()).build().expect("a client");
         Restricted { running, http, tokens, _folder: folder }
     }
 
     fn request(&self, method: &str, path: &str) -> RequestBuilder {
-        let method: Method = method.parse().unwrap();
+        let method: Method = method.parse().expect("a method");
         self.http.request(method, format!("{}{path}", self.running.url))
     }
 
     /// Sends a request with the token of a role.
     async fn as_role(&self, role: Role, method: &str, path: &str) -> Response {
         let token = &self.tokens[role as usize];
-        self.request(method, path).bearer_auth(token).send().await.unwrap()
+        self.request(method, path).bearer_auth(token).send().await.expect("an answer")
     }
 
     /// Submits a job with the token of the role that may, and waits for its end.
@@ -59,13 +59,15 @@ impl Restricted {
         let request = json!({"inputs": {"generate":
             {"files": 3, "count": 5, "format": "csv", "seed": 1}}});
         let submitting = self.request("POST", "/api/jobs").bearer_auth(&self.tokens[1]);
-        let job: Value = submitting.json(&request).send().await.unwrap().json().await.unwrap();
-        let id = job["id"].as_str().unwrap().to_owned();
+        let job: Value =
+            submitting.json(&request).send().await.expect("an answer").json().await.expect("JSON");
+        let id = job["id"].as_str().expect("an id").to_owned();
         assert_eq!(job["submitted_by"], "submit");
         let path = format!("/api/jobs/{id}");
         let is_done = async {
             loop {
-                let job: Value = self.as_role(Role::View, "GET", &path).await.json().await.unwrap();
+                let job: Value =
+                    self.as_role(Role::View, "GET", &path).await.json().await.expect("JSON");
                 if job["phase"] == "done" {
                     break;
                 }
@@ -82,11 +84,12 @@ impl Restricted {
         let body = urlencoded(&form);
         let request = self.request("POST", "/sign-in").body(body);
         let request = request.header("content-type", "application/x-www-form-urlencoded");
-        let response = request.send().await.unwrap();
+        let response = request.send().await.expect("an answer");
         assert_eq!(response.status(), StatusCode::SEE_OTHER);
         let headers = response.headers();
-        let cookie = headers.get(SET_COOKIE).map(|cookie| cookie.to_str().unwrap().to_owned());
-        (cookie, headers[LOCATION].to_str().unwrap().to_owned())
+        let cookie =
+            headers.get(SET_COOKIE).map(|cookie| cookie.to_str().expect("a text").to_owned());
+        (cookie, headers[LOCATION].to_str().expect("a text").to_owned())
     }
 }
 
@@ -101,7 +104,7 @@ fn urlencoded(pairs: &[(&str, &str)]) -> String {
 /// The pair of a `Set-Cookie`, as the browser sends it back.
 fn pair(cookie: &str) -> HeaderValue {
     assert!(cookie.contains("; HttpOnly; SameSite=Lax"), "{cookie}");
-    cookie.split(';').next().unwrap().parse().unwrap()
+    cookie.split(';').next().expect("a pair").parse().expect("a header")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
