@@ -10,8 +10,6 @@ use protocol::problem::ProblemKind;
 use protocol::request::Statistic;
 use protocol::{Inputs, JobRequest, JobSnapshot, Plan, Problem};
 
-use crate::arguments::LimitArguments;
-
 /// The limit of what a job writes in relation to its inputs: narrow numbers, statistics
 /// and a small fan-in take up to about 16 times the size of the inputs. So only what
 /// compression has made small is bounded by `--max-job-bytes`.
@@ -81,25 +79,6 @@ impl Limits {
         );
         Problem::new(ProblemKind::TooManyRequests, detail)
             .remedy("submit the job again once others have begun to run")
-    }
-}
-
-impl From<&LimitArguments> for Limits {
-    fn from(arguments: &LimitArguments) -> Limits {
-        let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-        Limits {
-            job: JobLimits {
-                objects: arguments.max_objects,
-                columns: arguments.max_columns,
-                tasks: arguments.max_tasks,
-                written_bytes: arguments.max_job_bytes,
-            },
-            planning_jobs: count(arguments.planning_jobs),
-            queued_jobs: count(arguments.max_queued_jobs),
-            generated_bytes: arguments.max_generated_bytes,
-            jobs_in_memory: count(arguments.jobs_in_memory),
-            keep_jobs: arguments.keep_jobs,
-        }
     }
 }
 

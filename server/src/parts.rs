@@ -44,7 +44,7 @@ pub async fn for_serving(
         are_files: is_local && shared.allow_inputs.iter().all(InputPlace::is_local),
         keep_partial_sums: arguments.keep_partial_sums,
         queue_management_url: arguments.queue_management_url.clone(),
-        limits: Limits::from(&arguments.limits),
+        limits: arguments.limits.limits(),
     };
     match (arguments.pool, arguments.queue.is_shared()) {
         (PoolKind::Embedded, true) => bail!(

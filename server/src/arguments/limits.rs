@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::limits::{JobLimits, Limits};
+
 /// What jobs may take at most, and how long they are kept.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Limits")]
@@ -47,6 +49,27 @@ pub struct LimitArguments {
     #[arg(long, env = "DISTRIBUTED_AVERAGE_KEEP_JOBS", value_name = "DURATION",
         value_parser = duration)]
     pub keep_jobs: Option<Duration>,
+}
+
+impl LimitArguments {
+    /// The limits that the flags set.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        Limits {
+            job: JobLimits {
+                objects: self.max_objects,
+                columns: self.max_columns,
+                tasks: self.max_tasks,
+                written_bytes: self.max_job_bytes,
+            },
+            planning_jobs: count(self.planning_jobs),
+            queued_jobs: count(self.max_queued_jobs),
+            generated_bytes: self.max_generated_bytes,
+            jobs_in_memory: count(self.jobs_in_memory),
+            keep_jobs: self.keep_jobs,
+        }
+    }
 }
 
 /// Parses a duration: a whole number from 1 and its unit.
