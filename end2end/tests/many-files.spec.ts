@@ -5,7 +5,6 @@ import { expectPhase, shownNumbers, shownStates, submit, watch } from "../pages.
 import { expect, test } from "../test.ts";
 
 /**
-/**
  * The maximum CPU time of one task of the page. CPU time and not wall time, because the
  * server and the tests share the CPU. Tasks of up to a second of wall time were measured
  * on a busy machine; the aim is 250 ms, which users notice as a pause.
