@@ -39,7 +39,7 @@ pub fn need(method: &Method, uri: &Uri) -> Need {
     if is_read {
         return job_shown(path, uri.query()).map_or(Need::Role(Role::View), Need::ViewOf);
     }
-    let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let parts: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
     let role = match (method.as_str(), &parts[..]) {
         // Planning reads inputs, and changes nothing.
         ("POST", ["api", "plan" | "jobs"] | ["api", "jobs", _, "rerun"]) => Role::Submit,
@@ -57,7 +57,7 @@ pub fn need(method: &Method, uri: &Uri) -> Need {
 /// The job that a path shows, with its result and its events, if it shows one.
 #[must_use]
 pub fn job_shown(path: &str, query: Option<&str>) -> Option<JobId> {
-    let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let parts: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
     match parts[..] {
         ["jobs", id] | ["api", "jobs", id] | ["api", "jobs", id, "result" | "events" | "tasks"] => {
             id.parse().ok()

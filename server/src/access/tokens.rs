@@ -192,7 +192,8 @@ fn parse_line(line: &str) -> anyhow::Result<Token> {
 
 fn decode_hash(digits: &str) -> Option<Hash> {
     let mut hash = Hash::default();
-    if digits.len() != 2 * hash.len() || !digits.is_ascii() {
+    // `from_str_radix` would take a sign too.
+    if digits.len() != 2 * hash.len() || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
     for (index, byte) in hash.iter_mut().enumerate() {
