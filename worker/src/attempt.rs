@@ -1,5 +1,5 @@
-//! One execution of a task: which segments are missing, and what is done when
-//! they are all there.
+//! One execution of a task: finds out which of its segments are missing, and computes
+//! them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::settings::Settings;
 use crate::sums::SpareSums;
 use crate::thread::Thread;
 
-/// An attempt that is about to begin.
+/// An attempt that is about to start.
 pub(crate) struct Attempt {
     pub(crate) assignment: Assignment,
     pub(crate) redelivered: bool,
@@ -33,12 +33,12 @@ pub(crate) struct Attempt {
     pub(crate) settings: Settings,
     pub(crate) lasting: Lasting,
     pub(crate) meter: Arc<Meter>,
-    /// Set when the worker is going: the segment under way is finished, and no
-    /// other begun.
+    /// Cancelled when the worker is draining: the current segment is finished, and no
+    /// other one started.
     pub(crate) leaving: CancellationToken,
 }
 
-/// What lasts from one attempt to the next.
+/// What a worker keeps from one attempt to the next.
 #[derive(Clone)]
 pub(crate) struct Lasting {
     buffers: Arc<Buffers>,
@@ -61,15 +61,15 @@ impl Lasting {
         }
     }
 
-    /// Gives memory back to the system, for a worker that has nothing to do.
+    /// Returns memory to the system; called when the worker is idle.
     pub(crate) fn free(&self) {
         self.buffers.free();
         self.spare.free();
     }
 }
 
-/// Begins an attempt, beside what else the worker does; it ends when what it
-/// returns is dropped.
+/// Runs an attempt beside the worker's other work. Dropping the future that is returned
+/// aborts the attempt.
 pub(crate) fn spawn(
     attempt: Attempt,
 ) -> impl Future<Output = Result<Result<Outcome, Ended>, JoinError>> + Unpin {
@@ -92,8 +92,8 @@ pub(crate) fn spawn(
 }
 
 impl Attempt {
-    /// Whether the task's inputs are files, which hardly ever have to be waited
-    /// for: handing what they hold from thread to thread takes longer.
+    /// Whether all inputs are local files. These are read on the thread that sums them,
+    /// because reads hardly ever wait, and passing buffers between threads takes longer.
     fn reads_files(&self) -> bool {
         match &self.assignment.work {
             Work::Sum { objects, .. } => objects.iter().all(|object| {
@@ -106,7 +106,7 @@ impl Attempt {
         }
     }
 
-    /// Computes the segments of the task that are missing.
+    /// Computes the missing segments of the task.
     async fn run(self, thread: Thread) -> Result<Outcome, Ended> {
         let assignment = &self.assignment;
         let mut segments = Segments {

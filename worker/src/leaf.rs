@@ -21,16 +21,16 @@ use crate::failure::{self, Interruption};
 use crate::segments::Segments;
 use crate::source::{Source, add_available};
 
-/// A leaf task under way.
+/// A running leaf task.
 pub(crate) struct Leaf<'a> {
     inputs: Inputs<'a>,
     columns: Columns,
-    /// Numbers added so far, of all objects together.
+    /// The count of numbers added so far, over all objects.
     added: u64,
 }
 
 impl<'a> Leaf<'a> {
-    /// `found` are the segments that are there already.
+    /// A task whose segments `found` exist already.
     pub(crate) fn new(
         objects: Objects<'a>,
         segments: &Segments<'_>,
@@ -42,7 +42,7 @@ impl<'a> Leaf<'a> {
         Leaf { inputs, columns, added: 0 }
     }
 
-    /// Computes the segments that are missing.
+    /// Computes the missing segments.
     pub(crate) async fn run(
         mut self,
         segments: &mut Segments<'_>,
@@ -56,8 +56,8 @@ impl<'a> Leaf<'a> {
         }
     }
 
-    /// The columns can be sought: the segments that are missing, from the end
-    /// that the assignment says.
+    /// Computes the missing segments of seekable objects in the direction that the
+    /// assignment gives.
     async fn sum_in_any_order(
         &mut self,
         mut open: Open,
@@ -66,28 +66,28 @@ impl<'a> Leaf<'a> {
     ) -> Result<Outcome, Interruption> {
         let total = self.inputs.total.unwrap_or_default();
         for segment in segments.order(total) {
-            if found.contains(&segment) || segments.is_there(segment).await? {
+            if found.contains(&segment) || segments.exists(segment).await? {
                 segments.reuse();
                 continue;
             }
             let (sum, _) = self.sum_segment(segments, segment, &mut open).await?;
             segments.write(segment, sum, self.inputs.trailer()).await?;
-            segments.pause_if_leaving().await?;
+            segments.end_if_leaving().await?;
         }
         self.inputs.check_nothing_follows(&mut open.sources, total).await?;
         Ok(self.outcome(total))
     }
 
-    /// The objects must be read from their beginning: the segments that are
-    /// missing, in order, from the last checkpoint.
+    /// Computes the missing segments of objects that can only be read from their start,
+    /// in ascending order from the last checkpoint.
     async fn sum_forward(
         &mut self,
         mut open: Open,
         segments: &mut Segments<'_>,
         found: &BTreeSet<u64>,
     ) -> Result<Outcome, Interruption> {
-        // Also where the assignment says otherwise: those that can be sought
-        // stay open with the others.
+        // Whatever the assignment says: seekable objects of the group stay open with
+        // the others.
         self.inputs.go_forward();
         let columns = self.columns;
         let mut segment = columns.first_segment;
@@ -117,13 +117,14 @@ impl<'a> Leaf<'a> {
             if let Some(total) = end {
                 return Ok(self.outcome(total));
             }
-            segments.pause_if_leaving().await?;
+            segments.end_if_leaving().await?;
             segment += 1;
         }
     }
 
-    /// Sums one segment of all objects; also gives C if all objects ended in it.
-    /// `open` holds the open objects between calls, if they all can stay open.
+    /// Sums one segment of all objects. Also returns the number of columns if the
+    /// objects ended in it. `open` carries the open objects from call to call, if all of
+    /// them can stay open.
     async fn sum_segment(
         &mut self,
         segments: &Segments<'_>,
@@ -133,7 +134,7 @@ impl<'a> Leaf<'a> {
         let width = self.columns.segment_columns;
         let start = segment * width;
         let end = self.inputs.total.map_or(start + width, |total| total.min(start + width));
-        let mut sum = segments.sum(place(end - start));
+        let mut sum = segments.sum(length(end - start));
         let mut gathered = None;
         let mut ends = Ends::default();
         let objects = self.inputs.objects.len();
@@ -145,8 +146,8 @@ impl<'a> Leaf<'a> {
             (sum, group.sources) =
                 self.add_group(sum, group.sources, (start, end), segments).await?;
             for source in &mut group.sources {
-                self.inputs.objects.settle(source).await?;
-                self.inputs.learn_end(source);
+                self.inputs.objects.determine_end(source).await?;
+                self.inputs.record_end(source);
             }
             let mut compared = group
                 .sources
@@ -154,7 +155,7 @@ impl<'a> Leaf<'a> {
                 .try_for_each(|source| ends.add(source.index, source.column, source.is_over));
             for transposed in std::mem::take(&mut group.transposed) {
                 let memory = gathered.take().unwrap_or_else(|| {
-                    // It takes the place of the encoding, which comes later.
+                    // Within the memory of the encoding, which is needed later.
                     segments.spare.free_encodings();
                     Block::default()
                 });
@@ -165,24 +166,24 @@ impl<'a> Leaf<'a> {
                     self.add_transposed(sum, transposed, (start, end), memory, segments).await?;
                 gathered = Some(numbers);
                 let is_over = self.inputs.total.is_some_and(|total| end >= total);
-                self.inputs.learn_gathered(index, end, is_over);
+                self.inputs.record_gathered(index, end, is_over);
                 compared = compared.and_then(|()| ends.add(index, end, is_over));
             }
             if let Err(differing) = compared {
                 drop(group);
-                return Err(self.inputs.differ(differing).await);
+                return Err(self.inputs.length_failure(differing).await);
             }
             sum.count_objects(members);
             *open = group;
         }
         let total = ends.columns();
         if let Some(total) = total {
-            sum.shorten(place(total - start));
+            sum.shorten(length(total - start));
         }
         Ok((sum, total))
     }
 
-    /// Adds up a group of open objects over the columns from `start` to `end`.
+    /// Adds the columns from `start` to `end` of a group of open objects to a sum.
     async fn add_group(
         &mut self,
         mut sum: PartialSum,
@@ -192,7 +193,7 @@ impl<'a> Leaf<'a> {
     ) -> Result<(PartialSum, Vec<Source>), Failure> {
         let objects = self.inputs.objects;
         let mut block = Block::default();
-        // After so much is added, others get a turn: heartbeats tell of it.
+        // The thread is given up after so many bytes, so that heartbeats show progress.
         let read_bytes_max = objects.settings.range_bytes;
         while sources.iter().any(|source| !source.is_over && source.column < end) {
             let began = Instant::now();
@@ -222,8 +223,8 @@ impl<'a> Leaf<'a> {
         Ok((sum, sources))
     }
 
-    /// Adds an object that is stored in another order over the columns from
-    /// `start` to `end`. `memory` is used to gather its numbers in.
+    /// Adds the columns from `start` to `end` of an array in the other order to a sum.
+    /// Its numbers are gathered in `memory`.
     async fn add_transposed(
         &mut self,
         mut sum: PartialSum,
@@ -245,7 +246,7 @@ impl<'a> Leaf<'a> {
         Ok(added)
     }
 
-    /// Counts numbers that were added.
+    /// Updates the progress by numbers that were added.
     fn count_added(&mut self, numbers: u64, segments: &Segments<'_>) {
         self.added += numbers;
         let objects = self.inputs.objects.len() as f64;
@@ -275,7 +276,7 @@ impl<'a> Leaf<'a> {
     }
 }
 
-/// A count of columns, as memory counts them.
-fn place(columns: u64) -> usize {
+/// A number of columns as a length in memory.
+fn length(columns: u64) -> usize {
     usize::try_from(columns).unwrap_or(usize::MAX)
 }

@@ -35,12 +35,12 @@ impl Merge<'_> {
         };
         let order = segments.order(total);
         for (done, &segment) in order.iter().enumerate() {
-            if found.contains(&segment) || segments.is_there(segment).await? {
+            if found.contains(&segment) || segments.exists(segment).await? {
                 segments.reuse();
             } else {
                 let sum = self.add_children(segments, segment, total).await?;
                 segments.write(segment, sum, Trailer::default()).await?;
-                segments.pause_if_leaving().await?;
+                segments.end_if_leaving().await?;
             }
             segments.meter.update(|progress| {
                 progress.fraction = (done + 1) as f64 / order.len() as f64;

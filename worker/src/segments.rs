@@ -17,36 +17,36 @@ use crate::meter::Meter;
 use crate::sums::SpareSums;
 use crate::thread::Thread;
 
-/// The segments of one task: which are there, and how one more is written.
+/// The segments of one task: which of them exist, and how another is written.
 pub(crate) struct Segments<'a> {
     pub(crate) assignment: &'a Assignment,
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) spare: Arc<SpareSums>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) thread: Thread,
-    /// Set when the worker is going: the segment under way is finished, and no
-    /// other begun.
+    /// Cancelled when the worker is draining: the current segment is finished, and no
+    /// other one started.
     pub(crate) leaving: CancellationToken,
-    /// At most one segment is being written while the next is computed.
+    /// The segment that is written while the next is computed.
     pub(crate) writing: Writing,
 }
 
-/// A segment that is being written, if one is.
+/// The segment that is being written, if any.
 pub(crate) type Writing = Option<AbortOnDropHandle<Result<(), StoreError>>>;
 
 impl Segments<'_> {
-    /// Which columns the task has.
+    /// The columns of the task.
     pub(crate) const fn columns(&self) -> &Columns {
         &self.assignment.columns
     }
 
-    /// Whether the attempt begins at the first segment.
+    /// Whether segments are computed in ascending order.
     pub(crate) fn go_forward(&self) -> bool {
         self.assignment.direction == Direction::Forward
     }
 
-    /// The segments, of `total` columns in all, in the order they are to be
-    /// computed in.
+    /// The segments of the task in a job of `total` columns, in the order in which they
+    /// are computed.
     pub(crate) fn order(&self, total: u64) -> Vec<u64> {
         let mut order: Vec<u64> = self.columns().segments(total).collect();
         if !self.go_forward() {
@@ -55,7 +55,7 @@ impl Segments<'_> {
         order
     }
 
-    /// Which segments are there.
+    /// The segments that exist in the store.
     pub(crate) async fn find(&self) -> Result<BTreeSet<u64>, Failure> {
         let columns = self.columns();
         let prefix = &self.assignment.output;
@@ -74,10 +74,10 @@ impl Segments<'_> {
         Ok(found)
     }
 
-    /// Whether another attempt has written this segment meanwhile. Not asked
-    /// before this attempt's first one: that would cost small tasks more than
-    /// it saves.
-    pub(crate) async fn is_there(&self, segment: u64) -> Result<bool, Failure> {
+    /// Whether another attempt has written this segment in the meantime. The store is not
+    /// asked before the first segment of an attempt that is not speculative: for small
+    /// tasks that would cost more than it saves.
+    pub(crate) async fn exists(&self, segment: u64) -> Result<bool, Failure> {
         if self.meter.progress().segments_written == 0 && !self.assignment.speculative {
             return Ok(false);
         }
@@ -88,12 +88,12 @@ impl Segments<'_> {
         }
     }
 
-    /// Counts a segment that was there already.
+    /// Counts a segment that existed already.
     pub(crate) fn reuse(&self) {
         self.meter.update(|progress| progress.segments_reused += 1);
     }
 
-    /// What a finished segment says about going on behind it.
+    /// The positions of the inputs at the end of a finished segment.
     pub(crate) async fn trailer(&self, segment: u64) -> Result<Trailer, Failure> {
         let key = self.key(segment);
         let bytes = read_all(&*self.store, &key)
@@ -105,12 +105,12 @@ impl Segments<'_> {
             .map_err(|error| failure::corrupt(&key, &error))
     }
 
-    /// A sum of nothing yet, for one segment.
+    /// An empty sum for one segment.
     pub(crate) fn sum(&self, columns: usize) -> PartialSum {
         self.spare.take_sum(columns, &self.assignment.statistics)
     }
 
-    /// Begins to write a segment, once the one before is written.
+    /// Starts writing a segment, once the one before is written.
     pub(crate) async fn write(
         &mut self,
         segment: u64,
@@ -141,7 +141,7 @@ impl Segments<'_> {
         Ok(())
     }
 
-    /// Waits until everything is written.
+    /// Waits until all segments are written.
     pub(crate) async fn finish(&mut self) -> Result<(), Failure> {
         match self.writing.take() {
             None => Ok(()),
@@ -154,8 +154,8 @@ impl Segments<'_> {
         }
     }
 
-    /// Ends the attempt if the worker is going and everything so far is written.
-    pub(crate) async fn pause_if_leaving(&mut self) -> Result<(), Interruption> {
+    /// Ends the attempt if the worker is draining, once all segments are written.
+    pub(crate) async fn end_if_leaving(&mut self) -> Result<(), Interruption> {
         if self.leaving.is_cancelled() {
             self.finish().await?;
             return Err(Interruption::Leaving);
@@ -167,7 +167,7 @@ impl Segments<'_> {
         segment_key(&self.assignment.output, segment)
     }
 
-    /// The bytes of a sum, which nobody needs any more.
+    /// Encodes a sum, whose memory returns to the pool.
     async fn encode(&self, sum: PartialSum, trailer: Trailer) -> Result<Vec<u8>, Failure> {
         let mut bytes = self.spare.take_encoding();
         let encode = move || {

@@ -1,4 +1,4 @@
-//! One open input object: its bytes, range by range, and the numbers in them.
+//! An open input object: its bytes, range by range, and the numbers that they hold.
 
 use std::sync::Arc;
 
@@ -6,30 +6,30 @@ use platform::StoreError;
 use reading::{Buffers, Ranges};
 use summation::{Block, Checkpoint, Decoder, InputError, ObjectEnd, PartialSum};
 
-/// One open input object, somewhere in the middle.
+/// An open input object.
 pub(crate) struct Source {
-    /// Which of the task's objects it is.
+    /// The object's index in the task's list.
     pub(crate) index: usize,
     ranges: Box<dyn Ranges>,
-    /// Whether the last byte that is read is the object's last.
+    /// Whether it is read to the object's end, not only to the end of a segment.
     to_the_end: bool,
-    /// Set if it is closed at this column, and where that is cannot be known
-    /// before it is read: then little more than up to there is read.
+    /// The column at which it will be closed, if the byte of that column is not known in
+    /// advance. Little more than up to there is read.
     until: Option<u64>,
     decoder: Decoder,
-    /// Holds the present range at its beginning.
+    /// The current range, from index 0 on.
     buffer: Vec<u8>,
-    /// How many bytes the range has, and how many of them are used.
+    /// The size of the current range in bytes, and how many of them are decoded.
     range_bytes: usize,
     used: usize,
     buffers: Arc<Buffers>,
-    /// How many numbers of the object come before the next one.
+    /// The column of the next number.
     pub(crate) column: u64,
-    /// Whether the object's last number has been seen.
+    /// Whether all numbers of the object have been decoded.
     pub(crate) is_over: bool,
 }
 
-/// Why an object could not be read on.
+/// Why reading an object failed.
 pub(crate) enum SourceError {
     Store(StoreError),
     Input(InputError),
@@ -37,11 +37,11 @@ pub(crate) enum SourceError {
 
 /// An object that has just been opened.
 pub(crate) struct Opened {
-    /// Which of the task's objects it is.
+    /// The object's index in the task's list.
     pub(crate) index: usize,
-    /// Gives its bytes, from behind the head on.
+    /// The bytes behind the head.
     pub(crate) ranges: Box<dyn Ranges>,
-    /// Stands where the numbers are to be read from.
+    /// Decodes from `begin` on.
     pub(crate) decoder: Decoder,
     /// The object's first bytes, if they have been read.
     pub(crate) head: Vec<u8>,
@@ -49,11 +49,11 @@ pub(crate) struct Opened {
     pub(crate) begin: u64,
     /// One past the last byte to be read.
     pub(crate) end: u64,
-    /// How many bytes the object has.
+    /// The size of the object in bytes.
     pub(crate) object_bytes: u64,
-    /// The column that it is closed at, if the byte of that is not known.
+    /// The column at which it will be closed, if its byte is not known in advance.
     pub(crate) until: Option<u64>,
-    /// Where its buffers go in the end.
+    /// The pool that its buffers return to.
     pub(crate) buffers: Arc<Buffers>,
 }
 
@@ -90,13 +90,13 @@ impl Source {
         source
     }
 
-    /// Asks for the range behind the head, if it is to be asked for.
+    /// Prefetches the range behind the head, if ranges are fetched from a network.
     pub(crate) fn ask_ahead(&mut self) {
         self.ranges.ask_ahead();
     }
 
-    /// Tells the ranges up to where they will be read, by how long the numbers
-    /// before were.
+    /// Tells the ranges where reading will end, estimated by the average length of the
+    /// numbers so far.
     #[expect(clippy::cast_possible_truncation, reason = "an estimate has no fraction to lose")]
     fn expect_end(&mut self) {
         let Some(until) = self.until else {
@@ -104,23 +104,23 @@ impl Source {
         };
         let Checkpoint { byte, column, .. } = self.decoder.checkpoint();
         let missing = until.saturating_sub(column) as f64;
-        // Before the first number nothing can be expected.
+        // Before the first number there is no average.
         let each = if column == 0 { 0.0 } else { byte as f64 / column as f64 };
         self.ranges.expect_end(byte + (missing * each) as u64);
     }
 
-    /// Where reading it stands, for whoever goes on later.
+    /// The position, for an attempt that continues later.
     pub(crate) fn end(&self) -> ObjectEnd {
         ObjectEnd { checkpoint: self.decoder.checkpoint(), ended: self.is_over }
     }
 
-    /// Whether it has nothing more to give before its next range is there.
+    /// Whether its next range is needed before it can give another number.
     pub(crate) fn needs_range(&self) -> bool {
         !self.is_over && self.used == self.range_bytes && !self.ranges.is_over()
     }
 
-    /// Waits until its next range can be taken; gives back the memory of the
-    /// present one, which must be used up.
+    /// Waits until the next range can be taken, and returns the memory of the current
+    /// one, which must be decoded, to the pool.
     pub(crate) async fn ready(&mut self) -> Result<(), StoreError> {
         self.expect_end();
         self.buffers.give(std::mem::take(&mut self.buffer));
@@ -128,8 +128,8 @@ impl Source {
         self.ranges.ready().await
     }
 
-    /// Takes its next range, if it can be had at once; says how many bytes it
-    /// has. The present one must be used up.
+    /// Takes the next range if it has arrived. Returns its size in bytes. The current one
+    /// must be decoded.
     pub(crate) fn take_range(&mut self) -> Result<Option<usize>, StoreError> {
         self.expect_end();
         if self.buffer.is_empty() {
@@ -143,7 +143,7 @@ impl Source {
         }))
     }
 
-    /// Adds its next numbers to a sum over the columns from `start` to `end`.
+    /// Adds its next numbers, of the columns from `start` to `end`, to a sum.
     fn add(
         &mut self,
         sum: &mut PartialSum,
@@ -169,12 +169,12 @@ impl Source {
         Ok(())
     }
 
-    /// Whether no bytes of the object follow those in memory.
+    /// Whether the current range is the object's last.
     fn is_last_range(&self) -> bool {
         self.ranges.is_over() && self.to_the_end
     }
 
-    /// Decodes at most `limit` numbers into `block`, fewer where the range ends.
+    /// Decodes at most `limit` numbers into `block`; fewer if the range ends.
     fn decode(&mut self, limit: usize, block: &mut Block) -> Result<(), InputError> {
         block.clear();
         let is_last = self.is_last_range();
@@ -195,8 +195,8 @@ impl Source {
         Ok(())
     }
 
-    /// Reads over what separates numbers, as far as it is in memory, to find
-    /// out whether there is another one.
+    /// Skips separators in the current range, to find out whether another number
+    /// follows.
     pub(crate) fn look_ahead(&mut self) -> Result<(), InputError> {
         if self.is_over {
             return Ok(());
@@ -204,23 +204,26 @@ impl Source {
         self.decode(0, &mut Block::default())
     }
 
-    /// Reads over numbers in memory, until the next one is that of `column`.
+    /// Skips numbers of the current range up to `column`.
     pub(crate) fn skip(&mut self, column: u64, block: &mut Block) -> Result<(), InputError> {
         let limit = usize::try_from(column - self.column).unwrap_or(usize::MAX);
         self.decode(limit.min(BLOCK_NUMBERS), block)
     }
 }
 
-/// How many numbers are decoded and added at a time: they and their columns'
-/// accumulators stay in the processor's first-level cache.
+/// The number of values that are decoded and added at a time. They and the accumulators
+/// of their columns fit into the first-level cache.
 pub(crate) const BLOCK_NUMBERS: usize = 1024;
 
-/// Adds what the sources have to the columns from `start` to `end` of a sum,
-/// whichever source is behind going first, so that a block of columns is added
-/// up while it is in the cache. Ranges that can be had at once are taken, up to
-/// about `read_bytes_max`; returns how many bytes they have, once a source has to
-/// be waited for, or that much was taken, or all have reached `end` or their
-/// own. An error says which source it lies in.
+/// Adds the numbers that have arrived to the columns from `start` to `end` of a sum. The
+/// source that is furthest behind goes first, so that a block of columns is summed while
+/// it is in the cache. Takes ranges that have arrived, up to about `read_bytes_max`, and
+/// returns their bytes once a source has to be waited for, that many bytes were taken, or
+/// all sources have reached `end` or their own end.
+///
+/// # Errors
+///
+/// The index of the object, and what is wrong with it.
 pub(crate) fn add_available(
     sum: &mut PartialSum,
     sources: &mut [Source],
@@ -249,7 +252,7 @@ pub(crate) fn add_available(
     Ok(read_bytes)
 }
 
-/// Counts the numbers of an object from where it is to its end.
+/// Reads an object to its end. Returns the number of its values.
 pub(crate) async fn count_to_end(
     source: &mut Source,
     block: &mut Block,

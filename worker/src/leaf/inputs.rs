@@ -1,5 +1,5 @@
-//! Opens the objects of a leaf task, each at the column that is wanted, and
-//! remembers what shows of them.
+//! Opens the objects of a leaf task at a given column, and keeps what reading them
+//! has shown: their formats, their lengths, and where each was left.
 
 use std::ops::Range;
 
@@ -18,33 +18,32 @@ use crate::source::{Opened, Source, SourceError, count_to_end};
 pub(super) struct Inputs<'a> {
     pub(super) objects: Objects<'a>,
     columns: Columns,
-    /// Whether the attempt begins with the first columns, so that all that is
-    /// read of an object's beginning can be added.
+    /// Whether the attempt starts at column 0, so that the bytes read for detecting
+    /// a format are also the first to be summed.
     begins_at_first: bool,
     goes_forward: bool,
-    /// What is known of each object's format; filled as they are opened.
+    /// The format of each object that has been opened.
     formats: Vec<Option<Format>>,
-    /// Where reading each object stood at the end of the last segment.
+    /// The position of each object at the end of the last segment.
     ends: Vec<Option<ObjectEnd>>,
-    /// C, once an object's header has told it.
+    /// The number of columns, once an object's header has given it.
     pub(super) total: Option<u64>,
-    /// C, once an object has been read to its end.
+    /// The number of columns, once an object has been read to its end.
     length: Option<u64>,
-    /// The bytes that an object has up to the end of its first segment, once
-    /// one has been read up to there.
+    /// The size in bytes of an object's first segment, once one has been read.
     first_segment_bytes: Option<u64>,
 }
 
-/// Objects that are open at the same time.
+/// The objects that are open at the same time.
 #[derive(Default)]
 pub(super) struct Open {
-    /// Those whose numbers come in the order of the columns.
+    /// Objects whose numbers are stored in the order of the columns.
     pub(super) sources: Vec<Source>,
-    /// Those whose numbers are to be gathered.
+    /// Objects whose numbers are stored in the other order.
     pub(super) transposed: Vec<Transposed>,
 }
 
-/// One of them.
+/// An open object of either kind.
 enum OpenObject {
     Source(Source),
     Transposed(Transposed),
@@ -64,8 +63,8 @@ impl Open {
 }
 
 impl<'a> Inputs<'a> {
-    /// Nothing is known yet. `goes_forward` says whether segments are computed
-    /// from the first to the last, `resumes` whether the first is there already.
+    /// Inputs of which nothing has been read. `goes_forward` is set if segments are
+    /// computed in ascending order, `resumes` if the first one exists already.
     pub(super) fn new(
         objects: Objects<'a>,
         columns: Columns,
@@ -85,8 +84,8 @@ impl<'a> Inputs<'a> {
         }
     }
 
-    /// A group of objects, each at column `start`: those of `open` if they are
-    /// just that, and opened anew if not.
+    /// Opens a group of objects at column `start`. Objects of `open` that are at that
+    /// column are used as they are; the others are opened again.
     pub(super) async fn open_group(
         &mut self,
         indices: Range<usize>,
@@ -107,7 +106,7 @@ impl<'a> Inputs<'a> {
         let this = &*self;
         let objects = try_join_all(missing.map(|index| this.open_one(index, start))).await?;
         for (index, object, format) in objects {
-            self.learn(index, format)?;
+            self.record_format(index, format)?;
             group.push(object);
         }
         group.sources.sort_unstable_by_key(|source| source.index);
@@ -119,23 +118,27 @@ impl<'a> Inputs<'a> {
         Ok(group)
     }
 
-    /// Opens the first object, whose format tells how the segments can be computed.
+    /// Opens the first object; its format decides in which order segments can be
+    /// computed.
     pub(super) async fn open_first(&mut self) -> Result<Open, Failure> {
         let (index, object, format) = self.open_one(0, 0).await?;
-        self.learn(index, format)?;
+        self.record_format(index, format)?;
         let mut open = Open::default();
         open.push(object);
         Ok(open)
     }
 
-    /// Says that the segments are computed from the first to the last, whatever
-    /// was said before.
+    /// Computes segments in ascending order from now on, whatever the assignment says.
     pub(super) fn go_forward(&mut self) {
         self.goes_forward = true;
     }
 
-    /// Remembers an object's format, and fails if its length is not the others'.
-    fn learn(&mut self, index: usize, format: Format) -> Result<(), Failure> {
+    /// Records an object's format.
+    ///
+    /// # Errors
+    ///
+    /// If its length differs from that of the others, or is zero.
+    fn record_format(&mut self, index: usize, format: Format) -> Result<(), Failure> {
         let columns = format.columns(self.objects.bytes(index));
         self.formats[index] = Some(format);
         let Some(columns) = columns else {
@@ -157,8 +160,8 @@ impl<'a> Inputs<'a> {
         }
     }
 
-    /// Opens one object at a column: sought where the format allows it, from
-    /// its checkpoint where there is one, and else read up to there.
+    /// Opens one object at a column: by seeking if the format allows it, from its
+    /// checkpoint if there is one, and otherwise by reading up to that column.
     async fn open_one(
         &self,
         index: usize,
@@ -205,27 +208,27 @@ impl<'a> Inputs<'a> {
         Ok((index, OpenObject::Source(source), format))
     }
 
-    /// How much of an object to read to find out its format. Where the object
-    /// is gone on with at once that is a whole range, or what its first segment
-    /// is likely to take; where it may not be, no more than is needed, as each
-    /// byte is to be read once.
+    /// The number of bytes to read for detecting an object's format. If the object is
+    /// summed from its start right away, this is a whole range, or what its first
+    /// segment is likely to take; otherwise only what detection needs, so that no byte
+    /// is read twice.
     fn first_read(&self, index: usize) -> usize {
         if self.begins_at_first && (self.can_stay_open() || self.length.is_some()) {
             return bounded(self.objects.bytes(index)).min(self.objects.settings.range_bytes);
         }
-        // A number takes a byte at least.
+        // A number takes at least one byte.
         let segment = self.first_segment_bytes.unwrap_or(self.columns.segment_columns);
         let wanted = if self.begins_at_first { bounded(segment) } else { 0 };
         wanted.max(summation::HEAD_BYTES).min(bounded(self.objects.bytes(index)))
     }
 
-    /// Whether all objects can stay open from one segment to the next.
+    /// Whether few enough objects are summed to keep all of them open between segments.
     fn can_stay_open(&self) -> bool {
         self.objects.len() <= self.objects.settings.max_open_objects
     }
 
-    /// The column that an object is closed at again, if the byte of it is not
-    /// known and is not the object's last.
+    /// The column at which an object will be closed again, if its byte is not known in
+    /// advance and the object goes on behind it.
     fn closed_at(&self, format: &Format, start: u64) -> Option<u64> {
         let width = self.columns.segment_columns;
         let end = start - start % width + width;
@@ -233,7 +236,7 @@ impl<'a> Inputs<'a> {
         (format.access() == Access::Checkpoint && goes_on).then_some(end)
     }
 
-    /// Up to which byte an object is read before it is opened anew.
+    /// The end of the bytes to read of an object before it is closed.
     fn last_byte(&self, index: usize, format: &Format, start: u64) -> u64 {
         let bytes = self.objects.bytes(index);
         let stays_open = self.can_stay_open() && self.goes_forward;
@@ -247,9 +250,9 @@ impl<'a> Inputs<'a> {
         if end >= total { bytes } else { format.offset_of(end).unwrap_or(bytes) }
     }
 
-    /// Remembers where an object stands at the end of a segment, and how much
-    /// there is to be read of the others if it was its first.
-    pub(super) fn learn_end(&mut self, source: &Source) {
+    /// Records the position of an object at the end of a segment, its length if it has
+    /// ended, and the size of its first segment.
+    pub(super) fn record_end(&mut self, source: &Source) {
         let end = source.end();
         if source.is_over {
             self.length.get_or_insert(source.column);
@@ -260,21 +263,21 @@ impl<'a> Inputs<'a> {
         self.ends[source.index] = Some(end);
     }
 
-    /// Remembers up to which column an object has been gathered.
-    pub(super) fn learn_gathered(&mut self, index: usize, column: u64, ended: bool) {
+    /// Records the column up to which an object in the other order has been read.
+    pub(super) fn record_gathered(&mut self, index: usize, column: u64, ended: bool) {
         let checkpoint = Checkpoint { column, ..Checkpoint::default() };
         self.ends[index] = Some(ObjectEnd { checkpoint, ended });
     }
 
-    /// Goes on where the objects stood behind a segment that is there.
+    /// Continues from the positions that a finished segment has recorded.
     pub(super) fn resume(&mut self, trailer: Trailer) {
         if trailer.ends.len() == self.objects.len() {
             self.ends = trailer.ends.into_iter().map(Some).collect();
         }
     }
 
-    /// What a later attempt needs to go on behind this segment, if the objects
-    /// cannot be sought.
+    /// The positions that a later attempt needs to continue behind this segment; empty
+    /// if all objects are seekable.
     pub(super) fn trailer(&self) -> Trailer {
         if self.formats.iter().flatten().all(Format::is_seekable) {
             return Trailer::default();
@@ -282,8 +285,12 @@ impl<'a> Inputs<'a> {
         Trailer { ends: self.ends.iter().flatten().copied().collect() }
     }
 
-    /// Where the columns are known from a header, an object whose format does
-    /// not tell them must end with them too.
+    /// Checks that no object whose format does not tell its length has more numbers
+    /// than the others' headers say.
+    ///
+    /// # Errors
+    ///
+    /// If one has.
     pub(super) async fn check_nothing_follows(
         &self,
         open: &mut [Source],
@@ -300,9 +307,9 @@ impl<'a> Inputs<'a> {
         Ok(())
     }
 
-    /// Says that two objects are not of the same length. All others must be
-    /// closed by now: one may have to be read to its end.
-    pub(super) async fn differ(&self, Differing { one, other }: Differing) -> Failure {
+    /// The failure of two objects of different lengths. The other objects must be
+    /// closed, because one of the two may have to be read to its end.
+    pub(super) async fn length_failure(&self, Differing { one, other }: Differing) -> Failure {
         let length = match other {
             (_, Some(length)) => Ok(length),
             (index, None) => self.length_of(index).await,
@@ -325,7 +332,7 @@ impl<'a> Inputs<'a> {
         self.format(index)?.columns(self.objects.bytes(index))
     }
 
-    /// The length of an object that is closed.
+    /// The number of values in a closed object.
     async fn length_of(&self, index: usize) -> Result<u64, Failure> {
         if let Some(columns) = self.columns_by_header(index) {
             return Ok(columns);
@@ -338,7 +345,7 @@ impl<'a> Inputs<'a> {
         }
     }
 
-    /// How many numbers an object has, all told.
+    /// The number of values in an open object.
     async fn length(&self, source: &mut Source) -> Result<u64, Failure> {
         if let Some(columns) = self.columns_by_header(source.index) {
             return Ok(columns);
@@ -355,7 +362,7 @@ impl<'a> Inputs<'a> {
     }
 }
 
-/// So many bytes, if memory has so many.
+/// A number of bytes as a length in memory.
 fn bounded(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }

@@ -1,25 +1,29 @@
-//! Holds the objects of a leaf task to one length.
+//! Checks that the objects of a leaf task have the same length.
 
-/// Where the objects of a segment end, if they end in it.
+/// Which objects ended in a segment, and at which column.
 #[derive(Default)]
 pub(super) struct Ends {
-    /// An object that ended in the segment, and its length.
+    /// The first object that ended in the segment, and its length.
     over: Option<(usize, u64)>,
-    /// An object that goes on behind the segment.
+    /// The first object that continues behind the segment.
     going_on: Option<usize>,
 }
 
-/// Two objects that have not the same length.
+/// Two objects of different lengths.
 pub(super) struct Differing {
-    /// One whose length is known.
+    /// The index and length of an object that has ended.
     pub(super) one: (usize, u64),
-    /// The other one, and its length if that is known too.
+    /// The index of the other object, and its length if it has ended too.
     pub(super) other: (usize, Option<u64>),
 }
 
 impl Ends {
-    /// Takes in an object that has been added up to a column, which is its
-    /// length if it is over; an error if another one's length differs.
+    /// Records that an object has been summed up to `column`, which is its length if it
+    /// `is_over`.
+    ///
+    /// # Errors
+    ///
+    /// If its length differs from that of another object.
     pub(super) fn add(
         &mut self,
         index: usize,

@@ -19,9 +19,9 @@ use crate::thread::Thread;
 /// The objects of a leaf task, and how they are read.
 #[derive(Clone, Copy)]
 pub(crate) struct Objects<'a> {
-    /// In the order of the job's list.
+    /// The task's objects, in the order of the job's list.
     pub(crate) objects: &'a [InputObject],
-    /// Set if the objects are bare numbers of this type.
+    /// The element type of raw binary objects; `None` if the format is detected.
     pub(crate) raw: Option<RawNumbers>,
     /// The order of the columns of the job.
     pub(crate) order: Order,
@@ -43,20 +43,20 @@ impl Objects<'_> {
         &self.objects[index].location
     }
 
-    /// How many bytes an object holds.
+    /// The size of an object in bytes.
     pub(super) fn bytes(&self, index: usize) -> u64 {
         self.objects[index].bytes
     }
 
-    /// Opens an object; nothing is read yet. Every read is held to the version that
-    /// the job was planned with.
+    /// Opens an object without reading from it. Every read fails if the object is not
+    /// the version that the job was planned with.
     pub(super) fn open(&self, index: usize) -> Result<Box<dyn Ranges>, Failure> {
         let location = self.location(index);
         let (store, _, key) = self
             .stores
             .resolve(location)
             .map_err(|error| failure::store(&format!("opening {location}"), &error))?;
-        // Files are waited for where they are used, which others must not feel.
+        // Reading a file blocks, which a thread shared with others must not do.
         let open = match self.thread {
             Thread::Own => open,
             Thread::Shared => open_remote,
@@ -66,8 +66,9 @@ impl Objects<'_> {
         Ok(open(store, object, self.settings.range_bytes, self.buffers))
     }
 
-    /// The format of an object, and its first bytes if it took these to tell:
-    /// `first_bytes` of them at least, as far as one range has so many.
+    /// Detects the format of an object. Also returns the bytes that this has read:
+    /// `first_bytes` or more, as far as they fit into one range, and none if the format
+    /// was known.
     pub(super) async fn detect(
         &self,
         index: usize,
@@ -96,7 +97,8 @@ impl Objects<'_> {
         }
     }
 
-    /// Reads one more range of an object's first bytes, up to so many.
+    /// Appends the next range of an object's first bytes to `head`, up to `wanted` bytes
+    /// in all.
     async fn read_head(
         &self,
         index: usize,
@@ -104,7 +106,7 @@ impl Objects<'_> {
         head: &mut Vec<u8>,
         wanted: usize,
     ) -> Result<(), StoreError> {
-        // One range, and none behind it on its way.
+        // A single range, so that nothing is prefetched behind it.
         let end = wanted.min(head.len() + self.settings.range_bytes) as u64;
         let end = end.min(self.bytes(index));
         ranges.seek(Box::new(std::iter::once(head.len() as u64..end)));
@@ -123,7 +125,7 @@ impl Objects<'_> {
         Ok(())
     }
 
-    /// Waits for a source's next range.
+    /// Waits for a source's next range and takes it.
     pub(super) async fn fetch(&self, source: &mut Source) -> Result<(), Failure> {
         let fetched = match source.ready().await {
             Ok(()) => source.take_range(),
@@ -134,8 +136,9 @@ impl Objects<'_> {
         Ok(())
     }
 
-    /// Finds out whether a source has another number, reading on if need be.
-    pub(super) async fn settle(&self, source: &mut Source) -> Result<(), Failure> {
+    /// Determines whether a source has ended, reading further ranges as needed: in text,
+    /// blanks may follow the last number.
+    pub(super) async fn determine_end(&self, source: &mut Source) -> Result<(), Failure> {
         loop {
             source
                 .look_ahead()
@@ -147,12 +150,12 @@ impl Objects<'_> {
         }
     }
 
-    /// Counts bytes that were read.
+    /// Adds to the number of input bytes read.
     pub(super) fn count_read(&self, bytes: usize) {
         self.meter.update(|progress| progress.input_read_bytes += bytes as u64);
     }
 
-    /// What it means that an object could not be read on.
+    /// The failure that an error while reading an object means.
     pub(super) fn failure(&self, index: usize, error: &SourceError) -> Failure {
         match error {
             SourceError::Store(error) => self.unreadable(index, error),
@@ -160,7 +163,7 @@ impl Objects<'_> {
         }
     }
 
-    /// What it means that the store could not read an object.
+    /// The failure that an error of the store while reading an object means.
     pub(super) fn unreadable(&self, index: usize, error: &StoreError) -> Failure {
         failure::input(self.location(index), error)
     }

@@ -1,4 +1,5 @@
-//! An object that is stored in another order than that of the job's columns.
+//! Arrays whose numbers are stored in the other order than the job's columns, such as
+//! Fortran order in a job of C order.
 
 use std::ops::Range;
 
@@ -9,8 +10,8 @@ use summation::{Block, Decoder, Format, Transposition};
 use super::objects::Objects;
 use crate::source::{BLOCK_NUMBERS, SourceError};
 
-/// An open object whose numbers stand in another order than that of the job's
-/// columns: those of a segment are gathered from all over it.
+/// An open array in the other order: the numbers of a segment are spread over the
+/// whole object and are gathered from there.
 pub(super) struct Transposed {
     /// Which of the task's objects it is.
     pub(super) index: usize,
@@ -18,12 +19,12 @@ pub(super) struct Transposed {
     format: Format,
     transposition: Transposition,
     object_bytes: u64,
-    /// All bytes of the object, if they have been read.
+    /// All bytes of the object, if detecting its format has read them.
     whole: Option<Vec<u8>>,
 }
 
 impl Transposed {
-    /// An object that was opened; `head` is what was read of it.
+    /// Wraps an object that was opened; `head` holds the bytes read so far.
     pub(super) fn new(
         (index, ranges): (usize, Box<dyn Ranges>),
         format: Format,
@@ -35,7 +36,7 @@ impl Transposed {
         Transposed { index, ranges, format, transposition, object_bytes, whole }
     }
 
-    /// Gathers these columns; `to` is memory to put them into.
+    /// Reads these columns into `to`, which is memory to reuse.
     pub(super) async fn gather(
         mut self,
         objects: &Objects<'_>,
@@ -93,7 +94,7 @@ impl Transposed {
     fn extents(&self, columns: Range<u64>) -> Extents {
         let (Some(start), Some(size)) = (self.format.offset_of(0), self.format.number_bytes())
         else {
-            // It is read through.
+            // Compressed: read as a stream.
             return Box::new(std::iter::once(0..self.object_bytes));
         };
         let spans = self.transposition.spans(columns, self.ranges.gap_bytes() / size);
@@ -101,14 +102,14 @@ impl Transposed {
     }
 }
 
-/// An object that is being gathered from.
+/// The state of gathering one segment.
 struct Gathering {
     object: Transposed,
     columns: Range<u64>,
-    /// Decodes what follows `next_byte`.
+    /// Decodes the bytes from `next_byte` on.
     decoder: Option<Decoder>,
     next_byte: u64,
-    /// How many numbers are stored before the one that comes next.
+    /// The index of the next number in the order in which they are stored.
     position: u64,
     buffer: Vec<u8>,
     block: Block,
@@ -116,8 +117,8 @@ struct Gathering {
 }
 
 impl Gathering {
-    /// Puts the numbers of the ranges that are there in their places, until
-    /// about `most` bytes are read; says how many were.
+    /// Scatters the numbers of the ranges that have arrived, until about `most` bytes
+    /// are read. Returns the number of bytes.
     fn advance(&mut self, most: usize) -> Result<usize, SourceError> {
         let mut read_bytes = 0;
         while read_bytes < most {
@@ -130,7 +131,7 @@ impl Gathering {
         Ok(read_bytes)
     }
 
-    /// Puts the numbers of a range at the beginning of the buffer in their places.
+    /// Scatters the numbers of the range that is at the start of the buffer.
     fn put(&mut self, offset: u64, bytes: usize, is_last: bool) -> Result<(), SourceError> {
         if self.decoder.is_none() || offset != self.next_byte {
             self.begin(offset);
@@ -153,7 +154,7 @@ impl Gathering {
         }
     }
 
-    /// Goes on at another byte, at which a number begins.
+    /// Continues at another byte, which must be the first of a number.
     fn begin(&mut self, offset: u64) {
         let format = &self.object.format;
         let place = format.offset_of(0).zip(format.number_bytes());
