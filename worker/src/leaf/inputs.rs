@@ -214,12 +214,21 @@ impl<'a> Inputs<'a> {
     /// is read twice.
     fn first_read(&self, index: usize) -> usize {
         if self.begins_at_first && (self.can_stay_open() || self.length.is_some()) {
-            return bounded(self.objects.bytes(index)).min(self.objects.settings.range_bytes);
+            let bytes = self.objects.bytes(index).min(self.binary_bytes_max());
+            return bounded(bytes).min(self.objects.settings.range_bytes);
         }
         // A number takes at least one byte.
         let segment = self.first_segment_bytes.unwrap_or(self.columns.segment_columns);
         let wanted = if self.begins_at_first { bounded(segment) } else { 0 };
         wanted.max(summation::HEAD_BYTES).min(bounded(self.objects.bytes(index)))
+    }
+
+    /// The size of an object up to the task's last column if its numbers are binary: at
+    /// most eight bytes each, behind a header. Reading more would take columns of other
+    /// tasks along.
+    fn binary_bytes_max(&self) -> u64 {
+        let columns = self.columns.end_segment.map(|end| end * self.columns.segment_columns);
+        columns.map_or(u64::MAX, |columns| 8 * columns + summation::HEAD_BYTES as u64)
     }
 
     /// Whether few enough objects are summed to keep all of them open between segments.

@@ -80,6 +80,22 @@ async fn objects_of_one_segment_are_read_once_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_columns_that_are_another_tasks_nothing_is_read() {
+    for has_files in [true, false] {
+        let mut scene = Scene::generate(3, 200_000, GeneratedFormat::Npy);
+        scene.has_files = has_files;
+        scene.end_segment = Some(1);
+        // Larger than the task's columns, as ranges of a store are.
+        scene.settings.range_bytes = 1 << 20;
+        let ended = scene.sum().await;
+        assert_eq!(ended.outcome().columns, scene.columns);
+        let bytes = 3 * (8 * scene.segment_columns + HEAD_BYTES as u64);
+        let read = ended.store.seen().read_bytes;
+        assert!(read <= bytes, "files: {has_files}: {read} bytes were read of {bytes}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_object_of_another_length_is_told_with_five_open_at_most() {
     for (name, numbers) in [("short", 20_000), ("long", 60_000), ("a segment more", 70_000)] {
         for place in [0, 3, 7] {

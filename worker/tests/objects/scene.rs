@@ -32,6 +32,8 @@ pub(crate) struct Scene {
     pub(crate) objects: Vec<InputObject>,
     pub(crate) columns: u64,
     pub(crate) segment_columns: u64,
+    /// The first segment that is another task's; `None` if the task has all columns.
+    pub(crate) end_segment: Option<u64>,
     pub(crate) has_files: bool,
     /// Whether columns are counted along the first index of arrays.
     pub(crate) fortran_order: bool,
@@ -54,6 +56,7 @@ impl Scene {
             objects: Vec::new(),
             columns,
             segment_columns: 16_384,
+            end_segment: None,
             has_files: true,
             fortran_order: false,
             statistics: Vec::new(),
@@ -136,7 +139,7 @@ impl Scene {
             columns: Columns {
                 segment_columns: self.segment_columns,
                 first_segment: 0,
-                end_segment: None,
+                end_segment: self.end_segment,
                 total: None,
             },
             statistics: self.statistics.clone(),
