@@ -19,5 +19,6 @@ mod real;
 mod restart;
 mod retention;
 mod running;
+mod several_servers;
 mod small_disk;
 mod stopping;
