@@ -22,7 +22,7 @@ use crate::access::shares::{Share, Shares};
 use crate::board::Board;
 use crate::driver::{
     Driver, DriverMessage, MESSAGES_CAPACITY, Parts, forward_depths, forward_observed,
-    forward_reports,
+    forward_reports, forward_store_watch,
 };
 use crate::garbage_collection;
 use crate::generated_quota::{GeneratedQuota, Reservation};
@@ -102,6 +102,7 @@ impl Engine {
             engine.parts.queue_management_url.clone(),
             engine.messages.clone(),
         ));
+        engine.spawn(forward_store_watch(engine.parts.store.clone(), engine.messages.clone()));
         if let Some(observed) = engine.parts.pool.observed() {
             engine.spawn(forward_observed(observed, engine.messages.clone()));
         }

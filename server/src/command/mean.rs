@@ -150,6 +150,9 @@ impl CostLog {
 /// The phase of a job with its throughput and the remaining time.
 #[expect(clippy::cast_possible_truncation, reason = "a rate is shown in whole bytes")]
 fn describe(job: &JobSnapshot) -> String {
+    if let Some(outage) = &job.outage {
+        return outage.to_string();
+    }
     let rate = HumanBytes(job.bytes_per_sec as u64);
     match job.remaining_ms {
         Some(remaining) => {

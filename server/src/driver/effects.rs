@@ -1,5 +1,6 @@
 //! Performs the scheduler's commands, in tasks beside the driver.
 
+mod holding;
 mod planning;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::holding::Holding;
 use self::planning::Planning;
 use super::gates::Gates;
 use super::{DriverMessage, Parts};
@@ -122,10 +124,21 @@ impl Effects {
                 return;
             };
             let bytes = result_bytes(total.columns, &total.statistics);
-            let written = match check_free_space(&*parts.store, "the result", bytes).await {
-                Ok(()) => write_result(&parts.store, total, &stopped).await,
-                Err(problem) => Err(problem),
+            let mut holding = Holding::new(job, &messages);
+            let written = loop {
+                let written = match check_free_space(&*parts.store, "the result", bytes).await {
+                    Ok(()) => write_result(&parts.store, total.clone(), &stopped).await,
+                    Err(problem) => Err(problem),
+                };
+                match written {
+                    // All is summed: whatever is wrong with the store, waiting is better.
+                    Err(problem) if is_of_store(&problem) && !stopped.is_cancelled() => {
+                        stopped.run_until_cancelled(holding.hold(&problem)).await;
+                    }
+                    written => break written,
+                }
             };
+            holding.end().await;
             if stopped.is_cancelled() {
                 return;
             }
@@ -217,6 +230,12 @@ impl Effects {
             send(&messages, DriverMessage::PoolAnswered { notice }).await;
         });
     }
+}
+
+/// Whether a problem is one of the store or of the server's rights there, and not of a
+/// job.
+fn is_of_store(problem: &Problem) -> bool {
+    matches!(problem.kind, ProblemKind::Unavailable | ProblemKind::Forbidden)
 }
 
 fn broken(job: JobId, problem: Problem) -> DriverMessage {
