@@ -7,6 +7,7 @@ mod gates;
 mod job;
 mod message;
 mod observing;
+mod pulse;
 mod reports;
 mod showing;
 mod store_watch;
@@ -37,6 +38,7 @@ use crate::records::RequestSummary;
 pub use self::depths::forward as forward_depths;
 pub use self::message::DriverMessage;
 pub use self::observing::forward as forward_observed;
+pub use self::pulse::Pulse;
 pub use self::reports::forward as forward_reports;
 pub use self::store_watch::forward as forward_store_watch;
 
@@ -81,6 +83,7 @@ pub struct Parts {
 pub struct Driver {
     scheduler: Scheduler,
     time: Time,
+    pulse: Pulse,
     jobs: BTreeMap<JobId, Job>,
     effects: Effects,
     board: Board,
@@ -115,6 +118,7 @@ impl Driver {
         Driver {
             scheduler,
             time: Time::new(),
+            pulse: Pulse::new(),
             jobs: BTreeMap::new(),
             effects: Effects::new(parts, messages),
             board,
@@ -125,6 +129,12 @@ impl Driver {
             missed: BTreeSet::new(),
             pool_changed: true,
         }
+    }
+
+    /// Shows whether the driver moves, once it runs.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Handles messages until `stop` is cancelled.
@@ -146,6 +156,7 @@ impl Driver {
                 () = deadline => Turn::Deadline,
                 () = sleep_until(publish_at) => Turn::Publish,
             };
+            self.pulse.beat();
             if self.time.turn() {
                 // Before a lease can expire: reports may be waiting.
                 tracing::warn!("the process stood still; leases begin again");

@@ -65,6 +65,7 @@ pub async fn run(arguments: MeanArguments) -> anyhow::Result<()> {
             output.write(&engine, &done, scratch.path()).await?;
             log.ended(&done);
         }
+        failed = engine.failed() => return Err(failed.into()),
         interrupted = tokio::signal::ctrl_c() => {
             interrupted.context("listening for SIGINT")?;
             bail!("interrupted; nothing was written");

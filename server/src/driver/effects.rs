@@ -3,8 +3,10 @@
 mod holding;
 mod planning;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use platform::problems::with_sources;
 use platform::retry::UNTIL_DONE_PAUSE;
 use protocol::problem::ProblemKind;
@@ -87,7 +89,29 @@ impl Effects {
             request: request.clone(),
             stop: stop.clone(),
         };
-        Writing { stop, task: self.tasks.spawn(planning.run()) }
+        Writing { stop, task: self.spawn_for(job, "planning the job", planning.run()) }
+    }
+
+    /// Runs a task of a job. If it panics, the job fails, for nothing else would end it.
+    fn spawn_for(
+        &self,
+        job: JobId,
+        doing: &'static str,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> JoinHandle<()> {
+        let messages = self.messages.clone();
+        self.tasks.spawn(async move {
+            // Nothing that the task has changed is used afterwards.
+            if let Err(panic) = AssertUnwindSafe(work).catch_unwind().await {
+                let said = panic.downcast_ref::<String>().map(String::as_str);
+                let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
+                let detail = format!("{doing}: the program has a bug: {}", said.unwrap_or("panic"));
+                tracing::error!(job_id = %job, detail);
+                let problem = Problem::new(ProblemKind::Internal, detail)
+                    .remedy("report this with the log of the server");
+                send(&messages, broken(job, problem)).await;
+            }
+        })
     }
 
     /// Publishes an assignment, retried until the queue accepts it.
@@ -119,7 +143,7 @@ impl Effects {
         let writing = self.writing.clone();
         let stop = self.stop.child_token();
         let stopped = stop.clone();
-        let task = self.tasks.spawn(async move {
+        let task = self.spawn_for(job, "writing the result", async move {
             let Some(_permit) = stopped.run_until_cancelled(writing.acquire()).await else {
                 return;
             };

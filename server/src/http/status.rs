@@ -22,15 +22,28 @@ use super::problem_response::{Failed, ProblemResponse};
 /// How long the queue may take to answer; shorter than the timeout of a probe.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Whether the process answers.
+/// How long the driver may stand still: it moves many times a second.
+const STILL_MAX: Duration = Duration::from_secs(10);
+
+/// Whether the process answers, and jobs move in it.
 #[utoipa::path(
     get,
     path = "/healthz",
     tag = "status",
-    responses((status = 200, description = "It does", body = String, content_type = "text/plain")),
+    responses(
+        (status = 200, description = "It does", body = String, content_type = "text/plain"),
+        (status = "default", response = Failed),
+    ),
 )]
-pub(super) async fn health() -> &'static str {
-    "ok\n"
+pub(super) async fn health(State(shared): State<Shared>) -> Result<&'static str, ProblemResponse> {
+    let still = shared.engine.silent_for();
+    if still <= STILL_MAX {
+        return Ok("ok\n");
+    }
+    let detail = format!("the driver of jobs has not moved for {} seconds", still.as_secs());
+    Err(Problem::new(ProblemKind::Unavailable, detail)
+        .remedy("start the server again: jobs continue")
+        .into())
 }
 
 /// Whether the queue answers too.

@@ -23,3 +23,4 @@ mod retention;
 mod running;
 mod small_disk;
 mod stopping;
+mod supervision;

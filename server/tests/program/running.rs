@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 use platform::ObjectStore;
+use protocol::Problem;
 use server::access::Access;
 use server::arguments::{Arguments, Command};
 use server::driver::Parts;
@@ -93,6 +94,11 @@ impl Running {
     pub(crate) fn overview_ids(&self) -> Vec<String> {
         let jobs = self.engine.board().overview().jobs;
         jobs.iter().map(|job| job.id.to_string()).collect()
+    }
+
+    /// Waits until a critical task has ended by itself; says which.
+    pub(crate) async fn failed(&self) -> Problem {
+        self.engine.failed().await
     }
 
     /// Stops the server, as SIGTERM does.
