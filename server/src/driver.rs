@@ -5,6 +5,7 @@ mod depths;
 mod effects;
 mod gates;
 mod job;
+mod late;
 mod message;
 mod observing;
 mod pulse;
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::effects::Effects;
 use self::job::Job;
+use self::late::Late;
 use self::time::Time;
 use crate::board::Board;
 use crate::limits::Limits;
@@ -93,6 +95,8 @@ pub struct Driver {
     notice: Option<String>,
     queue: Option<QueueSnapshot>,
     observed: Observed,
+    /// The jobs that are over and that workers have only now stopped working at.
+    late: Late,
     /// The parts that do not answer.
     missed: BTreeSet<Part>,
     /// Whether the pool has changed in what the scheduler does not know of.
@@ -126,6 +130,7 @@ impl Driver {
             notice: None,
             queue: None,
             observed: Observed::default(),
+            late: Late::default(),
             missed: BTreeSet::new(),
             pool_changed: true,
         }
@@ -183,7 +188,10 @@ impl Driver {
 
     fn handle(&mut self, message: DriverMessage) {
         match message {
-            DriverMessage::Event(event) => self.event(event),
+            DriverMessage::Event(event) => {
+                self.late.note(&event, |job| self.jobs.contains_key(&job));
+                self.event(event);
+            }
             DriverMessage::Submitted { job, request, place, published } => {
                 let terms = terms(&request);
                 self.jobs.insert(job, Job::new(*request, place));
@@ -387,6 +395,9 @@ impl Driver {
 
     /// Publishes the jobs and the pool that have changed.
     fn publish(&mut self) {
+        for job in self.late.quiet() {
+            self.effects.sweep(job, self.board.job(job));
+        }
         let changes = self.scheduler.take_changes();
         let shown = self.jobs.iter_mut().filter_map(|(id, job)| job.take_change().then_some(*id));
         let mut changed = changes.jobs;

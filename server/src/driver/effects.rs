@@ -25,7 +25,7 @@ use super::gates::Gates;
 use super::{DriverMessage, Parts};
 use crate::finishing::{Total, write_result};
 use crate::garbage_collection;
-use crate::limits::{check_free_space, check_reserve, is_too_large, result_bytes};
+use crate::limits::{check_free_space, check_reserve, result_bytes};
 use crate::records::{self, RequestSummary, index};
 
 /// Starts effects. Each sends its outcome to the driver as a message.
@@ -202,8 +202,8 @@ impl Effects {
             let job_id = snapshot.id;
             // A job that was never planned has no attempts.
             let leaves_writers = snapshot.phase != Phase::Done && snapshot.plan.is_some();
-            let is_useless = snapshot.phase != Phase::Failed || is_too_large(&snapshot);
-            let collects = is_useless && !parts.keep_partial_sums;
+            let collects =
+                garbage_collection::leaves_no_sums(&snapshot) && !parts.keep_partial_sums;
             if collects && let Err(error) = garbage_collection::mark(&*parts.store, job_id).await {
                 tracing::warn!(%job_id, error = with_sources(&error), "job not marked for garbage collection");
             }
@@ -226,6 +226,20 @@ impl Effects {
                 let _permit = collecting.acquire().await;
                 garbage_collection::collect(&*parts.store, job_id).await;
             }
+        });
+    }
+
+    /// Deletes what workers may have written of a job that is over since its garbage was
+    /// collected.
+    pub(super) fn sweep(&self, job: JobId, report: Option<Arc<JobSnapshot>>) {
+        let (parts, collecting) = (self.parts.clone(), self.collecting.clone());
+        if parts.keep_partial_sums {
+            return;
+        }
+        self.tasks.spawn(async move {
+            // An error would say that the semaphore was closed; it never is.
+            let _permit = collecting.acquire().await;
+            garbage_collection::sweep(&*parts.store, job, report).await;
         });
     }
 
