@@ -5,20 +5,23 @@ mod depths;
 mod effects;
 mod gates;
 mod job;
+mod late;
 mod message;
 mod observing;
+mod pulse;
 mod reports;
+mod showing;
+mod store_watch;
+mod time;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use platform::{Description, InputStores, ObjectStore, ServerEnd};
-use program::clock;
+use platform::{InputStores, ObjectStore, ServerEnd};
 use protocol::task::Control;
-use protocol::worker::PoolSnapshot;
 use protocol::worker::QueueSnapshot;
-use protocol::{JobId, JobSnapshot, Phase, Plan, Problem, Timestamp};
+use protocol::{JobId, JobSnapshot, Part, Phase, Problem};
 use scheduler::{Command, Event, JobTerms, Scheduler};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -26,6 +29,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::effects::Effects;
 use self::job::Job;
+use self::late::Late;
+use self::time::Time;
 use crate::board::Board;
 use crate::limits::Limits;
 use crate::planning::Planner;
@@ -35,7 +40,9 @@ use crate::records::RequestSummary;
 pub use self::depths::forward as forward_depths;
 pub use self::message::DriverMessage;
 pub use self::observing::forward as forward_observed;
+pub use self::pulse::Pulse;
 pub use self::reports::forward as forward_reports;
+pub use self::store_watch::forward as forward_store_watch;
 
 /// How many messages may wait for the driver; senders of more wait.
 pub const MESSAGES_CAPACITY: usize = 4096;
@@ -45,8 +52,8 @@ const MESSAGES_AT_ONCE: usize = 256;
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
 /// … except of a young job, which may be over within one of them.
 const PUBLISH_INTERVAL_YOUNG: Duration = Duration::from_millis(15);
-/// The age up to which a job counts as young, in milliseconds.
-const YOUNG_MS: u64 = 1000;
+/// The age up to which a job counts as young.
+const YOUNG: Duration = Duration::from_secs(1);
 /// How many of the latest jobs that are over keep their tasks in memory.
 const DETAILED_JOBS: usize = 32;
 /// How many tasks these jobs may have together; each takes about 200 bytes.
@@ -77,6 +84,8 @@ pub struct Parts {
 /// The shell around the scheduler.
 pub struct Driver {
     scheduler: Scheduler,
+    time: Time,
+    pulse: Pulse,
     jobs: BTreeMap<JobId, Job>,
     effects: Effects,
     board: Board,
@@ -86,8 +95,19 @@ pub struct Driver {
     notice: Option<String>,
     queue: Option<QueueSnapshot>,
     observed: Observed,
+    /// The jobs that are over and that workers have only now stopped working at.
+    late: Late,
+    /// The parts that do not answer.
+    missed: BTreeSet<Part>,
     /// Whether the pool has changed in what the scheduler does not know of.
     pool_changed: bool,
+}
+
+/// What the driver does next.
+enum Turn {
+    Message(DriverMessage),
+    Deadline,
+    Publish,
 }
 
 impl Driver {
@@ -101,6 +121,8 @@ impl Driver {
     ) -> Driver {
         Driver {
             scheduler,
+            time: Time::new(),
+            pulse: Pulse::new(),
             jobs: BTreeMap::new(),
             effects: Effects::new(parts, messages),
             board,
@@ -108,8 +130,16 @@ impl Driver {
             notice: None,
             queue: None,
             observed: Observed::default(),
+            late: Late::default(),
+            missed: BTreeSet::new(),
             pool_changed: true,
         }
+    }
+
+    /// Shows whether the driver moves, once it runs.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Handles messages until `stop` is cancelled.
@@ -120,20 +150,33 @@ impl Driver {
     ) {
         let mut published = Instant::now();
         loop {
-            let deadline = self.scheduler.next_deadline();
+            let deadline = self.until_deadline();
             let publish_at = published + self.publish_interval();
-            tokio::select! {
+            let turn = tokio::select! {
                 () = stop.cancelled() => break,
                 message = messages.recv() => {
                     let Some(message) = message else { break };
+                    Turn::Message(message)
+                }
+                () = deadline => Turn::Deadline,
+                () = sleep_until(publish_at) => Turn::Publish,
+            };
+            self.pulse.beat();
+            if self.time.turn() {
+                // Before a lease can expire: reports may be waiting.
+                tracing::warn!("the process stood still; leases begin again");
+                self.event(Event::ServerResumed);
+            }
+            match turn {
+                Turn::Message(message) => {
                     self.handle(message);
                     for _ in 1..MESSAGES_AT_ONCE {
                         let Ok(message) = messages.try_recv() else { break };
                         self.handle(message);
                     }
                 }
-                () = until(deadline) => self.event(Event::TimePassed),
-                () = sleep_until(publish_at) => {
+                Turn::Deadline => self.event(Event::TimePassed),
+                Turn::Publish => {
                     self.publish();
                     published = Instant::now();
                 }
@@ -145,7 +188,10 @@ impl Driver {
 
     fn handle(&mut self, message: DriverMessage) {
         match message {
-            DriverMessage::Event(event) => self.event(event),
+            DriverMessage::Event(event) => {
+                self.late.note(&event, |job| self.jobs.contains_key(&job));
+                self.event(event);
+            }
             DriverMessage::Submitted { job, request, place, published } => {
                 let terms = terms(&request);
                 self.jobs.insert(job, Job::new(*request, place));
@@ -179,6 +225,12 @@ impl Driver {
                     known.shown.waiting = is_waiting;
                 }
             }
+            DriverMessage::Held { job, reason } => {
+                let since = self.time.shown(self.time.now());
+                if let Some(known) = self.jobs.get_mut(&job) {
+                    known.shown.hold(since, reason);
+                }
+            }
             DriverMessage::Planned { job, record, room } => {
                 let plan = record.plan.clone();
                 if let Some(known) = self.jobs.get_mut(&job) {
@@ -197,28 +249,50 @@ impl Driver {
                 self.pool_changed |= self.notice != notice;
                 self.notice = notice;
             }
-            DriverMessage::QueueChanged { queue } => {
+            DriverMessage::QueueChanged { queue, missed } => {
                 self.queue = Some(queue);
                 self.pool_changed = true;
+                self.watched(Part::Queue, missed);
             }
+            DriverMessage::StoreWatched { missed } => self.watched(Part::Store, missed),
             DriverMessage::PoolObserved { observed } => {
                 self.observed = observed;
                 self.pool_changed = true;
             }
             DriverMessage::TasksRequested { job, level, start, limit, reply } => {
                 // The receiver may have stopped waiting.
-                let _ = reply.send(self.scheduler.tasks(job, level, start, limit));
+                let page = self.scheduler.tasks(job, level, start, limit);
+                let _ = reply.send(page.map(|page| self.time.task_page(page)));
             }
         }
     }
 
     fn event(&mut self, event: Event) {
-        let now = clock::now();
+        let now = self.time.now();
         tracing::trace!(?event, "event");
         for command in self.scheduler.handle(now, event) {
             tracing::trace!(?command, "command");
             self.perform(command);
         }
+    }
+
+    /// Tells the scheduler whether a part is missed, and the log when that changes.
+    fn watched(&mut self, part: Part, missed: Option<String>) {
+        let event = match missed {
+            Some(reason) => {
+                if self.missed.insert(part) {
+                    tracing::warn!(part = part.word(), reason, "missed; jobs wait for it");
+                }
+                Event::PartMissed { part, reason }
+            }
+            None => {
+                if self.missed.remove(&part) {
+                    tracing::info!(part = part.word(), "answers again; jobs continue");
+                }
+                Event::PartReturned { part }
+            }
+        };
+        self.event(event);
     }
 
     /// Starts the effect of a command. Its outcome comes back as a message.
@@ -243,6 +317,10 @@ impl Driver {
             Command::EndJob { job, phase, problem } => self.end(job, phase, problem),
             Command::ScaleWorkers { desired } => self.effects.scale(desired),
             Command::DrainWorker { worker } => self.effects.drain(worker),
+            Command::RestWorker { worker, rest_ms } => {
+                tracing::warn!(worker_id = %worker, rest_ms, "worker set aside for a time");
+                self.effects.control(Control::Rest { worker, rest_ms });
+            }
         }
     }
 
@@ -271,8 +349,9 @@ impl Driver {
             return;
         };
         snapshot.phase = phase;
-        snapshot.error = problem;
-        snapshot.timings.ended_at.get_or_insert_with(clock::now);
+        snapshot.error = problem.map(|problem| self.with_killer(job, problem));
+        snapshot.timings.ended_at.get_or_insert_with(|| self.time.shown(self.time.now()));
+        snapshot.outage = None;
         snapshot.bytes_per_sec = 0.0;
         snapshot.remaining_ms = None;
         snapshot.waiting = false;
@@ -283,7 +362,7 @@ impl Driver {
     /// Publishes the report of a job, from which on only the board knows the job.
     fn forget(&mut self, snapshot: JobSnapshot) {
         let job = snapshot.id;
-        let tasks = snapshot.plan.as_ref().map_or(0, Plan::tasks);
+        let tasks = Driver::tasks_of(&snapshot);
         self.jobs.remove(&job);
         self.board.publish(vec![snapshot], None);
         self.over.push_back((job, tasks));
@@ -295,20 +374,30 @@ impl Driver {
         }
     }
 
+    /// Waits for the scheduler's next deadline; for ever if there is none.
+    fn until_deadline(&self) -> impl Future<Output = ()> + use<> {
+        let pause = self.scheduler.next_deadline().map(|at| at.millis_since(self.time.now()));
+        async move {
+            match pause {
+                Some(pause_ms) => sleep(Duration::from_millis(pause_ms)).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
     /// The interval from one publication to the next.
     fn publish_interval(&self) -> Duration {
-        let youngest = self.jobs.last_key_value();
-        let now = clock::now();
-        match youngest {
-            Some((_, job)) if now.millis_since(job.request.submitted_at) < YOUNG_MS => {
-                PUBLISH_INTERVAL_YOUNG
-            }
+        match self.jobs.last_key_value() {
+            Some((_, job)) if job.known_since.elapsed() < YOUNG => PUBLISH_INTERVAL_YOUNG,
             _ => PUBLISH_INTERVAL,
         }
     }
 
     /// Publishes the jobs and the pool that have changed.
     fn publish(&mut self) {
+        for job in self.late.quiet() {
+            self.effects.sweep(job, self.board.job(job));
+        }
         let changes = self.scheduler.take_changes();
         let shown = self.jobs.iter_mut().filter_map(|(id, job)| job.take_change().then_some(*id));
         let mut changed = changes.jobs;
@@ -349,50 +438,10 @@ impl Driver {
         }
         too_large
     }
-
-    fn snapshot(&self, job: JobId) -> Option<JobSnapshot> {
-        Some(self.jobs.get(&job)?.snapshot(self.scheduler.job(job)?))
-    }
-
-    fn pool(&self) -> PoolSnapshot {
-        let view = self.scheduler.pool();
-        let Description { name: kind, location } = self.effects.parts.pool.description();
-        PoolSnapshot {
-            kind,
-            location,
-            desired: view.desired,
-            by_hand: view.by_hand,
-            ready: view.ready,
-            busy: view.busy,
-            min_workers: view.min_workers,
-            max_workers: view.max_workers,
-            backlog: view.backlog,
-            queue: self.queue.clone(),
-            workers: self.observed.complete(view.workers),
-            notice: self.notice.clone().or_else(|| self.observed.notice.clone()).or_else(|| {
-                let silent = self.queue.as_ref().is_some_and(|queue| queue.silent);
-                silent.then(|| SILENT_QUEUE.to_owned())
-            }),
-        }
-    }
 }
-
-/// The notice on the dashboard while the queue does not answer.
-const SILENT_QUEUE: &str = "the queue does not answer: workers get no new tasks until it does, and \
-    then jobs continue";
 
 fn terms(request: &RequestSummary) -> JobTerms {
     JobTerms { workers: request.workers, speculation: request.request.speculation }
-}
-
-/// Waits until `deadline`; for ever if there is none.
-async fn until(deadline: Option<Timestamp>) {
-    match deadline {
-        Some(deadline) => {
-            sleep(Duration::from_millis(deadline.millis_since(clock::now()))).await;
-        }
-        None => std::future::pending().await,
-    }
 }
 
 #[cfg(test)]

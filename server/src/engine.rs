@@ -2,8 +2,10 @@
 
 mod history;
 mod restoring;
+mod supervision;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use platform::ServerEnd;
 use platform::{InputStores, ObjectStore};
@@ -18,11 +20,12 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::supervision::Supervision;
 use crate::access::shares::{Share, Shares};
 use crate::board::Board;
 use crate::driver::{
-    Driver, DriverMessage, MESSAGES_CAPACITY, Parts, forward_depths, forward_observed,
-    forward_reports,
+    Driver, DriverMessage, MESSAGES_CAPACITY, Parts, Pulse, forward_depths, forward_observed,
+    forward_reports, forward_store_watch,
 };
 use crate::garbage_collection;
 use crate::generated_quota::{GeneratedQuota, Reservation};
@@ -51,6 +54,8 @@ pub struct Engine {
     previewed: Semaphore,
     retention: Retention,
     tasks: TaskTracker,
+    pulse: Pulse,
+    supervision: Supervision,
     stop: CancellationToken,
 }
 
@@ -82,6 +87,7 @@ impl Engine {
         let driver =
             Driver::new(Scheduler::new(settings), parts.clone(), board.clone(), messages.clone());
         let shares = Arc::new(Shares::new(parts.store.clone()));
+        let stop = CancellationToken::new();
         let engine = Engine {
             messages,
             board,
@@ -93,15 +99,21 @@ impl Engine {
             previewed: Semaphore::new(PREVIEWED_OBJECTS as usize),
             retention,
             tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
+            pulse: driver.pulse(),
+            supervision: Supervision::new(stop.clone()),
+            stop,
         };
-        engine.tasks.spawn(driver.run(incoming, engine.stop.clone()));
-        engine.spawn(forward_reports(engine.parts.queue.clone(), engine.messages.clone()));
-        engine.spawn(forward_depths(
+        engine.supervise("the driver", driver.run(incoming, engine.stop.clone()));
+        let reports = forward_reports(engine.parts.queue.clone(), engine.messages.clone());
+        engine.supervise("taking in reports", engine.while_driven(reports));
+        let depths = forward_depths(
             engine.parts.queue.clone(),
             engine.parts.queue_management_url.clone(),
             engine.messages.clone(),
-        ));
+        );
+        engine.supervise("watching the queue", engine.while_driven(depths));
+        let watch = forward_store_watch(engine.parts.store.clone(), engine.messages.clone());
+        engine.supervise("watching the store", engine.while_driven(watch));
         if let Some(observed) = engine.parts.pool.observed() {
             engine.spawn(forward_observed(observed, engine.messages.clone()));
         }
@@ -370,10 +382,51 @@ impl Engine {
         self.tasks.wait().await;
     }
 
+    /// Waits until a task has ended by itself without which no job goes on, and says
+    /// which.
+    pub async fn failed(&self) -> Problem {
+        self.supervision.failed().await
+    }
+
+    /// How long the driver has stood still.
+    #[must_use]
+    pub fn silent_for(&self) -> Duration {
+        self.pulse.silent_for()
+    }
+
     /// Runs a task until it is done or the engine stops.
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(self.until_stopped(work));
+    }
+
+    fn until_stopped(
+        &self,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static {
         let stop = self.stop.clone();
-        self.tasks.spawn(async move { stop.run_until_cancelled(work).await });
+        async move {
+            stop.run_until_cancelled(work).await;
+        }
+    }
+
+    /// The same for what ends with the driver, which then is the one that has failed.
+    fn while_driven(
+        &self,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let messages = self.messages.clone();
+        self.until_stopped(async move {
+            work.await;
+            if messages.is_closed() {
+                std::future::pending::<()>().await;
+            }
+        })
+    }
+
+    /// Runs a task that must not end before the engine stops.
+    fn supervise(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        let task = self.tasks.spawn(work);
+        self.tasks.spawn(self.supervision.clone().watch(name, task));
     }
 
     async fn send(&self, message: DriverMessage) -> Result<(), Problem> {

@@ -11,12 +11,14 @@ use bytes::Bytes;
 use futures::StreamExt;
 use platform::problems::with_sources;
 use platform::{ObjectStore, StoreError};
-use protocol::JobId;
+use protocol::{JobId, JobSnapshot, Phase};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use crate::board::Board;
 use crate::keys;
+use crate::limits::is_too_large;
+use crate::records::{self, StoredJob};
 
 /// The age at which unfinished objects of writers that died are removed: no
 /// writer takes so long for one object.
@@ -61,6 +63,37 @@ pub async fn collect_behind_writers(store: &dyn ObjectStore, job_id: JobId, turn
     }
     let _permit = turn.acquire().await;
     collect(store, job_id).await;
+}
+
+/// Deletes what a worker has written of a job after the garbage of the job was collected:
+/// it had been told to stop, but stood still, or did not hear it. `None` for `report` says
+/// that it is not in memory.
+pub async fn sweep(store: &dyn ObjectStore, job_id: JobId, report: Option<Arc<JobSnapshot>>) {
+    let leaves_nothing = match report {
+        Some(report) => leaves_no_sums(&report),
+        None => match records::load(store, job_id).await {
+            Ok(Some(StoredJob::Over(report))) => leaves_no_sums(&report),
+            // It was deleted.
+            Ok(None) => true,
+            Ok(Some(_)) => false,
+            Err(problem) => {
+                tracing::warn!(%job_id, %problem, "late partial sums not deleted");
+                false
+            }
+        },
+    };
+    if leaves_nothing && let Err(error) = store.delete_prefix(&keys::sums(job_id)).await {
+        tracing::warn!(%job_id, error = with_sources(&error), "late partial sums not deleted");
+    }
+}
+
+/// Whether the partial sums of a job are deleted once it is over, unless all are kept.
+#[must_use]
+pub fn leaves_no_sums(job: &JobSnapshot) -> bool {
+    match job.phase {
+        Phase::Failed => is_too_large(job),
+        phase => phase.is_over(),
+    }
 }
 
 /// Finishes what an earlier run of the server left: garbage that is marked, and

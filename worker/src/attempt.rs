@@ -19,6 +19,7 @@ use crate::formats::Formats;
 use crate::leaf::{Leaf, Objects};
 use crate::merge::Merge;
 use crate::meter::Meter;
+use crate::second_look;
 use crate::segments::Segments;
 use crate::settings::Settings;
 use crate::sums::SpareSums;
@@ -153,7 +154,13 @@ impl Attempt {
                 outcome.progress = self.meter.progress();
                 Ok(outcome)
             }
-            Err(Interruption::Failed(failure)) => Err(Ended::Failed(failure)),
+            Err(Interruption::Failed(failure)) => {
+                let objects = match &assignment.work {
+                    Work::Sum { objects, .. } => objects.as_slice(),
+                    Work::Merge { .. } => &[],
+                };
+                Err(Ended::Failed(second_look::confirmed(failure, objects, &self.inputs).await))
+            }
             Err(Interruption::Leaving) => Err(Ended::Stopped(StopReason::WorkerLeaves)),
         }
     }

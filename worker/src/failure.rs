@@ -5,7 +5,7 @@ use std::error::Error;
 use platform::{StoreError, problems};
 use protocol::Problem;
 use protocol::problem::ProblemKind;
-use protocol::task::Failure;
+use protocol::task::{Failure, Fault};
 use reading::ReadError;
 use summation::{CorruptError, InputError};
 
@@ -24,7 +24,7 @@ impl From<Failure> for Interruption {
 
 /// A failure of the user's input, which another attempt would meet again.
 pub(crate) fn permanent(problem: Problem) -> Failure {
-    Failure { problem, retryable: false }
+    Failure { problem, fault: Fault::Input }
 }
 
 /// An object that cannot be decoded.
@@ -34,17 +34,12 @@ pub(crate) fn invalid_input(object: &str, error: &InputError) -> Failure {
 
 /// An input object that could not be read. One that has changed is not read again.
 pub(crate) fn input(location: &str, error: &StoreError) -> Failure {
-    Failure { problem: error.input_problem(location), retryable: is_retryable(error) }
+    Failure { problem: error.input_problem(location), fault: error.input_fault() }
 }
 
 /// An object of the store that could not be read or written.
 pub(crate) fn store(doing: &str, error: &StoreError) -> Failure {
-    Failure { problem: error.problem(doing), retryable: is_retryable(error) }
-}
-
-fn is_retryable(error: &StoreError) -> bool {
-    // A full disk has space again once the garbage of another job is collected.
-    matches!(error, StoreError::Unavailable { .. } | StoreError::Full { .. })
+    Failure { problem: error.problem(doing), fault: error.store_fault() }
 }
 
 /// A partial sum that could not be read.
@@ -60,10 +55,10 @@ pub(crate) fn corrupt(key: &str, error: &CorruptError) -> Failure {
     let problem = Problem::new(ProblemKind::Internal, format!("{key} is damaged: {error}"))
         .object(key)
         .remedy("check that the store keeps what is written to it, then run the job again");
-    Failure { problem, retryable: true }
+    Failure { problem, fault: Fault::Program }
 }
 
 /// An unexpected error, which another attempt may not meet.
 pub(crate) fn internal(doing: &str, error: &dyn Error) -> Failure {
-    Failure { problem: problems::internal(doing, error), retryable: true }
+    Failure { problem: problems::internal(doing, error), fault: Fault::Program }
 }

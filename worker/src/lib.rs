@@ -18,7 +18,8 @@
 //! - `thread`: the thread on which an attempt does its long computations.
 //! - [`health`]: the health file, for health checks.
 //! - `meter`: counts what an attempt does, for its heartbeats.
-//! - `failure`: what an attempt ends with when it does not complete.
+//! - `failure`: what an attempt ends with when it does not complete. `second_look`
+//!   ensures that an input is really gone.
 //!
 //! # Invariants
 //!
@@ -38,6 +39,7 @@ pub mod health;
 mod leaf;
 mod merge;
 mod meter;
+mod second_look;
 mod segments;
 pub mod service;
 pub mod settings;

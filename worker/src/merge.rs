@@ -7,7 +7,7 @@ use std::time::Instant;
 use futures::future::try_join_all;
 use protocol::Problem;
 use protocol::problem::ProblemKind;
-use protocol::task::{Failure, segment_key};
+use protocol::task::{Failure, Fault, segment_key};
 use reading::{Buffers, ReadError, StoredSum};
 use summation::{PartialSum, Trailer};
 
@@ -93,5 +93,5 @@ impl Merge<'_> {
 fn columns_unknown() -> Failure {
     let problem =
         Problem::new(ProblemKind::Internal, "a merge task came without the count of columns");
-    Failure { problem, retryable: false }
+    Failure { problem, fault: Fault::Program }
 }

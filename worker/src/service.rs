@@ -8,9 +8,9 @@ use platform::queue::Delivery;
 use platform::retry::QUEUE_PAUSE;
 use platform::{InputStores, ObjectStore, QueueError, WorkerEnd};
 use program::clock::now;
-use protocol::task::{Control, Joined, Report, ReportBody, StopReason};
+use protocol::task::{Control, Fault, Joined, Report, ReportBody, StopReason};
 use protocol::{AttemptId, WorkerId};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{self, Attempt, Ended, Lasting};
@@ -20,6 +20,9 @@ use crate::settings::Settings;
 /// How long a stopping worker tries to report that it leaves. Without the report,
 /// the server finds out when the worker's lease expires.
 const LEAVE_REPORT_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long a worker rests after an error of its own, unless the server tells it to rest
+/// longer: time for that message to arrive.
+const REST_AFTER_OWN_FAULT: Duration = Duration::from_secs(1);
 
 /// A worker: executes one attempt at a time.
 pub struct Worker {
@@ -49,10 +52,19 @@ pub async fn run(worker: Worker, leave: CancellationToken) -> Result<(), QueueEr
     timeout(LEAVE_REPORT_TIME_MAX, report).await.unwrap_or(Ok(()))
 }
 
-/// The outcome of a delivery, and whether the worker was drained meanwhile.
+/// The outcome of a delivery, and what the worker does afterwards.
 struct Execution {
     body: ReportBody,
+    afterwards: Afterwards,
+}
+
+/// What the server has told a worker to do once its attempt has ended.
+#[derive(Clone, Copy, Debug, Default)]
+struct Afterwards {
+    /// To leave.
     drained: bool,
+    /// To accept no delivery for this long.
+    rest: Duration,
 }
 
 impl Worker {
@@ -63,23 +75,36 @@ impl Worker {
         let mut alive = interval(Duration::from_millis(self.settings.alive_ms));
         alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         alive.reset();
+        let mut rests_until = Instant::now();
         loop {
+            let rests = Instant::now() < rests_until;
             tokio::select! {
                 () = leave.cancelled() => return Ok("told to stop"),
                 control = self.queue.next_control() => match control? {
                     Control::Drain { worker } if worker == self.id => return Ok("drained"),
+                    Control::Rest { worker, rest_ms } if worker == self.id => {
+                        rests_until = after(Duration::from_millis(rest_ms));
+                    }
                     Control::RollCall => self.report(self.joined()).await?,
                     // For other workers: this one has no attempt.
                     Control::Drain { .. }
+                    | Control::Rest { .. }
                     | Control::StopAttempt { .. }
                     | Control::StopJob { .. } => {}
                 },
-                delivery = self.queue.next_delivery() => match self.if_available(delivery)? {
-                    Some(delivery) => if self.process(delivery, &lasting, leave).await? {
-                        return Ok("drained");
-                    },
-                    None => sleep(QUEUE_PAUSE).await,
-                },
+                () = sleep_until(rests_until), if rests => {}
+                delivery = self.queue.next_delivery(), if !rests => {
+                    match self.if_available(delivery)? {
+                        Some(delivery) => {
+                            let told = self.process(delivery, &lasting, leave).await?;
+                            if told.drained {
+                                return Ok("drained");
+                            }
+                            rests_until = after(told.rest);
+                        }
+                        None => sleep(QUEUE_PAUSE).await,
+                    }
+                }
                 _ = alive.tick() => {
                     lasting.free();
                     let resident_bytes = meter::resident_bytes();
@@ -91,18 +116,21 @@ impl Worker {
     }
 
     /// Executes a delivery, reports its outcome, and only then acknowledges it.
-    /// Returns whether the worker was drained meanwhile.
+    /// Returns what the worker was told meanwhile.
     async fn process(
         &self,
         delivery: Delivery,
         lasting: &Lasting,
         leave: &CancellationToken,
-    ) -> Result<bool, QueueError> {
-        let Execution { body, drained } = self.execute(&delivery, lasting, leave).await?;
+    ) -> Result<Afterwards, QueueError> {
+        let Execution { body, mut afterwards } = self.execute(&delivery, lasting, leave).await?;
+        if matches!(&body, ReportBody::Failed { failure, .. } if failure.fault == Fault::Worker) {
+            afterwards.rest = afterwards.rest.max(REST_AFTER_OWN_FAULT);
+        }
         self.report(body).await?;
         // If this fails it is delivered again, and its segments are found.
         self.if_available(delivery.ack().await)?;
-        Ok(drained)
+        Ok(afterwards)
     }
 
     async fn execute(
@@ -114,13 +142,13 @@ impl Worker {
         let assignment = &delivery.assignment;
         let id = assignment.attempt;
         let meter = Arc::new(Meter::default());
-        let stopped = |reason, drained| Execution {
+        let stopped = |reason, afterwards| Execution {
             body: ReportBody::Stopped { attempt: id, reason, progress: meter.progress() },
-            drained,
+            afterwards,
         };
         let wrong_node = assignment.not_on_node.is_some() && assignment.not_on_node == self.node;
         if wrong_node || assignment.not_on.as_ref() == Some(&self.id) {
-            return Ok(stopped(StopReason::NotHere, false));
+            return Ok(stopped(StopReason::NotHere, Afterwards::default()));
         }
         let leaving = leave.child_token();
         // The attempt runs while reports wait for the queue, also the first one.
@@ -138,12 +166,12 @@ impl Worker {
         let mut heartbeat = interval(Duration::from_millis(assignment.heartbeat_ms.max(1)));
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         heartbeat.reset();
-        let mut drained = false;
+        let mut told = Afterwards::default();
         loop {
             tokio::select! {
                 ended = &mut attempt => {
                     let body = final_report(id, ended, &meter);
-                    return Ok(Execution { body, drained });
+                    return Ok(Execution { body, afterwards: told });
                 }
                 _ = heartbeat.tick() => {
                     let progress = meter.progress();
@@ -151,18 +179,22 @@ impl Worker {
                 }
                 control = self.queue.next_control() => match control? {
                     Control::StopAttempt { attempt, reason } if attempt == id => {
-                        return Ok(stopped(reason, drained));
+                        return Ok(stopped(reason, told));
                     }
                     Control::StopJob { job } if job == id.job => {
-                        return Ok(stopped(StopReason::JobOver, drained));
+                        return Ok(stopped(StopReason::JobOver, told));
                     }
-                    Control::Drain { worker } if worker == self.id => drained = true,
+                    Control::Drain { worker } if worker == self.id => told.drained = true,
+                    Control::Rest { worker, rest_ms } if worker == self.id => {
+                        told.rest = Duration::from_millis(rest_ms);
+                    }
                     Control::RollCall => {
                         self.report(self.joined()).await?;
                         self.report(ReportBody::Started { attempt: id }).await?;
                     }
                     // For other workers or attempts.
                     Control::Drain { .. }
+                    | Control::Rest { .. }
                     | Control::StopAttempt { .. }
                     | Control::StopJob { .. } => {}
                 },
@@ -202,6 +234,12 @@ impl Worker {
     }
 }
 
+/// The point in time after a pause. A pause that is too long to be added is none.
+fn after(pause: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(pause).unwrap_or(now)
+}
+
 /// Distinguishes successive processes of one name. The process id alone does not:
 /// in a container it is always the same, so the time of the start goes in too.
 fn incarnation() -> u32 {
@@ -231,3 +269,6 @@ fn final_report(
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

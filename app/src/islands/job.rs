@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use protocol::live::LiveEvent;
 use protocol::problem::ProblemKind;
-use protocol::{JobSnapshot, Phase, Problem};
+use protocol::{JobSnapshot, Outage, Phase, Problem};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Document, DomParser, Response, SupportedType};
@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::components::attempt_figures::AttemptFigures;
 use crate::components::byte_figures::ByteFigures;
 use crate::components::connection_badge::ConnectionBadge;
+use crate::components::icon::{Drawn, WARNING};
 use crate::components::phase_badge::PhaseBadge;
 use crate::components::phase_steps::PhaseSteps;
 use crate::components::plan_figures::{PlanFigures, Planned};
@@ -76,6 +77,10 @@ pub fn LiveJob(
                 </p>
             </header>
             <PhaseSteps job />
+            <p class="notice" hidden=move || job.with(|job| job.outage.is_none())>
+                <Drawn icon=WARNING />
+                <span>{text(|job| job.outage.as_ref().map_or_else(String::new, Outage::to_string))}</span>
+            </p>
             <ProblemCard problem />
             {children()}
             <ProgressCard job />

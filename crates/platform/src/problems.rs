@@ -2,9 +2,11 @@
 
 use std::error::Error;
 use std::fmt::Write;
+use std::io;
 
 use protocol::Problem;
 use protocol::problem::ProblemKind;
+use protocol::task::Fault;
 
 use crate::{QueueError, StoreError};
 
@@ -49,6 +51,40 @@ impl StoreError {
     }
 }
 
+impl StoreError {
+    /// What is to blame if a worker meets the error at an input of a job, which was
+    /// there when the job was planned.
+    #[must_use]
+    pub fn input_fault(&self) -> Fault {
+        match self {
+            StoreError::NotFound { .. }
+            | StoreError::Changed { .. }
+            | StoreError::InvalidKey { .. } => Fault::Input,
+            // The permissions of a file are the same for all who run as one user.
+            StoreError::Denied { source: Some(source), .. } if source.is::<io::Error>() => {
+                Fault::Input
+            }
+            error => error.store_fault(),
+        }
+    }
+
+    /// What is to blame if a worker meets the error at an object of the program's own.
+    #[must_use]
+    pub fn store_fault(&self) -> Fault {
+        match self {
+            StoreError::Unavailable { .. } => Fault::Store,
+            error if error.is_missing_store() => Fault::Store,
+            // Credentials, a clock that is wrong, or a disk: those of others may be right.
+            StoreError::Denied { .. } | StoreError::Full { .. } => Fault::Worker,
+            StoreError::NotFound { .. }
+            | StoreError::Changed { .. }
+            | StoreError::AlreadyExists { .. }
+            | StoreError::InvalidKey { .. }
+            | StoreError::Obstructed { .. } => Fault::Program,
+        }
+    }
+}
+
 impl QueueError {
     /// The error as a problem. `doing` names the operation in the gerund.
     #[must_use]
@@ -80,6 +116,36 @@ pub fn with_sources(error: &dyn Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::MissingStore;
+
+    #[test]
+    fn the_fault_is_that_of_who_can_mend_it() {
+        let key = || "a".to_owned();
+        let denied = |source| StoreError::Denied { key: key(), source };
+        let missing = Box::new(MissingStore("no such bucket".into()));
+        let change = "it was deleted".to_owned();
+        for (error, of_input, of_store) in [
+            (StoreError::NotFound { key: key() }, Fault::Input, Fault::Program),
+            (StoreError::Changed { key: key(), change }, Fault::Input, Fault::Program),
+            (denied(None), Fault::Worker, Fault::Worker),
+            (denied(Some("403".into())), Fault::Worker, Fault::Worker),
+            (denied(Some(missing)), Fault::Store, Fault::Store),
+            (
+                denied(Some(Box::new(io::Error::from(io::ErrorKind::PermissionDenied)))),
+                Fault::Input,
+                Fault::Worker,
+            ),
+            (StoreError::Full { key: key() }, Fault::Worker, Fault::Worker),
+            (
+                StoreError::Unavailable { key: key(), source: "503".into() },
+                Fault::Store,
+                Fault::Store,
+            ),
+            (StoreError::AlreadyExists { key: key() }, Fault::Program, Fault::Program),
+        ] {
+            assert_eq!((error.input_fault(), error.store_fault()), (of_input, of_store), "{error}");
+        }
+    }
 
     #[test]
     fn what_a_client_can_do_is_told_by_the_status() {

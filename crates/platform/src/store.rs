@@ -110,6 +110,12 @@ pub trait ObjectStore: Send + Sync + 'static {
         Ok(None)
     }
 
+    /// The last error of a request that was tried again, for people who wonder why an
+    /// answer takes long; `None` from a store without retries.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
     /// The number of bytes that the program can still write; `None` from a store that
     /// does not tell.
     async fn free_bytes(&self) -> Result<Option<u64>, StoreError> {
@@ -228,6 +234,23 @@ pub enum StoreError {
         /// The error of the store.
         source: Box<dyn Error + Send + Sync>,
     },
+}
+
+/// The source of [`StoreError::Denied`] if the store itself does not exist, such as its
+/// bucket. Then the store is to blame, and not who asks.
+#[derive(Debug, thiserror::Error)]
+#[error("the store does not exist")]
+pub struct MissingStore(#[source] pub Box<dyn Error + Send + Sync>);
+
+impl StoreError {
+    /// Whether the store itself does not exist.
+    #[must_use]
+    pub fn is_missing_store(&self) -> bool {
+        match self {
+            StoreError::Denied { source: Some(source), .. } => source.is::<MissingStore>(),
+            _ => false,
+        }
+    }
 }
 
 /// Checks that a key is valid.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::plan::Plan;
 use crate::request::JobRequest;
 use crate::result::ResultSummary;
-use crate::{JobId, Problem, Timestamp};
+use crate::{JobId, Outage, Problem, Timestamp};
 
 /// The phase of a job.
 ///
@@ -104,6 +104,9 @@ pub struct JobSnapshot {
     /// A summary of the result; absent before the job is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<ResultSummary>,
+    /// The outage that the job waits for; absent if it waits for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outage: Option<Outage>,
     /// The error of a failed job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Problem>,
@@ -135,6 +138,7 @@ impl JobSnapshot {
             bytes_per_sec: 0.0,
             remaining_ms: None,
             result: None,
+            outage: None,
             error: None,
         }
     }

@@ -16,6 +16,7 @@
 //! - [`detail`]: the public state of tasks and attempts.
 //! - [`version`]: the version of an object, which shows whether it has changed.
 //! - [`worker`]: the public state of the worker pool.
+//! - [`outage`]: outages of the parts that all jobs depend on.
 //! - [`result`]: a summary of a job's result.
 //! - [`live`]: snapshots and server-sent events for the pages.
 //! - [`access`]: who calls, and what they may do.
@@ -37,6 +38,7 @@ pub mod detail;
 pub mod id;
 pub mod job;
 pub mod live;
+pub mod outage;
 pub mod plan;
 pub mod preview;
 pub mod problem;
@@ -52,6 +54,7 @@ pub mod worker;
 pub use access::{Caller, Role};
 pub use id::{AttemptId, JobId, TaskId, WorkerId};
 pub use job::{JobSnapshot, Phase};
+pub use outage::{Outage, Part};
 pub use plan::{Plan, PlanLevel};
 pub use preview::Preview;
 pub use problem::Problem;

@@ -269,11 +269,51 @@ pub struct Outcome {
 
 /// An attempt that ended with an error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "FailureMessage", into = "FailureMessage")]
 pub struct Failure {
     /// The error.
     pub problem: Problem,
-    /// Whether a retry may succeed.
-    pub retryable: bool,
+    /// What is to blame.
+    pub fault: Fault,
+}
+
+/// What is to blame for an error, and so what follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fault {
+    /// An input of the job. Every attempt would meet the error, so the job fails.
+    Input,
+    /// The worker or its node: its credentials, clock, disk or memory. The task is
+    /// retried elsewhere, and the worker gets no attempts for a time.
+    Worker,
+    /// The store does not answer or limits requests. The job waits.
+    Store,
+    /// An unexpected error, which another attempt may not meet. The task is retried a
+    /// limited number of times.
+    Program,
+}
+
+/// A [`Failure`] as a message. Older servers and workers know only `retryable`.
+#[derive(Serialize, Deserialize)]
+struct FailureMessage {
+    problem: Problem,
+    retryable: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fault: Option<Fault>,
+}
+
+impl From<FailureMessage> for Failure {
+    fn from(message: FailureMessage) -> Failure {
+        let assumed = if message.retryable { Fault::Program } else { Fault::Input };
+        Failure { problem: message.problem, fault: message.fault.unwrap_or(assumed) }
+    }
+}
+
+impl From<Failure> for FailureMessage {
+    fn from(failure: Failure) -> FailureMessage {
+        let Failure { problem, fault } = failure;
+        FailureMessage { problem, retryable: fault != Fault::Input, fault: Some(fault) }
+    }
 }
 
 /// Why an attempt was stopped.
@@ -313,6 +353,13 @@ pub enum Control {
         /// The id of the worker.
         worker: WorkerId,
     },
+    /// Accept no attempts for a time, because of an error of the worker or its node.
+    Rest {
+        /// The id of the worker.
+        worker: WorkerId,
+        /// The time in milliseconds.
+        rest_ms: u64,
+    },
     /// Every worker sends [`ReportBody::Joined`] again, because the server has just
     /// started.
     RollCall,
@@ -336,6 +383,25 @@ mod tests {
     #[test]
     fn an_object_takes_64_bytes_beside_its_location() {
         assert_eq!(size_of::<InputObject>(), 64);
+    }
+
+    #[test]
+    fn failures_of_earlier_workers_can_be_read_and_earlier_servers_can_read_ours() {
+        let problem = Problem::no_numbers("a");
+        for (fault, retryable, assumed) in [
+            (Fault::Input, false, Fault::Input),
+            (Fault::Worker, true, Fault::Program),
+            (Fault::Store, true, Fault::Program),
+            (Fault::Program, true, Fault::Program),
+        ] {
+            let failure = Failure { problem: problem.clone(), fault };
+            let mut message = serde_json::to_value(&failure).unwrap();
+            assert_eq!(message["retryable"], retryable, "{fault:?}");
+            assert_eq!(serde_json::from_value::<Failure>(message.clone()).unwrap(), failure);
+            message.as_object_mut().unwrap().remove("fault");
+            let earlier: Failure = serde_json::from_value(message).unwrap();
+            assert_eq!(earlier.fault, assumed, "{fault:?}");
+        }
     }
 
     /// The order was optional once.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AttemptId, Timestamp, WorkerId};
+use crate::{AttemptId, Outage, Timestamp, WorkerId};
 
 /// The worker pool at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub struct PoolSnapshot {
     pub queue: Option<QueueSnapshot>,
     /// The workers sorted by id, at most [`SHOWN_WORKERS`].
     pub workers: Vec<WorkerSnapshot>,
+    /// The parts of the installation that are away at the moment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outages: Vec<Outage>,
     /// A warning for the operator, such as an error of the pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<String>,
@@ -135,7 +138,8 @@ pub enum WorkerState {
     Busy,
     /// It accepts no more attempts, and exits once idle.
     Draining,
-    /// It is excluded, because too many of its attempts failed.
+    /// It gets no attempts, because too many failed, or for a time because of an error
+    /// of its own.
     Aside,
     /// It has sent no report for too long.
     Lost,

@@ -66,6 +66,14 @@ pub enum Command {
         /// The number of workers, not counting draining ones.
         desired: u32,
     },
+    /// Tell a worker to accept no attempts for a time, because of errors of its own. No
+    /// event follows.
+    RestWorker {
+        /// The name of the worker.
+        worker: WorkerId,
+        /// The time in milliseconds; 0 ends an earlier one.
+        rest_ms: u64,
+    },
     /// Tell a worker to accept no more attempts and to leave. `WorkerLeft`
     /// follows. A `ScaleWorkers` that no longer counts the worker comes after
     /// this command.

@@ -2,7 +2,7 @@
 
 use protocol::request::Speculation;
 use protocol::task::{Failure, Joined, Outcome, Progress, StopReason};
-use protocol::{AttemptId, JobId, Plan, TaskId, WorkerId};
+use protocol::{AttemptId, JobId, Part, Plan, TaskId, WorkerId};
 
 /// An event, in the past tense. The outcome of a [`crate::Command`] is reported
 /// as an event too.
@@ -111,7 +111,7 @@ pub enum Event {
         attempt: AttemptId,
         /// The worker that executed the attempt.
         worker: WorkerId,
-        /// The error, and whether it can be retried.
+        /// The error, and what is to blame.
         failure: Failure,
         /// Progress at the time of the error.
         progress: Progress,
@@ -127,6 +127,20 @@ pub enum Event {
         /// Progress at the time of the stop.
         progress: Progress,
     },
+    /// A part of the installation does not answer the server.
+    PartMissed {
+        /// The part.
+        part: Part,
+        /// The error, or what was missed.
+        reason: String,
+    },
+    /// A part that was missed answers the server again.
+    PartReturned {
+        /// The part.
+        part: Part,
+    },
+    /// The server itself stood still for seconds, so that it took in no reports.
+    ServerResumed,
     /// A user set the number of workers, or returned to automatic scaling.
     DesiredWorkersSet {
         /// The number of workers; `None` for automatic.
@@ -155,6 +169,9 @@ impl Event {
             | Event::CancelRequested { .. }
             | Event::ResultWritten { .. }
             | Event::JobForgotten { .. }
+            | Event::PartMissed { .. }
+            | Event::PartReturned { .. }
+            | Event::ServerResumed
             | Event::DesiredWorkersSet { .. }
             | Event::TimePassed => None,
         }

@@ -1,6 +1,7 @@
 //! The state of a job: its parameters, its levels, its live attempts and its counters.
 
 mod level;
+mod store_wait;
 mod throughput;
 
 use std::collections::BTreeSet;
@@ -13,6 +14,7 @@ use protocol::{AttemptId, JobId, Plan, Problem, TaskId, Timestamp};
 use crate::event::JobTerms;
 use crate::task::{Attempt, Task, TaskKey};
 pub(crate) use level::Level;
+pub(crate) use store_wait::StoreWait;
 use throughput::Throughput;
 
 /// One job.
@@ -47,6 +49,10 @@ pub(crate) struct Job {
     pub(crate) bytes: ByteCounts,
     pub(crate) throughput: Throughput,
     pub(crate) problem: Option<Problem>,
+    /// The wait for a store that is away.
+    pub(crate) store_wait: StoreWait,
+    /// The task that has killed workers; `Some` only if the job failed because of that.
+    pub(crate) killer: Option<TaskId>,
     /// Time of the next scan for stragglers; `None` if none is due.
     pub(crate) next_scan_at: Option<Timestamp>,
     /// Time of the last scan for stragglers.
@@ -76,6 +82,8 @@ impl Job {
             bytes: ByteCounts::default(),
             throughput: Throughput::default(),
             problem: None,
+            store_wait: StoreWait::default(),
+            killer: None,
             next_scan_at: None,
             last_scan_at: Timestamp::default(),
         }
@@ -97,6 +105,21 @@ impl Job {
     /// Number of attempts in the queue or on a worker.
     pub(crate) fn in_flight(&self) -> u32 {
         u32::try_from(self.live.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether the job may have another attempt in flight, within W.
+    pub(crate) fn may_start(&self, now: Timestamp) -> bool {
+        let in_flight = self.in_flight();
+        in_flight < self.terms.workers && self.store_wait.may_start(now, in_flight)
+    }
+
+    /// Begins the leases of all live attempts again.
+    pub(crate) fn renew_all(&mut self, now: Timestamp) {
+        for (key, number) in self.live.clone() {
+            if let Some(attempt) = self.task_mut(key).attempt_mut(number) {
+                attempt.renewed_at = now;
+            }
+        }
     }
 
     /// Number of ready tasks.

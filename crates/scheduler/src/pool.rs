@@ -28,10 +28,18 @@ pub(crate) struct Worker {
     pub(crate) draining: bool,
     /// Whether it is excluded from scheduling after repeated failures.
     pub(crate) aside: bool,
+    /// Until when it gets no attempts because of errors of its own; `None` if it gets some.
+    pub(crate) rests_until: Option<Timestamp>,
     /// Whether it did not report within a lease duration.
     pub(crate) lost: bool,
     /// Number of consecutive failed attempts.
     pub(crate) failures: u32,
+    /// Number of errors of its own since it last succeeded.
+    pub(crate) faults: u32,
+    /// When an attempt of it first failed because of a store, since it last succeeded.
+    pub(crate) store_failed_at: Option<Timestamp>,
+    /// When an attempt of it last got on.
+    pub(crate) advanced_at: Timestamp,
     /// The error of the last failed attempt.
     pub(crate) last_failure: Option<String>,
     /// Number of completed attempts.
@@ -51,8 +59,12 @@ impl Worker {
             last_seen_at: now,
             draining: false,
             aside: false,
+            rests_until: None,
             lost: false,
             failures: 0,
+            faults: 0,
+            store_failed_at: None,
+            advanced_at: Timestamp::default(),
             last_failure: None,
             completed: 0,
             bytes_per_sec: 0.0,
@@ -62,7 +74,7 @@ impl Worker {
 
     /// Whether it accepts attempts, now or once its current one ends.
     pub(crate) fn is_available(&self) -> bool {
-        !(self.draining || self.aside || self.lost)
+        !(self.draining || self.aside || self.rests_until.is_some() || self.lost)
     }
 
     /// Whether it is available and executes nothing.
@@ -74,7 +86,7 @@ impl Worker {
     pub(crate) fn state(&self) -> WorkerState {
         if self.lost {
             WorkerState::Lost
-        } else if self.aside {
+        } else if self.aside || self.rests_until.is_some() {
             WorkerState::Aside
         } else if self.draining {
             WorkerState::Draining
@@ -134,6 +146,18 @@ impl Pool {
     /// attempt.
     pub(crate) fn healthy(&self) -> u32 {
         self.healthy
+    }
+
+    /// Number of known workers, lost ones included.
+    pub(crate) fn known(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Begins the leases of all workers again that are not lost.
+    pub(crate) fn renew_all(&mut self, now: Timestamp) {
+        for worker in self.workers.values_mut().filter(|worker| !worker.lost) {
+            worker.last_seen_at = now;
+        }
     }
 
     /// Whether a worker is unknown and too many others are known.

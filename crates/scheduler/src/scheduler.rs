@@ -7,6 +7,8 @@ mod completions;
 mod dispatch;
 mod endings;
 mod jobs;
+mod outages;
+mod rests;
 mod scaling;
 mod stragglers;
 mod views;
@@ -14,8 +16,10 @@ mod workers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::{JobId, Timestamp};
+use protocol::{JobId, Part, Timestamp, WorkerId};
 
+use self::outages::{Away, SpeedUp};
+use self::rests::NodeFaults;
 use crate::command::Command;
 use crate::event::Event;
 use crate::job::Job;
@@ -43,6 +47,18 @@ pub struct Scheduler {
     /// The jobs in phase Running.
     running: BTreeSet<JobId>,
     pool: Pool,
+    /// The workers that are set aside for a time, by its end.
+    resting: BTreeSet<(Timestamp, WorkerId)>,
+    /// The nodes whose workers are at fault.
+    nodes: BTreeMap<String, NodeFaults>,
+    /// Since when every worker is at fault; `None` if one is well.
+    no_worker_well: Option<Away>,
+    /// When a worker was last lost because its lease expired, and which.
+    last_loss: Option<(Timestamp, WorkerId)>,
+    /// The parts that do not answer the server.
+    outages: BTreeMap<Part, Away>,
+    /// Limits the attempts published after an outage.
+    speed_up: Option<SpeedUp>,
     /// Number of live attempts in the queue.
     published: u32,
     /// The pool size last requested; `None` before the first request.
@@ -77,6 +93,12 @@ impl Scheduler {
             open: BTreeSet::new(),
             running: BTreeSet::new(),
             pool: Pool::default(),
+            resting: BTreeSet::new(),
+            nodes: BTreeMap::new(),
+            no_worker_well: None,
+            last_loss: None,
+            outages: BTreeMap::new(),
+            speed_up: None,
             published: 0,
             desired: None,
             by_hand: None,
@@ -102,6 +124,8 @@ impl Scheduler {
         self.apply(event, &mut commands);
         self.expire_leases(&mut commands);
         self.end_delays();
+        self.end_rests();
+        self.end_speed_up();
         self.admit_jobs(&mut commands);
         self.scale(&mut commands);
         self.dispatch(&mut commands);
@@ -158,6 +182,15 @@ impl Scheduler {
             Event::AttemptStopped { attempt, worker, reason, progress } => {
                 self.attempt_stopped(attempt, &worker, reason, &progress, commands);
             }
+            Event::PartMissed { part, reason } => {
+                self.part_missed(part, reason);
+            }
+            Event::PartReturned { part } => {
+                self.part_returned(part);
+            }
+            Event::ServerResumed => {
+                self.renew_all_leases();
+            }
             Event::DesiredWorkersSet { by_hand } => {
                 self.by_hand = by_hand;
                 self.surplus_since = None;
@@ -177,9 +210,12 @@ impl Scheduler {
         let jobs = self.running.iter().filter_map(|job| self.jobs.get(job));
         let of_jobs = jobs.flat_map(|job| {
             let delayed = job.delayed.first().map(|(until, _)| *until);
-            [delayed, job.next_scan_at]
+            [delayed, job.next_scan_at, job.store_wait.until(self.now)]
         });
-        of_jobs.chain([self.next_lease_check_at, self.surplus_until()]).flatten().min()
+        let rest_ends_at = self.resting.first().map(|(until, _)| *until);
+        let others =
+            [self.next_lease_check_at, self.surplus_until(), rest_ends_at, self.speed_up_at()];
+        of_jobs.chain(others).flatten().min()
     }
 
     /// Returns the changes since the last call and clears them.

@@ -12,9 +12,12 @@ pub struct Settings {
     /// Lease duration: an attempt or an idle worker is lost after this long
     /// without a report.
     pub lease_ms: u64,
-    /// Failed or lost attempts at one task after which its job fails; 0 counts
-    /// as 1.
+    /// Attempts at one task that failed by an unexpected error, after which its job
+    /// fails; 0 counts as 1. Lost attempts and errors of workers and stores do not count.
     pub attempts_max: u32,
+    /// Workers that died in the midst of one segment of a task, after which its job fails,
+    /// as the task seems to kill them; 0 counts as 1.
+    pub deaths_max: u32,
     /// Consecutive failures after which a worker is drained and gets no more
     /// attempts; 0 counts as 1.
     pub worker_failures_max: u32,
@@ -41,6 +44,7 @@ impl Settings {
         idle_ms: 60_000,
         lease_ms: 15_000,
         attempts_max: 4,
+        deaths_max: 3,
         worker_failures_max: 3,
         retry_delay_ms: 250,
         look_ahead_ms: 10,

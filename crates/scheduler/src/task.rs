@@ -76,6 +76,17 @@ impl Task {
         self.attempts.iter().filter(|attempt| attempt.state.is_live())
     }
 
+    /// The workers that died in the midst of the same segment as the last one that died,
+    /// one for each death, oldest first.
+    pub(crate) fn deaths(&self) -> Vec<&WorkerId> {
+        let dead = || self.attempts.iter().filter(|attempt| attempt.died);
+        let Some(segment) = dead().last().map(Attempt::segments) else {
+            return Vec::new();
+        };
+        let there = dead().filter(|attempt| attempt.segments() == segment);
+        there.filter_map(|attempt| attempt.worker.as_ref()).collect()
+    }
+
     /// Adds a live attempt and returns its number.
     pub(crate) fn add_attempt(&mut self, now: Timestamp, speculative: bool) -> u32 {
         let number = self.last_number.saturating_add(1);
@@ -107,6 +118,7 @@ impl Task {
             progress: Progress::default(),
             progress_rate: ProgressRate::default(),
             released: false,
+            died: false,
             reason: None,
         });
     }
@@ -139,6 +151,8 @@ pub(crate) struct Attempt {
     pub(crate) progress_rate: ProgressRate,
     /// Whether its worker has reported the end of its execution.
     pub(crate) released: bool,
+    /// Whether its worker seems to have died while executing it.
+    pub(crate) died: bool,
     /// Why it ended, as text for users; `None` where the state says enough.
     pub(crate) reason: Option<Box<str>>,
 }
@@ -147,6 +161,12 @@ impl Attempt {
     /// Run time until now or its end, in milliseconds; 0 if not started.
     pub(crate) fn ran_ms(&self, now: Timestamp) -> u64 {
         self.started_at.map_or(0, |at| self.ended_at.unwrap_or(now).millis_since(at))
+    }
+
+    /// Number of segments of its task that it has written or found: the index, in its
+    /// direction, of the segment in whose midst it is.
+    fn segments(&self) -> u64 {
+        self.progress.segments_written.saturating_add(self.progress.segments_reused)
     }
 
     /// Merges reported progress and returns the increase. A stale report changes

@@ -12,8 +12,8 @@ use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 use protocol::problem::ProblemKind;
 use protocol::request::Speculation;
-use protocol::task::{Failure, Joined, Outcome, Progress, StopReason};
-use protocol::{AttemptId, FanIn, JobId, Phase, Problem, Timestamp, WorkerId};
+use protocol::task::{Failure, Fault, Joined, Outcome, Progress, StopReason};
+use protocol::{AttemptId, FanIn, JobId, Part, Phase, Problem, Timestamp, WorkerId};
 use scheduler::plan::{Costs, PlanInputs, PlanLimits, plan};
 use scheduler::{Command, Event, JobTerms, Scheduler, Settings};
 
@@ -44,13 +44,26 @@ enum Step {
     Receive(u8),
     Progress(u8, f64),
     Complete(u8),
-    Fail(u8),
+    Fail(u8, Fault),
     HandBack(u8),
     /// This many latest events are delivered again, in reverse order.
     Duplicate(u8),
     /// The queue is reordered.
     Shuffle,
     PassTime(u16),
+    /// A part does not answer the server, or answers again.
+    Miss(Part),
+    Return(Part),
+    /// The server stood still.
+    Resume,
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![Just(Fault::Worker), Just(Fault::Store), Just(Fault::Program)]
+}
+
+fn part() -> impl Strategy<Value = Part> {
+    prop_oneof![Just(Part::Store), Just(Part::Queue)]
 }
 
 impl ReferenceStateMachine for Model {
@@ -74,11 +87,14 @@ impl ReferenceStateMachine for Model {
             4 => (worker.clone(), 0.0..1.0)
                 .prop_map(|(worker, fraction)| Step::Progress(worker, fraction)),
             10 => worker.clone().prop_map(Step::Complete),
-            2 => worker.clone().prop_map(Step::Fail),
+            2 => (worker.clone(), fault()).prop_map(|(worker, fault)| Step::Fail(worker, fault)),
             1 => worker.prop_map(Step::HandBack),
             2 => (1..6_u8).prop_map(Step::Duplicate),
             1 => Just(Step::Shuffle),
             4 => (1..20_000_u16).prop_map(Step::PassTime),
+            1 => part().prop_map(Step::Miss),
+            2 => part().prop_map(Step::Return),
+            1 => Just(Step::Resume),
         ]
         .boxed()
     }
@@ -92,9 +108,14 @@ impl ReferenceStateMachine for Model {
             | Step::Receive(worker)
             | Step::Progress(worker, _)
             | Step::Complete(worker)
-            | Step::Fail(worker)
+            | Step::Fail(worker, _)
             | Step::HandBack(worker) => model.alive.contains(worker),
-            Step::Duplicate(_) | Step::Shuffle | Step::PassTime(_) => true,
+            Step::Duplicate(_)
+            | Step::Shuffle
+            | Step::PassTime(_)
+            | Step::Miss(_)
+            | Step::Return(_)
+            | Step::Resume => true,
         }
     }
 
@@ -151,6 +172,7 @@ impl World {
                 Command::EndJob { job, phase, .. } => self.ended.push((job, phase)),
                 Command::PlanJob { .. }
                 | Command::ScaleWorkers { .. }
+                | Command::RestWorker { .. }
                 | Command::DrainWorker { .. } => {}
             }
         }
@@ -197,8 +219,12 @@ impl StateMachineTest for Checked {
     type Reference = Model;
 
     fn init_test(_: &Model) -> World {
-        let settings =
-            Settings { attempts_max: u32::MAX, external_pool: true, ..Settings::default() };
+        let settings = Settings {
+            attempts_max: u32::MAX,
+            deaths_max: u32::MAX,
+            external_pool: true,
+            ..Settings::default()
+        };
         World {
             scheduler: Scheduler::new(settings),
             now: 0,
@@ -254,13 +280,13 @@ impl StateMachineTest for Checked {
                 }
             }
             Step::Complete(worker) => world.complete(worker),
-            Step::Fail(worker) => {
+            Step::Fail(worker, fault) => {
                 if let Some(attempt) = world.running[usize::from(worker)].take() {
                     let problem = Problem::new(ProblemKind::Unavailable, "model");
                     world.handle(Event::AttemptFailed {
                         attempt,
                         worker: name(worker),
-                        failure: Failure { problem, retryable: true },
+                        failure: Failure { problem, fault },
                         progress: half(),
                     });
                 }
@@ -287,6 +313,11 @@ impl StateMachineTest for Checked {
                 world.now += u64::from(ms);
                 world.handle(Event::TimePassed);
             }
+            Step::Miss(part) => {
+                world.handle(Event::PartMissed { part, reason: "model".to_owned() });
+            }
+            Step::Return(part) => world.handle(Event::PartReturned { part }),
+            Step::Resume => world.handle(Event::ServerResumed),
         }
         world
     }
@@ -295,6 +326,9 @@ impl StateMachineTest for Checked {
         // One healthy worker, and enough time for every lease to expire.
         let healthy = WORKERS;
         world.running = Default::default();
+        for part in Part::ALL {
+            world.handle(Event::PartReturned { part });
+        }
         world.handle(Event::WorkerJoined { worker: name(healthy), joined: Joined::default() });
         for _ in 0..10_000 {
             if world.ended.len() == usize::from(model.jobs) {

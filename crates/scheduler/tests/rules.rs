@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "rules/faults.rs"]
+mod faults;
 #[path = "rules/scene.rs"]
 mod scene;
 
@@ -461,6 +463,24 @@ fn a_straggler_gets_a_speculative_attempt_from_the_other_end_and_the_loser_is_st
     let attempts = scene.view(1).attempts;
     assert_eq!((attempts.speculative, attempts.speculative_won, attempts.superseded), (1, 1, 1));
     assert!(attempts.saved_ms > 1_000, "{attempts:?}");
+}
+
+#[test]
+fn the_time_that_speculation_has_saved_is_within_reason() {
+    let mut scene = scene();
+    scene.runs(1, terms(2), &[(1, 1)]);
+    scene.joins("stuck").gives(["publish 1/0.0.0/1"]);
+    scene.started("1/0.0.0/1", "stuck").gives([]);
+    scene.joins("fast").gives([]);
+    // It gets on by less than can be told.
+    for step in 1..5 {
+        scene.after_ms(1_000).progressed("1/0.0.0/1", "stuck", 1e-30 * f64::from(step));
+        scene.seen("fast");
+    }
+    scene.published("1/0.0.0/2");
+    scene.does("1/0.0.0/2", "fast").first("stop 1/0.0.0/1 Superseded");
+    let saved_ms = scene.view(1).attempts.saved_ms;
+    assert!((1..=20 * 6_000).contains(&saved_ms), "{saved_ms} ms");
 }
 
 #[test]

@@ -16,7 +16,7 @@ mod proxy;
 mod rabbitmq;
 mod seaweedfs;
 
-pub use process::{Process, kill_9};
+pub use process::{Process, freeze, kill_9, thaw};
 pub use proxy::{Disturbance, Proxy};
 pub use rabbitmq::RabbitMq;
 pub use seaweedfs::SeaweedFs;

@@ -188,6 +188,26 @@ pub fn kill_9(id: u32) {
     kill_process(id, Signal::KILL).unwrap_or_else(|error| panic!("killing {id:?}: {error}"));
 }
 
+/// Stops the process with this id, as SIGSTOP does, until it is [thawed](thaw).
+///
+/// # Panics
+///
+/// If there is no such process.
+pub fn freeze(id: u32) {
+    let id = i32::try_from(id).ok().and_then(Pid::from_raw).expect("a process id");
+    kill_process(id, Signal::STOP).unwrap_or_else(|error| panic!("freezing {id:?}: {error}"));
+}
+
+/// Continues a process that was frozen.
+///
+/// # Panics
+///
+/// If there is no such process.
+pub fn thaw(id: u32) {
+    let id = i32::try_from(id).ok().and_then(Pid::from_raw).expect("a process id");
+    kill_process(id, Signal::CONT).unwrap_or_else(|error| panic!("thawing {id:?}: {error}"));
+}
+
 fn read_output(log: &Path) -> String {
     let bytes = fs::read(log).unwrap_or_default();
     String::from_utf8_lossy(&bytes).into_owned()

@@ -65,6 +65,7 @@ pub async fn run(arguments: MeanArguments) -> anyhow::Result<()> {
             output.write(&engine, &done, scratch.path()).await?;
             log.ended(&done);
         }
+        failed = engine.failed() => return Err(failed.into()),
         interrupted = tokio::signal::ctrl_c() => {
             interrupted.context("listening for SIGINT")?;
             bail!("interrupted; nothing was written");
@@ -150,6 +151,9 @@ impl CostLog {
 /// The phase of a job with its throughput and the remaining time.
 #[expect(clippy::cast_possible_truncation, reason = "a rate is shown in whole bytes")]
 fn describe(job: &JobSnapshot) -> String {
+    if let Some(outage) = &job.outage {
+        return outage.to_string();
+    }
     let rate = HumanBytes(job.bytes_per_sec as u64);
     match job.remaining_ms {
         Some(remaining) => {

@@ -82,6 +82,7 @@ async fn serve(
     let outcome = tokio::select! {
         () = stop.cancelled() => Ok(()),
         lost = lease.lost() => Err(lost),
+        failed = engine.failed() => Err(failed.into()),
         // Unless it was told to stop it ends only by a panic.
         served = &mut serving => served.context("serving"),
     };

@@ -27,24 +27,28 @@ pub async fn forward(
     let Description { name, location } = queue.description();
     let mut seen = QueueSnapshot { name, location, management_url, ..QueueSnapshot::default() };
     loop {
+        let missed;
         match timeout(SILENT_AFTER, queue.depths()).await {
             Ok(Ok(depths)) => {
                 seen.assignments = depths.assignments;
                 seen.reports = depths.reports;
                 seen.dead_letters = depths.dead_letters;
-                seen.silent = false;
+                missed = None;
             }
-            Ok(Err(error)) => {
-                tracing::debug!(error = with_sources(&error), "depths of the queue not known");
-                seen.silent = true;
+            Ok(Err(error)) => missed = Some(with_sources(&error)),
+            Err(_) => {
+                let reason = format!("no answer within {} seconds", SILENT_AFTER.as_secs());
+                missed = Some(reason);
             }
-            Err(_) => seen.silent = true,
         }
-        if last.as_ref() != Some(&seen) {
-            if messages.send(DriverMessage::QueueChanged { queue: seen.clone() }).await.is_err() {
+        seen.silent = missed.is_some();
+        let now = (seen.clone(), missed);
+        if last.as_ref() != Some(&now) {
+            let (queue, missed) = now.clone();
+            if messages.send(DriverMessage::QueueChanged { queue, missed }).await.is_err() {
                 return;
             }
-            last = Some(seen.clone());
+            last = Some(now);
         }
         sleep(POLL_INTERVAL).await;
     }

@@ -1,9 +1,12 @@
 //! Performs the scheduler's commands, in tasks beside the driver.
 
+mod holding;
 mod planning;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use platform::problems::with_sources;
 use platform::retry::UNTIL_DONE_PAUSE;
 use protocol::problem::ProblemKind;
@@ -16,12 +19,13 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::holding::Holding;
 use self::planning::Planning;
 use super::gates::Gates;
 use super::{DriverMessage, Parts};
 use crate::finishing::{Total, write_result};
 use crate::garbage_collection;
-use crate::limits::{check_free_space, check_reserve, is_too_large, result_bytes};
+use crate::limits::{check_free_space, check_reserve, result_bytes};
 use crate::records::{self, RequestSummary, index};
 
 /// Starts effects. Each sends its outcome to the driver as a message.
@@ -85,7 +89,29 @@ impl Effects {
             request: request.clone(),
             stop: stop.clone(),
         };
-        Writing { stop, task: self.tasks.spawn(planning.run()) }
+        Writing { stop, task: self.spawn_for(job, "planning the job", planning.run()) }
+    }
+
+    /// Runs a task of a job. If it panics, the job fails, for nothing else would end it.
+    fn spawn_for(
+        &self,
+        job: JobId,
+        doing: &'static str,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> JoinHandle<()> {
+        let messages = self.messages.clone();
+        self.tasks.spawn(async move {
+            // Nothing that the task has changed is used afterwards.
+            if let Err(panic) = AssertUnwindSafe(work).catch_unwind().await {
+                let said = panic.downcast_ref::<String>().map(String::as_str);
+                let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
+                let detail = format!("{doing}: the program has a bug: {}", said.unwrap_or("panic"));
+                tracing::error!(job_id = %job, detail);
+                let problem = Problem::new(ProblemKind::Internal, detail)
+                    .remedy("report this with the log of the server");
+                send(&messages, broken(job, problem)).await;
+            }
+        })
     }
 
     /// Publishes an assignment, retried until the queue accepts it.
@@ -117,15 +143,26 @@ impl Effects {
         let writing = self.writing.clone();
         let stop = self.stop.child_token();
         let stopped = stop.clone();
-        let task = self.tasks.spawn(async move {
+        let task = self.spawn_for(job, "writing the result", async move {
             let Some(_permit) = stopped.run_until_cancelled(writing.acquire()).await else {
                 return;
             };
             let bytes = result_bytes(total.columns, &total.statistics);
-            let written = match check_free_space(&*parts.store, "the result", bytes).await {
-                Ok(()) => write_result(&parts.store, total, &stopped).await,
-                Err(problem) => Err(problem),
+            let mut holding = Holding::new(job, &messages);
+            let written = loop {
+                let written = match check_free_space(&*parts.store, "the result", bytes).await {
+                    Ok(()) => write_result(&parts.store, total.clone(), &stopped).await,
+                    Err(problem) => Err(problem),
+                };
+                match written {
+                    // All is summed: whatever is wrong with the store, waiting is better.
+                    Err(problem) if is_of_store(&problem) && !stopped.is_cancelled() => {
+                        stopped.run_until_cancelled(holding.hold(&problem)).await;
+                    }
+                    written => break written,
+                }
             };
+            holding.end().await;
             if stopped.is_cancelled() {
                 return;
             }
@@ -165,8 +202,8 @@ impl Effects {
             let job_id = snapshot.id;
             // A job that was never planned has no attempts.
             let leaves_writers = snapshot.phase != Phase::Done && snapshot.plan.is_some();
-            let is_useless = snapshot.phase != Phase::Failed || is_too_large(&snapshot);
-            let collects = is_useless && !parts.keep_partial_sums;
+            let collects =
+                garbage_collection::leaves_no_sums(&snapshot) && !parts.keep_partial_sums;
             if collects && let Err(error) = garbage_collection::mark(&*parts.store, job_id).await {
                 tracing::warn!(%job_id, error = with_sources(&error), "job not marked for garbage collection");
             }
@@ -189,6 +226,20 @@ impl Effects {
                 let _permit = collecting.acquire().await;
                 garbage_collection::collect(&*parts.store, job_id).await;
             }
+        });
+    }
+
+    /// Deletes what workers may have written of a job that is over since its garbage was
+    /// collected.
+    pub(super) fn sweep(&self, job: JobId, report: Option<Arc<JobSnapshot>>) {
+        let (parts, collecting) = (self.parts.clone(), self.collecting.clone());
+        if parts.keep_partial_sums {
+            return;
+        }
+        self.tasks.spawn(async move {
+            // An error would say that the semaphore was closed; it never is.
+            let _permit = collecting.acquire().await;
+            garbage_collection::sweep(&*parts.store, job, report).await;
         });
     }
 
@@ -217,6 +268,12 @@ impl Effects {
             send(&messages, DriverMessage::PoolAnswered { notice }).await;
         });
     }
+}
+
+/// Whether a problem is one of the store or of the server's rights there, and not of a
+/// job.
+fn is_of_store(problem: &Problem) -> bool {
+    matches!(problem.kind, ProblemKind::Unavailable | ProblemKind::Forbidden)
 }
 
 fn broken(job: JobId, problem: Problem) -> DriverMessage {

@@ -3,10 +3,11 @@
 use protocol::job::Counted;
 use protocol::result::ResultSummary;
 use protocol::task::{Assignment, Columns, Work};
-use protocol::{JobId, JobSnapshot, Phase};
+use protocol::{JobId, JobSnapshot, Outage, Part, Phase, TaskId, Timestamp};
 use scheduler::{Command, JobView};
 use summation::Order;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use super::effects::Writing;
 use crate::finishing::Total;
@@ -25,6 +26,8 @@ pub(super) struct Job {
     pub(super) writing: Option<Writing>,
     /// The place among the jobs that wait to run, until the job runs.
     pub(super) place: Option<OwnedSemaphorePermit>,
+    /// When the driver came to know the job.
+    pub(super) known_since: Instant,
     /// How many bytes the job had written when the free space was looked at.
     space_seen_at: u64,
     plan: Option<PlanRecord>,
@@ -33,12 +36,22 @@ pub(super) struct Job {
 }
 
 /// What pages show of a job that the scheduler does not know.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Shown {
     /// How many objects of test data are generated, while they are.
     pub(super) generated: Option<Counted>,
     /// Whether the job waits for others before it is listed or gets room in memory.
     pub(super) waiting: bool,
+    /// The outage that the server itself meets for the job.
+    pub(super) outage: Option<Outage>,
+}
+
+impl Shown {
+    /// Shows why a store is away, or that it is back.
+    pub(super) fn hold(&mut self, since: Timestamp, reason: Option<String>) {
+        let since = self.outage.as_ref().map_or(since, |outage| outage.since);
+        self.outage = reason.map(|reason| Outage { part: Part::Store, since, reason });
+    }
 }
 
 impl Job {
@@ -50,6 +63,7 @@ impl Job {
             result: None,
             writing: None,
             place,
+            known_since: Instant::now(),
             space_seen_at: 0,
             plan: None,
             room: None,
@@ -65,7 +79,7 @@ impl Job {
     /// Whether what is shown has changed since the last call.
     pub(super) fn take_change(&mut self) -> bool {
         let changed = self.shown != self.published;
-        self.published = self.shown;
+        self.published = self.shown.clone();
         changed
     }
 
@@ -137,6 +151,25 @@ impl Job {
         })
     }
 
+    /// The inputs of a task: locations of objects, or prefixes of partial sums. `None` if
+    /// the job has no plan or no such task.
+    pub(super) fn inputs_of(&self, job: JobId, task: TaskId) -> Option<Vec<String>> {
+        let PlanRecord { plan, objects, .. } = self.plan.as_ref()?;
+        let inputs = plan.node_inputs(task.level, task.node);
+        match task.level.checked_sub(1) {
+            None => {
+                let start = usize::try_from(inputs.start).ok()?;
+                let end = usize::try_from(inputs.end).ok()?;
+                let objects = objects.get(start..end)?.iter();
+                Some(objects.map(|object| object.location.clone()).collect())
+            }
+            Some(below) => {
+                let nodes = inputs.filter_map(|node| u32::try_from(node).ok());
+                Some(nodes.map(|node| keys::node(job, below, node)).collect())
+            }
+        }
+    }
+
     /// The total that the result is computed from; `None` if the job has no plan.
     pub(super) fn total(&self, job: JobId, columns: u64, view: &JobView) -> Option<Total> {
         let record = self.plan.as_ref()?;
@@ -174,6 +207,7 @@ impl Job {
             bytes_per_sec: view.bytes_per_sec,
             remaining_ms: view.remaining_ms,
             result: self.result.clone(),
+            outage: view.outage.or_else(|| self.shown.outage.clone()),
             error: view.error,
         }
     }

@@ -58,6 +58,13 @@ pub enum DriverMessage {
         /// Whether it waits now.
         is_waiting: bool,
     },
+    /// A store that a job needs has begun to be away from the server, or is back.
+    Held {
+        /// The job.
+        job: JobId,
+        /// The error; `None` once the store has answered.
+        reason: Option<String>,
+    },
     /// A job's plan is in the store.
     Planned {
         /// The job.
@@ -88,6 +95,13 @@ pub enum DriverMessage {
     QueueChanged {
         /// The queue as it is now.
         queue: QueueSnapshot,
+        /// Why the queue is missed; `None` if it answers.
+        missed: Option<String>,
+    },
+    /// The store has begun to be missed, answers again, or is missed for another reason.
+    StoreWatched {
+        /// Why the store is missed; `None` if it answers.
+        missed: Option<String>,
     },
     /// The pool's view of its workers has changed.
     PoolObserved {

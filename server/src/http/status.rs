@@ -13,7 +13,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use protocol::problem::ProblemKind;
 use protocol::worker::PoolSnapshot;
-use protocol::{Phase, Problem};
+use protocol::{Part, Phase, Problem};
 use tokio::time::timeout;
 
 use super::Shared;
@@ -22,15 +22,28 @@ use super::problem_response::{Failed, ProblemResponse};
 /// How long the queue may take to answer; shorter than the timeout of a probe.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Whether the process answers.
+/// How long the driver may stand still: it moves many times a second.
+const STILL_MAX: Duration = Duration::from_secs(10);
+
+/// Whether the process answers, and jobs move in it.
 #[utoipa::path(
     get,
     path = "/healthz",
     tag = "status",
-    responses((status = 200, description = "It does", body = String, content_type = "text/plain")),
+    responses(
+        (status = 200, description = "It does", body = String, content_type = "text/plain"),
+        (status = "default", response = Failed),
+    ),
 )]
-pub(super) async fn health() -> &'static str {
-    "ok\n"
+pub(super) async fn health(State(shared): State<Shared>) -> Result<&'static str, ProblemResponse> {
+    let still = shared.engine.silent_for();
+    if still <= STILL_MAX {
+        return Ok("ok\n");
+    }
+    let detail = format!("the driver of jobs has not moved for {} seconds", still.as_secs());
+    Err(Problem::new(ProblemKind::Unavailable, detail)
+        .remedy("start the server again: jobs continue")
+        .into())
 }
 
 /// Whether the queue answers too.
@@ -100,8 +113,23 @@ impl Collector for Figures {
         gauge("workers_ready", "Workers able to work.", pool.ready.into())?;
         gauge("workers_busy", "Workers executing an attempt.", pool.busy.into())?;
         gauge("backlog_tasks", "Ready tasks without an attempt.", pool.backlog)?;
+        let is_away = |part| pool.outages.iter().any(|outage| outage.part == part);
+        gauge("store_up", "Whether the store answers.", u64::from(!is_away(Part::Store)))?;
         if let Some(queue) = &pool.queue {
             gauge("queue_up", "Whether the queue answers.", u64::from(!queue.silent))?;
+        }
+        if !pool.outages.is_empty() {
+            let help = "When the outage of a part began, in seconds since 1970.";
+            let mut outages = encoder.encode_descriptor(
+                "outage_start_time_seconds",
+                help,
+                None,
+                MetricType::Gauge,
+            )?;
+            for outage in &pool.outages {
+                let seconds = outage.since.as_millis() as f64 / 1000.0;
+                outages.encode_family(&[("part", outage.part.word())])?.encode_gauge(&seconds)?;
+            }
         }
         let mut jobs =
             encoder.encode_descriptor("jobs", "Jobs by phase.", None, MetricType::Gauge)?;
@@ -166,6 +194,9 @@ distributed_average_workers_busy 1
 # HELP distributed_average_backlog_tasks Ready tasks without an attempt.
 # TYPE distributed_average_backlog_tasks gauge
 distributed_average_backlog_tasks 1099511627776
+# HELP distributed_average_store_up Whether the store answers.
+# TYPE distributed_average_store_up gauge
+distributed_average_store_up 1
 # HELP distributed_average_queue_up Whether the queue answers.
 # TYPE distributed_average_queue_up gauge
 distributed_average_queue_up 0

@@ -32,6 +32,17 @@ impl Child {
         Child::launch(shell, store, further).await
     }
 
+    /// The same with further environment variables.
+    pub(crate) async fn with_environment(
+        environment: &[(&str, &Path)],
+        store: &Path,
+        further: &[&str],
+    ) -> Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_distributed-average"));
+        command.envs(environment.iter().copied());
+        Child::launch(command, store, further).await
+    }
+
     async fn launch(mut command: Command, store: &Path, further: &[&str]) -> Child {
         command.args(["serve", "--listen", "127.0.0.1:0", "--workers", "2", "--store"]);
         command.arg(store).args(further);

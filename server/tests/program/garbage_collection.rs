@@ -1,9 +1,17 @@
 //! Garbage collection, and a full disk.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use platform::WorkerEnd;
+use platform::queue::embedded::EmbeddedQueue;
+use protocol::Timestamp;
+use protocol::task::{Joined, Progress, Report, ReportBody, StopReason, segment_key};
 use serde_json::json;
+use server::pool::external::ExternalPool;
+use tokio::time::timeout;
 
+use super::client::PATIENCE;
 use super::exact;
 use super::running::Running;
 use super::small_disk::SmallDisk;
@@ -76,5 +84,57 @@ async fn a_full_disk_fails_the_job_and_once_there_is_room_it_can_run_again() {
     std::fs::remove_file(&ballast).unwrap();
     let mean = running.mean(&request).await;
     assert_eq!(exact::bits(&mean), exact::bits(&exact::mean(&arrays)));
+    running.stop().await;
+}
+
+/// Waits until a condition holds.
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("not in time: {what}"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_worker_writes_after_the_garbage_was_collected_is_deleted_once_it_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = EmbeddedQueue::new();
+    let server_end = queue.clone();
+    let running = Running::start_on(
+        folder.path(),
+        &[],
+        |store| store,
+        |parts| {
+            (parts.queue, parts.pool) = (Arc::new(server_end), Arc::new(ExternalPool));
+        },
+    )
+    .await;
+    // The test is the worker.
+    let worker = queue.worker_end();
+    let report = async |body| {
+        let at = Timestamp::from_millis(1);
+        let report = Report { version: protocol::VERSION, worker: "slow".into(), at, body };
+        worker.report(&report).await.expect("a report");
+    };
+    report(ReportBody::Joined(Joined::default())).await;
+    let job = running.submit(&json!({"inputs": {"generate": {"files": 3, "count": 10}}})).await;
+    let delivery = timeout(PATIENCE, worker.next_delivery()).await.expect("one").expect("one");
+    let assignment = delivery.assignment.clone();
+    report(ReportBody::Started { attempt: assignment.attempt }).await;
+    let cancel = running.http.delete(format!("{}/api/jobs/{job}", running.url));
+    assert_eq!(cancel.send().await.expect("an answer").status(), 202);
+    assert_eq!(running.follow(&job).await["phase"], "cancelled");
+    // It stands still until all is collected, and longer than leases last.
+    let mark = folder.path().join("cleaning").join(&job);
+    until("the garbage is collected", || !mark.exists()).await;
+    let segment = folder.path().join(segment_key(&assignment.output, 0));
+    std::fs::create_dir_all(segment.parent().expect("a folder")).unwrap();
+    std::fs::write(&segment, "late").unwrap();
+    let (attempt, progress) = (assignment.attempt, Progress::default());
+    report(ReportBody::Stopped { attempt, reason: StopReason::JobOver, progress }).await;
+    delivery.ack().await.expect("an acknowledgement");
+    until("the late segment is deleted", || !segment.exists()).await;
     running.stop().await;
 }

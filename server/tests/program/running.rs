@@ -5,8 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::Parser;
+use platform::ObjectStore;
+use protocol::Problem;
 use server::access::Access;
 use server::arguments::{Arguments, Command};
+use server::driver::Parts;
 use server::engine::Engine;
 use server::http::Settings;
 use server::{http, parts};
@@ -42,6 +45,26 @@ impl Running {
         further: &[&str],
         change: impl FnOnce(&mut Settings),
     ) -> Running {
+        Running::launch(store, further, change, |store| store, |_| {}).await
+    }
+
+    /// Starts a server whose store, and its other parts, are changed.
+    pub(crate) async fn start_on(
+        store: &Path,
+        further: &[&str],
+        wrap: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>,
+        change_parts: impl FnOnce(&mut Parts),
+    ) -> Running {
+        Running::launch(store, further, |_| {}, wrap, change_parts).await
+    }
+
+    async fn launch(
+        store: &Path,
+        further: &[&str],
+        change: impl FnOnce(&mut Settings),
+        wrap: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>,
+        change_parts: impl FnOnce(&mut Parts),
+    ) -> Running {
         let store = store.to_str().expect("a path of UTF-8");
         let fixed = ["distributed-average", "serve", "--store", store, "--workers", "2"];
         let arguments = Arguments::parse_from(fixed.iter().chain(further));
@@ -51,8 +74,9 @@ impl Running {
         let mut http = arguments.http.settings(None, u64::MAX).expect("settings");
         change(&mut http);
         let settings = parts::settings(&arguments, 2);
-        let store = arguments.store.open().await.expect("a store");
-        let parts = parts::for_serving(&arguments, store).await.expect("parts");
+        let store = wrap(arguments.store.open().await.expect("a store"));
+        let mut parts = parts::for_serving(&arguments, store).await.expect("parts");
+        change_parts(&mut parts);
         let engine = Arc::new(Engine::start(parts, settings, 2).await.expect("an engine"));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -70,6 +94,11 @@ impl Running {
     pub(crate) fn overview_ids(&self) -> Vec<String> {
         let jobs = self.engine.board().overview().jobs;
         jobs.iter().map(|job| job.id.to_string()).collect()
+    }
+
+    /// Waits until a critical task has ended by itself; says which.
+    pub(crate) async fn failed(&self) -> Problem {
+        self.engine.failed().await
     }
 
     /// Stops the server, as SIGTERM does.

@@ -15,13 +15,26 @@ use crate::store::{ObjectMeta, ObjectStore, Pin, StoreError, StoreLock, Upload};
 pub struct FaultyStore {
     inner: Arc<dyn ObjectStore>,
     faults: Arc<Faults>,
+    /// Only calls with keys that contain this text meet faults.
+    only: String,
 }
 
 impl FaultyStore {
     /// Decorates a store.
     #[must_use]
     pub fn new(inner: Arc<dyn ObjectStore>, faults: Arc<Faults>) -> FaultyStore {
-        FaultyStore { inner, faults }
+        FaultyStore::on(inner, faults, "")
+    }
+
+    /// Decorates a store. Only calls with keys that contain `only` meet faults.
+    #[must_use]
+    pub fn on(inner: Arc<dyn ObjectStore>, faults: Arc<Faults>, only: &str) -> FaultyStore {
+        FaultyStore { inner, faults, only: only.to_owned() }
+    }
+
+    /// The faults of calls with a key.
+    fn of(&self, key: &str) -> Arc<Faults> {
+        if key.contains(&self.only) { self.faults.clone() } else { Arc::default() }
     }
 }
 
@@ -32,7 +45,7 @@ fn unavailable(key: &str) -> StoreError {
 #[async_trait]
 impl ObjectStore for FaultyStore {
     async fn head(&self, key: &str) -> Result<ObjectMeta, StoreError> {
-        self.faults.perform(|| self.inner.head(key), || unavailable(key)).await
+        self.of(key).perform(|| self.inner.head(key), || unavailable(key)).await
     }
 
     async fn read_pinned(
@@ -44,20 +57,20 @@ impl ObjectStore for FaultyStore {
         buffer: Vec<u8>,
     ) -> Result<Vec<u8>, StoreError> {
         let read = || self.inner.read_pinned(key, pin, offset, length, buffer);
-        self.faults.perform(read, || unavailable(key)).await
+        self.of(key).perform(read, || unavailable(key)).await
     }
 
     async fn put(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
-        self.faults.perform(|| self.inner.put(key, bytes), || unavailable(key)).await
+        self.of(key).perform(|| self.inner.put(key, bytes), || unavailable(key)).await
     }
 
     async fn create(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
-        self.faults.perform(|| self.inner.create(key, bytes), || unavailable(key)).await
+        self.of(key).perform(|| self.inner.create(key, bytes), || unavailable(key)).await
     }
 
     async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StoreError> {
-        let inner = self.faults.perform(|| self.inner.upload(key), || unavailable(key)).await?;
-        let (faults, key) = (self.faults.clone(), key.to_owned());
+        let (faults, key) = (self.of(key), key.to_owned());
+        let inner = faults.perform(|| self.inner.upload(&key), || unavailable(&key)).await?;
         Ok(Box::new(FaultyUpload { inner: Some(inner), faults, key }))
     }
 
@@ -65,7 +78,7 @@ impl ObjectStore for FaultyStore {
         let prefix = prefix.to_owned();
         let listing = async move {
             let begun = async || Ok(self.inner.list(&prefix));
-            match self.faults.perform(begun, || unavailable(&prefix)).await {
+            match self.of(&prefix).perform(begun, || unavailable(&prefix)).await {
                 Ok(listing) => listing,
                 Err(error) => stream::iter([Err(error)]).boxed(),
             }
@@ -74,19 +87,23 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        self.faults.perform(|| self.inner.delete(key), || unavailable(key)).await
+        self.of(key).perform(|| self.inner.delete(key), || unavailable(key)).await
     }
 
     async fn delete_prefix(&self, prefix: &str) -> Result<(), StoreError> {
-        self.faults.perform(|| self.inner.delete_prefix(prefix), || unavailable(prefix)).await
+        self.of(prefix).perform(|| self.inner.delete_prefix(prefix), || unavailable(prefix)).await
     }
 
     async fn remove_leftovers(&self, older_than: Duration) -> Result<u64, StoreError> {
-        self.faults.perform(|| self.inner.remove_leftovers(older_than), || unavailable("")).await
+        self.of("").perform(|| self.inner.remove_leftovers(older_than), || unavailable("")).await
     }
 
     fn lock(&self) -> Result<Option<StoreLock>, StoreError> {
         self.inner.lock()
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.inner.trouble()
     }
 
     async fn free_bytes(&self) -> Result<Option<u64>, StoreError> {

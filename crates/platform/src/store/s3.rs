@@ -13,8 +13,8 @@ mod retry;
 pub mod settings;
 mod upload;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -82,6 +82,8 @@ struct Shared {
     tuning: Tuning,
     pace: Pace,
     retries: AtomicU64,
+    /// The last failure that was retried.
+    trouble: Mutex<Option<String>>,
 }
 
 /// Counts of retries and hedged reads, since the store was opened.
@@ -118,6 +120,7 @@ impl S3Store {
                 tuning,
                 pace: Pace::default(),
                 retries: AtomicU64::new(0),
+                trouble: Mutex::default(),
             }),
         }
     }
@@ -201,6 +204,10 @@ impl Shared {
 
 #[async_trait]
 impl ObjectStore for S3Store {
+    fn trouble(&self) -> Option<String> {
+        self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     async fn head(&self, key: &str) -> Result<ObjectMeta, StoreError> {
         self.shared.head(key).await
     }

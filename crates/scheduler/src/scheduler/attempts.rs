@@ -90,7 +90,7 @@ impl Scheduler {
             // Another worker holds it now.
             Some(_) => return,
         }
-        self.record_progress(id, key, worker, progress);
+        self.record_progress(id, key, worker, progress, commands);
         self.job_changed(id.job);
         self.changes.pool = true;
     }
@@ -102,6 +102,7 @@ impl Scheduler {
         key: TaskKey,
         worker: &WorkerId,
         progress: &Progress,
+        commands: &mut Vec<Command>,
     ) {
         let now = self.now;
         let Some(job) = self.jobs.get_mut(&id.job) else {
@@ -121,13 +122,24 @@ impl Scheduler {
             is_first && may_find_segments && progress.segments_reused > 0,
         );
         job.count(now, &done);
+        let has_advanced = has_advanced(&done);
+        let has_found_store = has_advanced && job.store_wait.succeeded(job.terms.workers);
         let bytes = done.input_read_bytes.saturating_add(done.partial_read_bytes);
         self.pool.update(worker, now, |worker| {
             worker.joined.resident_bytes = progress.resident_bytes;
+            if has_advanced {
+                worker.advanced_at = now;
+            }
             if since_ms > 0 {
                 worker.bytes_per_sec = bytes as f64 * 1000.0 / since_ms as f64;
             }
         });
+        if has_found_store {
+            self.job_changed(id.job);
+        }
+        if done.segments_written > 0 {
+            self.worker_succeeded(worker, commands);
+        }
     }
 
     /// Stops an attempt that a worker executes although it is not live.
@@ -144,7 +156,10 @@ impl Scheduler {
             if let Some(attempt) = task.attempt_mut(id.number) {
                 // The worker has reported the end of the attempt. This report is
                 // late, or the queue has redelivered the attempt.
-                has_reported_end = attempt.released && attempt.worker.as_ref() == Some(worker);
+                let is_holder = attempt.worker.as_ref() == Some(worker);
+                has_reported_end = attempt.released && is_holder;
+                // It was only silent.
+                attempt.died &= !is_holder;
                 attempt.worker.get_or_insert_with(|| worker.clone());
             }
         }
@@ -174,6 +189,24 @@ impl Scheduler {
         job.published += 1;
         self.published += 1;
         true
+    }
+
+    /// Records that a worker which seemed to have died is alive.
+    pub(super) fn revive(&mut self, worker: &WorkerId) {
+        let Some(id) = self.pool.get(worker).and_then(|worker| worker.attempt) else {
+            return;
+        };
+        let Some(job) = self.jobs.get_mut(&id.job) else {
+            return;
+        };
+        let Some(key) = job.key(id.task) else {
+            return;
+        };
+        if let Some(attempt) = job.task_mut(key).attempt_mut(id.number)
+            && attempt.worker.as_ref() == Some(worker)
+        {
+            attempt.died = false;
+        }
     }
 
     /// Records that a worker no longer executes an attempt.
@@ -206,4 +239,11 @@ impl Scheduler {
         let key = job.key(id.task)?;
         job.live.contains(&(key, id.number)).then_some(key)
     }
+}
+
+/// Whether a report tells of work since the last one.
+fn has_advanced(done: &Progress) -> bool {
+    [done.input_read_bytes, done.partial_read_bytes, done.segments_written, done.segments_reused]
+        .iter()
+        .any(|count| *count > 0)
 }

@@ -128,7 +128,7 @@ impl Scheduler {
             format!("{available} available, {idle} idle, {busy} busy; counted {counted:?}")
         })?;
         for job in self.running.iter().map(|id| &self.jobs[id]) {
-            let may_start = job.ready() > 0 && job.in_flight() < job.terms.workers;
+            let may_start = self.may_publish() && job.ready() > 0 && job.may_start(self.now);
             ensure(!(self.has_idle_worker() && may_start), || {
                 format!("a worker is idle while a task of job {} is ready", job.id)
             })?;

@@ -10,6 +10,10 @@ use crate::durations::saturating_u64;
 use crate::job::Job;
 use crate::task::{Attempt, TaskKey};
 
+/// The most time that counts as saved, in multiples of the time that the superseded attempt
+/// has run: of one that has hardly begun, the remaining time is not known.
+const SAVED_PER_RUN_MAX: f64 = 20.0;
+
 impl Scheduler {
     pub(super) fn attempt_completed(
         &mut self,
@@ -20,10 +24,14 @@ impl Scheduler {
     ) {
         self.renew_worker_lease(worker, commands);
         self.release(id, worker);
-        self.pool.update(worker, self.now, |worker| {
+        let now = self.now;
+        self.pool.update(worker, now, |worker| {
             worker.failures = 0;
+            worker.store_failed_at = None;
+            worker.advanced_at = now;
             worker.joined.resident_bytes = outcome.progress.resident_bytes;
         });
+        self.worker_succeeded(worker, commands);
         let Some((job, key)) = self.running_task(id) else {
             return;
         };
@@ -37,13 +45,13 @@ impl Scheduler {
             attempt.released = true;
             attempt.advance(&progress)
         });
-        let now = self.now;
         let Some(job) = self.jobs.get_mut(&id.job) else {
             return;
         };
         if let Some(done) = done {
             job.count(now, &done);
         }
+        job.store_wait.succeeded(job.terms.workers);
         self.job_changed(id.job);
         self.changes.pool = true;
         if self.task_is_complete(id.job, key) {
@@ -96,7 +104,8 @@ impl Scheduler {
         job.attempts.completed += 1;
         let had_speculative = job.task_mut(key).attempts.iter().any(|a| a.speculative);
         if had_speculative {
-            job.attempts.saved_ms += saturating_u64(saved_ms);
+            let saved_ms = saturating_u64(saved_ms);
+            job.attempts.saved_ms = job.attempts.saved_ms.saturating_add(saved_ms);
         }
         let level = &mut job.levels[usize::from(key.level)];
         let median_ms = level.durations.median_ms();
@@ -121,7 +130,9 @@ impl Scheduler {
         for number in others {
             let remaining_ms = job.task_mut(key).attempt_mut(number).and_then(|attempt| {
                 let is_first = !attempt.speculative;
-                attempt.progress_rate.remaining_ms(now).filter(|_| is_first)
+                let most_ms = attempt.ran_ms(now) as f64 * SAVED_PER_RUN_MAX;
+                let remaining_ms = attempt.progress_rate.remaining_ms(now).filter(|_| is_first);
+                remaining_ms.map(|remaining_ms| remaining_ms.min(most_ms))
             });
             let closed = job.close(key, number, now, |attempt| {
                 attempt.state = AttemptState::Superseded;
@@ -130,7 +141,8 @@ impl Scheduler {
                 self.published -= 1;
             }
             job.attempts.superseded += 1;
-            job.attempts.saved_ms += saturating_u64(remaining_ms.unwrap_or(0.0));
+            let saved_ms = saturating_u64(remaining_ms.unwrap_or(0.0));
+            job.attempts.saved_ms = job.attempts.saved_ms.saturating_add(saved_ms);
             commands.push(Command::StopAttempt {
                 attempt: AttemptId { number, ..winner },
                 reason: StopReason::Superseded,

@@ -55,13 +55,16 @@ impl Scheduler {
 
     /// The job to publish an attempt of; `None` if no attempt is due.
     fn next_to_serve(&self) -> Option<JobId> {
+        if !self.may_publish() {
+            return None;
+        }
         let has_idle_worker = self.has_idle_worker();
         let mut best: Option<(&Job, f64)> = None;
         for job in self.running.iter().filter_map(|id| self.jobs.get(id)) {
             let is_allowed = if has_idle_worker {
-                job.in_flight() < job.terms.workers
+                job.may_start(self.now)
             } else {
-                self.may_look_ahead(job)
+                job.store_wait.is_over() && self.may_look_ahead(job)
             };
             if !is_allowed || job.ready() == 0 {
                 continue;
@@ -114,6 +117,7 @@ impl Scheduler {
             not_on_node: None,
             columns: job.columns,
         });
+        self.count_published();
         self.job_changed(id);
         self.schedule_lease_check();
         true

@@ -208,6 +208,10 @@ impl Scheduler {
         job.delayed.clear();
         self.open.remove(&id);
         self.running.remove(&id);
+        if self.open.is_empty() {
+            // Nothing would tell whether workers are well again.
+            self.no_worker_well = None;
+        }
         self.job_changed(id);
         self.changes.pool = true;
         commands.push(Command::EndJob { job: id, phase, problem });

@@ -29,7 +29,11 @@ impl Scheduler {
     pub(super) fn speculate(&mut self, commands: &mut Vec<Command>) {
         let running: Vec<JobId> = self.running.iter().copied().collect();
         for id in running {
-            self.speculate_for_job(id, commands);
+            if self.may_publish() {
+                self.speculate_for_job(id, commands);
+            } else if let Some(job) = self.jobs.get_mut(&id) {
+                job.next_scan_at = None;
+            }
         }
     }
 
@@ -45,6 +49,7 @@ impl Scheduler {
             || speculative_slots(job, rule) == 0 && job.speculative == 0
             || job.live.is_empty()
             || job.ready() > 0
+            || !job.store_wait.is_over()
         {
             job.next_scan_at = None;
             return;
@@ -126,6 +131,7 @@ impl Scheduler {
             not_on,
             columns,
         });
+        self.count_published();
         self.job_changed(id);
     }
 

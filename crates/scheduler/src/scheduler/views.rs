@@ -3,7 +3,7 @@
 use protocol::detail::{AttemptState, TaskPage, TaskSnapshot};
 use protocol::job::{AttemptCounts, ByteCounts, InputSummary, LevelProgress, Phase, Timings};
 use protocol::worker::{RunningAttempt, SHOWN_WORKERS, WorkerSnapshot};
-use protocol::{JobId, Plan, Problem};
+use protocol::{JobId, Outage, Plan, Problem, TaskId};
 
 use super::Scheduler;
 use crate::durations::saturating_u64;
@@ -38,8 +38,12 @@ pub struct JobView {
     pub bytes_per_sec: f64,
     /// Estimated remaining time in milliseconds; `None` if unknown.
     pub remaining_ms: Option<u64>,
+    /// The outage that the job waits for; `None` if it waits for none.
+    pub outage: Option<Outage>,
     /// The error; `Some` only in phase Failed.
     pub error: Option<Problem>,
+    /// The task that has killed workers; `Some` only if the job failed because of that.
+    pub killer: Option<TaskId>,
 }
 
 /// The state of the worker pool: the fields of a
@@ -60,6 +64,8 @@ pub struct PoolView {
     pub max_workers: u32,
     /// Number of ready tasks of all running jobs.
     pub backlog: u64,
+    /// The outages that all jobs wait for.
+    pub outages: Vec<Outage>,
     /// The first workers by name, at most [`SHOWN_WORKERS`].
     pub workers: Vec<WorkerSnapshot>,
 }
@@ -94,7 +100,9 @@ impl Scheduler {
             attempts: job.attempts,
             bytes: job.bytes,
             bytes_per_sec,
+            outage: self.outage_of(id),
             error: job.problem.clone(),
+            killer: job.killer,
         })
     }
 
@@ -116,6 +124,7 @@ impl Scheduler {
             min_workers: self.settings.min_workers,
             max_workers: self.settings.max_workers,
             backlog: self.backlog(),
+            outages: self.outages(),
             workers: self
                 .pool
                 .iter()
@@ -231,6 +240,9 @@ fn level_progress(job: &Job) -> Vec<LevelProgress> {
 fn reason(worker: &Worker) -> Option<String> {
     if worker.lost {
         Some("no report within the lease duration".to_owned())
+    } else if worker.rests_until.is_some() {
+        let failure = worker.last_failure.as_deref().unwrap_or("errors of other workers there");
+        Some(format!("set aside for a time, as the worker or its node is at fault: {failure}"))
     } else if worker.aside {
         let failure = worker.last_failure.as_deref().unwrap_or("unknown");
         Some(format!("{} consecutive failures; last error: {failure}", worker.failures))

@@ -17,10 +17,13 @@ impl Scheduler {
     pub(super) fn renew_worker_lease(&mut self, worker: &WorkerId, commands: &mut Vec<Command>) {
         let now = self.now;
         let live = self.pool.live();
-        self.pool.update(worker, now, |worker| {
+        let was_lost = self.pool.update(worker, now, |worker| {
             worker.last_seen_at = now;
-            worker.lost = false;
+            std::mem::take(&mut worker.lost)
         });
+        if was_lost {
+            self.revive(worker);
+        }
         if self.pool.live() > live {
             self.withdraw_look_ahead(commands);
         }
@@ -43,6 +46,7 @@ impl Scheduler {
         }
         self.renew_worker_lease(id, commands);
         self.pool.update(id, self.now, |worker| worker.joined = joined);
+        self.rest_with_node(id, commands);
         self.changes.pool = true;
     }
 
@@ -70,14 +74,15 @@ impl Scheduler {
     }
 
     pub(super) fn worker_left(&mut self, id: &WorkerId, reason: &str, commands: &mut Vec<Command>) {
-        let Some(worker) = self.pool.remove(id) else {
+        let Some(attempt) = self.pool.get(id).map(|worker| worker.attempt) else {
             return;
         };
         self.changes.pool = true;
-        if let Some(attempt) = worker.attempt {
+        if let Some(attempt) = attempt {
             let why = format!("its worker left without handing it back: {reason}");
             self.lose_if_held(attempt, id, why, commands);
         }
+        self.pool.remove(id);
     }
 
     /// Ends a live attempt as lost if a worker that left held it.
@@ -95,7 +100,8 @@ impl Scheduler {
             job.task(key).live().any(|a| a.number == id.number && a.worker.as_ref() == Some(worker))
         });
         if is_held {
-            self.end_attempt(id, key, End::Lost(why), commands);
+            self.node_at_fault(worker, commands);
+            self.end_attempt(id, key, End::Died(why), commands);
         }
     }
 
@@ -124,11 +130,24 @@ impl Scheduler {
         }
     }
 
-    /// Sets the timer of the lease check if it is not set.
-    pub(super) fn schedule_lease_check(&mut self) {
-        if self.next_lease_check_at.is_none() {
-            self.next_lease_check_at = Some(self.now.plus_millis(self.settings.lease_ms));
+    /// The worker that was lost alone, if one was. Workers that are lost together, or
+    /// shortly after each other, have not been killed by their tasks.
+    fn lone_loss(&mut self, newly_lost: &[WorkerId]) -> Option<WorkerId> {
+        let last = newly_lost.last()?.clone();
+        let within_ms = self.settings.lease_ms / 2;
+        let before = self.last_loss.replace((self.now, last.clone()));
+        let before = before.filter(|(at, _)| self.now.millis_since(*at) <= within_ms);
+        if let Some((_, before)) = &before {
+            self.revive(before);
         }
+        (newly_lost.len() == 1 && before.is_none()).then_some(last)
+    }
+
+    /// Sets the timer of the lease check for a lease that begins now, unless it is set for
+    /// earlier. It is set for later while only lost workers are known.
+    pub(super) fn schedule_lease_check(&mut self) {
+        let until = self.now.plus_millis(self.settings.lease_ms);
+        self.next_lease_check_at = Some(self.next_lease_check_at.map_or(until, |at| at.min(until)));
     }
 
     /// Expires leases. All leases are checked together, at the earliest time at
@@ -139,6 +158,10 @@ impl Scheduler {
             return;
         }
         let lease_ms = self.settings.lease_ms;
+        if self.leases_stand_still() {
+            self.next_lease_check_at = Some(self.now.plus_millis(lease_ms));
+            return;
+        }
         let mut next: Option<Timestamp> = None;
         let mut earliest = |at: Timestamp| next = Some(next.map_or(at, |next| next.min(at)));
 
@@ -184,6 +207,7 @@ impl Scheduler {
         }
         self.next_lease_check_at = next;
 
+        let lone = self.lone_loss(&newly_lost);
         for id in newly_lost {
             self.pool.update(&id, self.now, |worker| worker.lost = true);
             self.changes.pool = true;
@@ -195,7 +219,13 @@ impl Scheduler {
         for id in expired {
             if let Some(key) = self.live_key(id) {
                 commands.push(Command::StopAttempt { attempt: id, reason: StopReason::LeaseLost });
-                self.end_attempt(id, key, End::Lost("its lease expired".to_owned()), commands);
+                let holder = self.jobs.get(&id.job).and_then(|job| {
+                    job.task(key).live().find(|a| a.number == id.number)?.worker.clone()
+                });
+                let why = "its lease expired".to_owned();
+                let has_died = lone.is_some() && holder == lone;
+                let end = if has_died { End::Died(why) } else { End::Lost(why) };
+                self.end_attempt(id, key, end, commands);
             }
         }
     }

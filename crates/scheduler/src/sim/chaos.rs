@@ -31,9 +31,11 @@ fn run_world(world: &mut World, is_retry_unlimited: bool) -> Result<(), String> 
     let fired = world.fired;
     let is_failure_allowed = fired.fatal_failure + fired.lengths_differ > 0 || !is_retry_unlimited;
     for (job, phase) in &world.ended {
+        let is_killer = world.scheduler.job(*job).is_some_and(|job| job.killer.is_some());
         let expected = match phase {
             Phase::Done => true,
             Phase::Cancelled => fired.job_cancelled > 0,
+            Phase::Failed if is_killer => fired.worker_crashes + fired.worker_stalls >= 3,
             Phase::Failed => is_failure_allowed,
             _ => false,
         };
@@ -57,6 +59,7 @@ fn world(seed: u64) -> World {
         idle_ms: random.between(100, 5_000),
         lease_ms: 10_000,
         attempts_max: if random.bernoulli(0.9) { 1_000 } else { 2 },
+        deaths_max: if random.bernoulli(0.5) { 1_000 } else { 3 },
         worker_failures_max: 3,
         retry_delay_ms: random.between(0, 500),
         look_ahead_ms: random.between(0, 20),

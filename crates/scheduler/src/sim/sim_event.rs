@@ -23,6 +23,10 @@ pub(super) enum SimEvent {
     JobStopReceived(JobId),
     /// A worker received the command to drain.
     DrainReceived(WorkerId),
+    /// A worker received the command to rest: worker, milliseconds.
+    RestReceived(WorkerId, u64),
+    /// A worker may accept attempts again.
+    RestEnded(usize),
     /// A worker completed a segment: worker, epoch.
     SegmentCompleted(usize, u32),
     /// A worker's next heartbeat is due: worker, incarnation.

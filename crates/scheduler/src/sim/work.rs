@@ -1,7 +1,7 @@
 //! The behaviour of simulated workers: receive, compute, report, fail and crash.
 
 use protocol::problem::ProblemKind;
-use protocol::task::{Direction, Failure, Outcome, Progress, StopReason};
+use protocol::task::{Direction, Failure, Fault, Outcome, Progress, StopReason};
 use protocol::{AttemptId, Problem, WorkerId};
 
 use super::sim_event::SimEvent;
@@ -18,6 +18,11 @@ impl World {
             };
             let sim_worker = &self.workers[worker];
             if !sim_worker.alive || sim_worker.draining || sim_worker.run.is_some() {
+                continue;
+            }
+            if sim_worker.rests_until > self.now {
+                let at = sim_worker.rests_until;
+                self.schedule(at, SimEvent::RestEnded(worker));
                 continue;
             }
             if let Some(message) = self.queue.pop_front() {
@@ -53,13 +58,13 @@ impl World {
         let faults = self.terms.faults;
         let fails_after = if self.workers[worker].black_hole && self.draw_fault(1.0) {
             self.fired.black_hole += 1;
-            Some((0, true))
+            Some((0, Fault::Worker))
         } else if self.draw_fault(faults.attempt_fails) {
             self.fired.attempt_fails += 1;
-            Some((self.random.between(0, u64::from(segments)), true))
+            Some((self.random.between(0, u64::from(segments)), Fault::Program))
         } else if self.draw_fault(faults.fatal_failure) {
             self.fired.fatal_failure += 1;
-            Some((0, false))
+            Some((0, Fault::Input))
         } else {
             None
         };
@@ -131,8 +136,8 @@ impl World {
             return Ok(());
         };
         let fails = run.fails_after.filter(|(after, _)| run.written >= *after);
-        if let Some((_, retryable)) = fails {
-            return self.fail_run(worker, retryable);
+        if let Some((_, fault)) = fails {
+            return self.fail_run(worker, fault);
         }
         let Some(segment) = next else {
             run.reused = u64::from(run.segments) - run.written.min(u64::from(run.segments));
@@ -201,7 +206,7 @@ impl World {
         self.request_delivery(worker)
     }
 
-    fn fail_run(&mut self, worker: usize, retryable: bool) -> Result<(), String> {
+    fn fail_run(&mut self, worker: usize, fault: Fault) -> Result<(), String> {
         let Some(run) = self.end_run(worker) else {
             return Ok(());
         };
@@ -212,7 +217,7 @@ impl World {
             worker,
             failure: Failure {
                 problem: Problem::new(ProblemKind::Unavailable, "simulated"),
-                retryable,
+                fault,
             },
             progress,
         });
@@ -256,6 +261,13 @@ impl World {
         sim_worker.draining = true;
         if sim_worker.run.is_none() {
             self.leave_pool(worker, "it was drained");
+        }
+    }
+
+    /// Makes a worker accept no attempts for a time.
+    pub(super) fn rest_worker(&mut self, worker: &WorkerId, rest_ms: u64) {
+        if let Some(&worker) = self.by_id.get(worker) {
+            self.workers[worker].rests_until = self.now + rest_ms * 1_000;
         }
     }
 

@@ -1,6 +1,6 @@
 //! The state of simulated workers.
 
-use protocol::task::{Direction, Progress};
+use protocol::task::{Direction, Fault, Progress};
 use protocol::{AttemptId, WorkerId};
 
 /// The speed of a worker over time, relative to the cost model; 1 is normal speed.
@@ -82,6 +82,8 @@ pub(super) struct SimWorker {
     pub(super) draining: bool,
     /// Whether every attempt on this worker fails.
     pub(super) black_hole: bool,
+    /// The worker accepts no attempts before this time, in microseconds.
+    pub(super) rests_until: u64,
     /// The worker sends no reports before this time, in microseconds.
     pub(super) silent_until: u64,
     pub(super) run: Option<Run>,
@@ -107,9 +109,9 @@ pub(super) struct Run {
     pub(super) written: u64,
     /// Number of segments that were in the store already.
     pub(super) reused: u64,
-    /// The number of written segments after which the run fails, and whether the
-    /// error is retryable; `None` if it does not fail.
-    pub(super) fails_after: Option<(u64, bool)>,
+    /// The number of written segments after which the run fails, and what is to blame;
+    /// `None` if it does not fail.
+    pub(super) fails_after: Option<(u64, Fault)>,
 }
 
 impl Run {

@@ -229,6 +229,13 @@ impl World {
                 self.stop_where(|id| id.job == job, StopReason::JobOver);
             }
             SimEvent::DrainReceived(worker) => self.drain_worker(&worker),
+            SimEvent::RestReceived(worker, rest_ms) => self.rest_worker(&worker, rest_ms),
+            SimEvent::RestEnded(worker) => {
+                if !self.waiting.contains(&worker) {
+                    self.waiting.push_back(worker);
+                }
+                return self.deliver_queued();
+            }
             SimEvent::SegmentCompleted(worker, epoch) => {
                 return self.complete_segment(worker, epoch);
             }
@@ -336,6 +343,9 @@ impl World {
                 self.start_missing_workers();
             }
             Command::DrainWorker { worker } => self.schedule(at, SimEvent::DrainReceived(worker)),
+            Command::RestWorker { worker, rest_ms } => {
+                self.schedule(at, SimEvent::RestReceived(worker, rest_ms));
+            }
         }
         Ok(())
     }
@@ -353,6 +363,7 @@ impl World {
             alive: false,
             draining: false,
             black_hole: false,
+            rests_until: 0,
             silent_until: 0,
             run: None,
             epoch: 0,

@@ -1,9 +1,11 @@
 //! A test driver for the scheduler: one method per event, commands as text.
 
 use protocol::problem::ProblemKind;
-use protocol::task::{Direction, Failure, Joined, Outcome, Progress, StopReason};
+use protocol::task::{Direction, Failure, Fault, Joined, Outcome, Progress, StopReason};
 use protocol::worker::WorkerSnapshot;
-use protocol::{AttemptId, JobId, Phase, Plan, PlanLevel, Problem, TaskId, Timestamp, WorkerId};
+use protocol::{
+    AttemptId, JobId, Part, Phase, Plan, PlanLevel, Problem, TaskId, Timestamp, WorkerId,
+};
 use scheduler::{Command, Event, JobTerms, JobView, Scheduler, Settings};
 
 /// Number of columns of an object.
@@ -111,6 +113,23 @@ impl Scene {
     pub(crate) fn is_next_deadline_in_future(&self) -> bool {
         let now = Timestamp::from_millis(self.now);
         self.scheduler.next_deadline().is_none_or(|next| next > now)
+    }
+
+    /// The time of the last event, in milliseconds.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.now
+    }
+
+    /// Lets time pass, deadline after deadline, until the scheduler gives commands.
+    pub(crate) fn until_commands(&mut self) -> Given {
+        loop {
+            let next = self.scheduler.next_deadline().unwrap().as_millis();
+            self.now = next.max(self.now + 1) - 1;
+            let given = self.time_passes();
+            if !given.commands.is_empty() {
+                return given;
+            }
+        }
     }
 
     pub(crate) fn time_passes(&mut self) -> Given {
@@ -241,15 +260,36 @@ impl Scene {
     }
 
     pub(crate) fn fails(&mut self, id: &str, worker: &str, retryable: bool) -> Given {
+        let fault = if retryable { Fault::Program } else { Fault::Input };
+        self.fails_by(id, worker, fault, ProblemKind::Internal)
+    }
+
+    /// Reports an error that something is to blame for.
+    pub(crate) fn fails_by(
+        &mut self,
+        id: &str,
+        worker: &str,
+        fault: Fault,
+        kind: ProblemKind,
+    ) -> Given {
         self.handle(Event::AttemptFailed {
             attempt: attempt(id),
             worker: worker.into(),
-            failure: Failure {
-                problem: Problem::new(ProblemKind::Internal, "disk full"),
-                retryable,
-            },
+            failure: Failure { problem: Problem::new(kind, "disk full"), fault },
             progress: Progress::default(),
         })
+    }
+
+    pub(crate) fn misses(&mut self, part: Part) -> Given {
+        self.handle(Event::PartMissed { part, reason: "connection refused".to_owned() })
+    }
+
+    pub(crate) fn returns(&mut self, part: Part) -> Given {
+        self.handle(Event::PartReturned { part })
+    }
+
+    pub(crate) fn server_resumes(&mut self) -> Given {
+        self.handle(Event::ServerResumed)
     }
 
     pub(crate) fn stopped(&mut self, id: &str, worker: &str, reason: StopReason) -> Given {
@@ -330,5 +370,6 @@ fn text(command: &Command) -> String {
         },
         Command::ScaleWorkers { desired } => format!("scale {desired}"),
         Command::DrainWorker { worker } => format!("drain {worker}"),
+        Command::RestWorker { worker, rest_ms } => format!("rest {worker} {rest_ms}"),
     }
 }

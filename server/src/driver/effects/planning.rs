@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use protocol::job::Counted;
+use protocol::problem::ProblemKind;
 use protocol::request::Generate;
 use protocol::{Inputs, JobId, Problem};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -10,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::gates::Gates;
 use super::super::{DriverMessage, Parts};
+use super::holding::Holding;
 use super::{broken, send};
 use crate::limits::{check_free_space, written_bytes};
 use crate::records::{self, PlanRecord, RequestSummary};
@@ -46,11 +48,32 @@ impl Planning {
 
     /// The stored plan of the job, and its room in memory.
     async fn plan(&self) -> Outcome<(PlanRecord, OwnedSemaphorePermit)> {
-        if let Inputs::Generate(data) = self.request.request.inputs
-            && let Err(problem) = self.generate(data).await?
-        {
-            return Ok(Err(problem));
+        let mut holding = Holding::new(self.job, &self.messages);
+        if let Inputs::Generate(data) = self.request.request.inputs {
+            loop {
+                match self.generate(data).await? {
+                    Err(problem) if is_away(&problem) => {
+                        self.until_stopped(holding.hold(&problem)).await?;
+                    }
+                    Err(problem) => return Ok(Err(problem)),
+                    Ok(()) => break,
+                }
+            }
         }
+        loop {
+            match self.list_and_get_room().await? {
+                Err(problem) if is_away(&problem) => {
+                    self.until_stopped(holding.hold(&problem)).await?;
+                }
+                done => {
+                    holding.end().await;
+                    return Ok(done);
+                }
+            }
+        }
+    }
+
+    async fn list_and_get_room(&self) -> Outcome<(PlanRecord, OwnedSemaphorePermit)> {
         // Kept until the plan has room, so that few plans wait for it in memory.
         let _permit = self.pass(&self.gates.listing, 1).await?;
         let record = match self.until_stopped(self.list()).await? {
@@ -118,4 +141,9 @@ impl Planning {
     async fn until_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Stopped> {
         self.stop.run_until_cancelled(work).await.ok_or(Stopped)
     }
+}
+
+/// Whether a problem is that a store does not answer: the job waits for it.
+fn is_away(problem: &Problem) -> bool {
+    problem.kind == ProblemKind::Unavailable
 }

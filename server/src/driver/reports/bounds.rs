@@ -146,7 +146,7 @@ fn cut(text: &mut String, bytes: usize) {
 
 #[cfg(test)]
 mod tests {
-    use protocol::task::{Failure, StopReason};
+    use protocol::task::{Failure, Fault, StopReason};
     use protocol::{JobId, TaskId, Timestamp};
 
     use super::*;
@@ -185,7 +185,7 @@ mod tests {
             progress,
         };
         let problem = Problem::input_changed("a", "it was deleted");
-        let failure = Failure { problem, retryable: false };
+        let failure = Failure { problem, fault: Fault::Input };
         for body in [
             ReportBody::Joined(Joined { node: Some("n".to_owned()), ..Joined::default() }),
             ReportBody::Alive { resident_bytes: 1 },
@@ -209,7 +209,7 @@ mod tests {
         }
         for number in [0, u32::MAX] {
             let (attempt, progress) = (attempt(number), everything(1));
-            let failure = Failure { problem: Problem::no_numbers("a"), retryable: true };
+            let failure = Failure { problem: Problem::no_numbers("a"), fault: Fault::Program };
             for body in [
                 ReportBody::Started { attempt },
                 ReportBody::Progressed { attempt, progress },
@@ -256,7 +256,7 @@ mod tests {
             .object(long.clone())
             .field(long.clone());
         (problem.title, problem.status) = (long.clone(), 9999);
-        let failure = Failure { problem, retryable: true };
+        let failure = Failure { problem, fault: Fault::Program };
         let body = ReportBody::Failed { attempt: attempt(1), failure, progress: everything(1) };
         let ReportBody::Failed { failure, .. } = bounded(report(body)).unwrap().body else {
             panic!("another report");

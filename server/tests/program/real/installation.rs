@@ -54,6 +54,12 @@ impl Installation {
         self
     }
 
+    /// The same installation with another URL of the queue.
+    pub(crate) fn with_queue_at(mut self, url: String) -> Installation {
+        self.queue = url;
+        self
+    }
+
     /// An environment variable of its programs.
     pub(crate) fn variable(&self, name: &str) -> Option<&str> {
         self.environment.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
@@ -87,8 +93,18 @@ impl Installation {
 
     /// Starts a worker.
     pub(crate) fn worker(&self, name: &str, further: &[&str]) -> Process {
+        self.worker_with(name, further, &[])
+    }
+
+    /// Starts a worker with further environment variables.
+    pub(crate) fn worker_with(
+        &self,
+        name: &str,
+        further: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Process {
         let mut command = self.command("distributed-average-worker");
-        command.args(["--name", name]).args(further);
+        command.args(["--name", name]).args(further).envs(environment.iter().copied());
         Process::start(name, &mut command, &self.logs.path().join(format!("{name}.log")))
     }
 
@@ -163,6 +179,11 @@ impl Server {
     /// Kills the server process alone.
     pub(crate) fn kill(&mut self) {
         self.process.kill();
+    }
+
+    /// The id of the server process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Its child processes that are running.

@@ -2,6 +2,7 @@
 //! that are processes of their own.
 
 mod changes;
+mod faults;
 mod installation;
 mod jobs;
 mod kills;

@@ -7,6 +7,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::RequestId;
 
 use crate::StoreError;
+use crate::store::MissingStore;
 
 /// Why a request failed: what the store answered, and nothing of what was sent to it,
 /// so that no signature or secret can reach a log.
@@ -109,7 +110,6 @@ impl Failure {
                             | "SlowDown"
                             | "ServiceUnavailable"
                             | "RequestTimeout"
-                            | "RequestTimeTooSkewed"
                             | "OperationAborted"
                             | "ConditionalRequestConflict"
                             | "ExpiredToken"
@@ -129,6 +129,10 @@ impl Failure {
         if self.is_not_found() {
             return StoreError::NotFound { key };
         }
+        if self.code() == "NoSuchBucket" {
+            let source = MissingStore(Box::new(self));
+            return StoreError::Denied { key, source: Some(Box::new(source)) };
+        }
         match (self.status, self.code()) {
             (Some(412), _) | (_, "PreconditionFailed") => StoreError::AlreadyExists { key },
             (Some(507), _) | (_, "QuotaExceeded" | "XMinioStorageFull" | "EntityTooLarge") => {
@@ -140,7 +144,7 @@ impl Failure {
                 "AccessDenied"
                 | "InvalidAccessKeyId"
                 | "SignatureDoesNotMatch"
-                | "NoSuchBucket"
+                | "RequestTimeTooSkewed"
                 | "InvalidBucketName",
             ) => StoreError::Denied { key, source: Some(Box::new(self)) },
             _ if self.kind == Kind::NotSent => {

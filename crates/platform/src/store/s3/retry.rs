@@ -1,5 +1,6 @@
 //! What is asked again, and for how long.
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use backon::Retryable;
@@ -40,7 +41,9 @@ impl Shared {
             .adjust(retry::until(deadline))
             .notify(|failure, _| {
                 self.retries.fetch_add(1, Ordering::Relaxed);
-                tracing::debug!(key, %failure, "asking the store again");
+                let trouble = failure.to_string();
+                tracing::debug!(key, trouble, "asking the store again");
+                *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
             })
             .await
     }
