@@ -104,6 +104,7 @@ pub struct Driver {
 }
 
 /// What the driver does next.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Turn {
     Message(DriverMessage),
     Deadline,

@@ -80,7 +80,7 @@ impl Task {
     /// one for each death, oldest first.
     pub(crate) fn deaths(&self) -> Vec<&WorkerId> {
         let dead = || self.attempts.iter().filter(|attempt| attempt.died);
-        let Some(segment) = dead().last().map(Attempt::segments) else {
+        let Some(segment) = dead().next_back().map(Attempt::segments) else {
             return Vec::new();
         };
         let there = dead().filter(|attempt| attempt.segments() == segment);

@@ -77,7 +77,7 @@ async fn ends_without_loss(server: &Server, job: &str, inputs: &Value) {
 async fn a_server_that_stands_still_for_longer_than_a_lease_loses_no_attempt() {
     let installation = Installation::shared().await;
     let server = installation.server(&EXTERNAL).await;
-    let _workers = ["a", "b"].map(|name| installation.worker(name, &["--slowness", "60"]));
+    let _workers = ["a", "b"].map(|name| installation.worker(name, &["--slowness", "30"]));
     server.ready(2).await;
     let (job, inputs) = begin_slowly(&server).await;
     freeze(server.id());
@@ -94,7 +94,7 @@ async fn a_queue_that_is_away_for_longer_than_a_lease_loses_no_attempt() {
     let installation =
         Installation::on(&broker, &store).with_queue_at(RabbitMq::url_at(proxy.port()));
     let server = installation.server(&EXTERNAL).await;
-    let _workers = ["a", "b"].map(|name| installation.worker(name, &["--slowness", "60"]));
+    let _workers = ["a", "b"].map(|name| installation.worker(name, &["--slowness", "30"]));
     server.ready(2).await;
     let (job, inputs) = begin_slowly(&server).await;
     let begun = Instant::now();
