@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use leptos::prelude::{expect_context, use_context};
 use leptos_axum::ResponseOptions;
 use protocol::live::{JobPage, Overview};
+use protocol::states::TaskStates;
 use protocol::{Caller, JobId, JobSnapshot, Preview, Problem, Role, Timestamp, ValidRequest};
+
+use crate::filter::JobFilter;
 
 /// The interface of the server for the dashboard. It is provided as a context of
 /// type `Arc<dyn Backend>`, both to the pages and to the server functions.
@@ -21,12 +24,25 @@ pub trait Backend: Send + Sync + 'static {
     /// The newest jobs and the worker pool.
     async fn overview(&self) -> Overview;
 
-    /// At most `limit` jobs, newest first, starting after `cursor`. Fails if the store of
-    /// older jobs does not answer.
-    async fn jobs(&self, cursor: Option<JobId>, limit: usize) -> Result<JobPage, Problem>;
+    /// At most `limit` jobs that match a filter, newest first, starting after `cursor`. If
+    /// few match, a page may have less than `limit` jobs and not be the last. Fails if the
+    /// store of older jobs does not answer.
+    async fn history(
+        &self,
+        filter: &JobFilter,
+        cursor: Option<JobId>,
+        limit: usize,
+    ) -> Result<JobPage, Problem>;
 
-    /// One job, with its result. Fails with `NotFound`.
-    async fn job(&self, id: JobId) -> Result<JobSnapshot, Problem>;
+    /// The newest job, if there is one in memory.
+    fn newest_job(&self) -> Option<JobId>;
+
+    /// Visits the jobs in memory: all that are not over, and the newest of the others.
+    fn visit_jobs(&self, visit: &mut dyn FnMut(&JobSnapshot));
+
+    /// One job, with its result, and the states of its tasks at the same moment, if they
+    /// are known. Fails with `NotFound`.
+    async fn job_with_tasks(&self, id: JobId) -> Result<(JobSnapshot, Option<TaskStates>), Problem>;
 
     /// The plan of a request, without submitting it. Fails if its inputs cannot be
     /// found or read.

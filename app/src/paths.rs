@@ -3,7 +3,7 @@
 use protocol::JobId;
 
 /// The path of the event stream of all jobs and the workers.
-pub const EVENTS: &str = "/api/events";
+pub const EVENTS: &str = "/api/events?alive=true";
 
 /// The path of the page of a job.
 #[must_use]
@@ -14,5 +14,5 @@ pub fn job_path(id: JobId) -> String {
 /// The path of the event stream of a job.
 #[must_use]
 pub fn job_events_path(id: JobId) -> String {
-    format!("/api/jobs/{id}/events")
+    format!("/api/jobs/{id}/events?tasks=true&alive=true")
 }

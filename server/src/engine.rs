@@ -108,9 +108,7 @@ impl Engine {
         for message in restored.messages {
             engine.send(message).await?;
         }
-        let (published, is_published) = oneshot::channel();
-        engine.send(DriverMessage::Flush { published }).await?;
-        is_published.await.map_err(|_| stopping())?;
+        engine.flush().await?;
         engine.spawn(garbage_collection::resume(engine.parts.store.clone(), engine.board.clone()));
         if let Some(keep) = limits.keep_jobs {
             engine.spawn(engine.retention.clone().run(keep));
@@ -313,7 +311,8 @@ impl Engine {
         self.retention.delete(job).await
     }
 
-    /// Sets the number of workers by hand; `None` lets it follow from the jobs.
+    /// Sets the number of workers by hand; `None` lets it follow from the jobs. Once this
+    /// has returned, the board says so.
     ///
     /// # Errors
     ///
@@ -327,7 +326,8 @@ impl Engine {
                 .field("desired")
                 .remedy("request fewer, or start the server with a larger --max-workers"));
         }
-        self.send(DriverMessage::Event(Event::DesiredWorkersSet { by_hand })).await
+        self.send(DriverMessage::Event(Event::DesiredWorkersSet { by_hand })).await?;
+        self.flush().await
     }
 
     /// A page of the tasks of one level of a job, from the task at index `start`.
@@ -374,6 +374,13 @@ impl Engine {
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
         self.tasks.spawn(async move { stop.run_until_cancelled(work).await });
+    }
+
+    /// Waits until everything that was sent to the driver before is on the board.
+    async fn flush(&self) -> Result<(), Problem> {
+        let (published, is_published) = oneshot::channel();
+        self.send(DriverMessage::Flush { published }).await?;
+        is_published.await.map_err(|_| stopping())
     }
 
     async fn send(&self, message: DriverMessage) -> Result<(), Problem> {

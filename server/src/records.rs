@@ -4,6 +4,7 @@
 //! request is written, then its plan, and once the job is over its report. The mark of
 //! a cancelled job is written before the job is stopped.
 
+mod checkpoint;
 mod completed;
 pub mod index;
 
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::keys;
 
+pub use self::checkpoint::{Checkpoint, checkpoint, delete_checkpoint, store_checkpoint};
 pub use self::completed::completed_tasks;
 
 /// `request.json`: a request, and what the server added to it.

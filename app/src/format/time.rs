@@ -52,6 +52,26 @@ pub fn utc(at: Timestamp) -> String {
     )
 }
 
+/// The local date and time: `2026-03-01 14:02:11`. `ahead_ms` is what local time is ahead
+/// of UTC.
+#[must_use]
+pub fn date_time(at: Timestamp, ahead_ms: i64) -> String {
+    let local = Timestamp::from_millis(at.as_millis().saturating_add_signed(ahead_ms));
+    utc(local).replace(" UTC", "")
+}
+
+/// The local time of day: `14:02:11`. `ahead_ms` is what local time is ahead of UTC.
+#[must_use]
+pub fn time_of_day(at: Timestamp, ahead_ms: i64) -> String {
+    let of_day_ms = at.as_millis().saturating_add_signed(ahead_ms) % DAY_MS;
+    format!(
+        "{:02}:{:02}:{:02}",
+        of_day_ms / HOUR_MS,
+        of_day_ms % HOUR_MS / MINUTE_MS,
+        of_day_ms % MINUTE_MS / SECOND_MS
+    )
+}
+
 /// A timestamp for programs (RFC 3339), as in the `datetime` of `<time>`: `2026-03-01T12:34:56Z`.
 #[must_use]
 pub fn rfc3339(at: Timestamp) -> String {
@@ -103,6 +123,15 @@ mod tests {
         assert_eq!(age(at(10_000), at(0)), "just now");
         assert_eq!(age(at(0), at(59_000)), "59\u{a0}s\u{a0}ago");
         assert_eq!(age(at(0), at(2 * DAY_MS)), "2\u{a0}d\u{a0}ago");
+    }
+
+    #[test]
+    fn the_time_of_day_is_that_of_the_zone() {
+        let noon = Timestamp::from_millis(1_709_251_199_999);
+        assert_eq!(time_of_day(noon, 0), "23:59:59");
+        assert_eq!(time_of_day(noon, 5 * 3_600_000 + 30 * 60_000), "05:29:59");
+        assert_eq!(time_of_day(noon, -8 * 3_600_000), "15:59:59");
+        assert_eq!(date_time(noon, 3_600_000), "2024-03-01 00:59:59");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::components::A;
 use leptos_router::hooks::use_params_map;
+use protocol::states::TaskStates;
 use protocol::{JobSnapshot, Role};
 
 use self::actions::JobActions;
@@ -34,7 +35,7 @@ pub fn JobPage() -> impl IntoView {
         <Suspense>
             {move || Suspend::new(async move {
                 match job.await {
-                    Ok(job) => view! { <Job job /> }.into_any(),
+                    Ok(page) => view! { <Job page /> }.into_any(),
                     Err(error) => view! { <Missing problem=error.0 /> }.into_any(),
                 }
             })}
@@ -48,7 +49,9 @@ const RELOAD: &str = "<meta http-equiv=\"refresh\" content=\"5\">\
     ends.</p>";
 
 #[component]
-fn Job(mut job: AsOf<JobSnapshot>) -> impl IntoView {
+fn Job(page: AsOf<(JobSnapshot, Option<TaskStates>)>) -> impl IntoView {
+    let AsOf { at, value: (value, states) } = page;
+    let mut job = AsOf { at, value };
     let id = job.value.id;
     let title = title(&job.value);
     let reload =
@@ -79,7 +82,7 @@ fn Job(mut job: AsOf<JobSnapshot>) -> impl IntoView {
                 <JobActions id />
             </div>
         </div>
-        <LiveJob job=Given(job)>
+        <LiveJob job=Given(job) states=Given(states)>
             <div id=RESULT_SLOT>{result}</div>
         </LiveJob>
         <p class="job-footer">

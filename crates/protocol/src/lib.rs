@@ -14,6 +14,7 @@
 //! - [`preview`]: the plan of a request that is not submitted.
 //! - [`task`]: assignments and controls to workers, and their reports.
 //! - [`detail`]: the public state of tasks and attempts.
+//! - [`states`]: the states of all tasks of a job, as pages draw them.
 //! - [`version`]: the version of an object, which shows whether it has changed.
 //! - [`worker`]: the public state of the worker pool.
 //! - [`result`]: a summary of a job's result.
@@ -44,6 +45,7 @@ pub mod request;
 pub mod result;
 #[cfg(feature = "schema")]
 mod schema;
+pub mod states;
 pub mod task;
 pub mod time;
 pub mod version;

@@ -8,6 +8,7 @@ mod dispatch;
 mod endings;
 mod jobs;
 mod scaling;
+mod states;
 mod stragglers;
 mod views;
 mod workers;

@@ -8,6 +8,8 @@ use scheduler::{Command, JobView};
 use summation::Order;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::checkpoints::Checkpoints;
+use super::earlier::Earlier;
 use super::effects::Writing;
 use crate::finishing::Total;
 use crate::keys;
@@ -25,6 +27,9 @@ pub(super) struct Job {
     pub(super) writing: Option<Writing>,
     /// The place among the jobs that wait to run, until the job runs.
     pub(super) place: Option<OwnedSemaphorePermit>,
+    /// What earlier runs of the server knew of the job.
+    pub(super) earlier: Option<Earlier>,
+    pub(super) checkpoints: Checkpoints,
     /// How many bytes the job had written when the free space was looked at.
     space_seen_at: u64,
     plan: Option<PlanRecord>,
@@ -50,6 +55,8 @@ impl Job {
             result: None,
             writing: None,
             place,
+            earlier: None,
+            checkpoints: Checkpoints::default(),
             space_seen_at: 0,
             plan: None,
             room: None,
@@ -154,7 +161,8 @@ impl Job {
     pub(super) fn snapshot(&self, view: JobView) -> JobSnapshot {
         let mut inputs = self.plan.as_ref().map(|plan| plan.inputs.clone()).unwrap_or_default();
         inputs.columns = view.inputs.columns.or(inputs.columns);
-        JobSnapshot {
+        let adopted = view.adopted;
+        let mut snapshot = JobSnapshot {
             id: view.id,
             phase: view.phase,
             request: self.request.request.clone(),
@@ -171,10 +179,16 @@ impl Job {
             progress: view.progress,
             attempts: view.attempts,
             bytes: view.bytes,
+            overall: 0.0,
+            restarts: Vec::new(),
             bytes_per_sec: view.bytes_per_sec,
             remaining_ms: view.remaining_ms,
             result: self.result.clone(),
             error: view.error,
+        };
+        if let Some(earlier) = &self.earlier {
+            earlier.add_to(&mut snapshot, adopted);
         }
+        snapshot
     }
 }

@@ -21,3 +21,4 @@ mod retention;
 mod running;
 mod small_disk;
 mod stopping;
+mod truth;

@@ -44,9 +44,6 @@ impl Scheduler {
         } else {
             let reason = failure.problem.to_string();
             self.close_attempt(id, key, AttemptState::Failed, Some(reason));
-            if let Some(job) = self.jobs.get_mut(&id.job) {
-                job.attempts.failed += 1;
-            }
             self.fail_job(id.job, failure.problem, commands);
         }
     }
@@ -131,11 +128,6 @@ impl Scheduler {
         }
         let failures = task.failures;
         let is_alone = task.live().next().is_none();
-        match &end {
-            End::Failed(_) => job.attempts.failed += 1,
-            End::Lost(_) => job.attempts.lost += 1,
-            End::HandedBack(_) => {}
-        }
         if failures >= settings.attempts_max.max(1) && is_alone {
             let problem = failed_too_often(id, failures, &end);
             self.fail_job(id.job, problem, commands);
