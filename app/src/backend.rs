@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use leptos::prelude::{expect_context, use_context};
 use leptos_axum::ResponseOptions;
+use protocol::detail::InputPage;
 use protocol::live::{JobPage, Overview};
 use protocol::states::TaskStates;
 use protocol::{Caller, JobId, JobSnapshot, Preview, Problem, Role, Timestamp, ValidRequest};
@@ -43,6 +44,10 @@ pub trait Backend: Send + Sync + 'static {
     /// One job, with its result, and the states of its tasks at the same moment, if they
     /// are known. Fails with `NotFound`.
     async fn job_with_tasks(&self, id: JobId) -> Result<(JobSnapshot, Option<TaskStates>), Problem>;
+
+    /// A page of the input objects of a job, from the one at index `start`. Fails with
+    /// `NotFound` if the job is not planned.
+    async fn inputs(&self, id: JobId, start: u64, limit: usize) -> Result<InputPage, Problem>;
 
     /// The plan of a request, without submitting it. Fails if its inputs cannot be
     /// found or read.
@@ -99,6 +104,15 @@ pub(crate) fn caller_name() -> Option<String> {
 /// The current time by the server's clock.
 pub(crate) fn now() -> Timestamp {
     backend().now()
+}
+
+/// The origin of the server, as the client addressed it: `http://127.0.0.1:3000`.
+pub(crate) fn host() -> String {
+    let host = use_context::<axum::http::request::Parts>().and_then(|parts| {
+        let host = parts.headers.get(axum::http::header::HOST)?;
+        host.to_str().ok().map(|host| format!("http://{host}"))
+    });
+    host.unwrap_or_default()
 }
 
 /// Sets the HTTP status code of the response.

@@ -9,6 +9,7 @@ use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
 use leptos::server_fn::codec::JsonEncoding;
 use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
+use protocol::detail::InputPage;
 use protocol::live::{JobPage, Overview};
 use protocol::problem::ProblemKind;
 use protocol::states::TaskStates;
@@ -166,6 +167,23 @@ pub async fn job(
             Err(problem.into())
         }
     }
+}
+
+/// How many input files are on a page.
+const INPUTS: usize = 100;
+
+/// A page of the input files of a job, from the one at index `start`.
+///
+/// Only the page calls it, so it has no path of its own.
+pub async fn inputs(id: &str, start: u64) -> Result<InputPage, CallError> {
+    let found = match id.parse() {
+        Ok(id) => backend().inputs(id, start, INPUTS).await,
+        Err(_) => Err(no_such_job(id)),
+    };
+    found.map_err(|problem| {
+        set_response_status(problem.status);
+        problem.into()
+    })
 }
 
 /// The plan of the job in the form, without running it.

@@ -13,6 +13,7 @@ use self::site_header::SiteHeader;
 use crate::content_policy;
 use crate::pages::history::HistoryPage;
 use crate::pages::home::HomePage;
+use crate::pages::inputs::InputsPage;
 use crate::pages::job::JobPage;
 use crate::pages::not_found::NotFoundPage;
 use crate::pages::sign_in::SignInPage;
@@ -84,6 +85,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/") view=HomePage ssr=SsrMode::Async />
                     <Route path=path!("/jobs") view=HistoryPage ssr=SsrMode::Async />
                     <Route path=path!("/jobs/:id") view=JobPage ssr=SsrMode::Async />
+                    <Route path=path!("/jobs/:id/inputs") view=InputsPage ssr=SsrMode::Async />
                     <Route path=path!("/sign-in") view=SignInPage ssr=SsrMode::Async />
                 </FlatRoutes>
             </main>

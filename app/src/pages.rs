@@ -2,6 +2,7 @@
 
 pub mod history;
 pub mod home;
+pub mod inputs;
 pub mod job;
 pub mod not_found;
 pub mod sign_in;

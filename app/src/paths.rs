@@ -11,6 +11,12 @@ pub fn job_path(id: JobId) -> String {
     format!("/jobs/{id}")
 }
 
+/// The path of the page with the input files of a job.
+#[must_use]
+pub fn inputs_path(id: JobId) -> String {
+    format!("/jobs/{id}/inputs")
+}
+
 /// The path of the event stream of a job.
 #[must_use]
 pub fn job_events_path(id: JobId) -> String {

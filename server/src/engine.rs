@@ -8,7 +8,7 @@ use std::sync::Arc;
 use platform::ServerEnd;
 use platform::{InputStores, ObjectStore};
 use program::clock;
-use protocol::detail::TaskPage;
+use protocol::detail::{InputPage, TaskPage};
 use protocol::problem::ProblemKind;
 use protocol::request::Generate;
 use protocol::task::Control;
@@ -351,6 +351,28 @@ impl Engine {
                 .remedy(
                     "tasks are listed once a job is planned, and of the latest jobs that are over",
                 )
+        })
+    }
+
+    /// A page of the input objects of a job, from the one at index `start`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such job, it is not planned, or the store does not answer.
+    pub async fn input_page(
+        &self,
+        job: JobId,
+        start: u64,
+        limit: usize,
+    ) -> Result<InputPage, Problem> {
+        self.job(job).await?;
+        // The whole list is parsed.
+        let permit = self.previewed.acquire_many(PREVIEWED_OF_PREFIX).await;
+        let _permit = permit.map_err(|_| stopping())?;
+        let found = records::inputs(&*self.parts.store, job, start, limit).await?;
+        found.ok_or_else(|| {
+            Problem::new(ProblemKind::NotFound, "the input objects of the job are not listed")
+                .remedy("wait until it is planned; a job that failed before has no list")
         })
     }
 

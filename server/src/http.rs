@@ -134,6 +134,7 @@ fn api(shared: Shared) -> Router {
         .routes(routes!(jobs::submit, jobs::list))
         .routes(routes!(jobs::show, jobs::delete))
         .routes(routes!(jobs::tasks))
+        .routes(routes!(jobs::inputs))
         .routes(routes!(jobs::rerun))
         .routes(routes!(jobs::plan))
         .routes(routes!(shares::share, shares::show, shares::withdraw))

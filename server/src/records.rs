@@ -7,6 +7,7 @@
 mod checkpoint;
 mod completed;
 pub mod index;
+mod inputs;
 
 use bytes::Bytes;
 use platform::problems::internal;
@@ -26,6 +27,7 @@ use crate::keys;
 
 pub use self::checkpoint::{Checkpoint, checkpoint, delete_checkpoint, store_checkpoint};
 pub use self::completed::completed_tasks;
+pub use self::inputs::inputs;
 
 /// `request.json`: a request, and what the server added to it.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -1,11 +1,14 @@
 //! The page of a job. Its address is the link to share.
 
 pub mod actions;
+pub mod downloads;
 pub mod first_numbers;
+pub mod provenance;
 pub mod result_card;
 pub mod result_image;
 pub mod result_plot;
 pub mod share;
+pub mod statistic_cards;
 
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -15,6 +18,7 @@ use protocol::states::TaskStates;
 use protocol::{JobSnapshot, Role};
 
 use self::actions::JobActions;
+use self::provenance::Provenance;
 use self::result_card::ResultCard;
 use self::share::ShareLink;
 use super::not_found::Missing;
@@ -59,6 +63,7 @@ fn Job(page: AsOf<(JobSnapshot, Option<TaskStates>)>) -> impl IntoView {
     // The server renders the result; the island does not need it.
     let result =
         job.value.result.take().map(|result| view! { <ResultCard id result /> }.into_any());
+    let provenance = job.value.clone();
     // Where everybody may see all jobs, the page's own address is the link to share.
     let share = caller()
         .filter(|caller| caller.is_restricted && caller.may(Role::Submit))
@@ -85,6 +90,7 @@ fn Job(page: AsOf<(JobSnapshot, Option<TaskStates>)>) -> impl IntoView {
         <LiveJob job=Given(job) states=Given(states)>
             <div id=RESULT_SLOT>{result}</div>
         </LiveJob>
+        <Provenance job=provenance />
         <p class="job-footer">
             <a href=format!("/api/jobs/{id}")>"Job as JSON"</a>
             <a href=format!("/api/jobs/{id}/tasks")>"Tasks and attempts as JSON"</a>

@@ -59,7 +59,10 @@ pub fn need(method: &Method, uri: &Uri) -> Need {
 pub fn job_shown(path: &str, query: Option<&str>) -> Option<JobId> {
     let parts: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
     match parts[..] {
-        ["jobs", id] | ["api", "jobs", id] | ["api", "jobs", id, "result" | "events" | "tasks"] => {
+        ["jobs", id]
+        | ["jobs", id, "inputs"]
+        | ["api", "jobs", id]
+        | ["api", "jobs", id, "result" | "events" | "tasks" | "inputs"] => {
             id.parse().ok()
         }
         // The page's own read of its job.
@@ -99,6 +102,7 @@ mod tests {
             (Need::Nothing, &["GET /healthz", "GET /readyz", "GET /sign-in", "POST /sign-in"][..]),
             (Need::Nothing, &["POST /sign-out", "GET /pkg/a.js", "HEAD /pkg/a.wasm"]),
             (job, &["GET /jobs/JOB", "GET /api/jobs/JOB", "GET /api/jobs/JOB/result?format=npy"]),
+            (job, &["GET /jobs/JOB/inputs", "GET /api/jobs/JOB/inputs?cursor=1"]),
             (job, &["GET /api/jobs/JOB/events", "HEAD /jobs/JOB?share=x", "GET /app/job?id=JOB"]),
             (view, &["GET /", "GET /jobs", "GET /api/jobs", "GET /api/events", "GET /metrics"]),
             (view, &["GET /api/files/a", "GET /api/workers", "GET /app/overview", "GET /jobs/x"]),

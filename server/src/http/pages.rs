@@ -10,6 +10,7 @@ use axum::Router;
 use axum::http::{HeaderValue, header};
 use leptos::config::LeptosOptions;
 use program::clock;
+use protocol::detail::InputPage;
 use protocol::live::{JobPage, Overview};
 use protocol::states::TaskStates;
 use protocol::{JobId, JobSnapshot, Preview, Problem, Timestamp, ValidRequest};
@@ -80,6 +81,10 @@ impl Backend for Engine {
             return Ok(found);
         }
         Engine::job(self, id).await.map(|job| (JobSnapshot::clone(&job), None))
+    }
+
+    async fn inputs(&self, id: JobId, start: u64, limit: usize) -> Result<InputPage, Problem> {
+        self.input_page(id, start, limit).await
     }
 
     async fn preview(&self, request: &ValidRequest) -> Result<Preview, Problem> {

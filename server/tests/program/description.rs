@@ -30,6 +30,7 @@ async fn every_call_is_described_and_answers_as_it_is_described() {
         "get /api/jobs",
         "get /api/jobs/{id}",
         "get /api/jobs/{id}/events",
+        "get /api/jobs/{id}/inputs",
         "get /api/jobs/{id}/result",
         "get /api/jobs/{id}/tasks",
         "get /api/workers",

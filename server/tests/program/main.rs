@@ -15,6 +15,7 @@ mod limits;
 mod load;
 mod memory;
 mod network;
+mod provenance;
 mod real;
 mod restart;
 mod retention;
