@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use leptos::prelude::{expect_context, use_context};
 use leptos_axum::ResponseOptions;
 use protocol::detail::InputPage;
+use protocol::files::FolderPage;
 use protocol::live::{JobPage, Overview};
 use protocol::states::TaskStates;
 use protocol::{Caller, JobId, JobSnapshot, Preview, Problem, Role, Timestamp, ValidRequest};
@@ -43,11 +44,18 @@ pub trait Backend: Send + Sync + 'static {
 
     /// One job, with its result, and the states of its tasks at the same moment, if they
     /// are known. Fails with `NotFound`.
-    async fn job_with_tasks(&self, id: JobId) -> Result<(JobSnapshot, Option<TaskStates>), Problem>;
+    async fn job_with_tasks(&self, id: JobId)
+    -> Result<(JobSnapshot, Option<TaskStates>), Problem>;
 
     /// A page of the input objects of a job, from the one at index `start`. Fails with
     /// `NotFound` if the job is not planned.
     async fn inputs(&self, id: JobId, start: u64, limit: usize) -> Result<InputPage, Problem>;
+
+    /// The folders and objects directly below a prefix.
+    async fn browse(&self, prefix: &str) -> Result<FolderPage, Problem>;
+
+    /// Deletes an object of the store, or with a slash at the end of the key a folder.
+    async fn delete_files(&self, key: &str) -> Result<(), Problem>;
 
     /// The plan of a request, without submitting it. Fails if its inputs cannot be
     /// found or read.

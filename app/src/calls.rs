@@ -10,6 +10,7 @@ use leptos::server_fn::codec::GetUrl;
 use leptos::server_fn::codec::JsonEncoding;
 use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 use protocol::detail::InputPage;
+use protocol::files::FolderPage;
 use protocol::live::{JobPage, Overview};
 use protocol::problem::ProblemKind;
 use protocol::states::TaskStates;
@@ -23,7 +24,7 @@ use crate::filter::{JobFilter, Status};
 use crate::form::JobForm;
 use crate::islands::history::{HistoryCounts, HistoryNews, StatusCount};
 use crate::notices::refuse;
-use crate::paths::job_path;
+use crate::paths::{files_path, job_path, parent};
 
 /// The error of a server function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,6 +167,31 @@ pub async fn job(
             set_response_status(problem.status);
             Err(problem.into())
         }
+    }
+}
+
+/// The folders and objects directly below a prefix.
+///
+/// Only the page calls it, so it has no path of its own.
+pub async fn browse(prefix: &str) -> Result<AsOf<FolderPage>, CallError> {
+    let value = backend().browse(prefix).await?;
+    Ok(AsOf { at: now(), value })
+}
+
+/// Deletes an object of the store, or a folder, and redirects to the folder that it was
+/// in.
+#[server(prefix = "/app", endpoint = "delete-files")]
+pub async fn delete_files(
+    /// The key; with a slash at its end that of a folder.
+    key: String,
+) -> Result<(), CallError> {
+    let parent = files_path(parent(&key));
+    match backend().delete_files(&key).await {
+        Ok(()) => {
+            leptos_axum::redirect(&parent);
+            Ok(())
+        }
+        Err(problem) => refuse(problem, &format!("{parent}&"), MAIN),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The pages, one per route. Pages own the resources.
 
+pub mod files;
 pub mod history;
 pub mod home;
 pub mod inputs;

@@ -1,5 +1,6 @@
 //! The parts put together: a driver, a pool, a queue, a store.
 
+mod browsing;
 mod history;
 mod restoring;
 
@@ -29,6 +30,8 @@ use crate::generated_quota::{GeneratedQuota, Reservation};
 use crate::limits::check_free_space;
 use crate::records::{self, RequestRecord};
 use crate::retention::Retention;
+
+pub use self::browsing::check_users;
 
 /// How many jobs are loaded at the same time.
 const RECORDS_AT_ONCE: usize = 16;

@@ -78,6 +78,14 @@ pub fn rfc3339(at: Timestamp) -> String {
     utc(at).replacen(' ', "T", 1).replace(" UTC", "Z")
 }
 
+/// The name of a folder that no earlier upload has used: the mean of a folder includes all
+/// its files.
+#[must_use]
+pub fn new_folder(at: Timestamp) -> String {
+    let time = utc(at).replace(" UTC", "").replace(' ', "-").replace(':', "");
+    format!("uploads/{time}/")
+}
+
 /// The year, month and day in the Gregorian calendar of a number of days since
 /// 1970-01-01.
 ///
@@ -144,6 +152,10 @@ mod tests {
         assert_eq!(shown(1_709_251_200), "2024-03-01 00:00:00 UTC");
         assert_eq!(shown(4_107_542_399), "2100-02-28 23:59:59 UTC");
         assert_eq!(shown(4_107_542_400), "2100-03-01 00:00:00 UTC");
+        assert_eq!(
+            new_folder(Timestamp::from_millis(951_782_461_999)),
+            "uploads/2000-02-29-000101/"
+        );
         assert_eq!(rfc3339(Timestamp::from_millis(951_782_461_999)), "2000-02-29T00:01:01Z");
     }
 }

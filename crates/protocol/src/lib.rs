@@ -17,6 +17,7 @@
 //! - [`states`]: the states of all tasks of a job, as pages draw them.
 //! - [`version`]: the version of an object, which shows whether it has changed.
 //! - [`worker`]: the public state of the worker pool.
+//! - [`files`]: the objects of the store, as users browse them.
 //! - [`result`]: a summary of a job's result.
 //! - [`live`]: snapshots and server-sent events for the pages.
 //! - [`access`]: who calls, and what they may do.
@@ -35,6 +36,7 @@
 
 pub mod access;
 pub mod detail;
+pub mod files;
 pub mod id;
 pub mod job;
 pub mod live;

@@ -45,7 +45,7 @@ pub fn need(method: &Method, uri: &Uri) -> Need {
         ("POST", ["api", "plan" | "jobs"] | ["api", "jobs", _, "rerun"]) => Role::Submit,
         ("POST" | "DELETE", ["api", "jobs", _, "share"]) => Role::Submit,
         ("DELETE", ["api", "jobs", _]) if !is_purge(uri.query()) => Role::Submit,
-        ("PUT", ["api", "files", ..]) => Role::Submit,
+        ("PUT", ["api", "files", ..]) | ("POST", ["files", "upload"]) => Role::Submit,
         ("POST", ["app", "preview" | "submit" | "cancel" | "rerun" | "share" | "withdraw"]) => {
             Role::Submit
         }
@@ -62,9 +62,7 @@ pub fn job_shown(path: &str, query: Option<&str>) -> Option<JobId> {
         ["jobs", id]
         | ["jobs", id, "inputs"]
         | ["api", "jobs", id]
-        | ["api", "jobs", id, "result" | "events" | "tasks" | "inputs"] => {
-            id.parse().ok()
-        }
+        | ["api", "jobs", id, "result" | "events" | "tasks" | "inputs"] => id.parse().ok(),
         // The page's own read of its job.
         ["app", "job"] => parameter(query?, "id")?.parse().ok(),
         _ => None,
@@ -108,7 +106,15 @@ mod tests {
             (view, &["GET /api/files/a", "GET /api/workers", "GET /app/overview", "GET /jobs/x"]),
             (view, &["GET /pkg", "GET /api/openapi.json"]),
             (submit, &["POST /api/jobs", "POST /api/plan", "POST /api/jobs/JOB/rerun"]),
-            (submit, &["DELETE /api/jobs/JOB", "PUT /api/files/a/b", "POST /app/submit"]),
+            (
+                submit,
+                &[
+                    "DELETE /api/jobs/JOB",
+                    "PUT /api/files/a/b",
+                    "POST /app/submit",
+                    "POST /files/upload",
+                ],
+            ),
             (
                 submit,
                 &[
@@ -119,6 +125,8 @@ mod tests {
             ),
             (admin, &["DELETE /api/jobs/JOB?purge=true", "DELETE /api/jobs/JOB?purge=%74rue"]),
             (admin, &["PUT /api/workers", "DELETE /api/files/a", "POST /app/delete"]),
+            (admin, &["POST /app/delete-files", "DELETE /api/files/in/"]),
+            (view, &["GET /files?prefix=in/", "GET /api/folders"]),
             (admin, &["POST /app/workers", "POST /app/new", "PATCH /api/jobs", "POST /pkg/a"]),
             (admin, &["POST //api/jobs", "POST /api/jobs/", "OPTIONS /api/jobs", "POST /metrics"]),
         ] {

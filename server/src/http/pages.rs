@@ -11,6 +11,7 @@ use axum::http::{HeaderValue, header};
 use leptos::config::LeptosOptions;
 use program::clock;
 use protocol::detail::InputPage;
+use protocol::files::FolderPage;
 use protocol::live::{JobPage, Overview};
 use protocol::states::TaskStates;
 use protocol::{JobId, JobSnapshot, Preview, Problem, Timestamp, ValidRequest};
@@ -76,7 +77,10 @@ impl Backend for Engine {
         self.board().visit(visit);
     }
 
-    async fn job_with_tasks(&self, id: JobId) -> Result<(JobSnapshot, Option<TaskStates>), Problem> {
+    async fn job_with_tasks(
+        &self,
+        id: JobId,
+    ) -> Result<(JobSnapshot, Option<TaskStates>), Problem> {
         if let Some(found) = self.board().job_with_tasks(id) {
             return Ok(found);
         }
@@ -85,6 +89,14 @@ impl Backend for Engine {
 
     async fn inputs(&self, id: JobId, start: u64, limit: usize) -> Result<InputPage, Problem> {
         self.input_page(id, start, limit).await
+    }
+
+    async fn browse(&self, prefix: &str) -> Result<FolderPage, Problem> {
+        Engine::browse(self, prefix).await
+    }
+
+    async fn delete_files(&self, key: &str) -> Result<(), Problem> {
+        Engine::delete_files(self, key).await
     }
 
     async fn preview(&self, request: &ValidRequest) -> Result<Preview, Problem> {

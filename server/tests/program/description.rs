@@ -27,6 +27,7 @@ async fn every_call_is_described_and_answers_as_it_is_described() {
         "get /api/events",
         "get /api/files",
         "get /api/files/{key}",
+        "get /api/folders",
         "get /api/jobs",
         "get /api/jobs/{id}",
         "get /api/jobs/{id}/events",
