@@ -38,21 +38,44 @@ const TIMEOUT_MS = 20_000;
 export class Server {
   private readonly log: string[] = [];
 
+  private process!: ChildProcess;
+
   private constructor(
-    private readonly process: ChildProcess,
     /** The address, such as `http://127.0.0.1:34567`. */
     public url: string,
     /** The folder of the store. */
     readonly store: string,
+    private readonly slowness: number,
   ) {}
 
   /** Starts a server and waits until it listens. */
   static async start(slowness = 1): Promise<Server> {
     const store = await mkdtemp(join(tmpdir(), "distributed-average-"));
-    const process = spawn(program, ["serve", "--listen", "127.0.0.1:0", "--store", store, `--slowness=${slowness}`], {
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    const server = new Server(process, "", store);
+    const server = new Server("", store, slowness);
+    await server.launch("127.0.0.1:0");
+    return server;
+  }
+
+  /** Kills the server, as `kill -9` does. */
+  async kill(): Promise<void> {
+    const exited = once(this.process, "exit");
+    this.process.kill("SIGKILL");
+    await exited;
+  }
+
+  /** Starts the server again, at the same address and on the same store. */
+  async restart(): Promise<void> {
+    await this.launch(new URL(this.url).host);
+  }
+
+  private async launch(listen: string): Promise<void> {
+    const process = spawn(
+      program,
+      ["serve", "--listen", listen, "--store", this.store, `--slowness=${this.slowness}`],
+      { stdio: ["ignore", "pipe", "pipe"] },
+    );
+    this.process = process;
+    const server = this;
     const note = (line: string) => {
       server.log.push(line);
     };
@@ -72,7 +95,6 @@ export class Server {
         }
       });
     });
-    return server;
   }
 
   /** Stops the server by SIGTERM, and removes its store. */
@@ -116,28 +138,37 @@ export class Server {
 
   /** Reads a job's events until it is over. */
   async over(id: string): Promise<Job> {
-    const answer = await this.call("GET", `/api/jobs/${id}/events`);
-    const lines = answer.body!.pipeThrough(new TextDecoderStream());
+    for await (const { name, data } of this.events(`/api/jobs/${id}/events`)) {
+      const jobs = name === "job" ? [data as Job] : name === "snapshot" ? (data as { jobs: Job[] }).jobs : [];
+      const job = jobs.find((job) => job.id === id);
+      if (job && ["done", "failed", "cancelled"].includes(job.phase)) {
+        return job;
+      }
+    }
+    throw new Error(`the events of job ${id} ended before the job did`);
+  }
+
+  /** The events of a stream. */
+  async *events(path: string): AsyncGenerator<{ name: string; data: unknown }> {
+    const answer = await this.call("GET", path);
     let text = "";
-    for await (const piece of lines) {
+    for await (const piece of answer.body!.pipeThrough(new TextDecoderStream())) {
       text += piece;
       const events = text.split(/\r?\n\r?\n/);
       text = events.pop()!;
       for (const event of events) {
         const name = /^event: ?(.*)$/m.exec(event)?.[1];
         const data = /^data: ?(.*)$/m.exec(event)?.[1];
-        if (!data) {
-          continue;
-        }
-        const jobs: Job[] =
-          name === "job" ? [JSON.parse(data)] : name === "snapshot" ? JSON.parse(data).jobs : [];
-        const job = jobs.find((job) => job.id === id);
-        if (job && ["done", "failed", "cancelled"].includes(job.phase)) {
-          return job;
+        if (name && data) {
+          yield { name, data: JSON.parse(data) as unknown };
         }
       }
     }
-    throw new Error(`the events of job ${id} ended before the job did`);
+  }
+
+  /** Deletes a job that is over. */
+  async purge(id: string): Promise<void> {
+    await this.call("DELETE", `/api/jobs/${id}?purge=true`);
   }
 
   /** The files generated for a job, read from the folder of the store. */

@@ -5,8 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use leptos::prelude::{expect_context, use_context};
 use leptos_axum::ResponseOptions;
+use protocol::detail::InputPage;
+use protocol::files::FolderPage;
 use protocol::live::{JobPage, Overview};
+use protocol::states::TaskStates;
 use protocol::{Caller, JobId, JobSnapshot, Preview, Problem, Role, Timestamp, ValidRequest};
+
+use crate::filter::JobFilter;
 
 /// The interface of the server for the dashboard. It is provided as a context of
 /// type `Arc<dyn Backend>`, both to the pages and to the server functions.
@@ -21,12 +26,36 @@ pub trait Backend: Send + Sync + 'static {
     /// The newest jobs and the worker pool.
     async fn overview(&self) -> Overview;
 
-    /// At most `limit` jobs, newest first, starting after `cursor`. Fails if the store of
-    /// older jobs does not answer.
-    async fn jobs(&self, cursor: Option<JobId>, limit: usize) -> Result<JobPage, Problem>;
+    /// At most `limit` jobs that match a filter, newest first, starting after `cursor`. If
+    /// few match, a page may have less than `limit` jobs and not be the last. Fails if the
+    /// store of older jobs does not answer.
+    async fn history(
+        &self,
+        filter: &JobFilter,
+        cursor: Option<JobId>,
+        limit: usize,
+    ) -> Result<JobPage, Problem>;
 
-    /// One job, with its result. Fails with `NotFound`.
-    async fn job(&self, id: JobId) -> Result<JobSnapshot, Problem>;
+    /// The newest job, if there is one in memory.
+    fn newest_job(&self) -> Option<JobId>;
+
+    /// Visits the jobs in memory: all that are not over, and the newest of the others.
+    fn visit_jobs(&self, visit: &mut dyn FnMut(&JobSnapshot));
+
+    /// One job, with its result, and the states of its tasks at the same moment, if they
+    /// are known. Fails with `NotFound`.
+    async fn job_with_tasks(&self, id: JobId)
+    -> Result<(JobSnapshot, Option<TaskStates>), Problem>;
+
+    /// A page of the input objects of a job, from the one at index `start`. Fails with
+    /// `NotFound` if the job is not planned.
+    async fn inputs(&self, id: JobId, start: u64, limit: usize) -> Result<InputPage, Problem>;
+
+    /// The folders and objects directly below a prefix.
+    async fn browse(&self, prefix: &str) -> Result<FolderPage, Problem>;
+
+    /// Deletes an object of the store, or with a slash at the end of the key a folder.
+    async fn delete_files(&self, key: &str) -> Result<(), Problem>;
 
     /// The plan of a request, without submitting it. Fails if its inputs cannot be
     /// found or read.
@@ -83,6 +112,15 @@ pub(crate) fn caller_name() -> Option<String> {
 /// The current time by the server's clock.
 pub(crate) fn now() -> Timestamp {
     backend().now()
+}
+
+/// The origin of the server, as the client addressed it: `http://127.0.0.1:3000`.
+pub(crate) fn host() -> String {
+    let host = use_context::<axum::http::request::Parts>().and_then(|parts| {
+        let host = parts.headers.get(axum::http::header::HOST)?;
+        host.to_str().ok().map(|host| format!("http://{host}"))
+    });
+    host.unwrap_or_default()
 }
 
 /// Sets the HTTP status code of the response.

@@ -9,17 +9,22 @@ use leptos::prelude::*;
 use leptos::server_fn::codec::GetUrl;
 use leptos::server_fn::codec::JsonEncoding;
 use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
+use protocol::detail::InputPage;
+use protocol::files::FolderPage;
 use protocol::live::{JobPage, Overview};
 use protocol::problem::ProblemKind;
+use protocol::states::TaskStates;
 use protocol::{JobId, JobSnapshot, Problem};
 use serde::{Deserialize, Serialize};
 
 use crate::backend::{backend, caller_name, now, set_response_status};
 use crate::clock::AsOf;
 use crate::components::plan_figures::Planned;
+use crate::filter::{JobFilter, Status};
 use crate::form::JobForm;
+use crate::islands::history::{HistoryCounts, HistoryNews, StatusCount};
 use crate::notices::refuse;
-use crate::paths::job_path;
+use crate::paths::{files_path, job_path, parent};
 
 /// The error of a server function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,24 +72,93 @@ pub async fn overview() -> Result<AsOf<Overview>, CallError> {
     Ok(AsOf { at: now(), value })
 }
 
-/// A page of the history: the jobs older than `before`.
-#[server(prefix = "/app", endpoint = "jobs", input = GetUrl)]
-pub async fn jobs(
-    /// The last job of the previous page.
-    before: Option<JobId>,
-) -> Result<AsOf<JobPage>, CallError> {
-    let value = backend().jobs(before, HISTORY_JOBS).await?;
-    Ok(AsOf { at: now(), value })
+/// A page of the history.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HistoryPageData {
+    /// The jobs that match the filter, newest first.
+    pub jobs: Vec<JobSnapshot>,
+    /// The job after which the next page begins; `None` on the last page.
+    pub cursor: Option<JobId>,
+    /// How many jobs there are of each status.
+    pub counts: HistoryCounts,
+    /// The newest job of all when the page was read: later ones are new.
+    pub newest: JobId,
 }
 
-/// One job, by the id in its link.
+/// A page of the history: the jobs that match a filter and are older than `before`.
+///
+/// Only the page calls it, so it has no path of its own.
+pub async fn history(
+    filter: &JobFilter,
+    before: Option<JobId>,
+) -> Result<AsOf<HistoryPageData>, CallError> {
+    let at = now();
+    let newest = backend().newest_job().unwrap_or(JobId::from_parts(at, 0));
+    let JobPage { jobs, cursor } = backend().history(filter, before, HISTORY_JOBS).await?;
+    let counts = history_counts(filter, newest);
+    Ok(AsOf { at, value: HistoryPageData { jobs, cursor, counts, newest } })
+}
+
+/// What a page of the history looks up again: the counts, and jobs by their ids, which
+/// commas separate.
+#[server(prefix = "/app", endpoint = "history-news", input = GetUrl)]
+pub async fn look_up_history(
+    /// The text of the filter.
+    #[server(default)]
+    q: String,
+    /// The status of the filter.
+    #[server(default)]
+    status: Status,
+    /// The newest job when the page was read.
+    newest: JobId,
+    /// The jobs to look up.
+    #[server(default)]
+    ids: String,
+) -> Result<HistoryNews, CallError> {
+    let ids: Vec<JobId> =
+        ids.split(',').filter_map(|id| id.parse().ok()).take(HISTORY_JOBS).collect();
+    let (mut jobs, mut deleted) = (Vec::new(), Vec::new());
+    for id in ids {
+        match backend().job_with_tasks(id).await {
+            Ok((job, _)) => jobs.push(JobSnapshot { result: None, ..job }),
+            Err(problem) if problem.kind == ProblemKind::NotFound => deleted.push(id),
+            Err(problem) => return Err(problem.into()),
+        }
+    }
+    let counts = history_counts(&JobFilter { text: q, status }, newest);
+    Ok(HistoryNews { counts, jobs, deleted })
+}
+
+fn history_counts(filter: &JobFilter, newest: JobId) -> HistoryCounts {
+    let mut statuses: Vec<StatusCount> = Status::ALL
+        .into_iter()
+        .map(|status| StatusCount {
+            word: status.word().to_owned(),
+            jobs: 0,
+            href: format!("/jobs{}", JobFilter { status, ..filter.clone() }.query(&[])),
+            is_shown: status == filter.status,
+        })
+        .collect();
+    let mut newer = 0;
+    backend().visit_jobs(&mut |job| {
+        if filter.matches_text(job) {
+            for (status, counted) in Status::ALL.into_iter().zip(&mut statuses) {
+                counted.jobs += u64::from(status.includes(job.phase));
+            }
+            newer += u64::from(job.id > newest && filter.matches(job));
+        }
+    });
+    HistoryCounts { statuses, newer }
+}
+
+/// One job, by the id in its link, and the states of its tasks, if they are known.
 #[server(prefix = "/app", endpoint = "job", input = GetUrl)]
 pub async fn job(
     /// The id as text, which may be invalid.
     id: String,
-) -> Result<AsOf<JobSnapshot>, CallError> {
+) -> Result<AsOf<(JobSnapshot, Option<TaskStates>)>, CallError> {
     let found = match id.parse() {
-        Ok(id) => backend().job(id).await,
+        Ok(id) => backend().job_with_tasks(id).await,
         Err(_) => Err(no_such_job(&id)),
     };
     match found {
@@ -94,6 +168,48 @@ pub async fn job(
             Err(problem.into())
         }
     }
+}
+
+/// The folders and objects directly below a prefix.
+///
+/// Only the page calls it, so it has no path of its own.
+pub async fn browse(prefix: &str) -> Result<AsOf<FolderPage>, CallError> {
+    let value = backend().browse(prefix).await?;
+    Ok(AsOf { at: now(), value })
+}
+
+/// Deletes an object of the store, or a folder, and redirects to the folder that it was
+/// in.
+#[server(prefix = "/app", endpoint = "delete-files")]
+pub async fn delete_files(
+    /// The key; with a slash at its end that of a folder.
+    key: String,
+) -> Result<(), CallError> {
+    let parent = files_path(parent(&key));
+    match backend().delete_files(&key).await {
+        Ok(()) => {
+            leptos_axum::redirect(&parent);
+            Ok(())
+        }
+        Err(problem) => refuse(problem, &format!("{parent}&"), MAIN),
+    }
+}
+
+/// How many input files are on a page.
+const INPUTS: usize = 100;
+
+/// A page of the input files of a job, from the one at index `start`.
+///
+/// Only the page calls it, so it has no path of its own.
+pub async fn inputs(id: &str, start: u64) -> Result<InputPage, CallError> {
+    let found = match id.parse() {
+        Ok(id) => backend().inputs(id, start, INPUTS).await,
+        Err(_) => Err(no_such_job(id)),
+    };
+    found.map_err(|problem| {
+        set_response_status(problem.status);
+        problem.into()
+    })
 }
 
 /// The plan of the job in the form, without running it.

@@ -11,8 +11,10 @@ use leptos_router::path;
 
 use self::site_header::SiteHeader;
 use crate::content_policy;
+use crate::pages::files::FilesPage;
 use crate::pages::history::HistoryPage;
 use crate::pages::home::HomePage;
+use crate::pages::inputs::InputsPage;
 use crate::pages::job::JobPage;
 use crate::pages::not_found::NotFoundPage;
 use crate::pages::sign_in::SignInPage;
@@ -82,8 +84,10 @@ pub fn App() -> impl IntoView {
                 // of an unknown job can still be set to 404.
                 <FlatRoutes fallback=NotFoundPage>
                     <Route path=path!("/") view=HomePage ssr=SsrMode::Async />
+                    <Route path=path!("/files") view=FilesPage ssr=SsrMode::Async />
                     <Route path=path!("/jobs") view=HistoryPage ssr=SsrMode::Async />
                     <Route path=path!("/jobs/:id") view=JobPage ssr=SsrMode::Async />
+                    <Route path=path!("/jobs/:id/inputs") view=InputsPage ssr=SsrMode::Async />
                     <Route path=path!("/sign-in") view=SignInPage ssr=SsrMode::Async />
                 </FlatRoutes>
             </main>

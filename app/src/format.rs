@@ -10,7 +10,7 @@ mod time;
 
 pub use job::job_title;
 pub use quantity::{bytes, count, percent, plural, rate, scientific};
-pub use time::{age, duration, rfc3339, utc};
+pub use time::{age, date_time, duration, new_folder, rfc3339, time_of_day, utc};
 
 /// Joins a number and its unit.
 const NO_BREAK_SPACE: char = '\u{a0}';

@@ -10,6 +10,7 @@ pub mod history;
 pub mod job;
 pub mod overview;
 pub mod theme_toggle;
+pub mod uploads;
 
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -10,14 +10,18 @@
 //! - [`calls`]: the server functions.
 //! - [`backend`]: the interface of the server that they use.
 //! - [`form`]: the form of a new job, from typed texts to a request.
+//! - [`filter`]: the filter of the list of jobs.
 //! - `notices`: messages about forms that were refused.
 //! - `content_policy`: what a page may load and run.
 //! - [`live`]: server-sent events, which update the islands.
 //! - [`keyed`]: lists whose rows are updated separately.
 //! - [`json`]: JSON, parsed by the browser.
 //! - [`clock`]: the current time, the same in the server and the browser.
+//! - [`away`]: what a page does while the server is away.
+//! - [`fetch`]: other requests of the browser.
 //! - [`paths`]: the paths of pages and event streams.
 //! - [`format`](mod@format): numbers, bytes, durations and dates as text.
+//! - [`uploads`]: uploads of a user's files.
 //! - [`picture`]: the layout of plots, images and the sum tree.
 //!
 //! # Invariants
@@ -35,8 +39,10 @@
 // A page is one type, nested as deep as its elements.
 #![recursion_limit = "256"]
 
+pub mod away;
 pub mod clock;
 pub mod components;
+pub mod fetch;
 pub mod format;
 pub mod islands;
 pub mod json;
@@ -44,6 +50,7 @@ pub mod keyed;
 pub mod live;
 pub mod paths;
 pub mod picture;
+pub mod uploads;
 
 #[cfg(feature = "ssr")]
 pub mod backend;
@@ -53,6 +60,8 @@ pub mod calls;
 mod content_policy;
 #[cfg(feature = "ssr")]
 pub mod document;
+#[cfg(feature = "ssr")]
+pub mod filter;
 #[cfg(feature = "ssr")]
 pub mod form;
 #[cfg(feature = "ssr")]

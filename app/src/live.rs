@@ -1,15 +1,16 @@
 //! Server-sent events, which update a page.
 //!
-//! Every event holds the whole state of its subject, so only the last of several
-//! events for one job has to be shown. Events are buffered and delivered once per
-//! frame that the browser draws.
+//! Every event but those of the states of tasks holds the whole state of its subject, so
+//! only the last of several events for one job has to be shown. Events are buffered and
+//! delivered once per frame that the browser draws.
 
 mod stream;
 
 use leptos::prelude::*;
+use protocol::Timestamp;
 use protocol::live::LiveEvent;
 
-use crate::json;
+use crate::{away, json};
 
 /// The state of the event stream of a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,8 +39,19 @@ impl Connection {
     }
 }
 
+/// What a page knows of its event stream.
+#[derive(Clone, Copy)]
+pub struct Contact {
+    /// The state of the stream.
+    pub connection: RwSignal<Connection>,
+    /// Since when nothing has been heard of the server, by the browser's clock, if the
+    /// stream is interrupted for longer than a moment.
+    pub away_since: RwSignal<Option<Timestamp>>,
+}
+
 /// Subscribes to the event stream at `path` until the page is left or `is_over` is
-/// true.
+/// true. `on_event` returns whether it could use an event; if not, the stream is opened
+/// again, and begins with the whole state.
 ///
 /// It does nothing in the server. A hidden tab closes its stream, because a browser
 /// opens at most six connections per server; it reopens the stream with the whole
@@ -47,26 +59,27 @@ impl Connection {
 pub fn subscribe(
     path: String,
     is_over: Option<Memo<bool>>,
-    on_event: impl Fn(LiveEvent) + 'static,
-) -> RwSignal<Connection> {
+    on_event: impl Fn(LiveEvent) -> bool + 'static,
+) -> Contact {
     let connection = RwSignal::new(Connection::default());
+    let contact = Contact { connection, away_since: RwSignal::new(None) };
+    away::follow(contact.away_since);
     let on_event = std::rc::Rc::new(on_event);
     // Effects run only in the browser.
     Effect::new(move || {
         if is_over.is_some_and(|is_over| is_over.get()) {
             connection.set(Connection::Over);
+            contact.away_since.set(None);
         } else {
             let on_event = on_event.clone();
             let deliver = move |events: Vec<LiveEvent>| {
-                for event in without_superseded(events) {
-                    on_event(event);
-                }
+                without_superseded(events).into_iter().all(&*on_event)
             };
             // Owned by this effect: dropped when it runs again, or with the page.
-            StoredValue::new_local(stream::Subscription::start(&path, connection, deliver));
+            StoredValue::new_local(stream::Subscription::start(&path, contact, deliver));
         }
     });
-    connection
+    contact
 }
 
 /// Decodes an event from its name and data. Returns `None` for unknown events, and
@@ -77,6 +90,7 @@ fn decode_event(name: &str, data: &str) -> Option<LiveEvent> {
         LiveEvent::JOB => json::read(data).map(LiveEvent::Job),
         LiveEvent::JOB_DELETED => json::read(data).map(LiveEvent::JobDeleted),
         LiveEvent::WORKERS => json::read(data).map(LiveEvent::Workers),
+        LiveEvent::TASKS => json::read(data).map(LiveEvent::Tasks),
         _ => return None,
     };
     event
@@ -105,7 +119,8 @@ fn has_same_subject(one: &LiveEvent, other: &LiveEvent) -> bool {
     let job_of = |event: &LiveEvent| match event {
         LiveEvent::Job(job) => Some(job.id),
         LiveEvent::JobDeleted(id) => Some(*id),
-        LiveEvent::Snapshot(_) | LiveEvent::Workers(_) => None,
+        // Changes of the states of tasks build upon each other.
+        LiveEvent::Snapshot(_) | LiveEvent::Workers(_) | LiveEvent::Tasks(_) => None,
     };
     match (one, other) {
         (LiveEvent::Workers(_), LiveEvent::Workers(_)) => true,

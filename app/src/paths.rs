@@ -3,7 +3,7 @@
 use protocol::JobId;
 
 /// The path of the event stream of all jobs and the workers.
-pub const EVENTS: &str = "/api/events";
+pub const EVENTS: &str = "/api/events?alive=true";
 
 /// The path of the page of a job.
 #[must_use]
@@ -11,8 +11,41 @@ pub fn job_path(id: JobId) -> String {
     format!("/jobs/{id}")
 }
 
+/// The path of the page with the input files of a job.
+#[must_use]
+pub fn inputs_path(id: JobId) -> String {
+    format!("/jobs/{id}/inputs")
+}
+
+/// The path of the page with the files of a folder of the store.
+#[cfg(feature = "ssr")]
+#[must_use]
+pub fn files_path(prefix: &str) -> String {
+    let mut query = leptos_router::params::ParamsMap::new();
+    query.insert("prefix", prefix.to_owned());
+    format!("/files{}", query.to_query_string())
+}
+
+/// The folder that an object or a folder lies in: empty, or ending in a slash.
+#[must_use]
+pub fn parent(key: &str) -> &str {
+    let name = key.strip_suffix('/').unwrap_or(key);
+    name.rfind('/').map_or("", |at| &key[..=at])
+}
+
 /// The path of the event stream of a job.
 #[must_use]
 pub fn job_events_path(id: JobId) -> String {
-    format!("/api/jobs/{id}/events")
+    format!("/api/jobs/{id}/events?tasks=true&alive=true")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_lies_in_its_parent() {
+        let parents = ["a.csv", "in/a.csv", "in/", "in/deep/", "in/deep/x"].map(parent);
+        assert_eq!(parents, ["", "in/", "", "in/", "in/deep/"]);
+    }
 }

@@ -1,13 +1,18 @@
 //! The published snapshots of jobs and workers, which pages and streams read.
 
+mod drawn;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use protocol::live::{JobPage, LiveEvent, Overview};
+use protocol::states::{LevelStates, TaskStates};
 use protocol::worker::PoolSnapshot;
 use protocol::{JobId, JobSnapshot, Phase};
 use tokio::sync::watch;
+
+use self::drawn::Drawn;
 
 /// The default page of the list of jobs.
 pub const PAGE_JOBS: usize = 50;
@@ -44,6 +49,9 @@ struct State {
     over_max: usize,
     /// The newest job that was evicted: every newer job is here.
     evicted: Option<JobId>,
+    /// The states of the tasks of jobs whose tasks are in memory, except of jobs that are
+    /// done: all their tasks are complete.
+    drawn: BTreeMap<JobId, Drawn>,
     /// The jobs by the version of their last change.
     changes: BTreeMap<u64, JobId>,
     deletions: VecDeque<(u64, JobId)>,
@@ -88,6 +96,7 @@ impl Board {
                 over: BTreeSet::new(),
                 over_max,
                 evicted: None,
+                drawn: BTreeMap::new(),
                 changes: BTreeMap::new(),
                 deletions: VecDeque::new(),
                 forgotten: 0,
@@ -99,13 +108,26 @@ impl Board {
 
     /// Publishes the state of the jobs, and of the pool if it has changed.
     pub fn publish(&self, jobs: Vec<JobSnapshot>, pool: Option<PoolSnapshot>) {
+        self.publish_drawn(jobs.into_iter().map(|job| (job, Vec::new())).collect(), pool);
+    }
+
+    /// Publishes the state of the jobs, each with the states of its tasks at the same
+    /// moment, level by level, where they are known; and of the pool if it has changed.
+    pub fn publish_drawn(
+        &self,
+        jobs: Vec<(JobSnapshot, Vec<LevelStates>)>,
+        pool: Option<PoolSnapshot>,
+    ) {
         let mut state = self.write();
-        for job in jobs {
+        for (job, levels) in jobs {
             let version = state.next_version();
             let id = job.id;
             if job.phase.is_over() {
                 state.over.insert(id);
             }
+            state.draw(&job, version, levels);
+            let before = state.jobs.get(&id).map_or(0.0, |(_, job)| job.overall);
+            let job = with_overall(job, before);
             if let Some((before, _)) = state.jobs.insert(id, (version, Arc::new(job))) {
                 state.changes.remove(&before);
             }
@@ -116,6 +138,11 @@ impl Board {
             state.pool = (state.next_version(), Arc::new(pool));
         }
         self.version.send_replace(state.version);
+    }
+
+    /// Forgets the states of the tasks of a job, which are no longer in memory.
+    pub fn forget_tasks(&self, id: JobId) {
+        self.write().drawn.remove(&id);
     }
 
     /// Deletes a job, which may have been evicted.
@@ -147,6 +174,27 @@ impl Board {
     #[must_use]
     pub fn job(&self, id: JobId) -> Option<Arc<JobSnapshot>> {
         self.read().jobs.get(&id).map(|(_, job)| job.clone())
+    }
+
+    /// The snapshot of a job that is on the board, and the states of its tasks at the same
+    /// moment, if they are known.
+    #[must_use]
+    pub fn job_with_tasks(&self, id: JobId) -> Option<(JobSnapshot, Option<TaskStates>)> {
+        let state = self.read();
+        let (_, job) = state.jobs.get(&id)?;
+        let states = state.drawn.get(&id).map(|drawn| drawn.states().clone());
+        Some((JobSnapshot::clone(job), states))
+    }
+
+    /// The newest job on the board.
+    #[must_use]
+    pub fn newest(&self) -> Option<JobId> {
+        self.read().jobs.last_key_value().map(|(id, _)| *id)
+    }
+
+    /// Visits all jobs on the board.
+    pub fn visit(&self, visit: &mut dyn FnMut(&JobSnapshot)) {
+        self.read().jobs.values().for_each(|(_, job)| visit(job));
     }
 
     /// The number of jobs on the board in a phase.
@@ -235,25 +283,32 @@ impl Board {
     }
 
     /// As [`Board::since`] for a stream of one job: the job if it has changed, or
-    /// that it was deleted. There is no event of a job that was evicted.
+    /// that it was deleted; before it, if `with_tasks`, the states of its tasks at the same
+    /// moment. There is no event of a job that was evicted.
     #[must_use]
     pub fn job_since(
         &self,
         id: JobId,
         position: Option<Position>,
-    ) -> (Position, Option<LiveEvent>) {
+        with_tasks: bool,
+    ) -> (Position, Vec<LiveEvent>) {
         let state = self.read();
         let here = Position { epoch: state.epoch, version: state.version };
         let since = position.filter(|position| state.can_resume(*position));
-        let event = match state.jobs.get(&id) {
+        let drawn = state.drawn.get(&id).filter(|_| with_tasks);
+        let change = drawn.and_then(|it| it.change_since(id, since.map(|since| since.version)));
+        let mut events: Vec<LiveEvent> =
+            change.map(|change| LiveEvent::Tasks(Box::new(change))).into_iter().collect();
+        match state.jobs.get(&id) {
             // Its reader takes it from the store.
-            None if state.is_evicted(id) => None,
-            None => Some(LiveEvent::JobDeleted(id)),
-            Some((version, job)) => since
-                .is_none_or(|since| *version > since.version)
-                .then(|| LiveEvent::Job(Box::new(JobSnapshot::clone(job)))),
-        };
-        (here, event)
+            None if state.is_evicted(id) => {}
+            None => events.push(LiveEvent::JobDeleted(id)),
+            Some((version, job)) if since.is_none_or(|since| *version > since.version) => {
+                events.push(LiveEvent::Job(Box::new(JobSnapshot::clone(job))));
+            }
+            Some(_) => {}
+        }
+        (here, events)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -272,9 +327,23 @@ impl State {
         self.version
     }
 
+    /// Keeps the states of a job's tasks.
+    fn draw(&mut self, job: &JobSnapshot, version: u64, levels: Vec<LevelStates>) {
+        if job.phase == Phase::Done {
+            self.drawn.remove(&job.id);
+        } else if levels.is_empty() {
+            // Before the plan, or of a job that is only in the store.
+        } else if let Some(drawn) = self.drawn.get_mut(&job.id) {
+            drawn.update(version, levels);
+        } else {
+            self.drawn.insert(job.id, Drawn::new(version, levels));
+        }
+    }
+
     /// Removes a job, and returns the version of its last change.
     fn remove(&mut self, id: JobId) -> Option<u64> {
         self.over.remove(&id);
+        self.drawn.remove(&id);
         let (version, _) = self.jobs.remove(&id)?;
         self.changes.remove(&version);
         Some(version)
@@ -302,6 +371,11 @@ impl State {
             && position.version >= self.forgotten
             && position.version <= self.version
     }
+}
+
+/// The job with its overall fraction, which does not fall below that of `before`.
+pub(crate) fn with_overall(job: JobSnapshot, before: f64) -> JobSnapshot {
+    JobSnapshot { overall: job.overall.max(before).max(job.overall_now()), ..job }
 }
 
 /// Lists do not show results, whose plot is most of a snapshot's size.

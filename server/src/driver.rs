@@ -1,7 +1,9 @@
 //! The shell around the scheduler: owns it, gives it events, performs its
 //! commands.
 
+mod checkpoints;
 mod depths;
+mod earlier;
 mod effects;
 mod gates;
 mod job;
@@ -18,24 +20,27 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use platform::{InputStores, ObjectStore, ServerEnd};
+use program::clock;
 use protocol::task::Control;
 use protocol::worker::QueueSnapshot;
 use protocol::{JobId, JobSnapshot, Part, Phase, Problem};
 use scheduler::{Command, Event, JobTerms, Scheduler};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use self::earlier::Earlier;
 use self::effects::Effects;
 use self::job::Job;
 use self::late::Late;
 use self::time::Time;
-use crate::board::Board;
+use crate::board::{Board, with_overall};
 use crate::limits::Limits;
 use crate::planning::Planner;
 use crate::pool::{Observed, WorkerPool};
-use crate::records::RequestSummary;
+use crate::records::{self, Checkpoint, RequestSummary};
 
 pub use self::depths::forward as forward_depths;
 pub use self::message::DriverMessage;
@@ -54,6 +59,8 @@ const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
 const PUBLISH_INTERVAL_YOUNG: Duration = Duration::from_millis(15);
 /// The age up to which a job counts as young.
 const YOUNG: Duration = Duration::from_secs(1);
+/// How long a server that stops waits until the times and counts of jobs are stored.
+const LAST_CHECKPOINTS: Duration = Duration::from_secs(2);
 /// How many of the latest jobs that are over keep their tasks in memory.
 const DETAILED_JOBS: usize = 32;
 /// How many tasks these jobs may have together; each takes about 200 bytes.
@@ -183,6 +190,7 @@ impl Driver {
                 }
             }
         }
+        self.write_last_checkpoints().await;
         self.effects.stop.cancel();
         self.effects.tasks.close();
     }
@@ -201,13 +209,15 @@ impl Driver {
                 // The receiver may have stopped waiting.
                 let _ = published.send(());
             }
-            DriverMessage::Restored { job, request, plan, completed } => {
+            DriverMessage::Restored { job, request, plan, completed, checkpoint } => {
                 let terms = terms(&request);
                 let tree = plan.plan.clone();
                 let columns = tree.columns;
                 let room = self.effects.gates.room_at_once(&plan);
                 let mut known = Job::new(*request, None);
                 known.set_plan(*plan, room);
+                let found = completed.len() as u64;
+                known.earlier = Some(Earlier::new(*checkpoint, found, clock::now()));
                 self.jobs.insert(job, known);
                 self.event(Event::JobRestored { job, terms, plan: tree, columns, completed });
             }
@@ -356,8 +366,12 @@ impl Driver {
         snapshot.bytes_per_sec = 0.0;
         snapshot.remaining_ms = None;
         snapshot.waiting = false;
-        let writing = self.jobs.get_mut(&job).and_then(|known| known.writing.take());
-        self.effects.record(snapshot, writing);
+        let before = self.board.job(job).map_or(0.0, |before| before.overall);
+        let snapshot = with_overall(snapshot, before);
+        let known = self.jobs.get_mut(&job);
+        let (writing, checkpoint) =
+            known.map_or((None, None), |known| (known.writing.take(), known.checkpoints.take()));
+        self.effects.record(snapshot, writing, checkpoint);
     }
 
     /// Publishes the report of a job, from which on only the board knows the job.
@@ -365,12 +379,14 @@ impl Driver {
         let job = snapshot.id;
         let tasks = Driver::tasks_of(&snapshot);
         self.jobs.remove(&job);
-        self.board.publish(vec![snapshot], None);
+        let states = self.scheduler.task_states(job).unwrap_or_default();
+        self.board.publish_drawn(vec![(snapshot, states)], None);
         self.over.push_back((job, tasks));
         let mut detailed: u64 = self.over.iter().map(|(_, tasks)| tasks).sum();
         while self.over.len() > DETAILED_JOBS || detailed > DETAILED_TASKS {
             let Some((job, tasks)) = self.over.pop_front() else { break };
             detailed -= tasks;
+            self.board.forget_tasks(job);
             self.event(Event::JobForgotten { job });
         }
     }
@@ -411,9 +427,14 @@ impl Driver {
             .collect();
         let pool = (changes.pool || self.pool_changed).then(|| self.pool());
         self.pool_changed = false;
+        self.write_checkpoints(&jobs);
         let too_large = self.settle(&jobs);
         if !jobs.is_empty() || pool.is_some() {
-            self.board.publish(jobs, pool);
+            let drawn = jobs.into_iter().map(|job| {
+                let states = self.scheduler.task_states(job.id).unwrap_or_default();
+                (job, states)
+            });
+            self.board.publish_drawn(drawn.collect(), pool);
         }
         for event in too_large {
             self.event(event);
@@ -438,6 +459,34 @@ impl Driver {
             }
         }
         too_large
+    }
+
+    /// Starts to write the checkpoints that are due.
+    fn write_checkpoints(&mut self, jobs: &[JobSnapshot]) {
+        let now = clock::now();
+        for job in jobs {
+            if let Some(known) = self.jobs.get_mut(&job.id)
+                && let Some(checkpoint) = known.checkpoints.due(job, now)
+            {
+                known.checkpoints.written_by(self.effects.write_checkpoint(job.id, checkpoint));
+            }
+        }
+    }
+
+    /// Writes the checkpoints of all jobs that continue after a restart.
+    async fn write_last_checkpoints(&self) {
+        let store = &*self.effects.parts.store;
+        let planned = self.jobs.keys().filter_map(|job| self.snapshot(*job));
+        let planned = planned.filter(|job| job.plan.is_some() && !job.phase.is_over());
+        let checkpoints: Vec<_> = planned.map(|job| (job.id, Checkpoint::of(&job))).collect();
+        let writing = checkpoints.iter().map(|(job, checkpoint)| async move {
+            if let Err(problem) = records::store_checkpoint(store, *job, checkpoint).await {
+                tracing::warn!(job_id = %job, %problem, "checkpoint not stored");
+            }
+        });
+        if timeout(LAST_CHECKPOINTS, join_all(writing)).await.is_err() {
+            tracing::warn!("the store takes no checkpoints before the end");
+        }
     }
 }
 

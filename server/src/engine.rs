@@ -1,5 +1,6 @@
 //! The parts put together: a driver, a pool, a queue, a store.
 
+mod browsing;
 mod history;
 mod restoring;
 mod supervision;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use platform::ServerEnd;
 use platform::{InputStores, ObjectStore};
 use program::clock;
-use protocol::detail::TaskPage;
+use protocol::detail::{InputPage, TaskPage};
 use protocol::problem::ProblemKind;
 use protocol::request::Generate;
 use protocol::task::Control;
@@ -32,6 +33,8 @@ use crate::generated_quota::{GeneratedQuota, Reservation};
 use crate::limits::check_free_space;
 use crate::records::{self, RequestRecord};
 use crate::retention::Retention;
+
+pub use self::browsing::check_users;
 
 /// How many jobs are loaded at the same time.
 const RECORDS_AT_ONCE: usize = 16;
@@ -120,9 +123,7 @@ impl Engine {
         for message in restored.messages {
             engine.send(message).await?;
         }
-        let (published, is_published) = oneshot::channel();
-        engine.send(DriverMessage::Flush { published }).await?;
-        is_published.await.map_err(|_| stopping())?;
+        engine.flush().await?;
         engine.spawn(garbage_collection::resume(engine.parts.store.clone(), engine.board.clone()));
         if let Some(keep) = limits.keep_jobs {
             engine.spawn(engine.retention.clone().run(keep));
@@ -325,7 +326,8 @@ impl Engine {
         self.retention.delete(job).await
     }
 
-    /// Sets the number of workers by hand; `None` lets it follow from the jobs.
+    /// Sets the number of workers by hand; `None` lets it follow from the jobs. Once this
+    /// has returned, the board says so.
     ///
     /// # Errors
     ///
@@ -339,7 +341,8 @@ impl Engine {
                 .field("desired")
                 .remedy("request fewer, or start the server with a larger --max-workers"));
         }
-        self.send(DriverMessage::Event(Event::DesiredWorkersSet { by_hand })).await
+        self.send(DriverMessage::Event(Event::DesiredWorkersSet { by_hand })).await?;
+        self.flush().await
     }
 
     /// A page of the tasks of one level of a job, from the task at index `start`.
@@ -363,6 +366,28 @@ impl Engine {
                 .remedy(
                     "tasks are listed once a job is planned, and of the latest jobs that are over",
                 )
+        })
+    }
+
+    /// A page of the input objects of a job, from the one at index `start`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such job, it is not planned, or the store does not answer.
+    pub async fn input_page(
+        &self,
+        job: JobId,
+        start: u64,
+        limit: usize,
+    ) -> Result<InputPage, Problem> {
+        self.job(job).await?;
+        // The whole list is parsed.
+        let permit = self.previewed.acquire_many(PREVIEWED_OF_PREFIX).await;
+        let _permit = permit.map_err(|_| stopping())?;
+        let found = records::inputs(&*self.parts.store, job, start, limit).await?;
+        found.ok_or_else(|| {
+            Problem::new(ProblemKind::NotFound, "the input objects of the job are not listed")
+                .remedy("wait until it is planned; a job that failed before has no list")
         })
     }
 
@@ -427,6 +452,13 @@ impl Engine {
     fn supervise(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         let task = self.tasks.spawn(work);
         self.tasks.spawn(self.supervision.clone().watch(name, task));
+    }
+
+    /// Waits until everything that was sent to the driver before is on the board.
+    async fn flush(&self) -> Result<(), Problem> {
+        let (published, is_published) = oneshot::channel();
+        self.send(DriverMessage::Flush { published }).await?;
+        is_published.await.map_err(|_| stopping())
     }
 
     async fn send(&self, message: DriverMessage) -> Result<(), Problem> {

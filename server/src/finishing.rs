@@ -1,5 +1,6 @@
 //! Divides the total by F and stores it as the result.
 
+mod stored;
 mod summary;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,11 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use platform::problems::internal;
-use platform::store::Upload;
 use platform::{ObjectStore, StoreError};
 use protocol::problem::ProblemKind;
 use protocol::request::Statistic;
-use protocol::result::ResultSummary;
+use protocol::result::{ResultSummary, StatisticSummary};
 use protocol::task::segment_key;
 use protocol::{JobId, Plan, Problem};
 use reading::{Buffers, ReadError, StoredSum};
@@ -20,6 +20,7 @@ use summation::{Order, PartialSum};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
+use self::stored::StoredArray;
 use self::summary::Summary;
 use crate::keys;
 
@@ -64,17 +65,18 @@ pub async fn write_result(
     stop: &CancellationToken,
 ) -> Result<ResultSummary, Problem> {
     let writing = |error: StoreError| error.problem("writing the result");
-    let mut uploads = vec![store.upload(&keys::mean(total.job)).await.map_err(writing)?];
-    for statistic in &total.statistics {
-        let key = keys::statistic(total.job, *statistic);
-        uploads.push(store.upload(&key).await.map_err(writing)?);
+    let statistics = total.statistics.iter().map(|it| keys::statistic(total.job, *it));
+    let mut arrays = Vec::new();
+    for key in std::iter::once(keys::mean(total.job)).chain(statistics) {
+        let upload = store.upload(&key).await.map_err(writing)?;
+        let summary = if arrays.is_empty() { Summary::new(&total) } else { Summary::plain(&total) };
+        arrays.push(StoredArray::new(upload, summary));
     }
     let shape = total.shape.clone().unwrap_or_else(|| vec![total.columns]);
     let header = Bytes::from(npy_header(&shape, total.order));
-    for upload in &mut uploads {
-        upload.write(header.clone()).await.map_err(writing)?;
+    for array in &mut arrays {
+        array.write(header.clone()).await?;
     }
-    let mut summary = Summary::new(&total);
     let prefix = keys::node(total.job, total.plan.root_level(), 0);
     let segments = 0..total.columns.div_ceil(total.plan.segment_columns);
     let spare = Spare::default();
@@ -90,22 +92,19 @@ pub async fn write_result(
     let mut piece = Vec::new();
     while let Some(numbers) = divided.try_next().await? {
         check_stop(stop)?;
-        if let Some(mean) = numbers.first() {
-            summary.add(mean);
-        }
-        for (upload, numbers) in uploads.iter_mut().zip(&numbers) {
+        for (array, numbers) in arrays.iter_mut().zip(&numbers) {
+            array.summary.add(numbers);
             piece.clear();
             OutputFormat::Npy.put(0, numbers, &mut piece);
             let bytes = Bytes::from(piece);
-            upload.write(bytes.clone()).await.map_err(writing)?;
+            array.write(bytes.clone()).await?;
             // The same memory again, if nobody else holds it.
             piece = if bytes.is_unique() { bytes.into() } else { Vec::new() };
         }
         spare.give(numbers);
     }
     check_stop(stop)?;
-    finish(uploads).await.map_err(writing)?;
-    Ok(summary.finish())
+    finish(arrays).await
 }
 
 fn check_stop(stop: &CancellationToken) -> Result<(), Problem> {
@@ -185,9 +184,21 @@ impl Spare {
 }
 
 /// The mean appears last, so that where it is the others are too.
-async fn finish(uploads: Vec<Box<dyn Upload>>) -> Result<(), StoreError> {
-    for upload in uploads.into_iter().rev() {
-        upload.finish().await?;
+async fn finish(arrays: Vec<StoredArray>) -> Result<ResultSummary, Problem> {
+    let mut summaries = Vec::new();
+    for array in arrays.into_iter().rev() {
+        let (summary, file) = array.finish().await?;
+        summaries.push((summary, file));
     }
-    Ok(())
+    let Some((mean, file)) = summaries.pop() else {
+        return Ok(ResultSummary::default());
+    };
+    let summaries = summaries.into_iter().rev().map(|(summary, file)| StatisticSummary {
+        first: summary.first,
+        plot: summary.plot,
+        min: summary.min,
+        max: summary.max,
+        file,
+    });
+    Ok(ResultSummary { file: Some(file), summaries: summaries.collect(), ..mean })
 }

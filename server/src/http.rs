@@ -7,6 +7,7 @@ mod connections;
 mod description;
 mod events;
 mod files;
+mod folders;
 mod guard;
 pub mod hosts;
 mod jobs;
@@ -25,11 +26,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{Method, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use protocol::problem::{Problem, ProblemKind};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -111,8 +112,9 @@ fn guarded(routes: Router, hosts: Arc<hosts::AllowedHosts>, limits: &Limits) -> 
 /// Gives up on a request whose response does not begin in time. An upload takes as long
 /// as its body.
 async fn in_time(State(request_time): State<Duration>, request: Request, next: Next) -> Response {
-    let is_upload =
-        *request.method() == Method::PUT && request.uri().path().starts_with(files::PATH);
+    let path = request.uri().path();
+    let is_upload = *request.method() == Method::PUT && path.starts_with(files::PATH)
+        || *request.method() == Method::POST && path == folders::FORM_PATH;
     if is_upload {
         return next.run(request).await;
     }
@@ -134,6 +136,7 @@ fn api(shared: Shared) -> Router {
         .routes(routes!(jobs::submit, jobs::list))
         .routes(routes!(jobs::show, jobs::delete))
         .routes(routes!(jobs::tasks))
+        .routes(routes!(jobs::inputs))
         .routes(routes!(jobs::rerun))
         .routes(routes!(jobs::plan))
         .routes(routes!(shares::share, shares::show, shares::withdraw))
@@ -141,6 +144,7 @@ fn api(shared: Shared) -> Router {
         .routes(routes!(events::of_all))
         .routes(routes!(events::of_job))
         .routes(routes!(workers::show, workers::set))
+        .routes(routes!(folders::list))
         .routes(routes!(files::list))
         .routes(routes!(files::read, files::upload, files::delete))
         .routes(routes!(status::health))
@@ -150,6 +154,7 @@ fn api(shared: Shared) -> Router {
     routes
         .route("/api/openapi.json", get(description::serve(described)))
         .route("/api/{*rest}", any(unknown))
+        .route(folders::FORM_PATH, post(folders::upload_form).layer(DefaultBodyLimit::disable()))
         .method_not_allowed_fallback(wrong_method)
         .with_state(shared)
 }

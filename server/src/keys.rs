@@ -100,6 +100,12 @@ pub fn plan(id: JobId) -> String {
     format!("{}plan.json", job(id))
 }
 
+/// The times and counts of a job that is not over, a few seconds old at most.
+#[must_use]
+pub fn checkpoint(id: JobId) -> String {
+    format!("{}checkpoint.json", job(id))
+}
+
 /// The job's report, present once the job is over.
 #[must_use]
 pub fn report(id: JobId) -> String {

@@ -4,8 +4,10 @@
 //! request is written, then its plan, and once the job is over its report. The mark of
 //! a cancelled job is written before the job is stopped.
 
+mod checkpoint;
 mod completed;
 pub mod index;
+mod inputs;
 
 use bytes::Bytes;
 use platform::problems::internal;
@@ -23,7 +25,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::keys;
 
+pub use self::checkpoint::{Checkpoint, checkpoint, delete_checkpoint, store_checkpoint};
 pub use self::completed::completed_tasks;
+pub use self::inputs::inputs;
 
 /// `request.json`: a request, and what the server added to it.
 #[derive(Clone, Debug, Serialize, Deserialize)]

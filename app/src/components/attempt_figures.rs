@@ -16,13 +16,20 @@ pub fn AttemptFigures(
     let counted = move |figure: fn(&AttemptCounts) -> u64| {
         Signal::derive(move || count(job.with(|job| figure(&job.attempts))))
     };
+    let time = move |figure: fn(&AttemptCounts) -> u64| {
+        Signal::derive(move || duration(job.with(|job| figure(&job.attempts))))
+    };
     view! {
         <section class="card" aria-labelledby="attempts-heading">
             <header class="card-header">
                 <h2 id="attempts-heading">"Attempts"</h2>
             </header>
             <dl class="figures">
-                <Figure label="Started" value=counted(|attempts| attempts.started) />
+                <Figure
+                    label="Started"
+                    hint="The sum of the following six"
+                    value=counted(|attempts| attempts.started)
+                />
                 <Figure label="Running" value=counted(|attempts| attempts.running) />
                 <Figure label="Completed" value=counted(|attempts| attempts.completed) />
                 <Figure label="Failed" value=counted(|attempts| attempts.failed) />
@@ -37,7 +44,12 @@ pub fn AttemptFigures(
                     value=counted(|attempts| attempts.superseded)
                 />
                 <Figure
-                    label="Speculative"
+                    label="Stopped"
+                    hint="Replaced because they were too slow, handed back by a worker that left, or ended with the job"
+                    value=counted(|attempts| attempts.stopped)
+                />
+                <Figure
+                    label="Of these, speculative"
                     hint="Second attempts at the tasks of stragglers"
                     value=counted(|attempts| attempts.speculative)
                 />
@@ -47,16 +59,15 @@ pub fn AttemptFigures(
                     value=counted(|attempts| attempts.speculative_won)
                 />
                 <Figure
-                    label="Speculation run time, saved"
-                    hint="Total run time of speculative attempts, and estimated time saved"
-                    value=Signal::derive(move || job.with(run_time_and_saved))
+                    label="Speculative, run time"
+                    value=time(|attempts| attempts.speculative_ms)
+                />
+                <Figure
+                    label="Task time saved, estimated"
+                    hint="How much longer the stragglers' tasks would have run, added up; not the duration of the job"
+                    value=time(|attempts| attempts.saved_ms)
                 />
             </dl>
         </section>
     }
-}
-
-fn run_time_and_saved(job: &JobSnapshot) -> String {
-    let AttemptCounts { speculative_ms, saved_ms, .. } = job.attempts;
-    format!("{}, {}", duration(speculative_ms), duration(saved_ms))
 }

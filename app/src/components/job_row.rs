@@ -52,6 +52,8 @@ pub fn JobRow(
             <div class="job-row-title">
                 <a href=job_path(id)>{text(job_title)}</a>
                 <time title=utc(submitted_at) datetime=rfc3339(submitted_at)>
+                    {Signal::derive(move || clock.date_time(submitted_at))}
+                    " · "
                     {Signal::derive(move || age(submitted_at, clock.now()))}
                 </time>
             </div>
@@ -61,12 +63,12 @@ pub fn JobRow(
                 <progress
                     class="visually-hidden"
                     max="1000"
-                    value=text(|job| thousandths(job.fraction()).to_string())
+                    value=text(|job| thousandths(job.whole()).to_string())
                     aria-label="Job progress"
                 ></progress>
                 <span class="job-row-counts">{text(counts)}</span>
             </div>
-            <span class="job-row-pace">
+            <span class="job-row-pace" data-rate=text(|job| (!job.phase.is_over()).to_string())>
                 {Signal::derive(move || job.with(|job| pace(job, clock)))}
             </span>
         </li>
@@ -90,7 +92,7 @@ fn counts(job: &JobSnapshot) -> String {
         _ if job.phase == Phase::Done => plural(tasks, "task", "tasks"),
         _ => {
             let tasks = plural(tasks, "task", "tasks");
-            format!("{} · {} of {tasks}", percent(job.fraction()), count(completed))
+            format!("{} · {} of {tasks}", percent(job.whole()), count(completed))
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The progress of a job.
 
 use leptos::prelude::*;
+use protocol::states::TaskStates;
 use protocol::{JobSnapshot, Phase};
 
 use super::sum_tree::SumTree;
-use crate::format::{bytes, count, duration, percent, plural, rate};
+use crate::format::{bytes, count, duration, percent, plural, rate, utc};
 use crate::picture::tree::thousandths;
 
 /// The progress of a job: the whole as a bar, its throughput and remaining time,
@@ -13,30 +14,47 @@ use crate::picture::tree::thousandths;
 pub fn ProgressCard(
     /// The job.
     job: RwSignal<JobSnapshot>,
+    /// The states of its tasks, if they are known.
+    states: RwSignal<Option<TaskStates>>,
 ) -> impl IntoView {
     let text = move |text: fn(&JobSnapshot) -> String| Signal::derive(move || job.with(text));
+    let restarted = Memo::new(move |_| {
+        job.with(|job| job.restarts.iter().map(|it| it.overall).collect::<Vec<f64>>())
+    });
     // A plan never changes.
     let has_plan = Memo::new(move |_| job.with(|job| job.plan.is_some()));
     let tree = move || {
         has_plan.get().then(|| {
             let plan = job.with_untracked(|job| job.plan.clone());
-            plan.map(|plan| view! { <SumTree job plan /> })
+            plan.map(|plan| view! { <SumTree job states plan /> })
         })
+    };
+    let has_no_restarts = Signal::derive(move || job.with(|job| job.restarts.is_empty()));
+    let marks = move || {
+        let restarts = restarted.get();
+        let marks = restarts
+            .into_iter()
+            .map(|overall| view! { <i style=format!("left:{:.1}%", overall * 100.0)></i> });
+        marks.collect_view()
     };
     view! {
         <section class="card progress-card" aria-labelledby="progress-heading">
             <header class="card-header">
                 <h2 id="progress-heading">"Progress"</h2>
-                <span class="progress-percent">{text(|job| percent(whole(job)))}</span>
-                <span class="progress-pace">{text(pace)}</span>
+                <span class="progress-percent">{text(|job| percent(job.whole()))}</span>
+                <span class="progress-pace" data-rate=text(|job| (!job.phase.is_over()).to_string())>{text(pace)}</span>
             </header>
+            <div class="restart-marks" aria-hidden="true">{marks}</div>
             <progress
                 class="whole"
                 max="1000"
-                value=text(|job| thousandths(whole(job)).to_string())
+                value=text(|job| thousandths(job.whole()).to_string())
                 aria-label="Job progress"
                 data-state=text(|job| job.phase.word().to_owned())
             ></progress>
+            <p class="hint restarts" hidden=has_no_restarts>
+                {text(restarts)}
+            </p>
             {tree}
             <p class="empty" hidden=has_plan>
                 {text(before_plan)}
@@ -45,15 +63,13 @@ pub fn ProgressCard(
     }
 }
 
-/// The completed fraction of the job, 0 to 1; of the generated files while test data
-/// is generated.
-fn whole(job: &JobSnapshot) -> f64 {
-    match (job.phase, job.generated) {
-        (Phase::Listing, Some(generated)) if generated.total > 0 => {
-            generated.done as f64 / generated.total as f64
-        }
-        _ => job.fraction(),
-    }
+/// The restarts of the server, in words.
+fn restarts(job: &JobSnapshot) -> String {
+    let times: Vec<String> = job.restarts.iter().map(|restart| utc(restart.at)).collect();
+    format!(
+        "The server restarted at {}. What was read in the last seconds before is not counted.",
+        times.join(", ")
+    )
 }
 
 /// The throughput and the remaining time; once the job is over, its average

@@ -2,21 +2,27 @@
 
 use leptos::prelude::*;
 use protocol::job::LevelProgress;
-use protocol::{JobSnapshot, Plan};
+use protocol::states::{DrawnState, TaskStates};
+use protocol::{JobSnapshot, Phase, Plan};
 
 use super::level_bar::{LevelBar, progress_of};
 use crate::format::{count, duration, plural};
-use crate::picture::tree::{CellState, cell_state, cell_widths, level_words};
+use crate::picture::tree::{Cell, Look, cells, level_words};
 
 /// The sum tree, from the files at the top to the mean at the bottom: a row for
-/// each level, a cell for each task. A level with many tasks is one bar.
+/// each level, a cell for each task, or for several where there are many. Where the states
+/// of the tasks are not known, each level is one bar.
 #[component]
 pub fn SumTree(
     /// The job.
     job: RwSignal<JobSnapshot>,
+    /// The states of its tasks, if they are known.
+    states: RwSignal<Option<TaskStates>>,
     /// The plan of the tree, which never changes.
     plan: Plan,
 ) -> impl IntoView {
+    let drawn = Drawn { job, states };
+    let is_known = Memo::new(move |_| drawn.is_done() || states.with(Option::is_some));
     let rows = plan
         .levels
         .iter()
@@ -27,15 +33,9 @@ pub fn SumTree(
                 _ if level + 1 == plan.levels.len() => format!("Level {level} (root)"),
                 _ => format!("Level {level}"),
             };
-            view! {
-                <LevelRow
-                    level
-                    name
-                    words=level_words(level, planned)
-                    widths=cell_widths(&plan, level)
-                    job
-                />
-            }
+            let words = level_words(level, planned);
+            let cells = cells(&plan, level);
+            view! { <LevelRow level name words cells drawn is_known /> }
         })
         .collect_view();
     let files = plural(plan.objects, "file", "files");
@@ -45,8 +45,11 @@ pub fn SumTree(
             None => "mean".to_owned(),
         })
     });
+    let version = Signal::derive(move || {
+        states.with(|states| states.as_ref().map_or(0, |states| states.version).to_string())
+    });
     view! {
-        <div class="sum-tree">
+        <div class="sum-tree" data-version=version>
             <p class="sum-tree-end">{files}</p>
             <ol>{rows}</ol>
             <p class="sum-tree-end">{mean}</p>
@@ -60,19 +63,45 @@ pub fn SumTree(
     }
 }
 
+/// The states of the tasks of a job.
+#[derive(Clone, Copy)]
+struct Drawn {
+    job: RwSignal<JobSnapshot>,
+    states: RwSignal<Option<TaskStates>>,
+}
+
+impl Drawn {
+    fn is_done(self) -> bool {
+        self.job.with(|job| job.phase == Phase::Done)
+    }
+
+    /// What the cells of a level show.
+    fn looks(self, level: usize, cells: &[Cell]) -> Vec<Look> {
+        if self.is_done() {
+            return vec![Look::COMPLETE; cells.len()];
+        }
+        self.states.with(|states| {
+            let level = states.as_ref().and_then(|states| states.levels.get(level));
+            let look = |cell: &Cell| level.map(|level| Look::of(level, cell.tasks.clone()));
+            cells.iter().filter_map(look).collect()
+        })
+    }
+}
+
 #[component]
 fn LevelRow(
-    job: RwSignal<JobSnapshot>,
+    drawn: Drawn,
+    is_known: Memo<bool>,
     level: usize,
     name: String,
     words: String,
-    widths: Option<Vec<u64>>,
+    cells: Vec<Cell>,
 ) -> impl IntoView {
+    let job = drawn.job;
     let text = move |text: fn(&LevelProgress) -> String| {
         Signal::derive(move || job.with(|job| text(&progress_of(job, level))))
     };
-    let bar = widths.is_none().then(|| view! { <LevelBar job level /> });
-    let cells = widths.map(|widths| view! { <Cells job level widths /> });
+    let is_unknown = Signal::derive(move || !is_known.get());
     view! {
         <li class="level" data-level=level.to_string() data-state=text(level_state)>
             <p class="level-label">
@@ -80,25 +109,39 @@ fn LevelRow(
                 <span class="hint">{words}</span>
                 <span class="level-counts">{text(counts)}</span>
             </p>
-            {bar}
-            {cells}
+            <div hidden=is_known>
+                <LevelBar job level />
+            </div>
+            <div hidden=is_unknown>
+                <Cells drawn level cells />
+            </div>
         </li>
     }
 }
 
 #[component]
-fn Cells(job: RwSignal<JobSnapshot>, level: usize, widths: Vec<u64>) -> impl IntoView {
+fn Cells(drawn: Drawn, level: usize, cells: Vec<Cell>) -> impl IntoView {
+    let widths: Vec<u64> = cells.iter().map(|cell| cell.width).collect();
+    let stand_for_many = cells.iter().any(|cell| cell.tasks.end - cell.tasks.start > 1);
+    let looks = Memo::new(move |_| drawn.looks(level, &cells));
+    let look = move |index: usize| looks.with(|looks| looks.get(index).copied());
     let cells = (0..)
         .zip(widths)
         .map(|(index, width)| {
             let state = Signal::derive(move || {
-                job.with(|job| cell_state(&progress_of(job, level), index).word().to_owned())
+                look(index).map_or_else(String::new, |look| look.word.to_owned())
             });
-            view! { <i data-state=state style=format!("flex-grow:{width}")></i> }
+            let style = Signal::derive(move || match look(index) {
+                Some(look) if stand_for_many => {
+                    format!("flex-grow:{width};--complete:{}%", look.complete)
+                }
+                _ => format!("flex-grow:{width}"),
+            });
+            view! { <i data-state=state style=style></i> }
         })
         .collect_view();
     view! {
-        <div class="cells" aria-hidden="true">
+        <div class="cells" data-many=stand_for_many.to_string() aria-hidden="true">
             {cells}
         </div>
     }
@@ -122,11 +165,11 @@ fn counts(progress: &LevelProgress) -> String {
 
 fn level_state(progress: &LevelProgress) -> String {
     let state = if progress.tasks > 0 && progress.completed >= progress.tasks {
-        CellState::Complete
+        DrawnState::Complete
     } else if progress.running > 0 || progress.completed > 0 {
-        CellState::Running
+        DrawnState::Running
     } else {
-        CellState::Waiting
+        DrawnState::Waiting
     };
     state.word().to_owned()
 }

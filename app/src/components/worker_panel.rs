@@ -27,7 +27,13 @@ pub fn WorkerPanel(
     let hidden_if_none =
         move |number: fn(&PoolSnapshot) -> bool| Signal::derive(move || !pool.with(number));
     view! {
-        <section class="card workers" aria-labelledby="workers-heading">
+        <section
+            class="card workers"
+            aria-labelledby="workers-heading"
+            data-scaling=of_pool(|pool| {
+                if pool.by_hand.is_some() { "by-hand" } else { "automatic" }.to_owned()
+            })
+        >
             <header class="card-header">
                 <h2 id="workers-heading">"Workers"</h2>
                 <span class="tag" title=of_pool(|pool| pool.location.clone().unwrap_or_default())>
@@ -79,7 +85,7 @@ pub fn WorkerPanel(
 #[component]
 fn PoolFigure(label: &'static str, value: Signal<String>) -> impl IntoView {
     view! {
-        <div class="pool-figure" data-figure=label>
+        <div class="pool-figure" data-figure=label data-rate=(label == "busy").to_string()>
             <dt>{label}</dt>
             <dd>{value}</dd>
         </div>

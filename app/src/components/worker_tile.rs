@@ -50,7 +50,7 @@ pub fn WorkerTile(
                 aria-label="Task progress"
             ></progress>
             <p class="worker-pace">
-                <span>{text(|worker| rate(worker.bytes_per_sec))}</span>
+                <span data-rate="true">{text(|worker| rate(worker.bytes_per_sec))}</span>
                 <span title="Memory of the process">
                     {text(|worker| bytes(worker.resident_bytes))}
                 </span>

@@ -29,6 +29,9 @@ pub fn SiteHeader() -> impl IntoView {
                 <A href="/jobs" exact=true>
                     "History"
                 </A>
+                <A href="/files" exact=true>
+                    "Files"
+                </A>
                 <a href="/api/openapi.json">
                     "API"
                 </a>

@@ -52,10 +52,38 @@ pub fn utc(at: Timestamp) -> String {
     )
 }
 
+/// The local date and time: `2026-03-01 14:02:11`. `ahead_ms` is what local time is ahead
+/// of UTC.
+#[must_use]
+pub fn date_time(at: Timestamp, ahead_ms: i64) -> String {
+    let local = Timestamp::from_millis(at.as_millis().saturating_add_signed(ahead_ms));
+    utc(local).replace(" UTC", "")
+}
+
+/// The local time of day: `14:02:11`. `ahead_ms` is what local time is ahead of UTC.
+#[must_use]
+pub fn time_of_day(at: Timestamp, ahead_ms: i64) -> String {
+    let of_day_ms = at.as_millis().saturating_add_signed(ahead_ms) % DAY_MS;
+    format!(
+        "{:02}:{:02}:{:02}",
+        of_day_ms / HOUR_MS,
+        of_day_ms % HOUR_MS / MINUTE_MS,
+        of_day_ms % MINUTE_MS / SECOND_MS
+    )
+}
+
 /// A timestamp for programs (RFC 3339), as in the `datetime` of `<time>`: `2026-03-01T12:34:56Z`.
 #[must_use]
 pub fn rfc3339(at: Timestamp) -> String {
     utc(at).replacen(' ', "T", 1).replace(" UTC", "Z")
+}
+
+/// The name of a folder that no earlier upload has used: the mean of a folder includes all
+/// its files.
+#[must_use]
+pub fn new_folder(at: Timestamp) -> String {
+    let time = utc(at).replace(" UTC", "").replace(' ', "-").replace(':', "");
+    format!("uploads/{time}/")
 }
 
 /// The year, month and day in the Gregorian calendar of a number of days since
@@ -106,6 +134,15 @@ mod tests {
     }
 
     #[test]
+    fn the_time_of_day_is_that_of_the_zone() {
+        let noon = Timestamp::from_millis(1_709_251_199_999);
+        assert_eq!(time_of_day(noon, 0), "23:59:59");
+        assert_eq!(time_of_day(noon, 5 * 3_600_000 + 30 * 60_000), "05:29:59");
+        assert_eq!(time_of_day(noon, -8 * 3_600_000), "15:59:59");
+        assert_eq!(date_time(noon, 3_600_000), "2024-03-01 00:59:59");
+    }
+
+    #[test]
     fn dates_are_those_of_the_calendar() {
         let shown = |seconds: u64| utc(Timestamp::from_millis(seconds * 1_000));
         // As printed by `date -u -d @SECONDS`.
@@ -115,6 +152,10 @@ mod tests {
         assert_eq!(shown(1_709_251_200), "2024-03-01 00:00:00 UTC");
         assert_eq!(shown(4_107_542_399), "2100-02-28 23:59:59 UTC");
         assert_eq!(shown(4_107_542_400), "2100-03-01 00:00:00 UTC");
+        assert_eq!(
+            new_folder(Timestamp::from_millis(951_782_461_999)),
+            "uploads/2000-02-29-000101/"
+        );
         assert_eq!(rfc3339(Timestamp::from_millis(951_782_461_999)), "2000-02-29T00:01:01Z");
     }
 }

@@ -4,10 +4,10 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use protocol::live::LiveEvent;
 use protocol::problem::ProblemKind;
+use protocol::states::TaskStates;
 use protocol::{JobSnapshot, Outage, Phase, Problem};
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::JsFuture;
-use web_sys::{Document, DomParser, Response, SupportedType};
+use web_sys::{Document, DomParser, SupportedType};
 
 use super::Given;
 use crate::clock::AsOf;
@@ -22,26 +22,29 @@ use crate::components::plan_figures::{PlanFigures, Planned};
 use crate::components::problem_card::ProblemCard;
 use crate::components::progress_card::ProgressCard;
 use crate::format::{job_title, percent, rfc3339, utc};
-use crate::live;
 use crate::paths::job_events_path;
+use crate::{fetch, live};
 
 /// A job: its phase, its error, its result, its progress and its figures.
 #[island]
 pub fn LiveJob(
     /// The job when the page was rendered.
     job: Given<AsOf<JobSnapshot>>,
+    /// The states of its tasks then, if they are known.
+    states: Given<Option<TaskStates>>,
     /// The slot of the result.
     children: Children,
 ) -> impl IntoView {
     let Given(job) = job;
+    let states = RwSignal::new(states.0);
     Clock::provide(job.at);
     let submitted_at = job.value.timings.submitted_at;
     let id = job.value.id;
     let job = RwSignal::new(job.value);
     let is_deleted = RwSignal::new(false);
     let is_over = Memo::new(move |_| job.with(|job| job.phase.is_over()) || is_deleted.get());
-    let connection =
-        live::subscribe(job_events_path(id), Some(is_over), move |event| match event {
+    let contact = live::subscribe(job_events_path(id), Some(is_over), move |event| {
+        match event {
             LiveEvent::Job(changed) if changed.id == id => {
                 document().set_title(&title(&changed));
                 if changed.phase == Phase::Done {
@@ -50,11 +53,19 @@ pub fn LiveJob(
                 job.set(*changed);
             }
             LiveEvent::JobDeleted(deleted) if deleted == id => is_deleted.set(true),
+            LiveEvent::Tasks(change) if change.job == id => {
+                let mut is_complete = true;
+                states.update(|known| is_complete = change.apply(known));
+                return is_complete;
+            }
             LiveEvent::Job(_)
             | LiveEvent::JobDeleted(_)
+            | LiveEvent::Tasks(_)
             | LiveEvent::Workers(_)
             | LiveEvent::Snapshot(_) => {}
-        });
+        }
+        true
+    });
     let problem = Signal::derive(move || {
         if is_deleted.get() { Some(deleted()) } else { job.with(|job| job.error.clone()) }
     });
@@ -70,7 +81,7 @@ pub fn LiveJob(
                     <div aria-live="polite">
                         <PhaseBadge job />
                     </div>
-                    <ConnectionBadge connection />
+                    <ConnectionBadge contact />
                 </div>
                 <p class="hint">
                     "Submitted " <time datetime=rfc3339(submitted_at)>{utc(submitted_at)}</time>
@@ -83,7 +94,7 @@ pub fn LiveJob(
             </p>
             <ProblemCard problem />
             {children()}
-            <ProgressCard job />
+            <ProgressCard job states />
             <div class="job-figures" hidden=has_no_plan>
                 <PlanFigures planned />
                 <ByteFigures job />
@@ -107,11 +118,8 @@ fn fetch_result() {
 }
 
 async fn replace_result() -> Result<(), JsValue> {
-    let href = window().location().href()?;
-    let response = JsFuture::from(window().fetch_with_str(&href)).await?;
-    let text = JsFuture::from(Response::from(response).text()?).await?;
-    let page = DomParser::new()?
-        .parse_from_string(&text.as_string().unwrap_or_default(), SupportedType::TextHtml)?;
+    let text = fetch::text(&window().location().href()?).await?;
+    let page = DomParser::new()?.parse_from_string(&text, SupportedType::TextHtml)?;
     let slot_of = |document: Document| document.get_element_by_id(RESULT_SLOT);
     let (Some(ours), Some(theirs)) = (slot_of(document()), slot_of(page)) else {
         return Err(JsValue::NULL);
@@ -124,7 +132,7 @@ async fn replace_result() -> Result<(), JsValue> {
 #[must_use]
 pub fn title(job: &JobSnapshot) -> String {
     let state =
-        if job.phase.is_over() { job.phase.word().to_owned() } else { percent(job.fraction()) };
+        if job.phase.is_over() { job.phase.word().to_owned() } else { percent(job.whole()) };
     format!("{state}, {} · distributed-average", job_title(job))
 }
 

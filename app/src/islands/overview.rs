@@ -35,24 +35,28 @@ pub fn LiveOverview(
         workers.replace(changed.workers.clone());
         pool.set(changed);
     };
-    let connection = live::subscribe(EVENTS.to_owned(), None, move |event| match event {
-        LiveEvent::Snapshot(overview) => {
-            jobs.replace(overview.jobs);
-            set_pool(overview.workers);
+    let contact = live::subscribe(EVENTS.to_owned(), None, move |event| {
+        match event {
+            LiveEvent::Snapshot(overview) => {
+                jobs.replace(overview.jobs);
+                set_pool(overview.workers);
+            }
+            LiveEvent::Job(job) => {
+                jobs.upsert_descending(*job);
+                jobs.truncate(SHOWN_JOBS);
+            }
+            LiveEvent::JobDeleted(id) => jobs.remove(&id),
+            LiveEvent::Workers(changed) => set_pool(*changed),
+            LiveEvent::Tasks(_) => {}
         }
-        LiveEvent::Job(job) => {
-            jobs.upsert_descending(*job);
-            jobs.truncate(SHOWN_JOBS);
-        }
-        LiveEvent::JobDeleted(id) => jobs.remove(&id),
-        LiveEvent::Workers(changed) => set_pool(*changed),
+        true
     });
     view! {
         <WorkerPanel pool workers>{children()}</WorkerPanel>
         <section class="card jobs" aria-labelledby="jobs-heading">
             <header class="card-header">
                 <h2 id="jobs-heading">"Jobs"</h2>
-                <ConnectionBadge connection />
+                <ConnectionBadge contact />
                 <a class="card-header-link" href="/jobs">
                     "History"
                 </a>

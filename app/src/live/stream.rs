@@ -1,35 +1,51 @@
 //! The stream of server-sent events in the browser.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use leptos::leptos_dom::helpers::{IntervalHandle, set_interval_with_handle};
 use leptos::prelude::*;
+use protocol::Timestamp;
 use protocol::live::LiveEvent;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::{Event, EventSource, MessageEvent, VisibilityState};
 
-use super::{Connection, decode_event};
+use super::{Connection, Contact, decode_event};
+use crate::clock::browser_now;
 
 /// The delay before reopening a stream that the browser has closed, as it does when a
 /// response is not an event stream.
 const REOPEN_AFTER: Duration = Duration::from_secs(3);
+/// How long a stream may be interrupted before the page says so: usually it is open again
+/// at once.
+const AWAY_AFTER: Duration = Duration::from_secs(1);
+/// How often a page looks whether it hears of the server.
+const LISTEN_EVERY: Duration = Duration::from_secs(2);
+/// After this time without any event the server counts as away: it says every five
+/// seconds that it is there.
+const SILENCE_MS: u64 = 13_000;
 
 /// A subscription to a stream, cancelled when dropped.
 pub(super) struct Subscription {
     shared: Rc<Shared>,
     visibility: Option<WindowListenerHandle>,
+    listening: Option<IntervalHandle>,
 }
 
 struct Shared {
     path: String,
-    connection: RwSignal<Connection>,
-    deliver: Box<dyn Fn(Vec<LiveEvent>)>,
+    contact: Contact,
+    deliver: Box<dyn Fn(Vec<LiveEvent>) -> bool>,
     /// The open stream; `None` while the tab is hidden.
     open: RefCell<Option<Open>>,
     /// Events received since the last frame.
     buffered: RefCell<Vec<LiveEvent>>,
+    /// When the server was last heard of.
+    heard_at: Cell<Timestamp>,
+    /// Since when the stream is interrupted.
+    lost_at: Cell<Option<Timestamp>>,
 }
 
 /// An open stream and its listeners, closed when dropped.
@@ -42,15 +58,17 @@ struct Open {
 impl Subscription {
     pub(super) fn start(
         path: &str,
-        connection: RwSignal<Connection>,
-        deliver: impl Fn(Vec<LiveEvent>) + 'static,
+        contact: Contact,
+        deliver: impl Fn(Vec<LiveEvent>) -> bool + 'static,
     ) -> Subscription {
         let shared = Rc::new(Shared {
             path: path.to_owned(),
-            connection,
+            contact,
             deliver: Box::new(deliver),
             open: RefCell::new(None),
             buffered: RefCell::new(Vec::new()),
+            heard_at: Cell::new(browser_now()),
+            lost_at: Cell::new(None),
         });
         shared.open_if_visible();
         let visibility = {
@@ -61,7 +79,16 @@ impl Subscription {
                 }
             })
         };
-        Subscription { shared, visibility: Some(visibility) }
+        let listening = {
+            let shared = Rc::downgrade(&shared);
+            let listen = move || {
+                if let Some(shared) = shared.upgrade() {
+                    shared.listen();
+                }
+            };
+            set_interval_with_handle(listen, LISTEN_EVERY).ok()
+        };
+        Subscription { shared, visibility: Some(visibility), listening }
     }
 }
 
@@ -69,6 +96,9 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         if let Some(listener) = self.visibility.take() {
             listener.remove();
+        }
+        if let Some(listening) = self.listening.take() {
+            listening.clear();
         }
         self.shared.open.take();
     }
@@ -80,6 +110,7 @@ impl Shared {
         if document().visibility_state() == VisibilityState::Hidden {
             self.open.take();
         } else if self.open.borrow().is_none() {
+            self.heard_at.set(browser_now());
             *self.open.borrow_mut() = self.open_stream();
         }
     }
@@ -89,14 +120,18 @@ impl Shared {
         let on_message = {
             let shared = Rc::downgrade(self);
             Closure::<dyn Fn(MessageEvent)>::new(move |message: MessageEvent| {
-                if let (Some(shared), Some(data)) = (shared.upgrade(), message.data().as_string())
+                let Some(shared) = shared.upgrade() else {
+                    return;
+                };
+                shared.heard_at.set(browser_now());
+                if let Some(data) = message.data().as_string()
                     && let Some(event) = decode_event(&message.type_(), &data)
                 {
                     shared.buffer(event);
                 }
             })
         };
-        for name in LiveEvent::NAMES {
+        for name in LiveEvent::NAMES.into_iter().chain([LiveEvent::ALIVE]) {
             let _ =
                 source.add_event_listener_with_callback(name, on_message.as_ref().unchecked_ref());
         }
@@ -124,34 +159,71 @@ impl Shared {
                 let events = shared.buffered.take();
                 // If the stream was closed meanwhile, its page has been left, and its
                 // signals are disposed of.
-                if shared.open.borrow().is_some() {
-                    (shared.deliver)(events);
+                if shared.open.borrow().is_some() && !(shared.deliver)(events) {
+                    shared.reopen();
                 }
             });
         }
     }
 
+    /// Opens the stream anew, so that it begins with the whole state.
+    fn reopen(self: &Rc<Self>) {
+        if self.open.take().is_some() {
+            self.open_if_visible();
+        }
+    }
+
     fn connection_changed(self: &Rc<Self>) {
         let ready_state = self.open.borrow().as_ref().map(|open| open.source.ready_state());
-        let connection = match ready_state {
+        match ready_state {
             None => return,
-            Some(EventSource::OPEN) => Connection::Live,
-            Some(_) => Connection::Reconnecting,
-        };
-        let _ = self.connection.try_set(connection);
-        if ready_state == Some(EventSource::CLOSED) {
-            let shared = Rc::downgrade(self);
-            set_timeout(
-                move || {
-                    if let Some(shared) = shared.upgrade()
-                        && shared.open.take().is_some()
-                    {
-                        shared.open_if_visible();
-                    }
-                },
-                REOPEN_AFTER,
-            );
+            Some(EventSource::OPEN) => {
+                self.heard_at.set(browser_now());
+                self.lost_at.set(None);
+                let _ = self.contact.connection.try_set(Connection::Live);
+                let _ = self.contact.away_since.try_set(None);
+            }
+            Some(_) => self.lost(browser_now()),
         }
+        if ready_state == Some(EventSource::CLOSED) {
+            self.after(REOPEN_AFTER, Shared::reopen);
+        }
+    }
+
+    /// Notes that the stream is interrupted since `lost_at`.
+    fn lost(self: &Rc<Self>, lost_at: Timestamp) {
+        let _ = self.contact.connection.try_set(Connection::Reconnecting);
+        if self.lost_at.get().is_none() {
+            self.lost_at.set(Some(lost_at));
+            self.after(AWAY_AFTER, move |shared| {
+                if shared.lost_at.get() == Some(lost_at) {
+                    let _ = shared.contact.away_since.try_set(Some(lost_at));
+                }
+            });
+        }
+    }
+
+    /// Opens the stream anew if it is open and the server is silent: the way to it may be
+    /// cut without anybody having said so.
+    fn listen(self: &Rc<Self>) {
+        let heard_at = self.heard_at.get();
+        let is_silent = browser_now().millis_since(heard_at) > SILENCE_MS;
+        if is_silent && self.open.borrow().is_some() {
+            self.lost(heard_at);
+            self.reopen();
+        }
+    }
+
+    fn after(self: &Rc<Self>, delay: Duration, then: impl FnOnce(&Rc<Shared>) + 'static) {
+        let shared = Rc::downgrade(self);
+        set_timeout(
+            move || {
+                if let Some(shared) = shared.upgrade() {
+                    then(&shared);
+                }
+            },
+            delay,
+        );
     }
 }
 

@@ -1,31 +1,38 @@
-//! The history: all jobs in pages.
+//! The history: all jobs in pages, searched and filtered.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::components::A;
 use leptos_router::hooks::use_query_map;
 use protocol::JobId;
-use protocol::live::JobPage;
 
 use super::not_found::Missing;
-use crate::calls;
+use crate::calls::{self, HistoryPageData};
 use crate::clock::AsOf;
+use crate::filter::{JobFilter, STATUS, Status, TEXT};
 use crate::islands::Given;
 use crate::islands::history::LiveHistory;
 
-/// The history: all jobs, newest first, in pages.
+/// The history: all jobs that match a filter, newest first, in pages.
 #[component]
 pub fn HistoryPage() -> impl IntoView {
     let query = use_query_map();
-    let before =
-        move || -> Option<JobId> { query.with(|query| query.get_str("before")?.parse().ok()) };
-    let page = Resource::new(before, calls::jobs);
+    let shown = move || {
+        query.with(|query| {
+            let before: Option<JobId> = query.get_str("before").and_then(|id| id.parse().ok());
+            (JobFilter::from_query(query), before)
+        })
+    };
+    let page = Resource::new(shown, async |(filter, before)| {
+        let page = calls::history(&filter, before).await;
+        page.map(|page| (filter, page))
+    });
     view! {
         <Title text="History" />
         <Suspense>
             {move || Suspend::new(async move {
                 match page.await {
-                    Ok(page) => view! { <History page /> }.into_any(),
+                    Ok((filter, page)) => view! { <History filter page /> }.into_any(),
                     Err(error) => view! { <Missing problem=error.0 /> }.into_any(),
                 }
             })}
@@ -34,21 +41,50 @@ pub fn HistoryPage() -> impl IntoView {
 }
 
 #[component]
-fn History(page: AsOf<JobPage>) -> impl IntoView {
-    let AsOf { at, value: JobPage { jobs, cursor } } = page;
+fn History(filter: JobFilter, page: AsOf<HistoryPageData>) -> impl IntoView {
+    let AsOf { at, value: HistoryPageData { jobs, cursor, counts, newest } } = page;
     let older = cursor.map(|cursor| {
+        let query = filter.query(&[("before", cursor.to_string())]);
         view! {
             <p class="older">
-                <A href=format!("/jobs?before={cursor}") attr:class="button" attr:rel="next">
+                <A href=format!("/jobs{query}") attr:class="button" attr:rel="next">
                     "Older jobs"
                 </A>
             </p>
         }
     });
+    let mut news = filter.query(&[("newest", newest.to_string())]);
+    news.insert_str(0, "/app/history-news");
+    let first_page = format!("/jobs{}", filter.query(&[]));
     view! {
         <section class="card" aria-labelledby="history-heading">
-            <LiveHistory jobs=Given(AsOf { at, value: jobs }) />
+            <LiveHistory jobs=Given(AsOf { at, value: jobs }) counts=Given(counts) news newest=first_page>
+                <Search filter />
+            </LiveHistory>
             {older}
         </section>
+    }
+}
+
+/// The form that searches the list. It keeps the status.
+#[component]
+fn Search(filter: JobFilter) -> impl IntoView {
+    let status = (filter.status != Status::All).then(|| {
+        view! { <input type="hidden" name=STATUS value=filter.status.word() /> }
+    });
+    view! {
+        <form class="search" role="search" action="/jobs" method="get">
+            <input
+                type="search"
+                name=TEXT
+                value=filter.text
+                placeholder="Name, folder, id …"
+                aria-label="Search jobs"
+            />
+            {status}
+            <button type="submit" class="button small">
+                "Search"
+            </button>
+        </form>
     }
 }

@@ -1,19 +1,24 @@
 //! The page of a job. Its address is the link to share.
 
 pub mod actions;
+pub mod downloads;
 pub mod first_numbers;
+pub mod provenance;
 pub mod result_card;
 pub mod result_image;
 pub mod result_plot;
 pub mod share;
+pub mod statistic_cards;
 
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::components::A;
 use leptos_router::hooks::use_params_map;
+use protocol::states::TaskStates;
 use protocol::{JobSnapshot, Role};
 
 use self::actions::JobActions;
+use self::provenance::Provenance;
 use self::result_card::ResultCard;
 use self::share::ShareLink;
 use super::not_found::Missing;
@@ -34,7 +39,7 @@ pub fn JobPage() -> impl IntoView {
         <Suspense>
             {move || Suspend::new(async move {
                 match job.await {
-                    Ok(job) => view! { <Job job /> }.into_any(),
+                    Ok(page) => view! { <Job page /> }.into_any(),
                     Err(error) => view! { <Missing problem=error.0 /> }.into_any(),
                 }
             })}
@@ -48,7 +53,9 @@ const RELOAD: &str = "<meta http-equiv=\"refresh\" content=\"5\">\
     ends.</p>";
 
 #[component]
-fn Job(mut job: AsOf<JobSnapshot>) -> impl IntoView {
+fn Job(page: AsOf<(JobSnapshot, Option<TaskStates>)>) -> impl IntoView {
+    let AsOf { at, value: (value, states) } = page;
+    let mut job = AsOf { at, value };
     let id = job.value.id;
     let title = title(&job.value);
     let reload =
@@ -56,6 +63,7 @@ fn Job(mut job: AsOf<JobSnapshot>) -> impl IntoView {
     // The server renders the result; the island does not need it.
     let result =
         job.value.result.take().map(|result| view! { <ResultCard id result /> }.into_any());
+    let provenance = job.value.clone();
     // Where everybody may see all jobs, the page's own address is the link to share.
     let share = caller()
         .filter(|caller| caller.is_restricted && caller.may(Role::Submit))
@@ -79,9 +87,10 @@ fn Job(mut job: AsOf<JobSnapshot>) -> impl IntoView {
                 <JobActions id />
             </div>
         </div>
-        <LiveJob job=Given(job)>
+        <LiveJob job=Given(job) states=Given(states)>
             <div id=RESULT_SLOT>{result}</div>
         </LiveJob>
+        <Provenance job=provenance />
         <p class="job-footer">
             <a href=format!("/api/jobs/{id}")>"Job as JSON"</a>
             <a href=format!("/api/jobs/{id}/tasks")>"Tasks and attempts as JSON"</a>

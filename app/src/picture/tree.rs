@@ -1,29 +1,50 @@
-//! The sum tree as rows of cells, one cell per task. The width of a cell is that of
-//! its inputs, so that each cell lies below the cells that it adds.
+//! The sum tree as rows of cells. A cell shows the true state of its task. Its width is
+//! that of its inputs, so that it lies below the cells that it adds. In a level with many
+//! tasks a cell stands for several.
+
+use std::ops::Range;
 
 use protocol::job::LevelProgress;
+use protocol::states::{DrawnState, LevelStates};
 use protocol::{Plan, PlanLevel};
 
 use crate::format::plural;
 
-/// The maximum number of cells in a row. A level with more tasks is drawn as one
-/// bar.
+/// The maximum number of cells in a row. In a level with more tasks each cell stands for
+/// several.
 pub const CELLS_MAX: u64 = 120;
 
-/// The widths of a level's cells in thousandths of an object, by node and then by
-/// range; `None` if the level has no tasks or more than [`CELLS_MAX`].
+/// A cell of a level.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// The indices of its tasks in the level: by node and then by range.
+    pub tasks: Range<u64>,
+    /// Its width: of a single task in thousandths of an object.
+    pub width: u64,
+}
+
+/// The cells of a level, from left to right.
 #[must_use]
-pub fn cell_widths(plan: &Plan, level: usize) -> Option<Vec<u64>> {
-    let tasks = plan.levels.get(level)?.tasks();
-    if tasks == 0 || tasks > CELLS_MAX {
-        return None;
+pub fn cells(plan: &Plan, level: usize) -> Vec<Cell> {
+    let Some(shape) = plan.levels.get(level) else {
+        return Vec::new();
+    };
+    let tasks = shape.tasks();
+    if tasks > CELLS_MAX {
+        let start = |cell: u64| {
+            u64::try_from(u128::from(cell) * u128::from(tasks) / u128::from(CELLS_MAX))
+                .unwrap_or(tasks)
+        };
+        let range = |cell| start(cell)..start(cell + 1);
+        return (0..CELLS_MAX).map(|cell| Cell { tasks: range(cell), width: 1 }).collect();
     }
-    let ranges = u64::from(plan.levels[level].ranges);
-    let widths = (0..plan.levels[level].nodes).flat_map(|node| {
+    let ranges = u64::from(shape.ranges);
+    let of_node = |node: u32| {
         let width = objects_below(plan, level, node).saturating_mul(1000) / ranges;
-        (0..ranges).map(move |_| width)
-    });
-    Some(widths.collect())
+        let first = u64::from(node) * ranges;
+        (first..first + ranges).map(move |task| Cell { tasks: task..task + 1, width })
+    };
+    (0..shape.nodes).flat_map(of_node).collect()
 }
 
 /// The number of objects in the subtree of a node. Every node in it has the maximum
@@ -36,48 +57,43 @@ fn objects_below(plan: &Plan, level: usize, node: u32) -> u64 {
     plan.objects.saturating_sub(first).clamp(1, objects_per_node.max(1))
 }
 
-/// The state of a cell.
+/// What a cell shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CellState {
-    /// The task is complete.
-    Complete,
-    /// The task has a running attempt.
-    Running,
-    /// The task has a running speculative attempt.
-    Speculative,
-    /// The task has no running attempt.
-    Waiting,
+pub struct Look {
+    /// The name of its state, used in `data-state`: that of its task. Of several tasks it
+    /// is `complete` if all are, else `speculative` or `running` if one is, else `partly`
+    /// if some are complete.
+    pub word: &'static str,
+    /// The percentage of its tasks that are complete, rounded down.
+    pub complete: u64,
 }
 
-impl CellState {
-    /// The name of the state, shown on the pages and used in `data-state`.
+impl Look {
+    /// What a cell with these tasks shows.
     #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            CellState::Complete => "complete",
-            CellState::Running => "running",
-            CellState::Speculative => "speculative",
-            CellState::Waiting => "waiting",
-        }
+    pub fn of(states: &LevelStates, tasks: Range<u64>) -> Look {
+        let [waiting, running, speculative, complete] = states.count(tasks);
+        let all = waiting + running + speculative + complete;
+        let word = if complete == all {
+            DrawnState::Complete.word()
+        } else if speculative > 0 {
+            DrawnState::Speculative.word()
+        } else if running > 0 {
+            DrawnState::Running.word()
+        } else if complete > 0 {
+            PARTLY
+        } else {
+            DrawnState::Waiting.word()
+        };
+        Look { word, complete: complete * 100 / all.max(1) }
     }
+
+    /// What every cell of a job that is done shows.
+    pub const COMPLETE: Look = Look { word: DrawnState::Complete.word(), complete: 100 };
 }
 
-/// The state of the cell at `index`. The progress holds only the number of tasks in
-/// each state, so cells fill up from the left.
-#[must_use]
-pub fn cell_state(progress: &LevelProgress, index: u64) -> CellState {
-    let active = progress.completed + progress.running;
-    let speculative = progress.speculative.min(progress.running);
-    if index < progress.completed {
-        CellState::Complete
-    } else if index < active - speculative {
-        CellState::Running
-    } else if index < active {
-        CellState::Speculative
-    } else {
-        CellState::Waiting
-    }
-}
+/// The state of a cell with some complete tasks and no running one.
+pub const PARTLY: &str = "partly";
 
 /// The complete, partly done and running parts of a bar in thousandths; their sum is
 /// at most 1000.
@@ -139,49 +155,60 @@ mod tests {
         }
     }
 
+    fn widths(plan: &Plan, level: usize) -> Vec<u64> {
+        cells(plan, level).iter().map(|cell| cell.width).collect()
+    }
+
     #[test]
     fn a_cell_lies_below_the_cells_that_it_adds() {
         let plan = plan(33, 5, &[(7, 1), (2, 1), (1, 1)]);
-        assert_eq!(cell_widths(&plan, 0).unwrap(), [5000, 5000, 5000, 5000, 5000, 5000, 3000]);
-        assert_eq!(cell_widths(&plan, 1).unwrap(), [25_000, 8000]);
-        assert_eq!(cell_widths(&plan, 2).unwrap(), [33_000]);
+        assert_eq!(widths(&plan, 0), [5000, 5000, 5000, 5000, 5000, 5000, 3000]);
+        assert_eq!(widths(&plan, 1), [25_000, 8000]);
+        assert_eq!(widths(&plan, 2), [33_000]);
+        assert_eq!(cells(&plan, 9), []);
     }
 
     #[test]
     fn ranges_share_the_width_of_their_node() {
-        let plan = plan(4, 4, &[(1, 4)]);
-        assert_eq!(cell_widths(&plan, 0).unwrap(), [1000; 4]);
+        let plan = plan(8, 4, &[(2, 4), (1, 1)]);
+        assert_eq!(widths(&plan, 0), [1000; 8]);
+        let tasks: Vec<u64> = cells(&plan, 0).iter().map(|cell| cell.tasks.start).collect();
+        assert_eq!(tasks, [0, 1, 2, 3, 4, 5, 6, 7]);
     }
 
     #[test]
-    fn a_level_with_many_tasks_has_no_cells() {
-        let plan = plan(10_000, 5, &[(2_000, 1), (400, 1), (80, 1), (16, 1)]);
-        assert_eq!(cell_widths(&plan, 0), None);
-        assert_eq!(cell_widths(&plan, 2).unwrap().len(), 80);
-        assert_eq!(cell_widths(&plan, 9), None);
+    fn the_cells_of_a_level_with_many_tasks_stand_for_each_task_once() {
+        for tasks in [121, 239, 50_000, u32::MAX] {
+            let plan = plan(u64::from(tasks), 1, &[(tasks, 1)]);
+            let cells = cells(&plan, 0);
+            assert_eq!(cells.len() as u64, CELLS_MAX);
+            let mut next = 0;
+            for cell in &cells {
+                assert_eq!(cell.tasks.start, next);
+                assert!(!cell.tasks.is_empty());
+                next = cell.tasks.end;
+            }
+            assert_eq!(next, u64::from(tasks));
+        }
     }
 
     #[test]
-    fn cells_fill_up_from_the_left() {
-        let progress = LevelProgress {
-            tasks: 5,
-            completed: 1,
-            running: 3,
-            speculative: 1,
-            partly: 0.5,
-            mean_ms: 0,
+    fn a_cell_shows_what_its_tasks_are() {
+        let mut states = LevelStates::waiting(6);
+        let look = |states: &LevelStates, tasks| {
+            let Look { word, complete } = Look::of(states, tasks);
+            (word, complete)
         };
-        let states: Vec<_> = (0..5).map(|index| cell_state(&progress, index)).collect();
-        assert_eq!(
-            states,
-            [
-                CellState::Complete,
-                CellState::Running,
-                CellState::Running,
-                CellState::Speculative,
-                CellState::Waiting
-            ]
-        );
+        assert_eq!(look(&states, 0..6), ("waiting", 0));
+        states.set(1, DrawnState::Complete);
+        states.set(2, DrawnState::Complete);
+        assert_eq!(look(&states, 0..6), ("partly", 33));
+        states.set(4, DrawnState::Running);
+        assert_eq!(look(&states, 0..6), ("running", 33));
+        assert_eq!(look(&states, 1..3), ("complete", 100));
+        assert_eq!(look(&states, 4..5), ("running", 0));
+        states.set(0, DrawnState::Speculative);
+        assert_eq!(look(&states, 0..6), ("speculative", 33));
     }
 
     #[test]

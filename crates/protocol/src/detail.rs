@@ -18,6 +18,33 @@ pub struct TaskPage {
     pub cursor: Option<u64>,
 }
 
+/// One page of the input objects of a job.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct InputPage {
+    /// The objects, in the order in which the leaves of the sum tree sum them.
+    pub inputs: Vec<InputFile>,
+    /// The number of all input objects.
+    pub total: u64,
+    /// The `cursor` of the next page; absent on the last page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<u64>,
+}
+
+/// One input object of a job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct InputFile {
+    /// Its key in the store, or its location elsewhere.
+    pub location: String,
+    /// The size in bytes.
+    pub bytes: u64,
+    /// The version to which every read was held: `etag:…` or `file:…`. Absent if the store
+    /// has no versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
 /// One task at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

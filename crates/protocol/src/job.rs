@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::detail::AttemptState;
 use crate::plan::Plan;
-use crate::request::JobRequest;
+use crate::request::{Inputs, JobRequest};
 use crate::result::ResultSummary;
 use crate::{JobId, Outage, Problem, Timestamp};
 
@@ -95,6 +96,14 @@ pub struct JobSnapshot {
     /// Bytes read and written so far.
     #[serde(default)]
     pub bytes: ByteCounts,
+    /// The fraction of the whole job that is behind it, 0 to 1, over all phases. It never
+    /// decreases, also when work is lost. Records of older versions lack it.
+    #[serde(default)]
+    pub overall: f64,
+    /// The restarts of the server while the job was planned or ran, oldest first; only the
+    /// latest of many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restarts: Vec<Restart>,
     /// The current input throughput in bytes per second; 0 while nothing runs.
     #[serde(default)]
     pub bytes_per_sec: f64,
@@ -135,6 +144,8 @@ impl JobSnapshot {
             progress: Vec::new(),
             attempts: AttemptCounts::default(),
             bytes: ByteCounts::default(),
+            overall: 0.0,
+            restarts: Vec::new(),
             bytes_per_sec: 0.0,
             remaining_ms: None,
             result: None,
@@ -157,7 +168,55 @@ impl JobSnapshot {
         let complete: f64 = self.progress.iter().map(LevelProgress::complete).sum();
         complete / total as f64
     }
+
+    /// The fraction of the whole job as pages show it: [`JobSnapshot::overall`], or of
+    /// records that lack it what their state tells.
+    #[must_use]
+    pub fn whole(&self) -> f64 {
+        self.overall.max(self.overall_now())
+    }
+
+    /// The fraction of the whole job that its present state tells, 0 to 1, over all
+    /// phases. It decreases when work is lost, unlike [`JobSnapshot::overall`].
+    #[must_use]
+    pub fn overall_now(&self) -> f64 {
+        /// The part of generating test data.
+        const GENERATED: f64 = 0.2;
+        /// The part of listing and planning.
+        const PLANNED: f64 = 0.02;
+        /// The part of dividing the total.
+        const FINISHING: f64 = 0.03;
+        let generates = matches!(self.request.inputs, Inputs::Generate(_));
+        let generated = if generates { GENERATED } else { 0.0 };
+        let running = 1.0 - generated - PLANNED - FINISHING;
+        match self.phase {
+            Phase::Done => 1.0,
+            Phase::Listing => self.generated.map_or(0.0, |counted| {
+                generated * counted.done as f64 / counted.total.max(1) as f64
+            }),
+            Phase::Planning => generated + PLANNED,
+            Phase::Running | Phase::Finishing | Phase::Failed | Phase::Cancelled => {
+                match self.plan {
+                    Some(_) => generated + PLANNED + running * self.fraction(),
+                    None => 0.0,
+                }
+            }
+        }
+    }
 }
+
+/// A restart of the server during a job.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Restart {
+    /// When the server had started again.
+    pub at: Timestamp,
+    /// [`JobSnapshot::overall`] then.
+    pub overall: f64,
+}
+
+/// The most restarts in a snapshot; nobody reads more.
+pub const RESTARTS_SHOWN: usize = 16;
 
 /// The properties of a job's inputs that are known so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -226,7 +285,8 @@ impl LevelProgress {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct AttemptCounts {
-    /// Attempts that workers have started.
+    /// Attempts that workers have started: the sum of the following six numbers. An
+    /// attempt that ends in the queue counts in none.
     pub started: u64,
     /// Attempts that are running now.
     pub running: u64,
@@ -238,6 +298,9 @@ pub struct AttemptCounts {
     pub lost: u64,
     /// Attempts that ended because another attempt completed their task.
     pub superseded: u64,
+    /// Attempts that were stopped or handed back: replaced because they were too slow, by
+    /// a worker that left, or because the job ended.
+    pub stopped: u64,
     /// Speculative attempts that workers have started.
     pub speculative: u64,
     /// Speculative attempts that completed their task before the straggler.
@@ -289,9 +352,102 @@ pub struct Timings {
     pub ended_at: Option<Timestamp>,
 }
 
+impl ByteCounts {
+    /// The bytes of two times at the same job, whose input has `input_bytes`.
+    #[must_use]
+    pub const fn plus(&self, later: &ByteCounts, input_bytes: u64) -> ByteCounts {
+        let input_read = self.input_read.saturating_add(later.input_read);
+        ByteCounts {
+            input_read,
+            partial_read: self.partial_read.saturating_add(later.partial_read),
+            written: self.written.saturating_add(later.written),
+            read_twice: input_read.saturating_sub(input_bytes),
+            reused: self.reused.saturating_add(later.reused),
+        }
+    }
+}
+
+impl AttemptCounts {
+    /// The attempts of two times.
+    #[must_use]
+    pub const fn plus(&self, later: &AttemptCounts) -> AttemptCounts {
+        AttemptCounts {
+            started: self.started + later.started,
+            running: self.running + later.running,
+            completed: self.completed + later.completed,
+            failed: self.failed + later.failed,
+            lost: self.lost + later.lost,
+            superseded: self.superseded + later.superseded,
+            stopped: self.stopped + later.stopped,
+            speculative: self.speculative + later.speculative,
+            speculative_won: self.speculative_won + later.speculative_won,
+            speculative_ms: self.speculative_ms + later.speculative_ms,
+            saved_ms: self.saved_ms + later.saved_ms,
+        }
+    }
+
+    /// The count of the attempts that ended in a state; `None` of a live state.
+    pub const fn ended(&mut self, state: AttemptState) -> Option<&mut u64> {
+        match state {
+            AttemptState::Published | AttemptState::Running => None,
+            AttemptState::Completed => Some(&mut self.completed),
+            AttemptState::Failed => Some(&mut self.failed),
+            AttemptState::Lost => Some(&mut self.lost),
+            AttemptState::Superseded => Some(&mut self.superseded),
+            AttemptState::Stopped => Some(&mut self.stopped),
+        }
+    }
+
+    /// The sum of the attempts in every state, which is `started`.
+    #[must_use]
+    pub const fn in_all_states(&self) -> u64 {
+        self.running + self.completed + self.failed + self.lost + self.superseded + self.stopped
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_whole_advances_from_phase_to_phase_and_ends_at_one() {
+        let at = Timestamp::from_millis(1);
+        for inputs in [
+            Inputs::Prefix("in/".to_owned()),
+            Inputs::Generate(crate::request::Generate {
+                files: 4,
+                count: 2,
+                format: crate::request::GeneratedFormat::Csv,
+                seed: 1,
+            }),
+        ] {
+            let mut job =
+                JobSnapshot::submitted(JobId::from_parts(at, 1), JobRequest::new(inputs), 1, at);
+            let mut seen = vec![job.overall_now()];
+            for done in [1, 2, 4] {
+                job.generated = Some(Counted { done, total: 4 });
+                seen.push(job.overall_now());
+            }
+            job.phase = Phase::Planning;
+            seen.push(job.overall_now());
+            job.phase = Phase::Running;
+            job.plan = Some(serde_json::from_str(PLAN).unwrap());
+            for completed in 0..=2 {
+                job.progress = vec![LevelProgress { tasks: 2, completed, ..Default::default() }];
+                seen.push(job.overall_now());
+            }
+            job.phase = Phase::Finishing;
+            seen.push(job.overall_now());
+            job.phase = Phase::Done;
+            seen.push(job.overall_now());
+            assert!(seen.is_sorted(), "{seen:?}");
+            assert_eq!((seen[0], seen.pop()), (0.0, Some(1.0)));
+            assert!(seen.iter().all(|fraction| *fraction < 1.0), "{seen:?}");
+        }
+    }
+
+    const PLAN: &str = r#"{"objects": 4, "columns": 2, "fan_in": 2, "segment_columns": 1024,
+        "levels": [{"nodes": 2, "ranges": 1, "range_segments": 1, "fan_in": 2}], "estimate": {}}"#;
 
     #[test]
     fn half_done_attempts_count_as_half_a_task() {

@@ -14,9 +14,11 @@
 //! - [`preview`]: the plan of a request that is not submitted.
 //! - [`task`]: assignments and controls to workers, and their reports.
 //! - [`detail`]: the public state of tasks and attempts.
+//! - [`states`]: the states of all tasks of a job, as pages draw them.
 //! - [`version`]: the version of an object, which shows whether it has changed.
 //! - [`worker`]: the public state of the worker pool.
 //! - [`outage`]: outages of the parts that all jobs depend on.
+//! - [`files`]: the objects of the store, as users browse them.
 //! - [`result`]: a summary of a job's result.
 //! - [`live`]: snapshots and server-sent events for the pages.
 //! - [`access`]: who calls, and what they may do.
@@ -35,6 +37,7 @@
 
 pub mod access;
 pub mod detail;
+pub mod files;
 pub mod id;
 pub mod job;
 pub mod live;
@@ -46,6 +49,7 @@ pub mod request;
 pub mod result;
 #[cfg(feature = "schema")]
 mod schema;
+pub mod states;
 pub mod task;
 pub mod time;
 pub mod version;

@@ -1,10 +1,11 @@
 //! Snapshots and server-sent events for the pages.
 //!
-//! Every event holds the whole state of its subject. A reader that missed some
-//! events is up to date after the next one.
+//! Every event but [`LiveEvent::Tasks`] holds the whole state of its subject. A reader
+//! that missed some events is up to date after the next one.
 
 use serde::{Deserialize, Serialize};
 
+use crate::states::StateChange;
 use crate::worker::PoolSnapshot;
 use crate::{JobId, JobSnapshot};
 
@@ -20,6 +21,8 @@ pub enum LiveEvent {
     JobDeleted(JobId),
     /// The changed worker pool.
     Workers(Box<PoolSnapshot>),
+    /// The states of a job's tasks; only in the stream of a job that asks for them.
+    Tasks(Box<StateChange>),
 }
 
 impl LiveEvent {
@@ -31,9 +34,19 @@ impl LiveEvent {
     pub const JOB_DELETED: &'static str = "job-deleted";
     /// The name of [`LiveEvent::Workers`] on the wire.
     pub const WORKERS: &'static str = "workers";
-    /// The names of all events on the wire.
-    pub const NAMES: [&'static str; 4] =
-        [LiveEvent::SNAPSHOT, LiveEvent::JOB, LiveEvent::JOB_DELETED, LiveEvent::WORKERS];
+    /// The name of [`LiveEvent::Tasks`] on the wire.
+    pub const TASKS: &'static str = "tasks";
+    /// The name of an event that says only that the server is there; in streams that ask
+    /// for it.
+    pub const ALIVE: &'static str = "alive";
+    /// The names of all events with a state on the wire.
+    pub const NAMES: [&'static str; 5] = [
+        LiveEvent::SNAPSHOT,
+        LiveEvent::JOB,
+        LiveEvent::JOB_DELETED,
+        LiveEvent::WORKERS,
+        LiveEvent::TASKS,
+    ];
 
     /// The wire name of the event.
     #[must_use]
@@ -43,6 +56,7 @@ impl LiveEvent {
             LiveEvent::Job(_) => LiveEvent::JOB,
             LiveEvent::JobDeleted(_) => LiveEvent::JOB_DELETED,
             LiveEvent::Workers(_) => LiveEvent::WORKERS,
+            LiveEvent::Tasks(_) => LiveEvent::TASKS,
         }
     }
 }

@@ -35,6 +35,40 @@ pub struct ResultSummary {
     /// The statistics that were computed in addition to the mean.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub statistics: Vec<Statistic>,
+    /// The stored .npy file of the mean; absent from records of older versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<StoredFile>,
+    /// What each of the statistics looks like, in the same order; empty in records of
+    /// older versions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub summaries: Vec<StatisticSummary>,
+}
+
+/// A stored .npy file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct StoredFile {
+    /// The size in bytes.
+    pub bytes: u64,
+    /// The SHA-256 of its bytes, in hexadecimal.
+    pub sha256: String,
+}
+
+/// A summary of a statistic of the columns.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct StatisticSummary {
+    /// The first values, at most [`FIRST_NUMBERS`].
+    pub first: Vec<Number>,
+    /// The plot, as of the mean.
+    pub plot: Vec<Option<PlotPoint>>,
+    /// The minimum value, ignoring NaN.
+    pub min: Option<Number>,
+    /// The maximum value, ignoring NaN.
+    pub max: Option<Number>,
+    /// The stored .npy file.
+    pub file: StoredFile,
 }
 
 /// The maximum number of values in a summary.

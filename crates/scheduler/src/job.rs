@@ -6,7 +6,7 @@ mod throughput;
 
 use std::collections::BTreeSet;
 
-use protocol::detail::TaskState;
+use protocol::detail::{AttemptState, TaskState};
 use protocol::job::{AttemptCounts, ByteCounts, Phase, Timings};
 use protocol::task::Progress;
 use protocol::{AttemptId, JobId, Plan, Problem, TaskId, Timestamp};
@@ -46,6 +46,8 @@ pub(crate) struct Job {
     /// have segments in the store.
     pub(crate) restored: bool,
     pub(crate) attempts: AttemptCounts,
+    /// How many of them were started before a restart of the server and went on.
+    pub(crate) adopted: u64,
     pub(crate) bytes: ByteCounts,
     pub(crate) throughput: Throughput,
     pub(crate) problem: Option<Problem>,
@@ -79,6 +81,7 @@ impl Job {
             format: None,
             restored: false,
             attempts: AttemptCounts::default(),
+            adopted: 0,
             bytes: ByteCounts::default(),
             throughput: Throughput::default(),
             problem: None,
@@ -271,6 +274,9 @@ impl Job {
 
     /// Ends a live attempt: applies `change`, which must set a state that is
     /// not live, and updates the counters. `None` if the attempt is not live.
+    ///
+    /// An attempt that no worker had started counts only if it completed or failed its
+    /// task, which tells that one had.
     pub(crate) fn close(
         &mut self,
         key: TaskKey,
@@ -287,15 +293,24 @@ impl Job {
         attempt.ended_at = Some(now);
         change(attempt);
         debug_assert!(!attempt.state.is_live());
+        let state = attempt.state;
         let closed = ClosedAttempt {
             was_published,
             speculative: attempt.speculative,
             ran_ms: attempt.ran_ms(now),
         };
+        let was_executed = matches!(state, AttemptState::Completed | AttemptState::Failed);
         if was_published {
             self.published -= 1;
+            self.attempts.started += u64::from(was_executed);
+            self.attempts.speculative += u64::from(was_executed && closed.speculative);
         } else {
             self.attempts.running -= 1;
+        }
+        if (!was_published || was_executed)
+            && let Some(ended) = self.attempts.ended(state)
+        {
+            *ended += 1;
         }
         if closed.speculative {
             self.attempts.speculative_ms += closed.ran_ms;
@@ -310,6 +325,16 @@ impl Job {
             self.speculative -= 1;
         }
         Some(closed)
+    }
+
+    /// Counts an attempt that completed its task although it had been given up. `was` is
+    /// the state in which it had ended; `None` if it had not been counted.
+    pub(crate) fn count_after_all(&mut self, was: Option<AttemptState>) {
+        match was.and_then(|state| self.attempts.ended(state)) {
+            Some(ended) => *ended = ended.saturating_sub(1),
+            None => self.attempts.started += 1,
+        }
+        self.attempts.completed += 1;
     }
 }
 

@@ -27,7 +27,8 @@
 //!   while a task is ready that it may execute.
 //! - **A job has at most W attempts on workers,** and a task at most one
 //!   speculative attempt.
-//! - **Views are cheap.** Only paged task lists depend on the number of tasks.
+//! - **Views are cheap.** Only paged task lists and the two bits of each task's drawn
+//!   state depend on the number of tasks.
 
 pub mod command;
 mod durations;

@@ -132,6 +132,9 @@ const CUT_TASKS_MAX: u64 = 1 << 20;
 const SEGMENTS_PER_TASK: u64 = 8;
 /// Number of segment sizes to try, each half of the previous one.
 const SEGMENT_SIZES: u32 = 5;
+/// What a stored segment takes in addition to its columns, in bytes: its header and
+/// trailer.
+const SEGMENT_OVERHEAD_BYTES: u64 = 144;
 /// Below this [`Costs::skew`], workers count as equally fast.
 const UNIFORM_SKEW: f64 = 0.5;
 /// Columns of an accumulator block. Segments consist of whole blocks.
@@ -163,10 +166,62 @@ pub fn plan(
             }
         }
     }
-    match best {
+    let mut plan = match best {
         Some((plan, _)) => plan,
         None => build(inputs, (2, 2), workers, limits.segment_columns, limits, costs).0,
+    };
+    let seconds = measured_seconds(&plan, inputs, workers, limits, costs);
+    plan.estimate.duration_ms = Some(crate::durations::saturating_u64(seconds * 1000.0));
+    plan
+}
+
+/// The estimated duration of a plan in seconds, with the overheads that were measured. The
+/// plan itself is chosen with [`Costs::request_secs`] and [`Costs::task_secs`].
+fn measured_seconds(
+    plan: &Plan,
+    inputs: &PlanInputs,
+    workers: u32,
+    limits: &PlanLimits,
+    costs: &Costs,
+) -> f64 {
+    let costs = &costs.measured();
+    let shape = Shape {
+        inputs,
+        segment_columns: plan.segment_columns,
+        segments: inputs.columns().div_ceil(plan.segment_columns).max(1),
+        open_objects: limits.open_objects.max(1),
+        costs,
+    };
+    let mut below = inputs.objects.max(1);
+    let mut seconds = 0.0;
+    for (number, level) in plan.levels.iter().enumerate() {
+        let inputs_of_node = below.min(u64::from(level.fan_in));
+        let nodes = u64::from(level.nodes);
+        let tasks = (nodes, inputs_of_node, level.range_segments);
+        seconds += level_seconds(&shape, number == 0, tasks, u64::from(workers));
+        below = nodes;
     }
+    seconds
+}
+
+/// The estimated duration of a level in seconds, given its nodes, the inputs of a node and
+/// the segments of a range.
+fn level_seconds(
+    shape: &Shape<'_>,
+    is_leaf: bool,
+    (nodes, inputs_of_node, range_segments): (u64, u64, u64),
+    workers: u64,
+) -> f64 {
+    let tasks = nodes.saturating_mul(shape.segments.div_ceil(range_segments));
+    let task_seconds = shape.task_seconds(is_leaf, inputs_of_node, range_segments);
+    let mut seconds = tasks.div_ceil(workers) as f64 * task_seconds;
+    if is_leaf {
+        // Workers that finish their last task early are idle.
+        let task_segments = range_segments.min(shape.segments) as f64;
+        let idle = task_seconds * (1.0 + 1.0 / task_segments) / 2.0;
+        seconds += idle * shape.costs.skew;
+    }
+    seconds
 }
 
 /// The estimated duration of a task at speed 1, in seconds. The simulator uses
@@ -285,7 +340,7 @@ fn build(
         fan_in: leaf_fan_in,
         segment_columns,
         partial_column_bytes: inputs.partial_column_bytes,
-        estimate: estimate(inputs, &levels, segment_columns, limits, seconds),
+        estimate: estimate(inputs, &levels, segment_columns, segments, limits),
         levels,
     };
     (plan, seconds)
@@ -345,14 +400,8 @@ fn best_ranges(
         if tasks > most && best.1.is_finite() {
             return best;
         }
-        let task_seconds = shape.task_seconds(is_leaf, inputs_of_node, range_segments);
-        let mut seconds = tasks.div_ceil(workers) as f64 * task_seconds;
-        if is_leaf {
-            // Workers that finish their last task early are idle.
-            let task_segments = range_segments.min(shape.segments) as f64;
-            let idle = task_seconds * (1.0 + 1.0 / task_segments) / 2.0;
-            seconds += idle * shape.costs.skew;
-        }
+        let level = (nodes, inputs_of_node, range_segments);
+        let seconds = level_seconds(shape, is_leaf, level, workers);
         if seconds < best.1 {
             best = (range_segments, seconds);
         }
@@ -367,10 +416,11 @@ fn estimate(
     inputs: &PlanInputs,
     levels: &[PlanLevel],
     segment_columns: u64,
+    segments: u64,
     limits: &PlanLimits,
-    seconds: f64,
 ) -> Estimate {
     let sum_bytes = inputs.columns().saturating_mul(inputs.partial_column_bytes);
+    let sum_bytes = sum_bytes.saturating_add(segments.saturating_mul(SEGMENT_OVERHEAD_BYTES));
     let written = |levels: &[PlanLevel]| {
         let nodes: u64 = levels.iter().map(|level| u64::from(level.nodes)).sum();
         nodes.saturating_mul(sum_bytes)
@@ -387,6 +437,6 @@ fn estimate(
         // One segment each for the accumulators, the encoded segment, and the
         // previous segment that is being written.
         worker_memory_bytes: u64::from(open) * limits.block_bytes + 3 * segment_bytes,
-        duration_ms: Some(crate::durations::saturating_u64(seconds * 1000.0)),
+        duration_ms: None,
     }
 }

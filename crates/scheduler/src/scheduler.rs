@@ -10,6 +10,7 @@ mod jobs;
 mod outages;
 mod rests;
 mod scaling;
+mod states;
 mod stragglers;
 mod views;
 mod workers;

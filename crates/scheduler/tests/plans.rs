@@ -174,7 +174,20 @@ fn the_estimate_counts_partial_sums_read_and_written() {
     let plan = embedded(&npy(40, 10_000), FanIn::Fixed(5), 2);
     let sum_bytes = 10_000 * 16;
     assert_eq!(plan.estimate.input_bytes, 40 * 10_000 * 8);
-    assert_eq!(plan.estimate.partial_read_bytes, (8 + 2) * sum_bytes);
-    assert_eq!(plan.estimate.written_bytes, (8 + 2 + 1) * sum_bytes);
+    assert!(plan.estimate.partial_read_bytes >= (8 + 2) * sum_bytes);
+    assert!(plan.estimate.partial_read_bytes < (8 + 2) * (sum_bytes + 10_000));
+    assert!(plan.estimate.written_bytes >= (8 + 2 + 1) * sum_bytes);
+    assert!(plan.estimate.written_bytes < (8 + 2 + 1) * (sum_bytes + 10_000));
     assert!(plan.estimate.duration_ms.is_some_and(|ms| ms > 0));
+}
+
+/// What was measured: 50,006 tasks in 11.4 s by two embedded workers, 15.3 MB written.
+#[test]
+fn the_estimate_of_many_small_tasks_is_what_was_measured() {
+    let plan = embedded(&text(200_005, 10), FanIn::Fixed(5), 2);
+    assert_eq!(plan.tasks(), 50_006);
+    let written = plan.estimate.written_bytes;
+    assert!((14_500_000..16_000_000).contains(&written), "{written}");
+    let duration_ms = plan.estimate.duration_ms.unwrap();
+    assert!((9_000..14_000).contains(&duration_ms), "{duration_ms}");
 }

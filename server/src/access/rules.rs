@@ -45,7 +45,7 @@ pub fn need(method: &Method, uri: &Uri) -> Need {
         ("POST", ["api", "plan" | "jobs"] | ["api", "jobs", _, "rerun"]) => Role::Submit,
         ("POST" | "DELETE", ["api", "jobs", _, "share"]) => Role::Submit,
         ("DELETE", ["api", "jobs", _]) if !is_purge(uri.query()) => Role::Submit,
-        ("PUT", ["api", "files", ..]) => Role::Submit,
+        ("PUT", ["api", "files", ..]) | ("POST", ["files", "upload"]) => Role::Submit,
         ("POST", ["app", "preview" | "submit" | "cancel" | "rerun" | "share" | "withdraw"]) => {
             Role::Submit
         }
@@ -59,9 +59,10 @@ pub fn need(method: &Method, uri: &Uri) -> Need {
 pub fn job_shown(path: &str, query: Option<&str>) -> Option<JobId> {
     let parts: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
     match parts[..] {
-        ["jobs", id] | ["api", "jobs", id] | ["api", "jobs", id, "result" | "events" | "tasks"] => {
-            id.parse().ok()
-        }
+        ["jobs", id]
+        | ["jobs", id, "inputs"]
+        | ["api", "jobs", id]
+        | ["api", "jobs", id, "result" | "events" | "tasks" | "inputs"] => id.parse().ok(),
         // The page's own read of its job.
         ["app", "job"] => parameter(query?, "id")?.parse().ok(),
         _ => None,
@@ -99,12 +100,21 @@ mod tests {
             (Need::Nothing, &["GET /healthz", "GET /readyz", "GET /sign-in", "POST /sign-in"][..]),
             (Need::Nothing, &["POST /sign-out", "GET /pkg/a.js", "HEAD /pkg/a.wasm"]),
             (job, &["GET /jobs/JOB", "GET /api/jobs/JOB", "GET /api/jobs/JOB/result?format=npy"]),
+            (job, &["GET /jobs/JOB/inputs", "GET /api/jobs/JOB/inputs?cursor=1"]),
             (job, &["GET /api/jobs/JOB/events", "HEAD /jobs/JOB?share=x", "GET /app/job?id=JOB"]),
             (view, &["GET /", "GET /jobs", "GET /api/jobs", "GET /api/events", "GET /metrics"]),
             (view, &["GET /api/files/a", "GET /api/workers", "GET /app/overview", "GET /jobs/x"]),
             (view, &["GET /pkg", "GET /api/openapi.json"]),
             (submit, &["POST /api/jobs", "POST /api/plan", "POST /api/jobs/JOB/rerun"]),
-            (submit, &["DELETE /api/jobs/JOB", "PUT /api/files/a/b", "POST /app/submit"]),
+            (
+                submit,
+                &[
+                    "DELETE /api/jobs/JOB",
+                    "PUT /api/files/a/b",
+                    "POST /app/submit",
+                    "POST /files/upload",
+                ],
+            ),
             (
                 submit,
                 &[
@@ -115,6 +125,8 @@ mod tests {
             ),
             (admin, &["DELETE /api/jobs/JOB?purge=true", "DELETE /api/jobs/JOB?purge=%74rue"]),
             (admin, &["PUT /api/workers", "DELETE /api/files/a", "POST /app/delete"]),
+            (admin, &["POST /app/delete-files", "DELETE /api/files/in/"]),
+            (view, &["GET /files?prefix=in/", "GET /api/folders"]),
             (admin, &["POST /app/workers", "POST /app/new", "PATCH /api/jobs", "POST /pkg/a"]),
             (admin, &["POST //api/jobs", "POST /api/jobs/", "OPTIONS /api/jobs", "POST /metrics"]),
         ] {

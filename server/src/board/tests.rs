@@ -1,5 +1,6 @@
 //! What readers of the board get.
 
+use protocol::states::DrawnState;
 use protocol::{Inputs, JobRequest, Timestamp};
 
 use super::*;
@@ -110,13 +111,81 @@ fn the_oldest_jobs_that_are_over_are_evicted_and_no_others() {
     // A stream that has not heard of the end of job 3 begins anew …
     assert!(matches!(board.since(Some(position)).1[..], [LiveEvent::Snapshot(_)]));
     // … and that of job 3 takes it from the store, unless it is deleted.
-    assert_eq!(board.job_since(id(3), Some(position)).1, None);
+    assert_eq!(board.job_since(id(3), Some(position), true).1, []);
     board.delete(id(3));
-    assert_eq!(board.job_since(id(3), Some(position)).1, Some(LiveEvent::JobDeleted(id(3))));
+    let told = board.job_since(id(3), Some(position), true).1;
+    assert_eq!(told, [LiveEvent::JobDeleted(id(3))]);
 }
 
 #[test]
 fn a_position_reads_back_what_it_prints() {
     let (position, _) = Board::new(7, 1000).since(None);
     assert_eq!(Position::parse(&position.to_string()), Some(position));
+}
+
+const LEVELS: [u64; 3] = [501, 101, 1];
+
+/// The states of a random tree after some random changes.
+fn change(levels: &mut [LevelStates]) {
+    for _ in 0..rand::random_range(0..20) {
+        let level = rand::random_range(0..LEVELS.len());
+        let index = rand::random_range(0..LEVELS[level]);
+        let states = [DrawnState::Waiting, DrawnState::Running, DrawnState::Speculative];
+        let state = states.get(rand::random_range(0..5_usize)).unwrap_or(&DrawnState::Complete);
+        levels[level].set(index, *state);
+    }
+}
+
+#[test]
+fn every_reader_of_the_states_of_tasks_knows_them_at_its_version() {
+    let board = Board::new(1, 1000);
+    let running = job(1, Phase::Running);
+    let mut levels: Vec<LevelStates> = LEVELS.map(LevelStates::waiting).into();
+    // Readers that look seldom, and each with what it knows.
+    let mut readers: Vec<(u32, Option<Position>, Option<TaskStates>)> =
+        [1, 2, 7, 40, 400].map(|every| (every, None, None)).into();
+    let (mut wholes, mut changes) = (0, 0);
+    for round in 0..2_000_u32 {
+        change(&mut levels);
+        board.publish_drawn(vec![(running.clone(), levels.clone())], None);
+        for (every, position, known) in &mut readers {
+            if !round.is_multiple_of(*every) {
+                continue;
+            }
+            let (here, events) = board.job_since(running.id, *position, true);
+            let [LiveEvent::Tasks(change), LiveEvent::Job(_)] = &events[..] else {
+                // Nothing has changed but the version of the job.
+                assert!(matches!(events[..], [LiveEvent::Job(_)]), "{events:?}");
+                continue;
+            };
+            *(if change.since.is_none() { &mut wholes } else { &mut changes }) += 1;
+            assert!(change.as_ref().clone().apply(known), "nothing was missed");
+            // A cut stream repeats what came after the last event with an id.
+            if !rand::random_ratio(1, 3) {
+                *position = Some(here);
+            }
+            let known = known.as_ref().unwrap();
+            assert_eq!(known.levels, levels, "round {round}");
+            let (_, drawn) = board.job_with_tasks(running.id).unwrap();
+            assert_eq!(drawn.as_ref(), Some(known));
+        }
+    }
+    assert!(wholes > readers.len() && changes > 2_000, "{wholes} wholes, {changes} changes");
+}
+
+#[test]
+fn the_states_of_tasks_are_told_only_on_demand_and_not_of_a_job_that_is_done() {
+    let board = Board::new(1, 1000);
+    let levels = vec![LevelStates::waiting(5)];
+    board.publish_drawn(vec![(job(1, Phase::Running), levels.clone())], None);
+    let id = job(1, Phase::Running).id;
+    assert!(matches!(board.job_since(id, None, false).1[..], [LiveEvent::Job(_)]));
+    assert!(matches!(board.job_since(id, None, true).1[..], [LiveEvent::Tasks(_), _]));
+    board.publish_drawn(vec![(job(1, Phase::Failed), levels.clone())], None);
+    let states = || board.job_with_tasks(id).unwrap().1;
+    assert!(states().is_some(), "what was complete is still shown");
+    board.forget_tasks(id);
+    assert_eq!(states(), None);
+    board.publish_drawn(vec![(job(1, Phase::Done), levels)], None);
+    assert_eq!(states(), None);
 }

@@ -26,7 +26,7 @@ use super::{DriverMessage, Parts};
 use crate::finishing::{Total, write_result};
 use crate::garbage_collection;
 use crate::limits::{check_free_space, check_reserve, result_bytes};
-use crate::records::{self, RequestSummary, index};
+use crate::records::{self, Checkpoint, RequestSummary, index};
 
 /// Starts effects. Each sends its outcome to the driver as a message.
 pub(super) struct Effects {
@@ -49,14 +49,19 @@ pub(super) const RESULTS_AT_ONCE: usize = 2;
 /// How many jobs have their garbage collected at the same time.
 pub(super) const COLLECTED_AT_ONCE: usize = 4;
 
-/// A task that writes objects of a job and can be stopped: its planning, or the
-/// writing of its result.
+/// A task that writes objects of a job: its planning and the writing of its result, which
+/// can be stopped, or that of a checkpoint.
 pub(super) struct Writing {
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Writing {
+    /// Whether the task has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.task.is_finished()
+    }
+
     /// Stops the task, and waits until nothing more is written.
     async fn end(self) {
         self.stop.cancel();
@@ -112,6 +117,18 @@ impl Effects {
                 send(&messages, broken(job, problem)).await;
             }
         })
+    }
+
+    /// Stores the checkpoint of a job, once: the next one follows soon.
+    pub(super) fn write_checkpoint(&self, job: JobId, checkpoint: Checkpoint) -> Writing {
+        let parts = self.parts.clone();
+        let task = self.tasks.spawn(async move {
+            let stored = records::store_checkpoint(&*parts.store, job, &checkpoint).await;
+            if let Err(problem) = stored {
+                tracing::warn!(job_id = %job, %problem, "checkpoint not stored");
+            }
+        });
+        Writing { stop: self.stop.child_token(), task }
     }
 
     /// Publishes an assignment, retried until the queue accepts it.
@@ -192,12 +209,21 @@ impl Effects {
     /// Stores the report of a job that is over, then collects its garbage. Storing
     /// is retried until it succeeds: without a report, the next start of the
     /// server would resume the job.
-    pub(super) fn record(&self, snapshot: JobSnapshot, writing: Option<Writing>) {
+    pub(super) fn record(
+        &self,
+        snapshot: JobSnapshot,
+        writing: Option<Writing>,
+        checkpoint: Option<Writing>,
+    ) {
         let (parts, messages) = (self.parts.clone(), self.messages.clone());
         let collecting = self.collecting.clone();
         self.tasks.spawn(async move {
             if let Some(writing) = writing {
                 writing.end().await;
+            }
+            let has_checkpoint = checkpoint.is_some() || !snapshot.restarts.is_empty();
+            if let Some(checkpoint) = checkpoint {
+                checkpoint.end().await;
             }
             let job_id = snapshot.id;
             // A job that was never planned has no attempts.
@@ -210,6 +236,11 @@ impl Effects {
             while let Err(problem) = records::store_report(&*parts.store, &snapshot).await {
                 tracing::error!(%job_id, %problem, "report not stored yet");
                 sleep(UNTIL_DONE_PAUSE).await;
+            }
+            if has_checkpoint
+                && let Err(error) = records::delete_checkpoint(&*parts.store, job_id).await
+            {
+                tracing::warn!(%job_id, error = with_sources(&error), "checkpoint not deleted");
             }
             if let Err(problem) = index::complete(&*parts.store, &snapshot).await {
                 tracing::warn!(%job_id, %problem, "the next start of the server reads the report");

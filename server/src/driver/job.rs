@@ -9,6 +9,8 @@ use summation::Order;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use super::checkpoints::Checkpoints;
+use super::earlier::Earlier;
 use super::effects::Writing;
 use crate::finishing::Total;
 use crate::keys;
@@ -28,6 +30,9 @@ pub(super) struct Job {
     pub(super) place: Option<OwnedSemaphorePermit>,
     /// When the driver came to know the job.
     pub(super) known_since: Instant,
+    /// What earlier runs of the server knew of the job.
+    pub(super) earlier: Option<Earlier>,
+    pub(super) checkpoints: Checkpoints,
     /// How many bytes the job had written when the free space was looked at.
     space_seen_at: u64,
     plan: Option<PlanRecord>,
@@ -64,6 +69,8 @@ impl Job {
             writing: None,
             place,
             known_since: Instant::now(),
+            earlier: None,
+            checkpoints: Checkpoints::default(),
             space_seen_at: 0,
             plan: None,
             room: None,
@@ -187,7 +194,8 @@ impl Job {
     pub(super) fn snapshot(&self, view: JobView) -> JobSnapshot {
         let mut inputs = self.plan.as_ref().map(|plan| plan.inputs.clone()).unwrap_or_default();
         inputs.columns = view.inputs.columns.or(inputs.columns);
-        JobSnapshot {
+        let adopted = view.adopted;
+        let mut snapshot = JobSnapshot {
             id: view.id,
             phase: view.phase,
             request: self.request.request.clone(),
@@ -204,11 +212,17 @@ impl Job {
             progress: view.progress,
             attempts: view.attempts,
             bytes: view.bytes,
+            overall: 0.0,
+            restarts: Vec::new(),
             bytes_per_sec: view.bytes_per_sec,
             remaining_ms: view.remaining_ms,
             result: self.result.clone(),
             outage: view.outage.or_else(|| self.shown.outage.clone()),
             error: view.error,
+        };
+        if let Some(earlier) = &self.earlier {
+            earlier.add_to(&mut snapshot, adopted);
         }
+        snapshot
     }
 }

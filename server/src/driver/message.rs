@@ -9,7 +9,7 @@ use scheduler::Event;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::pool::Observed;
-use crate::records::{PlanRecord, RequestSummary};
+use crate::records::{Checkpoint, PlanRecord, RequestSummary};
 
 /// A message to the driver: an event of the scheduler, the outcome of an effect,
 /// or a request of the engine.
@@ -38,6 +38,8 @@ pub enum DriverMessage {
         plan: Box<PlanRecord>,
         /// The tasks whose segments are all in the store.
         completed: Vec<TaskId>,
+        /// Its times and counts before.
+        checkpoint: Box<Checkpoint>,
     },
     /// The sender waits until all messages before this one are on the board.
     Flush {

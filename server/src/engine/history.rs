@@ -10,6 +10,11 @@ use super::{Engine, RECORDS_AT_ONCE};
 use crate::board::without_result;
 use crate::records::{self, StoredJob, index};
 
+/// How many jobs are looked at for a page of those that match a filter.
+const LOOKED_AT: usize = 2_000;
+/// How many of them are in memory at the same time.
+const LOOKED_AT_ONCE: usize = 100;
+
 impl Engine {
     /// The snapshot of a job, from memory or from its records.
     ///
@@ -49,6 +54,38 @@ impl Engine {
         // Jobs that have been deleted since they were listed are left out.
         jobs.extend(shown.into_iter().flatten());
         Ok(JobPage { jobs, cursor: last.filter(|_| has_more) })
+    }
+
+    /// A page of the jobs that match, newest first, from after `cursor`. After looking at
+    /// [`LOOKED_AT`] jobs the page ends, with a cursor, however many have matched.
+    ///
+    /// # Errors
+    ///
+    /// If the store does not answer.
+    pub async fn jobs_matching(
+        &self,
+        matches: &(dyn Fn(&JobSnapshot) -> bool + Send + Sync),
+        mut cursor: Option<JobId>,
+        limit: usize,
+    ) -> Result<JobPage, Problem> {
+        let mut found = Vec::new();
+        for _ in 0..LOOKED_AT / LOOKED_AT_ONCE {
+            let page = self.jobs(cursor, LOOKED_AT_ONCE).await?;
+            let last = page.jobs.last().map(|job| job.id);
+            for job in page.jobs.into_iter().filter(matches) {
+                let id = job.id;
+                found.push(job);
+                if found.len() == limit {
+                    let has_more = page.cursor.is_some() || last != Some(id);
+                    return Ok(JobPage { jobs: found, cursor: has_more.then_some(id) });
+                }
+            }
+            cursor = page.cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Ok(JobPage { jobs: found, cursor })
     }
 
     /// A job that may be on the board or in the store.

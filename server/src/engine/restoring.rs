@@ -63,7 +63,10 @@ pub(super) async fn restore(
             }
             Some(StoredJob::Planned(request, plan)) => {
                 let completed = records::completed_tasks(store, job, &plan.plan).await?;
-                restored.messages.push(DriverMessage::Restored { job, request, plan, completed });
+                let checkpoint = records::checkpoint(store, job).await?.unwrap_or_default();
+                let checkpoint = Box::new(checkpoint);
+                let message = DriverMessage::Restored { job, request, plan, completed, checkpoint };
+                restored.messages.push(message);
             }
             Some(StoredJob::Submitted(request)) => {
                 let place = queue.clone().try_acquire_owned().ok();

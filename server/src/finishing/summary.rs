@@ -53,6 +53,11 @@ impl Summary {
         }
     }
 
+    /// A summary without a picture.
+    pub(super) fn plain(total: &Total) -> Summary {
+        Summary { picture: None, ..Summary::new(total) }
+    }
+
     /// Takes the next numbers.
     pub(super) fn add(&mut self, numbers: &[f64]) {
         let wanted = FIRST_NUMBERS - self.summary.first.len();

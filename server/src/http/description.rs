@@ -3,6 +3,7 @@
 use axum::handler::Handler;
 use axum::http::header;
 use bytes::Bytes;
+use protocol::states::{LevelStates, StateChange};
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Description;
 
@@ -23,7 +24,7 @@ use super::problem_response::Failed;
         (name = "files", description = "Input objects"),
         (name = "status", description = "Health checks, and metrics for Prometheus"),
     ),
-    components(responses(Failed)),
+    components(responses(Failed), schemas(StateChange, LevelStates)),
 )]
 struct Heading;
 

@@ -1,7 +1,7 @@
 //! Changes of jobs and workers, as server-sent events ([`LiveEvent`]).
 //!
-//! Every event carries the whole state of what it names. A client that reconnects
-//! with `Last-Event-ID` is sent what has changed since. Of the events that belong
+//! Every event but that of the states of tasks carries the whole state of what it names.
+//! A client that reconnects with `Last-Event-ID` is sent what has changed since. Of the events that belong
 //! to one version only the last carries an id, so none of them is missed.
 
 use std::convert::Infallible;
@@ -16,10 +16,12 @@ use futures::stream::{self, StreamExt};
 use protocol::live::{LiveEvent, Overview};
 use protocol::problem::{Problem, ProblemKind};
 use protocol::{JobId, JobSnapshot};
+use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, watch};
+use utoipa::IntoParams;
 
 use super::Shared;
-use super::body::JobInPath;
+use super::body::{JobInPath, Parameters};
 use super::problem_response::{Failed, ProblemResponse};
 use crate::board::Position;
 use crate::engine::Engine;
@@ -27,6 +29,8 @@ use crate::engine::Engine;
 /// The interval of keep-alive comments, below the idle timeout of usual proxies
 /// (60 s).
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// The interval of the events which say that the server is there.
+const SAYS_ALIVE: Duration = Duration::from_secs(5);
 /// The header that tells nginx not to buffer the stream.
 const UNBUFFERED: [(&str, &str); 1] = [("x-accel-buffering", "no")];
 /// How long a client waits before it reconnects.
@@ -42,6 +46,7 @@ const RETRY_REFUSED: Duration = Duration::from_secs(30);
     path = "/api/events",
     operation_id = "follow_all",
     tag = "events",
+    params(StreamParameters),
     responses(
         (status = 200, description = "Events until the client or the server ends it",
          body = Overview, content_type = "text/event-stream"),
@@ -50,9 +55,19 @@ const RETRY_REFUSED: Duration = Duration::from_secs(30);
 )]
 pub(super) async fn of_all(
     State(shared): State<Shared>,
+    Parameters(StreamParameters { alive }): Parameters<StreamParameters>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ProblemResponse> {
-    stream(&shared, last_position(&headers), Subject::All)
+    stream(&shared, last_position(&headers), Subject::All, alive)
+}
+
+/// The parameters of `GET /api/events`.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct StreamParameters {
+    /// Also send the event `alive` whenever nothing else was sent for five seconds.
+    #[serde(default)]
+    alive: bool,
 }
 
 /// Follow one job, as server-sent events.
@@ -62,7 +77,7 @@ pub(super) async fn of_all(
     path = "/api/jobs/{id}/events",
     operation_id = "follow_job",
     tag = "events",
-    params(("id" = JobId, Path, description = "The job")),
+    params(("id" = JobId, Path, description = "The job"), JobStreamParameters),
     responses(
         (status = 200, description = "Events until the client or the server ends it",
          body = JobSnapshot, content_type = "text/event-stream"),
@@ -72,10 +87,24 @@ pub(super) async fn of_all(
 pub(super) async fn of_job(
     State(shared): State<Shared>,
     JobInPath(job): JobInPath,
+    Parameters(asked): Parameters<JobStreamParameters>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ProblemResponse> {
     shared.engine.job(job).await?;
-    stream(&shared, last_position(&headers), Subject::Job { job, is_over: false })
+    let subject = Subject::Job { job, is_over: false, with_tasks: asked.tasks };
+    stream(&shared, last_position(&headers), subject, asked.alive)
+}
+
+/// The parameters of `GET /api/jobs/{id}/events`.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct JobStreamParameters {
+    /// Also send the states of the tasks: whole first, then what has changed.
+    #[serde(default)]
+    tasks: bool,
+    /// Also send the event `alive` whenever nothing else was sent for five seconds.
+    #[serde(default)]
+    alive: bool,
 }
 
 /// The description of the events of [`of_all`].
@@ -94,9 +123,11 @@ fn describe_all() -> String {
 /// The description of the events of [`of_job`].
 fn describe_job() -> String {
     format!(
-        "The data of the event `{}` is a `JobSnapshot`, that of `{}` a `JobId`.",
+        "The data of the event `{}` is a `JobSnapshot`, that of `{}` a `JobId`. With \
+         `tasks=true` there is also the event `{}`, whose data is a `StateChange`.",
         LiveEvent::JOB,
-        LiveEvent::JOB_DELETED
+        LiveEvent::JOB_DELETED,
+        LiveEvent::TASKS
     )
 }
 
@@ -105,7 +136,7 @@ enum Subject {
     /// All jobs and the workers.
     All,
     /// One job, and whether the stream has told that it is over.
-    Job { job: JobId, is_over: bool },
+    Job { job: JobId, is_over: bool, with_tasks: bool },
 }
 
 /// The stream of one client.
@@ -123,13 +154,13 @@ impl Reader {
         let board = self.engine.board();
         let (here, events) = match &mut self.subject {
             Subject::All => board.since(self.position),
-            Subject::Job { job, is_over } => {
-                let (here, mut event) = board.job_since(*job, self.position);
-                if event.is_none() && !*is_over && board.job(*job).is_none() {
-                    event = evicted(&self.engine, *job).await;
+            Subject::Job { job, is_over, with_tasks } => {
+                let (here, mut events) = board.job_since(*job, self.position, *with_tasks);
+                if events.is_empty() && !*is_over && board.job(*job).is_none() {
+                    events.extend(evicted(&self.engine, *job).await);
                 }
-                *is_over |= event.as_ref().is_some_and(is_last);
-                (here, event.into_iter().collect())
+                *is_over |= events.iter().any(is_last);
+                (here, events)
             }
         };
         self.position = Some(here);
@@ -158,7 +189,7 @@ fn is_last(event: &LiveEvent) -> bool {
     match event {
         LiveEvent::Job(job) => job.phase.is_over(),
         LiveEvent::JobDeleted(_) => true,
-        LiveEvent::Snapshot(_) | LiveEvent::Workers(_) => false,
+        LiveEvent::Snapshot(_) | LiveEvent::Workers(_) | LiveEvent::Tasks(_) => false,
     }
 }
 
@@ -168,6 +199,7 @@ fn stream(
     shared: &Shared,
     position: Option<Position>,
     subject: Subject,
+    says_alive: bool,
 ) -> Result<impl IntoResponse + use<>, ProblemResponse> {
     let permit = shared.event_streams.clone().try_acquire_owned().map_err(|_| {
         let problem = Problem::new(ProblemKind::Unavailable, "too many event streams are open")
@@ -190,7 +222,13 @@ fn stream(
     });
     let until_stopped = shared.stop.clone().cancelled_owned();
     let events = batches.flatten().map(Ok::<_, Infallible>).take_until(until_stopped);
-    Ok((UNBUFFERED, Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))))
+    let keep_alive = if says_alive {
+        let event = Event::default().event(LiveEvent::ALIVE).data("{}");
+        KeepAlive::new().interval(SAYS_ALIVE).event(event)
+    } else {
+        KeepAlive::new().interval(KEEP_ALIVE)
+    };
+    Ok((UNBUFFERED, Sse::new(events).keep_alive(keep_alive)))
 }
 
 /// The events as they are sent; the last one carries the position.
@@ -208,6 +246,7 @@ fn sent(event: &LiveEvent) -> Event {
         LiveEvent::Job(job) => serde_json::to_string(job),
         LiveEvent::JobDeleted(id) => serde_json::to_string(id),
         LiveEvent::Workers(pool) => serde_json::to_string(pool),
+        LiveEvent::Tasks(change) => serde_json::to_string(change),
     };
     // Snapshots hold texts and numbers only, which always encode as JSON.
     Event::default().event(event.name()).data(data.unwrap_or_default())

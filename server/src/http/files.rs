@@ -15,7 +15,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::Shared;
 use super::body::{KeyInPath, Parameters, broken_off};
 use super::problem_response::{Failed, ProblemResponse};
-use crate::keys::{is_own, own_names};
+use crate::engine::check_users;
+use crate::keys::is_own;
 
 /// The path of the objects.
 pub(super) const PATH: &str = "/api/files/";
@@ -127,9 +128,9 @@ pub(super) async fn upload(
     Ok((StatusCode::CREATED, Json(File { key, bytes })))
 }
 
-/// Delete an object.
+/// Delete an object, or all objects below a key that ends in a slash.
 ///
-/// A job that has planned to read it fails, and names it.
+/// A job that has planned to read one of them fails, and names it.
 #[utoipa::path(
     delete,
     path = "/api/files/{*key}",
@@ -145,28 +146,12 @@ pub(super) async fn delete(
     State(shared): State<Shared>,
     KeyInPath(key): KeyInPath,
 ) -> Result<StatusCode, ProblemResponse> {
-    check_users(&key)?;
-    let deleting = |error: StoreError| ProblemResponse::from(error.problem("deleting the object"));
-    let store = shared.engine.store();
-    // Deleting says nothing of whether there was an object.
-    store.head(&key).await.map_err(deleting)?;
-    store.delete(&key).await.map_err(deleting)?;
+    shared.engine.delete_files(&key).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Checks that a key is not reserved, so that users may write and delete its object.
-fn check_users(key: &str) -> Result<(), Problem> {
-    if !is_own(key) {
-        return Ok(());
-    }
-    let detail = format!("the key {key:?} is reserved for the program's own objects");
-    let own = own_names().collect::<Vec<_>>().join(", ");
-    Err(Problem::new(ProblemKind::Forbidden, detail)
-        .remedy(format!("choose a key whose first part is not one of {own}")))
-}
-
 /// Refuses an upload that has waited for others in vain.
-fn too_many_uploads() -> ProblemResponse {
+pub(super) fn too_many_uploads() -> ProblemResponse {
     Problem::new(ProblemKind::Unavailable, "too many uploads are under way")
         .remedy("send it again later; --max-uploads sets how many the server takes at once")
         .into()

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
-use protocol::detail::TaskPage;
+use protocol::detail::{InputPage, TaskPage};
 use protocol::live::JobPage;
 use protocol::{Caller, JobId, JobRequest, JobSnapshot, Preview};
 use serde::Deserialize;
@@ -15,9 +15,9 @@ use super::body::{JobInPath, JsonBody, Parameters};
 use super::problem_response::{Failed, ProblemResponse};
 use crate::board::PAGE_JOBS;
 
-/// The largest page of jobs or tasks.
+/// The largest page of jobs, tasks or input objects.
 const PAGE_MAX: usize = 1000;
-/// The default page of tasks.
+/// The default page of tasks or input objects.
 const PAGE_TASKS: usize = 100;
 
 /// Submit a job.
@@ -216,4 +216,36 @@ pub(super) async fn tasks(
 ) -> Result<Json<TaskPage>, ProblemResponse> {
     let limit = limit.unwrap_or(PAGE_TASKS).clamp(1, PAGE_MAX);
     Ok(Json(shared.engine.tasks(job, level, cursor, limit).await?))
+}
+
+/// The parameters of `GET /api/jobs/{id}/inputs`.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct InputParameters {
+    /// The `cursor` of the previous page.
+    #[serde(default)]
+    cursor: u64,
+    /// The largest number of objects to return, from 1 to 1,000; 100 by default.
+    limit: Option<usize>,
+}
+
+/// List the input objects of a job, with the versions that were read.
+#[utoipa::path(
+    get,
+    path = "/api/jobs/{id}/inputs",
+    operation_id = "list_inputs",
+    tag = "jobs",
+    params(("id" = JobId, Path, description = "A job that is planned"), InputParameters),
+    responses(
+        (status = 200, description = "A page of input objects", body = InputPage),
+        (status = "default", response = Failed),
+    ),
+)]
+pub(super) async fn inputs(
+    State(shared): State<Shared>,
+    JobInPath(job): JobInPath,
+    Parameters(InputParameters { cursor, limit }): Parameters<InputParameters>,
+) -> Result<Json<InputPage>, ProblemResponse> {
+    let limit = limit.unwrap_or(PAGE_TASKS).clamp(1, PAGE_MAX);
+    Ok(Json(shared.engine.input_page(job, cursor, limit).await?))
 }

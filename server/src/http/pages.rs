@@ -4,12 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use app::backend::Backend;
+use app::filter::JobFilter;
 use async_trait::async_trait;
 use axum::Router;
 use axum::http::{HeaderValue, header};
 use leptos::config::LeptosOptions;
 use program::clock;
+use protocol::detail::InputPage;
+use protocol::files::FolderPage;
 use protocol::live::{JobPage, Overview};
+use protocol::states::TaskStates;
 use protocol::{JobId, JobSnapshot, Preview, Problem, Timestamp, ValidRequest};
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -56,12 +60,43 @@ impl Backend for Engine {
         self.board().overview()
     }
 
-    async fn jobs(&self, cursor: Option<JobId>, limit: usize) -> Result<JobPage, Problem> {
-        Engine::jobs(self, cursor, limit).await
+    async fn history(
+        &self,
+        filter: &JobFilter,
+        cursor: Option<JobId>,
+        limit: usize,
+    ) -> Result<JobPage, Problem> {
+        self.jobs_matching(&|job| filter.matches(job), cursor, limit).await
     }
 
-    async fn job(&self, id: JobId) -> Result<JobSnapshot, Problem> {
-        Engine::job(self, id).await.map(|job| JobSnapshot::clone(&job))
+    fn newest_job(&self) -> Option<JobId> {
+        self.board().newest()
+    }
+
+    fn visit_jobs(&self, visit: &mut dyn FnMut(&JobSnapshot)) {
+        self.board().visit(visit);
+    }
+
+    async fn job_with_tasks(
+        &self,
+        id: JobId,
+    ) -> Result<(JobSnapshot, Option<TaskStates>), Problem> {
+        if let Some(found) = self.board().job_with_tasks(id) {
+            return Ok(found);
+        }
+        Engine::job(self, id).await.map(|job| (JobSnapshot::clone(&job), None))
+    }
+
+    async fn inputs(&self, id: JobId, start: u64, limit: usize) -> Result<InputPage, Problem> {
+        self.input_page(id, start, limit).await
+    }
+
+    async fn browse(&self, prefix: &str) -> Result<FolderPage, Problem> {
+        Engine::browse(self, prefix).await
+    }
+
+    async fn delete_files(&self, key: &str) -> Result<(), Problem> {
+        Engine::delete_files(self, key).await
     }
 
     async fn preview(&self, request: &ValidRequest) -> Result<Preview, Problem> {

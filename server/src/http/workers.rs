@@ -50,10 +50,5 @@ pub(super) async fn set(
     JsonBody(Desired { desired }): JsonBody<Desired>,
 ) -> Result<Json<PoolSnapshot>, ProblemResponse> {
     shared.engine.set_desired_workers(desired).await?;
-    let mut pool = PoolSnapshot::clone(&shared.engine.board().pool());
-    pool.by_hand = desired;
-    if let Some(desired) = desired {
-        pool.desired = desired;
-    }
-    Ok(Json(pool))
+    Ok(Json(PoolSnapshot::clone(&shared.engine.board().pool())))
 }

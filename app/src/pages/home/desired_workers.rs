@@ -22,21 +22,6 @@ pub fn DesiredWorkers(
             </p>
         }
     });
-    let reset = move || {
-        view! {
-            <ActionForm action=set>
-                <input type="hidden" name="desired" value="auto" />
-                <span class="hint">"Set manually"</span>
-                <button type="submit" class="button small quiet">
-                    "Set to automatic"
-                </button>
-            </ActionForm>
-        }
-    };
-    let (reset, automatic) = match pool.by_hand {
-        Some(_) => (Some(reset()), None),
-        None => (None, Some(view! { <span class="hint">"Automatic"</span> })),
-    };
     (pool.kind != "external").then(|| {
         view! {
             <div class="desired">
@@ -55,8 +40,17 @@ pub fn DesiredWorkers(
                         "Set"
                     </button>
                 </ActionForm>
-                {reset}
-                {automatic}
+                // The panel around it is live, and shows the one that is so.
+                <div class="when-by-hand">
+                    <ActionForm action=set>
+                        <input type="hidden" name="desired" value="auto" />
+                        <span class="hint">"Set manually"</span>
+                        <button type="submit" class="button small quiet">
+                            "Set to automatic"
+                        </button>
+                    </ActionForm>
+                </div>
+                <span class="hint when-automatic">"Automatic"</span>
                 {error}
             </div>
         }

@@ -1,7 +1,7 @@
 //! The first numbers of a result.
 
 use leptos::prelude::*;
-use protocol::result::ResultSummary;
+use protocol::result::Number;
 
 use crate::format::count;
 
@@ -9,17 +9,19 @@ use crate::format::count;
 /// parses to the same number.
 #[component]
 pub fn FirstNumbers(
-    /// The result.
-    result: ResultSummary,
+    /// The first numbers.
+    first: Vec<Number>,
+    /// C, the number of all.
+    columns: u64,
 ) -> impl IntoView {
-    let shown = result.first.len() as u64;
-    let heading = if shown < result.columns {
-        format!("First {} of {}", count(shown), count(result.columns))
+    let shown = first.len() as u64;
+    let heading = if shown < columns {
+        format!("First {} of {}", count(shown), count(columns))
     } else {
         "All numbers".to_owned()
     };
     let rows = (0..)
-        .zip(result.first)
+        .zip(first)
         .map(|(index, number)| {
             view! {
                 <li>

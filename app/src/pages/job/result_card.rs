@@ -2,17 +2,18 @@
 
 use leptos::prelude::*;
 use protocol::JobId;
-use protocol::request::Choice;
 use protocol::result::ResultSummary;
 
+use super::downloads::Downloads;
 use super::first_numbers::FirstNumbers;
+use super::provenance::Verification;
 use super::result_image::ResultImage;
 use super::result_plot::ResultPlot;
-use crate::components::icon::{DOWNLOAD, Drawn};
+use super::statistic_cards::StatisticCards;
 use crate::format::{count, plural};
 
-/// The result of a job: a plot, an image, its figures, its first numbers and the
-/// downloads. It never changes, so only the server renders it.
+/// The result of a job: a plot or an image, its figures, its hash, its first numbers, its
+/// statistics and the downloads. It never changes, so only the server renders it.
 #[component]
 pub fn ResultCard(
     /// The id of the job.
@@ -20,18 +21,6 @@ pub fn ResultCard(
     /// The summary of the result.
     result: ResultSummary,
 ) -> impl IntoView {
-    let download = |format: &'static str, label: &'static str| {
-        view! {
-            <a
-                class="button"
-                download=""
-                href=format!("/api/jobs/{id}/result?format={format}")
-            >
-                <Drawn icon=DOWNLOAD />
-                {label}
-            </a>
-        }
-    };
     let what = format!(
         "{} of {}",
         plural(result.columns, "mean", "means"),
@@ -39,19 +28,26 @@ pub fn ResultCard(
     );
     let image =
         result.image.clone().map(|image| view! { <ResultImage image result=result.clone() /> });
+    let columns = result.columns;
+    // A picture of two dimensions, read row by row, is no line.
+    let plot = result.image.is_none().then(|| {
+        let ResultSummary { plot, min, max, .. } = result.clone();
+        view! { <ResultPlot what="mean" columns plot min max /> }
+    });
+    let verification = result.file.clone().map(|file| view! { <Verification id file /> });
     view! {
         <section class="card result" aria-labelledby="result-heading">
             <header class="card-header">
                 <h2 id="result-heading">"Result"</h2>
                 <span class="hint">{what}</span>
-                <div class="downloads">
-                    {download("npy", ".npy")} {download("csv", ".csv")} {download("json", ".json")}
-                </div>
+                <Downloads id statistic=None file=result.file.clone() />
             </header>
             {image}
-            <ResultPlot result=result.clone() />
+            {plot}
             <ResultFigures result=result.clone() />
-            <FirstNumbers result />
+            {verification}
+            <FirstNumbers first=result.first.clone() columns />
+            <StatisticCards id result />
         </section>
     }
 }
@@ -69,17 +65,12 @@ fn ResultFigures(result: ResultSummary) -> impl IntoView {
         })
     };
     let some = |number: u64| (number > 0).then(|| count(number));
-    let statistics = (!result.statistics.is_empty()).then(|| {
-        let words: Vec<_> = result.statistics.iter().map(|statistic| statistic.title()).collect();
-        words.join(", ")
-    });
     view! {
         <dl class="figures result-figures">
             {figure("Smallest mean", result.min)}
             {figure("Largest mean", result.max)}
             {figure("NaN values", some(result.nan_columns))}
             {figure("Infinite values", some(result.infinite_columns))}
-            {figure("Other statistics", statistics)}
         </dl>
     }
 }

@@ -1,7 +1,7 @@
 //! The plot of a result.
 
 use leptos::prelude::*;
-use protocol::result::ResultSummary;
+use protocol::result::{Number, PlotPoint};
 
 use crate::format::plural;
 use crate::picture::axis::{Mark, Span, index_marks, value_marks};
@@ -11,26 +11,34 @@ use crate::picture::curve::{Curve, SIDE, curve};
 const VALUE_MARKS: u32 = 7;
 const INDEX_MARKS: u64 = 6;
 
-/// The plot of a result over its indices: a line, or the range of the values if
+/// The plot of an array of a result over its indices: a line, or the range of the values if
 /// several indices share a pixel. The labels of the axes are HTML, so that they keep
 /// their size when the plot is stretched.
 #[component]
 pub fn ResultPlot(
-    /// The result.
-    result: ResultSummary,
+    /// What is plotted, such as `mean`.
+    what: &'static str,
+    /// C, the number of indices.
+    columns: u64,
+    /// The points.
+    plot: Vec<Option<PlotPoint>>,
+    /// The minimum value.
+    min: Option<Number>,
+    /// The maximum value.
+    max: Option<Number>,
 ) -> impl IntoView {
-    let values = result.plot.iter().flatten().flat_map(|point| [point.min, point.max]);
+    let values = plot.iter().flatten().flat_map(|point| [point.min, point.max]);
     let span = Span::around(values)?;
-    let Curve { envelope, line } = curve(&result.plot, span);
+    let Curve { envelope, line } = curve(&plot, span);
     let value_marks = value_marks(span, VALUE_MARKS);
-    let index_marks = index_marks(result.columns, INDEX_MARKS);
-    let is_envelope = result.columns > result.plot.len() as u64;
+    let index_marks = index_marks(columns, INDEX_MARKS);
+    let is_envelope = columns > plot.len() as u64;
     let grid = grid(&value_marks);
     let label = format!(
-        "Plot of the mean at {}, from {} to {}",
-        plural(result.columns, "index", "indices"),
-        result.min.unwrap_or_default(),
-        result.max.unwrap_or_default()
+        "Plot of the {what} at {}, from {} to {}",
+        plural(columns, "index", "indices"),
+        min.unwrap_or_default(),
+        max.unwrap_or_default()
     );
     let side = SIDE.to_string();
     Some(view! {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use protocol::detail::TaskState;
+use protocol::states::{DrawnState, LevelStates};
 use protocol::{Plan, PlanLevel};
 
 use crate::durations::Durations;
@@ -27,6 +28,8 @@ pub(crate) struct Level {
     pub(crate) completed: u64,
     /// Durations of completed attempts that reused no segments.
     pub(crate) durations: Durations,
+    /// Which tasks are complete, as pages draw them; the others are waiting here.
+    pub(crate) drawn: LevelStates,
 }
 
 impl Level {
@@ -51,6 +54,7 @@ impl Level {
             queued: BTreeSet::new(),
             completed: 0,
             durations: Durations::default(),
+            drawn: LevelStates::waiting(shape.tasks()),
         }
     }
 
@@ -119,6 +123,7 @@ impl Level {
         debug_assert!(!matches!(task.state, TaskState::Ready | TaskState::Complete));
         task.state = TaskState::Ready;
         self.ready += 1;
+        self.drawn.set(u64::from(index), DrawnState::Waiting);
         if index < self.untouched {
             self.queued.insert(index);
         }
@@ -148,6 +153,7 @@ impl Level {
         }
         task.state = TaskState::Complete;
         self.completed += 1;
+        self.drawn.set(u64::from(index), DrawnState::Complete);
         true
     }
 

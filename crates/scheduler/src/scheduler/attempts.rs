@@ -187,6 +187,7 @@ impl Scheduler {
         job.task_mut(key).add_attempt_numbered(id.number, now, false);
         job.live.insert((key, id.number));
         job.published += 1;
+        job.adopted += 1;
         self.published += 1;
         true
     }

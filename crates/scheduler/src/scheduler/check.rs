@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use protocol::Phase;
 use protocol::detail::{AttemptState, TaskState};
+use protocol::states::DrawnState;
 
 use super::Scheduler;
 use crate::job::Job;
@@ -95,7 +96,35 @@ impl Scheduler {
                  counted {counted:?}"
             )
         })?;
+        ensure(job.attempts.started == job.attempts.in_all_states(), || {
+            format!("the attempts by state do not add up: {:?}", job.attempts)
+        })?;
+        self.check_drawn(job)?;
         self.check_attempt_limit(job)
+    }
+
+    /// Checks the drawn states of a job against its tasks.
+    fn check_drawn(&self, job: &Job) -> Result<(), String> {
+        let levels = self.task_states(job.id).unwrap_or_default();
+        ensure(levels.len() == job.levels.len(), || "a level is not drawn".to_owned())?;
+        for (level, drawn) in job.levels.iter().zip(&levels) {
+            for (index, task) in (0..).zip(&level.tasks) {
+                let running = || task.live().filter(|it| it.state == AttemptState::Running);
+                let expected = if task.state == TaskState::Complete {
+                    DrawnState::Complete
+                } else if running().any(|attempt| attempt.speculative) {
+                    DrawnState::Speculative
+                } else if running().next().is_some() {
+                    DrawnState::Running
+                } else {
+                    DrawnState::Waiting
+                };
+                ensure(drawn.get(index) == expected, || {
+                    format!("task {index} is {expected:?}, drawn {:?}", drawn.get(index))
+                })?;
+            }
+        }
+        Ok(())
     }
 
     /// A job has at most W attempts on workers. Attempts published ahead may

@@ -95,13 +95,16 @@ impl Scheduler {
             job.attempts.speculative_won += u64::from(closed.speculative);
             if closed.was_published {
                 self.published -= 1;
-                job.attempts.started += 1;
             }
-        } else if let Some(attempt) = job.task_mut(key).attempt_mut(id.number) {
+        } else {
             // The attempt had been given up, but completed the task first.
-            complete(attempt);
+            let known = job.task_mut(key).attempt_mut(id.number);
+            let was = known.as_ref().filter(|it| it.started_at.is_some()).map(|it| it.state);
+            if let Some(attempt) = known {
+                complete(attempt);
+            }
+            job.count_after_all(was);
         }
-        job.attempts.completed += 1;
         let had_speculative = job.task_mut(key).attempts.iter().any(|a| a.speculative);
         if had_speculative {
             let saved_ms = saturating_u64(saved_ms);
@@ -140,7 +143,6 @@ impl Scheduler {
             if closed.is_some_and(|closed| closed.was_published) {
                 self.published -= 1;
             }
-            job.attempts.superseded += 1;
             let saved_ms = saturating_u64(remaining_ms.unwrap_or(0.0));
             job.attempts.saved_ms = job.attempts.saved_ms.saturating_add(saved_ms);
             commands.push(Command::StopAttempt {

@@ -57,9 +57,6 @@ impl Scheduler {
             Fault::Input => {
                 let reason = problem.to_string();
                 self.close_attempt(id, key, AttemptState::Failed, Some(reason));
-                if let Some(job) = self.jobs.get_mut(&id.job) {
-                    job.attempts.failed += 1;
-                }
                 self.fail_job(id.job, problem, commands);
                 return;
             }
@@ -182,20 +179,16 @@ impl Scheduler {
                 if task.failures >= settings.attempts_max.max(1) {
                     fatal = Some(failed_too_often(id, task.failures, problem));
                 }
-                job.attempts.failed += 1;
             }
-            End::WorkerAtFault(_) => job.attempts.failed += 1,
-            End::Lost(_) => job.attempts.lost += 1,
             End::Died(_) => {
                 if let Some(attempt) = task.attempt_mut(id.number) {
                     attempt.died = true;
                 }
                 let deaths_max = settings.deaths_max.max(1) as usize;
                 fatal = killed_workers(id, &task.deaths(), deaths_max, workers);
-                job.attempts.lost += 1;
             }
             End::HandedBack(StopReason::NotHere) => task.refusals += 1,
-            End::StoreAway(_) | End::HandedBack(_) => {}
+            End::WorkerAtFault(_) | End::StoreAway(_) | End::Lost(_) | End::HandedBack(_) => {}
         }
         if let Some(problem) = fatal.filter(|_| is_alone) {
             if matches!(end, End::Died(_)) {

@@ -32,6 +32,8 @@ pub struct JobView {
     pub progress: Vec<LevelProgress>,
     /// Numbers of attempts by outcome.
     pub attempts: AttemptCounts,
+    /// How many of the attempts were started before a restart of the server and went on.
+    pub adopted: u64,
     /// Bytes read, written and reused so far.
     pub bytes: ByteCounts,
     /// Recent input throughput in bytes per second; 0 if no attempt is running.
@@ -98,6 +100,7 @@ impl Scheduler {
             remaining_ms: self.remaining_ms(job, &progress),
             progress,
             attempts: job.attempts,
+            adopted: job.adopted,
             bytes: job.bytes,
             bytes_per_sec,
             outage: self.outage_of(id),

@@ -4,8 +4,11 @@ use leptos::prelude::*;
 use protocol::Problem;
 
 use super::field::Fields;
+use crate::backend::now;
 use crate::form::JobForm;
 use crate::form::fields::{FROM_GENERATE, FROM_PREFIX, SOURCE, Section};
+use crate::format::new_folder;
+use crate::islands::uploads::UploadZone;
 
 /// The inputs of a new job: generated data, or files in the store. CSS shows the
 /// fields of the selected source.
@@ -41,6 +44,12 @@ pub fn SourceFields(
         </div>
         <div class="fields source-prefix">
             <Fields section=Section::Prefix form problem />
+            <p class="fields-note hint">
+                <a href="/files">"Browse the store, upload and delete files"</a>
+            </p>
+            <div class="fields-note">
+                <UploadZone folder=new_folder(now()) />
+            </div>
         </div>
     }
 }

@@ -1,0 +1,77 @@
+// The history is live: nothing jumps, nothing is missed, and it is searched without JavaScript.
+
+import { type Page } from "@playwright/test";
+import { expect, test, withAndWithoutJavaScript } from "../test.ts";
+import { type Server } from "../server.ts";
+
+/** Submits small jobs, one after another, and waits for them. */
+async function submitAll(server: Server, names: string[]): Promise<string[]> {
+  const ids: string[] = [];
+  for (const name of names) {
+    const id = await server.submit({ inputs: { generate: { files: 1, count: 5 } }, name });
+    await server.over(id);
+    ids.push(id);
+  }
+  return ids;
+}
+
+const titles = (page: Page) => page.locator(".job-row-title a").allInnerTexts();
+const jobsOf = (page: Page, status: string) => page.locator(`[data-status="${status}"] b`);
+
+test("new jobs are announced and do not move what is read", async ({ page, server }) => {
+  const [first] = await submitAll(server, ["first", "second"]);
+  await page.goto("/jobs");
+  await expect(page.locator(".connection")).toHaveAttribute("data-state", "live");
+  expect(await titles(page)).toEqual(["second", "first"]);
+  await expect(page.locator(".new-jobs a")).toBeHidden();
+  await expect(jobsOf(page, "done")).toHaveText("2");
+
+  await submitAll(server, ["third", "fourth", "fifth"]);
+  await expect(page.locator(".new-jobs a")).toHaveText(/^Show 3\snew jobs$/);
+  expect(await titles(page)).toEqual(["second", "first"]);
+  await expect(jobsOf(page, "done")).toHaveText("5");
+  await server.purge(first!);
+  await expect(jobsOf(page, "all")).toHaveText("4");
+  expect(await titles(page)).toEqual(["second"]);
+
+  await page.locator(".new-jobs a").click();
+  await expect(page.locator(".new-jobs a")).toBeHidden();
+  await expect.poll(() => titles(page)).toEqual(["fifth", "fourth", "third", "second"]);
+});
+
+test("a row that changed while the server was away is looked up", async ({ browser, server }) => {
+  const context = await browser.newContext({ baseURL: server.url });
+  const page = await context.newPage();
+  // More than the events tell of at once.
+  const ids = await submitAll(server, Array.from({ length: 60 }, (_, number) => `job ${number}`));
+  await page.goto(`/jobs?before=${ids[10]}`);
+  await expect(page.locator(".connection")).toHaveAttribute("data-state", "live");
+  expect((await titles(page)).length).toBe(10);
+  await server.kill();
+  await expect(page.locator(".away")).not.toBeEmpty();
+  await server.restart();
+  await server.purge(ids[3]!);
+  await expect(page.locator(`[data-job="${ids[3]}"]`)).toHaveCount(0);
+  expect((await titles(page)).length).toBe(9);
+  await context.close();
+});
+
+withAndWithoutJavaScript(() => {
+  test("the history is searched and filtered by status", async ({ page, server }) => {
+    await submitAll(server, ["ensemble of March", "ensemble of April", "weather"]);
+    const failed = await server.submit({ inputs: { prefix: "ensemble/missing/" } });
+    await server.over(failed);
+    await page.goto("/jobs");
+    await expect(jobsOf(page, "all")).toHaveText("4");
+    await page.getByRole("searchbox").fill("Ensemble");
+    await page.getByRole("button", { name: "Search" }).click();
+    await expect(page.locator(".job-row")).toHaveCount(3);
+    await expect(page.getByRole("searchbox")).toHaveValue("Ensemble");
+    await expect(jobsOf(page, "failed")).toHaveText("1");
+    await page.locator('[data-status="failed"]').click();
+    await expect(page.locator(".job-row")).toHaveCount(1);
+    await expect(page.locator(`[data-job="${failed}"]`)).toBeVisible();
+    await expect(page.locator('[data-status="failed"]')).toHaveAttribute("aria-current", "true");
+    await expect(page.getByRole("searchbox")).toHaveValue("Ensemble");
+  });
+});

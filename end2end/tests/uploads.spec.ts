@@ -1,0 +1,107 @@
+// A user's own files: brought by the browser, seen, averaged and deleted, without a terminal.
+
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expectPhase, shownNumbers, start } from "../pages.ts";
+import { expect, test, withAndWithoutJavaScript } from "../test.ts";
+
+/** Text files whose mean is 2, 3. */
+const FILES = ["1,2", "2,3", "3,4"].map((text, file) => ({
+  name: `run ${file}#.csv`,
+  mimeType: "text/csv",
+  buffer: Buffer.from(`${text}\n`),
+}));
+
+test("files that are chosen in the form of a new job are averaged", async ({ page }) => {
+  await page.goto("/");
+  await page.locator('input[name="form[source]"][value="prefix"]').check({ force: true });
+  await page.getByLabel("Choose files").setInputFiles(FILES);
+  await expect(page.locator(".upload-summary")).toHaveText(/^3\sfiles stored, 12\sB\.$/);
+  await expect(page.locator("#prefix")).toHaveValue(/^uploads\/\d{4}-\d\d-\d\d-\d{6}\/$/);
+  await start(page);
+  await expectPhase(page, "done");
+  expect(await shownNumbers(page)).toEqual(["2.0", "3.0"]);
+});
+
+test("a folder is brought with the folders in it, without hidden files", async ({ page }) => {
+  const folder = await mkdtemp(join(tmpdir(), "chosen-"));
+  await mkdir(join(folder, "runs", "late"), { recursive: true });
+  await writeFile(join(folder, "runs", "a.csv"), "1\n");
+  await writeFile(join(folder, "runs", "late", "b.csv"), "3\n");
+  await writeFile(join(folder, "runs", ".hidden"), "no numbers\n");
+  await page.goto("/");
+  await page.locator('input[name="form[source]"][value="prefix"]').check({ force: true });
+  await page.locator("#upload-folder").fill("mine");
+  await page.getByLabel("Choose a folder").setInputFiles(join(folder, "runs"));
+  await expect(page.locator(".upload-summary")).toHaveText(/^2\sfiles stored/);
+  await expect(page.locator("#prefix")).toHaveValue("mine/");
+  await start(page);
+  await expectPhase(page, "done");
+  expect(await shownNumbers(page)).toEqual(["2.0"]);
+  await page.goto("/files?prefix=mine/runs/");
+  await expect(page.locator("table.files")).toContainText("late/");
+  await expect(page.locator("table.files")).not.toContainText(".hidden");
+  await rm(folder, { recursive: true });
+});
+
+test("an upload that is cut off is sent again", async ({ browser, server }) => {
+  // Not of the fixture: the browser logs what is cut off as an error.
+  const context = await browser.newContext({ baseURL: server.url });
+  const page = await context.newPage();
+  let cuts = 0;
+  await page.route("**/api/files/**", async (route) => {
+    if (cuts < 3) {
+      cuts += 1;
+      await route.abort("connectionreset");
+    } else {
+      await route.continue();
+    }
+  });
+  await page.goto("/files");
+  await page.locator("#upload-folder").fill("in");
+  await page.getByLabel("Choose files").setInputFiles(FILES);
+  await page.waitForURL(/\/files\?prefix=in\//);
+  await expect(page.locator("table.files tbody tr")).toHaveCount(3);
+  expect(cuts).toBe(3);
+  await context.close();
+});
+
+withAndWithoutJavaScript((javaScriptEnabled) => {
+  test("files are browsed, used and deleted", async ({ page, server }) => {
+    await server.upload("keep/a.csv", "5\n");
+    if (javaScriptEnabled) {
+      await server.upload("in/a.csv", "1\n");
+      await server.upload("in/b.csv", "2\n");
+      await page.goto("/files");
+    } else {
+      await page.goto("/files");
+      await page.locator("#form-folder").fill("in");
+      await page.locator("#form-files").setInputFiles(
+        ["1", "2"].map((text, file) => ({ name: `${file}.csv`, mimeType: "text/csv", buffer: Buffer.from(text) })),
+      );
+      await page.getByRole("button", { name: "Upload" }).click();
+      await expect(page.locator("table.files tbody tr")).toHaveCount(2);
+      await page.getByRole("link", { name: "Store" }).click();
+    }
+    // The program's own objects are not shown.
+    await expect(page.locator("table.files tbody tr")).toHaveCount(2);
+    await page.getByRole("link", { name: "in/" }).click();
+    await expect(page.locator("#folder-heading + .hint")).toHaveText(/^2\sfiles/);
+    await page.getByRole("link", { name: "Use this folder" }).click();
+    await expect(page.locator("#prefix")).toHaveValue("in/");
+    await start(page);
+    await page.waitForURL(/\/jobs\//);
+    const id = new URL(page.url()).pathname.split("/")[2]!;
+    await server.over(id);
+    await page.reload();
+    expect(await shownNumbers(page)).toEqual(["1.5"]);
+
+    await page.goto("/files");
+    const row = page.locator("tr", { hasText: "in/" });
+    await row.locator("summary").click();
+    await row.getByRole("button", { name: "Delete permanently" }).click();
+    await expect(page.locator("table.files tbody tr")).toHaveCount(1);
+    await expect(page.locator("table.files")).toContainText("keep/");
+  });
+});
