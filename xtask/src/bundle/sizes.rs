@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_bundle_over_its_budget_is_an_error() {
-        assert!(report("js 1 1 1 50000\nwasm 1 1 1 100000\ncss 9 9 9 9000\n").is_ok());
-        assert!(report("js 1 1 1 50001\nwasm 1 1 1 100000\ncss 9 9 9 9000\n").is_err());
+        assert!(report("js 1 1 1 50000\nwasm 1 1 1 190000\ncss 9 9 9 9000\n").is_ok());
+        assert!(report("js 1 1 1 50001\nwasm 1 1 1 190000\ncss 9 9 9 9000\n").is_err());
     }
 }

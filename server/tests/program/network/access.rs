@@ -151,8 +151,13 @@ async fn each_role_may_do_what_it_is_for_and_nothing_more() {
     let job = server.job().await;
     let described = server.as_role(Role::View, "GET", "/api/openapi.json").await;
     let calls = calls(&described.json().await.unwrap(), &job);
-    let admins =
-        ["PUT /api/workers", "DELETE /api/files/a/1", "POST /app/delete", "POST /app/workers"];
+    let admins = [
+        "PUT /api/workers",
+        "DELETE /api/files/a/1",
+        "POST /app/delete",
+        "POST /app/delete-files",
+        "POST /app/workers",
+    ];
     for call in &calls {
         let name = format!("{} {}", call.method, call.path);
         let needed = match call.method.as_str() {
