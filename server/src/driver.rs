@@ -200,13 +200,13 @@ impl Driver {
                 // The receiver may have stopped waiting.
                 let _ = published.send(());
             }
-            DriverMessage::Restored { job, request, plan, completed } => {
+            DriverMessage::Restored { job, request, plan, columns, completed } => {
                 let terms = terms(&request);
                 let tree = plan.plan.clone();
-                let columns = tree.columns;
                 let room = self.effects.gates.room_at_once(&plan);
                 let mut known = Job::new(*request, None);
                 known.set_plan(*plan, room);
+                known.has_learned = columns.is_some();
                 self.jobs.insert(job, known);
                 self.event(Event::JobRestored { job, terms, plan: tree, columns, completed });
             }
@@ -355,8 +355,10 @@ impl Driver {
         snapshot.bytes_per_sec = 0.0;
         snapshot.remaining_ms = None;
         snapshot.waiting = false;
-        let writing = self.jobs.get_mut(&job).and_then(|known| known.writing.take());
-        self.effects.record(snapshot, writing);
+        let known = self.jobs.get_mut(&job);
+        let (writing, learning) =
+            known.map_or((None, None), |known| (known.writing.take(), known.learning.take()));
+        self.effects.record(snapshot, writing, learning);
     }
 
     /// Publishes the report of a job, from which on only the board knows the job.
@@ -428,6 +430,12 @@ impl Driver {
         {
             if let Some(known) = self.jobs.get_mut(&job.id) {
                 known.place = None;
+                if !known.has_learned
+                    && let Some(view) = self.scheduler.job(job.id)
+                    && let Some(learned) = known.learned(&view)
+                {
+                    known.learning = Some(self.effects.store_learned(job.id, learned));
+                }
                 if known.wants_space(job.bytes.written) {
                     self.effects.check_space(job.id, job.bytes.written);
                 }

@@ -27,7 +27,7 @@ use crate::driver::{
     Driver, DriverMessage, MESSAGES_CAPACITY, Parts, Pulse, forward_depths, forward_observed,
     forward_reports, forward_store_watch,
 };
-use crate::garbage_collection;
+use crate::garbage_collection::Sweeper;
 use crate::generated_quota::{GeneratedQuota, Reservation};
 use crate::limits::check_free_space;
 use crate::records::{self, RequestRecord};
@@ -123,7 +123,8 @@ impl Engine {
         let (published, is_published) = oneshot::channel();
         engine.send(DriverMessage::Flush { published }).await?;
         is_published.await.map_err(|_| stopping())?;
-        engine.spawn(garbage_collection::resume(engine.parts.store.clone(), engine.board.clone()));
+        let sweeper = Sweeper { store: engine.parts.store.clone(), board: engine.board.clone() };
+        engine.spawn(sweeper.run());
         if let Some(keep) = limits.keep_jobs {
             engine.spawn(engine.retention.clone().run(keep));
         }

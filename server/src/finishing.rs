@@ -5,12 +5,12 @@ mod summary;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
-use platform::problems::internal;
+use futures::{StreamExt, TryFutureExt, TryStreamExt, stream};
+use platform::problems::{internal, with_sources};
 use platform::store::Upload;
 use platform::{ObjectStore, StoreError};
 use protocol::problem::ProblemKind;
-use protocol::request::Statistic;
+use protocol::request::{Choice, Statistic};
 use protocol::result::ResultSummary;
 use protocol::task::segment_key;
 use protocol::{JobId, Plan, Problem};
@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::summary::Summary;
 use crate::keys;
+use crate::results::MEAN;
+use crate::results::checksums::{Checksumming, ResultChecksums};
 
 /// So many segments of the total are divided at the same time.
 const SEGMENTS_AT_ONCE: usize = 2;
@@ -56,18 +58,41 @@ pub fn memory_bytes(plan: &Plan, statistics: &[Statistic]) -> u64 {
     columns.saturating_mul((SEGMENTS_AT_ONCE as u64 + 1) * number_bytes + 8)
 }
 
+/// Why a result was not written.
+#[derive(Debug)]
+pub enum Unfinished {
+    /// An error that fails the job.
+    Problem(Problem),
+    /// A segment of the total is damaged and was deleted, or is gone.
+    Damaged {
+        /// The index of the segment.
+        segment: u64,
+    },
+}
+
+impl From<Problem> for Unfinished {
+    fn from(problem: Problem) -> Unfinished {
+        Unfinished::Problem(problem)
+    }
+}
+
 /// Writes the result, segment by segment; says what it looks like. Once `stop` is
 /// cancelled, it ends with an error before the next segment, and no result appears.
+///
+/// # Errors
+///
+/// [`Unfinished::Damaged`] if a segment of the total must be computed again.
 pub async fn write_result(
     store: &Arc<dyn ObjectStore>,
     total: Total,
     stop: &CancellationToken,
-) -> Result<ResultSummary, Problem> {
+) -> Result<ResultSummary, Unfinished> {
     let writing = |error: StoreError| error.problem("writing the result");
-    let mut uploads = vec![store.upload(&keys::mean(total.job)).await.map_err(writing)?];
+    let mean = store.upload(&keys::mean(total.job)).await.map_err(writing)?;
+    let mut uploads = vec![Written::new(MEAN, mean)];
     for statistic in &total.statistics {
-        let key = keys::statistic(total.job, *statistic);
-        uploads.push(store.upload(&key).await.map_err(writing)?);
+        let upload = store.upload(&keys::statistic(total.job, *statistic)).await;
+        uploads.push(Written::new(statistic.word(), upload.map_err(writing)?));
     }
     let shape = total.shape.clone().unwrap_or_else(|| vec![total.columns]);
     let header = Bytes::from(npy_header(&shape, total.order));
@@ -83,12 +108,21 @@ pub async fn write_result(
         let start = segment * total.plan.segment_columns;
         let columns = (total.columns - start).min(total.plan.segment_columns);
         let key = segment_key(&prefix, segment);
-        let segment = StoredSum::open(store, key, RANGE_BYTES, &buffers);
-        divide(segment, columns, &total.statistics, spare.take())
+        let sum = StoredSum::open(store, key, RANGE_BYTES, &buffers);
+        let divided = divide(sum, columns, &total.statistics, spare.take());
+        divided.map_err(move |error| (segment, error))
     });
     let mut divided = stream::iter(divided).buffered(SEGMENTS_AT_ONCE);
     let mut piece = Vec::new();
-    while let Some(numbers) = divided.try_next().await? {
+    loop {
+        let numbers = match divided.try_next().await {
+            Ok(Some(numbers)) => numbers,
+            Ok(None) => break,
+            Err((_, Undivided::Problem(problem))) => return Err(problem.into()),
+            Err((segment, Undivided::Sum(error))) => {
+                return Err(unreadable(&**store, segment, &error).await);
+            }
+        };
         check_stop(stop)?;
         if let Some(mean) = numbers.first() {
             summary.add(mean);
@@ -104,6 +138,9 @@ pub async fn write_result(
         spare.give(numbers);
     }
     check_stop(stop)?;
+    let mut checksums = ResultChecksums::default();
+    let uploads: Vec<_> = uploads.into_iter().map(|it| it.finish(&mut checksums)).collect();
+    checksums.store(&**store, total.job).await?;
     finish(uploads).await.map_err(writing)?;
     Ok(summary.finish())
 }
@@ -112,6 +149,43 @@ fn check_stop(stop: &CancellationToken) -> Result<(), Problem> {
     match stop.is_cancelled() {
         true => Err(Problem::new(ProblemKind::Conflict, "the job was cancelled")),
         false => Ok(()),
+    }
+}
+
+/// A result that is being written.
+struct Written {
+    name: &'static str,
+    upload: Box<dyn Upload>,
+    checksumming: Checksumming,
+}
+
+impl Written {
+    fn new(name: &'static str, upload: Box<dyn Upload>) -> Written {
+        Written { name, upload, checksumming: Checksumming::default() }
+    }
+
+    async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
+        self.checksumming.add(&bytes);
+        self.upload.write(bytes).await
+    }
+
+    /// Adds its checksums to the others.
+    fn finish(self, checksums: &mut ResultChecksums) -> Box<dyn Upload> {
+        checksums.add(self.name, self.checksumming.finish());
+        self.upload
+    }
+}
+
+/// Why a segment was not divided.
+enum Undivided {
+    /// It could not be read.
+    Sum(ReadError),
+    Problem(Problem),
+}
+
+impl From<ReadError> for Undivided {
+    fn from(error: ReadError) -> Undivided {
+        Undivided::Sum(error)
     }
 }
 
@@ -125,7 +199,7 @@ async fn divide(
     columns: u64,
     statistics: &[Statistic],
     mut numbers: Numbers,
-) -> Result<Numbers, Problem> {
+) -> Result<Numbers, Undivided> {
     let columns = usize::try_from(columns).unwrap_or(usize::MAX);
     numbers.resize(1 + statistics.len(), Vec::new());
     for numbers in &mut numbers {
@@ -134,7 +208,7 @@ async fn divide(
     }
     let mut sum = PartialSum::new(0, statistics);
     while !segment.is_over() {
-        segment.ready().await.map_err(|error| unreadable(&error))?;
+        segment.ready().await?;
         let statistics = statistics.to_vec();
         let work = move || {
             let put = |sum: &PartialSum| put_quotients(sum, &statistics, &mut numbers);
@@ -142,12 +216,14 @@ async fn divide(
             (segment, sum, numbers, shown)
         };
         let shown;
-        (segment, sum, numbers, shown) =
-            spawn_blocking(work).await.map_err(|error| internal("dividing the total", &error))?;
-        shown.map_err(|error| unreadable(&error))?;
+        (segment, sum, numbers, shown) = spawn_blocking(work)
+            .await
+            .map_err(|error| Undivided::Problem(internal("dividing the total", &error)))?;
+        shown?;
     }
     if numbers.iter().any(|numbers| numbers.len() != columns) {
-        return Err(Problem::new(ProblemKind::Internal, "the total lacks a statistic"));
+        let problem = Problem::new(ProblemKind::Internal, "the total lacks a statistic");
+        return Err(Undivided::Problem(problem));
     }
     Ok(numbers)
 }
@@ -161,10 +237,21 @@ fn put_quotients(sum: &PartialSum, statistics: &[Statistic], numbers: &mut Numbe
     }
 }
 
-fn unreadable(error: &ReadError) -> Problem {
-    match error {
-        ReadError::Store(error) => error.problem("reading the total"),
-        ReadError::Corrupt { key, source } => internal(&format!("reading {key}"), source),
+/// A segment of the total that could not be read. A damaged one is deleted, so that it is
+/// computed again.
+async fn unreadable(store: &dyn ObjectStore, segment: u64, error: &ReadError) -> Unfinished {
+    let doing = "reading the total";
+    match (error, error.lost()) {
+        (_, Some(key)) => {
+            let damage = with_sources(error);
+            tracing::warn!(key, damage, "total cannot be used: its segment is computed again");
+            match store.delete(key).await {
+                Ok(()) => Unfinished::Damaged { segment },
+                Err(error) => error.problem(doing).into(),
+            }
+        }
+        (ReadError::Store(error), None) => error.problem(doing).into(),
+        (error, None) => internal(doing, error).into(),
     }
 }
 
