@@ -197,6 +197,13 @@ impl Board {
         self.read().jobs.values().for_each(|(_, job)| visit(job));
     }
 
+    /// The jobs on the board that are over, oldest first.
+    #[must_use]
+    pub fn over(&self) -> Vec<Arc<JobSnapshot>> {
+        let state = self.read();
+        state.over.iter().filter_map(|id| Some(state.jobs.get(id)?.1.clone())).collect()
+    }
+
     /// The number of jobs on the board in a phase.
     #[must_use]
     pub fn count(&self, phase: Phase) -> usize {

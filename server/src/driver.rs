@@ -209,15 +209,15 @@ impl Driver {
                 // The receiver may have stopped waiting.
                 let _ = published.send(());
             }
-            DriverMessage::Restored { job, request, plan, completed, checkpoint } => {
+            DriverMessage::Restored { job, request, plan, columns, completed, checkpoint } => {
                 let terms = terms(&request);
                 let tree = plan.plan.clone();
-                let columns = tree.columns;
                 let room = self.effects.gates.room_at_once(&plan);
                 let mut known = Job::new(*request, None);
                 known.set_plan(*plan, room);
                 let found = completed.len() as u64;
                 known.earlier = Some(Earlier::new(*checkpoint, found, clock::now()));
+                known.has_learned = columns.is_some();
                 self.jobs.insert(job, known);
                 self.event(Event::JobRestored { job, terms, plan: tree, columns, completed });
             }
@@ -368,10 +368,11 @@ impl Driver {
         snapshot.waiting = false;
         let before = self.board.job(job).map_or(0.0, |before| before.overall);
         let snapshot = with_overall(snapshot, before);
-        let known = self.jobs.get_mut(&job);
-        let (writing, checkpoint) =
-            known.map_or((None, None), |known| (known.writing.take(), known.checkpoints.take()));
-        self.effects.record(snapshot, writing, checkpoint);
+        let (writing, checkpoint, learning) =
+            self.jobs.get_mut(&job).map_or((None, None, None), |known| {
+                (known.writing.take(), known.checkpoints.take(), known.learning.take())
+            });
+        self.effects.record(snapshot, writing, checkpoint, learning);
     }
 
     /// Publishes the report of a job, from which on only the board knows the job.
@@ -450,6 +451,12 @@ impl Driver {
         {
             if let Some(known) = self.jobs.get_mut(&job.id) {
                 known.place = None;
+                if !known.has_learned
+                    && let Some(view) = self.scheduler.job(job.id)
+                    && let Some(learned) = known.learned(&view)
+                {
+                    known.learning = Some(self.effects.store_learned(job.id, learned));
+                }
                 if known.wants_space(job.bytes.written) {
                     self.effects.check_space(job.id, job.bytes.written);
                 }

@@ -28,7 +28,7 @@ use crate::driver::{
     Driver, DriverMessage, MESSAGES_CAPACITY, Parts, Pulse, forward_depths, forward_observed,
     forward_reports, forward_store_watch,
 };
-use crate::garbage_collection;
+use crate::garbage_collection::Sweeper;
 use crate::generated_quota::{GeneratedQuota, Reservation};
 use crate::limits::check_free_space;
 use crate::records::{self, RequestRecord};
@@ -124,7 +124,8 @@ impl Engine {
             engine.send(message).await?;
         }
         engine.flush().await?;
-        engine.spawn(garbage_collection::resume(engine.parts.store.clone(), engine.board.clone()));
+        let sweeper = Sweeper { store: engine.parts.store.clone(), board: engine.board.clone() };
+        engine.spawn(sweeper.run());
         if let Some(keep) = limits.keep_jobs {
             engine.spawn(engine.retention.clone().run(keep));
         }

@@ -6,11 +6,11 @@ mod summary;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
-use platform::problems::internal;
+use futures::{StreamExt, TryFutureExt, TryStreamExt, stream};
+use platform::problems::{internal, with_sources};
 use platform::{ObjectStore, StoreError};
 use protocol::problem::ProblemKind;
-use protocol::request::Statistic;
+use protocol::request::{Choice, Statistic};
 use protocol::result::{ResultSummary, StatisticSummary};
 use protocol::task::segment_key;
 use protocol::{JobId, Plan, Problem};
@@ -23,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 use self::stored::StoredArray;
 use self::summary::Summary;
 use crate::keys;
+use crate::results::MEAN;
+use crate::results::checksums::ResultChecksums;
 
 /// So many segments of the total are divided at the same time.
 const SEGMENTS_AT_ONCE: usize = 2;
@@ -57,20 +59,43 @@ pub fn memory_bytes(plan: &Plan, statistics: &[Statistic]) -> u64 {
     columns.saturating_mul((SEGMENTS_AT_ONCE as u64 + 1) * number_bytes + 8)
 }
 
+/// Why a result was not written.
+#[derive(Debug)]
+pub enum Unfinished {
+    /// An error that fails the job.
+    Problem(Problem),
+    /// A segment of the total is damaged and was deleted, or is gone.
+    Damaged {
+        /// The index of the segment.
+        segment: u64,
+    },
+}
+
+impl From<Problem> for Unfinished {
+    fn from(problem: Problem) -> Unfinished {
+        Unfinished::Problem(problem)
+    }
+}
+
 /// Writes the result, segment by segment; says what it looks like. Once `stop` is
 /// cancelled, it ends with an error before the next segment, and no result appears.
+///
+/// # Errors
+///
+/// [`Unfinished::Damaged`] if a segment of the total must be computed again.
 pub async fn write_result(
     store: &Arc<dyn ObjectStore>,
     total: Total,
     stop: &CancellationToken,
-) -> Result<ResultSummary, Problem> {
+) -> Result<ResultSummary, Unfinished> {
     let writing = |error: StoreError| error.problem("writing the result");
-    let statistics = total.statistics.iter().map(|it| keys::statistic(total.job, *it));
+    let statistics = total.statistics.iter();
+    let statistics = statistics.map(|it| (it.word(), keys::statistic(total.job, *it)));
     let mut arrays = Vec::new();
-    for key in std::iter::once(keys::mean(total.job)).chain(statistics) {
+    for (name, key) in std::iter::once((MEAN, keys::mean(total.job))).chain(statistics) {
         let upload = store.upload(&key).await.map_err(writing)?;
         let summary = if arrays.is_empty() { Summary::new(&total) } else { Summary::plain(&total) };
-        arrays.push(StoredArray::new(upload, summary));
+        arrays.push(StoredArray::new(name, upload, summary));
     }
     let shape = total.shape.clone().unwrap_or_else(|| vec![total.columns]);
     let header = Bytes::from(npy_header(&shape, total.order));
@@ -85,12 +110,21 @@ pub async fn write_result(
         let start = segment * total.plan.segment_columns;
         let columns = (total.columns - start).min(total.plan.segment_columns);
         let key = segment_key(&prefix, segment);
-        let segment = StoredSum::open(store, key, RANGE_BYTES, &buffers);
-        divide(segment, columns, &total.statistics, spare.take())
+        let sum = StoredSum::open(store, key, RANGE_BYTES, &buffers);
+        let divided = divide(sum, columns, &total.statistics, spare.take());
+        divided.map_err(move |error| (segment, error))
     });
     let mut divided = stream::iter(divided).buffered(SEGMENTS_AT_ONCE);
     let mut piece = Vec::new();
-    while let Some(numbers) = divided.try_next().await? {
+    loop {
+        let numbers = match divided.try_next().await {
+            Ok(Some(numbers)) => numbers,
+            Ok(None) => break,
+            Err((_, Undivided::Problem(problem))) => return Err(problem.into()),
+            Err((segment, Undivided::Sum(error))) => {
+                return Err(unreadable(&**store, segment, &error).await);
+            }
+        };
         check_stop(stop)?;
         for (array, numbers) in arrays.iter_mut().zip(&numbers) {
             array.summary.add(numbers);
@@ -104,13 +138,31 @@ pub async fn write_result(
         spare.give(numbers);
     }
     check_stop(stop)?;
-    finish(arrays).await
+    let mut checksums = ResultChecksums::default();
+    for array in &mut arrays {
+        array.add_checksums(&mut checksums);
+    }
+    checksums.store(&**store, total.job).await?;
+    Ok(finish(arrays).await?)
 }
 
 fn check_stop(stop: &CancellationToken) -> Result<(), Problem> {
     match stop.is_cancelled() {
         true => Err(Problem::new(ProblemKind::Conflict, "the job was cancelled")),
         false => Ok(()),
+    }
+}
+
+/// Why a segment was not divided.
+enum Undivided {
+    /// It could not be read.
+    Sum(ReadError),
+    Problem(Problem),
+}
+
+impl From<ReadError> for Undivided {
+    fn from(error: ReadError) -> Undivided {
+        Undivided::Sum(error)
     }
 }
 
@@ -124,7 +176,7 @@ async fn divide(
     columns: u64,
     statistics: &[Statistic],
     mut numbers: Numbers,
-) -> Result<Numbers, Problem> {
+) -> Result<Numbers, Undivided> {
     let columns = usize::try_from(columns).unwrap_or(usize::MAX);
     numbers.resize(1 + statistics.len(), Vec::new());
     for numbers in &mut numbers {
@@ -133,7 +185,7 @@ async fn divide(
     }
     let mut sum = PartialSum::new(0, statistics);
     while !segment.is_over() {
-        segment.ready().await.map_err(|error| unreadable(&error))?;
+        segment.ready().await?;
         let statistics = statistics.to_vec();
         let work = move || {
             let put = |sum: &PartialSum| put_quotients(sum, &statistics, &mut numbers);
@@ -141,12 +193,14 @@ async fn divide(
             (segment, sum, numbers, shown)
         };
         let shown;
-        (segment, sum, numbers, shown) =
-            spawn_blocking(work).await.map_err(|error| internal("dividing the total", &error))?;
-        shown.map_err(|error| unreadable(&error))?;
+        (segment, sum, numbers, shown) = spawn_blocking(work)
+            .await
+            .map_err(|error| Undivided::Problem(internal("dividing the total", &error)))?;
+        shown?;
     }
     if numbers.iter().any(|numbers| numbers.len() != columns) {
-        return Err(Problem::new(ProblemKind::Internal, "the total lacks a statistic"));
+        let problem = Problem::new(ProblemKind::Internal, "the total lacks a statistic");
+        return Err(Undivided::Problem(problem));
     }
     Ok(numbers)
 }
@@ -160,10 +214,21 @@ fn put_quotients(sum: &PartialSum, statistics: &[Statistic], numbers: &mut Numbe
     }
 }
 
-fn unreadable(error: &ReadError) -> Problem {
-    match error {
-        ReadError::Store(error) => error.problem("reading the total"),
-        ReadError::Corrupt { key, source } => internal(&format!("reading {key}"), source),
+/// A segment of the total that could not be read. A damaged one is deleted, so that it is
+/// computed again.
+async fn unreadable(store: &dyn ObjectStore, segment: u64, error: &ReadError) -> Unfinished {
+    let doing = "reading the total";
+    match (error, error.lost()) {
+        (_, Some(key)) => {
+            let damage = with_sources(error);
+            tracing::warn!(key, damage, "total cannot be used: its segment is computed again");
+            match store.delete(key).await {
+                Ok(()) => Unfinished::Damaged { segment },
+                Err(error) => error.problem(doing).into(),
+            }
+        }
+        (ReadError::Store(error), None) => error.problem(doing).into(),
+        (error, None) => internal(doing, error).into(),
     }
 }
 

@@ -1,8 +1,12 @@
 //! Garbage collection: deletes the partial sums of jobs that are over, also when
-//! a server ends in the middle of it.
+//! a server ends in the middle of it, and when a worker writes one late.
 //!
 //! Before a job's report is stored, a mark in the store says that the job leaves
 //! garbage. The mark is deleted last. A server that starts looks for marks.
+//! What is written after that is found by the [`Sweeper`]. A job that is deleted soon
+//! after its end leaves a mark too, because nothing else tells of it then.
+
+mod sweeping;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +15,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use platform::problems::with_sources;
 use platform::{ObjectStore, StoreError};
-use protocol::{JobId, JobSnapshot, Phase};
+use protocol::{JobId, JobSnapshot, Phase, Problem};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
@@ -19,6 +23,8 @@ use crate::board::Board;
 use crate::keys;
 use crate::limits::is_too_large;
 use crate::records::{self, StoredJob};
+
+pub use self::sweeping::{LATE_MS, Sweeper};
 
 /// The age at which unfinished objects of writers that died are removed: no
 /// writer takes so long for one object.
@@ -33,6 +39,19 @@ const COLLECTION_INTERVAL: Duration = Duration::from_secs(1);
 /// Marks a job whose partial sums are to be deleted once it is over.
 pub async fn mark(store: &dyn ObjectStore, job: JobId) -> Result<(), StoreError> {
     store.put(&keys::garbage(job), Bytes::new()).await
+}
+
+/// Whether a job is marked.
+///
+/// # Errors
+///
+/// If the store does not answer.
+pub async fn is_marked(store: &dyn ObjectStore, job: JobId) -> Result<bool, Problem> {
+    match store.head(&keys::garbage(job)).await {
+        Ok(_) => Ok(true),
+        Err(StoreError::NotFound { .. }) => Ok(false),
+        Err(error) => Err(error.problem("looking for garbage")),
+    }
 }
 
 /// Deletes the partial sums of a job that is over, then its mark.
@@ -96,13 +115,16 @@ pub fn leaves_no_sums(job: &JobSnapshot) -> bool {
     }
 }
 
-/// Finishes what an earlier run of the server left: garbage that is marked, and
-/// unfinished objects.
-pub async fn resume(store: Arc<dyn ObjectStore>, board: Board) {
+/// Collects the garbage that is marked.
+async fn collect_marked(store: &Arc<dyn ObjectStore>, board: &Board) {
     let mut marks = store.list(keys::GARBAGE);
     while let Some(mark) = marks.next().await {
-        let Ok(mark) = mark.inspect_err(not_listed) else {
-            return;
+        let mark = match mark {
+            Ok(mark) => mark,
+            Err(error) => {
+                tracing::warn!(error = with_sources(&error), "marks of garbage not listed");
+                return;
+            }
         };
         let job = mark.key[keys::GARBAGE.len()..].parse::<JobId>();
         // A job that is not over still needs its mark. A mark of a deleted job
@@ -110,9 +132,13 @@ pub async fn resume(store: Arc<dyn ObjectStore>, board: Board) {
         if let Ok(job) = job
             && board.job(job).is_none_or(|job| job.phase.is_over())
         {
-            collect(&*store, job).await;
+            collect(&**store, job).await;
         }
     }
+}
+
+/// Removes the unfinished objects of writers that died.
+async fn remove_leftovers(store: &dyn ObjectStore) {
     match store.remove_leftovers(UNFINISHED_AGE_MAX).await {
         Ok(0) => {}
         Ok(count) => tracing::info!(count, "unfinished objects removed"),
@@ -120,8 +146,4 @@ pub async fn resume(store: Arc<dyn ObjectStore>, board: Board) {
             tracing::warn!(error = with_sources(&error), "unfinished objects not removed");
         }
     }
-}
-
-fn not_listed(error: &StoreError) {
-    tracing::warn!(error = with_sources(error), "marks of garbage not listed");
 }

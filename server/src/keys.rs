@@ -106,6 +106,12 @@ pub fn checkpoint(id: JobId) -> String {
     format!("{}checkpoint.json", job(id))
 }
 
+/// What was learned of the job's inputs while they were read.
+#[must_use]
+pub fn learned(id: JobId) -> String {
+    format!("{}learned.json", job(id))
+}
+
 /// The job's report, present once the job is over.
 #[must_use]
 pub fn report(id: JobId) -> String {
@@ -148,6 +154,13 @@ pub fn statistic(id: JobId, statistic: Statistic) -> String {
     format!("{}result/{}.npy", job(id), statistic.word())
 }
 
+/// The checksums of the mean and the statistics. They are beside the folder of results,
+/// which jobs may average.
+#[must_use]
+pub fn checksums(id: JobId) -> String {
+    format!("{}checksums.json", job(id))
+}
+
 #[cfg(test)]
 mod tests {
     use protocol::Timestamp;
@@ -167,7 +180,8 @@ mod tests {
             mean(id),
             share(id),
         ];
-        let made = made.into_iter().chain([cancelled(id), generated(id, 1), generated_marks(id)]);
+        let made = made.into_iter().chain([checksums(id), learned(id)]);
+        let made = made.chain([cancelled(id), generated(id, 1), generated_marks(id)]);
         let made = made.into_iter().chain([inputs(id), sums(id), node(id, 1, 2)]);
         for key in made.chain([statistic(id, Statistic::Min), SERVER.to_owned()]) {
             assert!(is_own(&key), "{key}");

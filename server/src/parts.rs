@@ -76,7 +76,7 @@ pub async fn for_serving(
 /// The parts for computing a mean of files on this machine; partial sums are
 /// written into `scratch`.
 pub async fn for_files(scratch: &Path) -> anyhow::Result<Parts> {
-    let store = backends::folder(scratch).open().await?;
+    let store = backends::scratch(scratch).open().await?;
     let inputs = backends::inputs(store.clone(), &[backends::all_files()]).await?;
     let common = CommonParts {
         store,

@@ -3,15 +3,17 @@
 //! A job's entry in the index is written first and deleted last. In between, its
 //! request is written, then its plan, and once the job is over its report. The mark of
 //! a cancelled job is written before the job is stopped.
+//!
+//! Records are checked when they are read. One that cannot be used fails its own job only.
 
 mod checkpoint;
 mod completed;
 pub mod index;
 mod inputs;
+mod validity;
 
 use bytes::Bytes;
 use platform::problems::internal;
-use platform::store::read_all;
 use platform::{ObjectStore, StoreError};
 use program::clock;
 use protocol::job::{InputSummary, Timings};
@@ -23,6 +25,7 @@ use protocol::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use self::validity::{Flaw, RECORD_BYTES_MAX, Record};
 use crate::keys;
 
 pub use self::checkpoint::{Checkpoint, checkpoint, delete_checkpoint, store_checkpoint};
@@ -52,6 +55,20 @@ pub struct PlanRecord {
     pub inputs: InputSummary,
     /// The input objects, in the order in which the leaves of the tree sum them.
     pub objects: Vec<InputObject>,
+}
+
+/// `learned.json`: what was learned of the inputs of a job while they were read. Without
+/// it a job of text goes on after a restart too, but looks through all its segments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LearnedRecord {
+    /// C.
+    pub columns: u64,
+    /// The shape of each array, if the format has shapes.
+    #[serde(default)]
+    pub shape: Option<Vec<u64>>,
+    /// The format of the objects.
+    #[serde(default)]
+    pub format: Option<String>,
 }
 
 /// What is kept in memory of a request. Its size does not depend on the number of
@@ -100,8 +117,8 @@ pub enum StoredJob {
     Unreadable(Box<JobSnapshot>),
     /// A user has cancelled the job, and it has no report yet; this is its report.
     Cancelled(Box<JobSnapshot>),
-    /// The job was planned, and continues.
-    Planned(Box<RequestSummary>, Box<PlanRecord>),
+    /// The job was planned, and continues. C is given if it was known or learned.
+    Planned(Box<RequestSummary>, Box<PlanRecord>, Option<u64>),
     /// The job was submitted but not planned.
     Submitted(Box<RequestSummary>),
 }
@@ -137,7 +154,7 @@ pub async fn store_request(
 ///
 /// If there is none, it cannot be read, or the store does not answer.
 pub async fn request(store: &dyn ObjectStore, job: JobId) -> Result<RequestRecord, Problem> {
-    match get(store, &keys::request(job)).await? {
+    match get::<RequestRecord>(store, job, &keys::request(job)).await? {
         Some(request) => request,
         None => Err(Problem::no_such_job(&job.to_string())),
     }
@@ -156,6 +173,15 @@ pub async fn store_plan(
     record: &PlanRecord,
 ) -> Result<(), Problem> {
     put(store, &keys::plan(job), record).await
+}
+
+/// Stores what was learned of the inputs of a job.
+pub async fn store_learned(
+    store: &dyn ObjectStore,
+    job: JobId,
+    record: &LearnedRecord,
+) -> Result<(), Problem> {
+    put(store, &keys::learned(job), record).await
 }
 
 /// Stores the report of a job, from which on the job is over.
@@ -178,7 +204,7 @@ pub async fn delete(store: &dyn ObjectStore, job: JobId) -> Result<u64, Problem>
 /// a record that cannot be read has failed: its snapshot says why, and its
 /// records stay as they are. The request of a job that is over is not read.
 pub async fn load(store: &dyn ObjectStore, job: JobId) -> Result<Option<StoredJob>, Problem> {
-    match get::<Box<JobSnapshot>>(store, &keys::report(job)).await? {
+    match get::<Box<JobSnapshot>>(store, job, &keys::report(job)).await? {
         None => {}
         Some(_) if !exists(store, &keys::request(job)).await? => return Ok(None),
         Some(Ok(mut report)) => {
@@ -187,26 +213,55 @@ pub async fn load(store: &dyn ObjectStore, job: JobId) -> Result<Option<StoredJo
             return Ok(Some(StoredJob::Over(report)));
         }
         Some(Err(problem)) => {
-            let request = get::<RequestRecord>(store, &keys::request(job)).await?;
+            let request = get::<RequestRecord>(store, job, &keys::request(job)).await?;
             let request = request.and_then(Result::ok).map(RequestSummary::from);
             return Ok(Some(unreadable(job, request, problem)));
         }
     }
-    let request: RequestSummary = match get::<RequestRecord>(store, &keys::request(job)).await? {
-        None => return Ok(None),
-        Some(Ok(request)) => request.into(),
-        Some(Err(problem)) => return Ok(Some(unreadable(job, None, problem))),
-    };
-    let plan = get::<Box<PlanRecord>>(store, &keys::plan(job)).await?;
+    let request: RequestSummary =
+        match get::<RequestRecord>(store, job, &keys::request(job)).await? {
+            None => return Ok(None),
+            Some(Ok(request)) => request.into(),
+            Some(Err(problem)) => return Ok(Some(unreadable(job, None, problem))),
+        };
+    let plan = get::<Box<PlanRecord>>(store, job, &keys::plan(job)).await?;
     if exists(store, &keys::cancelled(job)).await? {
         let inputs = plan.and_then(Result::ok).map(|plan| plan.inputs);
         return Ok(Some(cancelled(job, request, inputs.unwrap_or_default())));
     }
     Ok(Some(match plan {
         None => StoredJob::Submitted(Box::new(request)),
-        Some(Ok(plan)) => StoredJob::Planned(Box::new(request), plan),
+        Some(Ok(mut plan)) => {
+            let columns = match plan.plan.columns {
+                None => learn(store, job, &mut plan).await?,
+                known => known,
+            };
+            StoredJob::Planned(Box::new(request), plan, columns)
+        }
         Some(Err(problem)) => unreadable(job, Some(request), problem),
     }))
+}
+
+/// Completes a plan with what was learned; returns C. A record of it that cannot be used
+/// is not needed.
+async fn learn(
+    store: &dyn ObjectStore,
+    job: JobId,
+    plan: &mut PlanRecord,
+) -> Result<Option<u64>, Problem> {
+    let learned = match get::<LearnedRecord>(store, job, &keys::learned(job)).await? {
+        Some(Ok(learned)) => learned,
+        Some(Err(problem)) => {
+            tracing::warn!(job_id = %job, %problem, "what was learned of a job is read again");
+            return Ok(None);
+        }
+        None => return Ok(None),
+    };
+    let inputs = &mut plan.inputs;
+    inputs.columns = Some(learned.columns);
+    inputs.shape = inputs.shape.take().or(learned.shape);
+    inputs.format = inputs.format.take().or(learned.format);
+    Ok(Some(learned.columns))
 }
 
 /// A job that a user has cancelled just before the server ended.
@@ -266,14 +321,16 @@ async fn exists(store: &dyn ObjectStore, key: &str) -> Result<bool, Problem> {
 /// # Errors
 ///
 /// If the store does not answer.
-async fn get<T: DeserializeOwned>(
+async fn get<T: DeserializeOwned + Record>(
     store: &dyn ObjectStore,
+    job: JobId,
     key: &str,
 ) -> Result<Option<Result<T, Problem>>, Problem> {
-    match read_all(store, key).await {
-        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).map_err(|error| {
-            let detail = format!("its record {key} cannot be read: {error}");
-            Problem::new(ProblemKind::Internal, detail).remedy(
+    match store.read(key, 0, RECORD_BYTES_MAX + 1, Vec::new()).await {
+        Ok(bytes) => Ok(Some(parse(&bytes, job).map_err(|Flaw { field, what }| {
+            let place = if field.is_empty() { field } else { format!("field {field}: ") };
+            let detail = format!("its record {key} cannot be read: {place}{what}");
+            Problem::new(ProblemKind::Internal, detail).object(key).remedy(
                 "if a newer version of the program has written it, start that version again; \
                  otherwise delete the job and submit it again",
             )
@@ -282,3 +339,23 @@ async fn get<T: DeserializeOwned>(
         Err(error) => Err(error.problem("reading a job")),
     }
 }
+
+/// The record that is encoded in these bytes.
+fn parse<T: DeserializeOwned + Record>(bytes: &[u8], job: JobId) -> Result<T, Flaw> {
+    if bytes.len() > RECORD_BYTES_MAX {
+        let what = format!("it is larger than {RECORD_BYTES_MAX} bytes");
+        return Err(Flaw { field: String::new(), what });
+    }
+    let record: T = serde_json::from_slice(bytes).map_err(|error| {
+        // Only now, because to keep account of the path takes time.
+        let mut json = serde_json::Deserializer::from_slice(bytes);
+        let path = serde_path_to_error::deserialize::<_, T>(&mut json).err();
+        let path = path.map(|error| error.path().to_string()).filter(|path| path != ".");
+        Flaw { field: path.unwrap_or_default(), what: error.to_string() }
+    })?;
+    record.check(job)?;
+    Ok(record)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,18 +1,26 @@
-//! Results as they lie in the store, read piece by piece.
+//! Results as they lie in the store, read piece by piece and verified by their checksums.
+
+pub mod checksums;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
+use platform::problems::with_sources;
 use platform::{ObjectStore, StoreError};
+use protocol::problem::ProblemKind;
 use protocol::request::{Choice, Statistic};
 use protocol::{JobId, JobSnapshot, Problem};
 use reading::{DetectError, detect};
 use summation::HEAD_BYTES;
 use summation::output::OutputFormat;
 
+use self::checksums::{BLOCK_BYTES, Checksums, Damaged, ResultChecksums};
 use crate::keys;
+
+/// The name of the mean among the results of a job.
+pub const MEAN: &str = "mean";
 
 /// A result in the store.
 pub struct StoredResult {
@@ -22,26 +30,53 @@ pub struct StoredResult {
     pub bytes: u64,
     /// Where its numbers begin.
     data: u64,
+    /// `None` of results that an earlier version of the program has written.
+    checksums: Option<Arc<Checksums>>,
 }
 
 impl StoredResult {
     /// The mean of a job that is done, or a statistic that it was asked for.
+    ///
+    /// # Errors
+    ///
+    /// If the store does not answer, or the result is not what was written: its size
+    /// differs, or its first block is damaged.
     pub async fn open(
         store: Arc<dyn ObjectStore>,
         job: JobId,
         statistic: Option<Statistic>,
     ) -> Result<StoredResult, Problem> {
         let key = statistic.map_or_else(|| keys::mean(job), |s| keys::statistic(job, s));
-        let reading = |error: StoreError| error.problem("reading the result");
+        let name = statistic.map_or(MEAN, Statistic::word);
+        let reading = |error: StoreError| match &error {
+            StoreError::NotFound { .. } => damaged(&key, "it is gone"),
+            StoreError::Unavailable { source, .. } if source.is::<Damaged>() => {
+                damaged(&key, &with_sources(&**source))
+            }
+            _ => error.problem("reading the result"),
+        };
         let bytes = store.head(&key).await.map_err(reading)?.bytes;
+        let checksums = ResultChecksums::load(&*store, job).await?.and_then(|all| all.take(name));
+        if let Some(checksums) = &checksums {
+            if checksums.bytes != bytes {
+                let change = format!("it has {bytes} bytes instead of {}", checksums.bytes);
+                return Err(damaged(&key, &change));
+            }
+            checksums.read(&*store, &key, 0).await.map_err(reading)?;
+        }
         let (format, _) = detect(&*store, &key, None, bytes, None, HEAD_BYTES).await.map_err(
             |error| match error {
                 DetectError::Store(error) => reading(error),
-                DetectError::Input(error) => error.problem(&key),
+                DetectError::Input(error) => damaged(&key, &error.to_string()),
             },
         )?;
         let data = format.offset_of(0).unwrap_or_default();
-        Ok(StoredResult { store, key, bytes, data })
+        let numbers = format.columns(bytes).unwrap_or_default();
+        let expected = numbers.checked_mul(8).and_then(|numbers| numbers.checked_add(data));
+        if expected != Some(bytes) {
+            return Err(damaged(&key, &format!("it has {bytes} bytes for {numbers} numbers")));
+        }
+        Ok(StoredResult { store, key, bytes, data, checksums: checksums.map(Arc::new) })
     }
 
     /// Its key in the store, under which it lies as a .npy file.
@@ -49,13 +84,27 @@ impl StoredResult {
         &self.key
     }
 
-    /// The bytes from `start` to `end`, piece by piece.
-    pub fn pieces(
-        &self,
-        start: u64,
-        end: u64,
-    ) -> impl Stream<Item = Result<Bytes, StoreError>> + Send + 'static + use<> {
-        reading::stream(self.store.clone(), self.key.clone(), start..end)
+    /// The bytes from `start` to `end`, piece by piece. Each is verified before it is passed
+    /// on; damage ends the stream with an error.
+    pub fn pieces(&self, start: u64, end: u64) -> BoxStream<'static, Result<Bytes, StoreError>> {
+        let (store, key) = (self.store.clone(), self.key.clone());
+        let Some(checksums) = self.checksums.clone() else {
+            return reading::stream(store, key, start..end).boxed();
+        };
+        let pieces = stream::try_unfold(start, move |at| {
+            let (store, key, checksums) = (store.clone(), key.clone(), checksums.clone());
+            async move {
+                if at >= end {
+                    return Ok(None);
+                }
+                let block = checksums.read(&*store, &key, at / BLOCK_BYTES).await?;
+                let block_start = at - at % BLOCK_BYTES;
+                let place = |byte: u64| usize::try_from(byte - block_start).unwrap_or(usize::MAX);
+                let piece = block.slice(place(at).min(block.len())..place(end).min(block.len()));
+                Ok((!piece.is_empty()).then_some((piece, block_start + BLOCK_BYTES)))
+            }
+        });
+        pieces.boxed()
     }
 
     /// The numbers, some at a time.
@@ -120,4 +169,14 @@ impl StoredResult {
         let closing = stream::iter([Ok(Bytes::from_static(b"]}\n"))]);
         stream::iter([Ok(Bytes::from(opening))]).chain(numbers).chain(closing)
     }
+}
+
+/// A result is not what was written.
+fn damaged(key: &str, damage: &str) -> Problem {
+    Problem::new(ProblemKind::Internal, format!("the result {key} is damaged: {damage}"))
+        .object(key)
+        .remedy(
+            "run the job again: POST /api/jobs/{id}/rerun; and check that the store keeps what is \
+             written to it",
+        )
 }

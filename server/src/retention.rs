@@ -10,6 +10,7 @@ use protocol::{JobId, Problem, Timestamp};
 use tokio::time::sleep;
 
 use crate::board::Board;
+use crate::garbage_collection::{self, LATE_MS};
 use crate::generated_quota::GeneratedQuota;
 use crate::records::{self, index};
 
@@ -70,6 +71,13 @@ impl Retention {
     ///
     /// If the store does not answer. The next start of the server deletes the rest.
     pub async fn delete(&self, job: JobId) -> Result<(), Problem> {
+        let ended_at = index::ended_at(&*self.store, job).await?;
+        let recent = |ended_at| clock::now().millis_since(ended_at) < LATE_MS;
+        if ended_at.is_none_or(recent) {
+            // The mark is found later, when no worker writes any more.
+            let marked = garbage_collection::mark(&*self.store, job).await;
+            marked.map_err(|error| error.problem("deleting the job"))?;
+        }
         let generated_bytes = records::delete(&*self.store, job).await?;
         self.generated.release(generated_bytes);
         self.board.delete(job);

@@ -161,6 +161,7 @@ impl Attempt {
                 };
                 Err(Ended::Failed(second_look::confirmed(failure, objects, &self.inputs).await))
             }
+            Err(Interruption::Lost(lost)) => Err(Ended::Stopped(StopReason::SegmentLost(lost))),
             Err(Interruption::Leaving) => Err(Ended::Stopped(StopReason::WorkerLeaves)),
         }
     }

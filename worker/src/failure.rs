@@ -4,14 +4,15 @@ use std::error::Error;
 
 use platform::{StoreError, problems};
 use protocol::Problem;
-use protocol::problem::ProblemKind;
-use protocol::task::{Failure, Fault};
+use protocol::task::{Failure, Fault, LostSegment};
 use reading::ReadError;
-use summation::{CorruptError, InputError};
+use summation::InputError;
 
 /// Why an attempt has not computed all segments of its task.
 pub(crate) enum Interruption {
     Failed(Failure),
+    /// A partial sum that is needed is not there, and must be computed first.
+    Lost(LostSegment),
     /// The worker leaves. All segments that are written are complete.
     Leaving,
 }
@@ -46,16 +47,8 @@ pub(crate) fn store(doing: &str, error: &StoreError) -> Failure {
 pub(crate) fn partial_sum(error: &ReadError) -> Failure {
     match error {
         ReadError::Store(error) => store("reading a partial sum", error),
-        ReadError::Corrupt { key, source } => corrupt(key, source),
+        ReadError::Corrupt { .. } => internal("reading a partial sum", error),
     }
-}
-
-/// A partial sum whose checksum or encoding is wrong.
-pub(crate) fn corrupt(key: &str, error: &CorruptError) -> Failure {
-    let problem = Problem::new(ProblemKind::Internal, format!("{key} is damaged: {error}"))
-        .object(key)
-        .remedy("check that the store keeps what is written to it, then run the job again");
-    Failure { problem, fault: Fault::Program }
 }
 
 /// An unexpected error, which another attempt may not meet.

@@ -11,7 +11,7 @@ use std::time::Instant;
 use futures::future::try_join_all;
 use protocol::Problem;
 use protocol::task::{Columns, Failure, Outcome};
-use summation::{Block, Format, PartialSum};
+use summation::{Block, Format, PartialSum, Trailer};
 
 use self::inputs::{Inputs, Open};
 use self::lengths::Ends;
@@ -91,19 +91,16 @@ impl<'a> Leaf<'a> {
         self.inputs.go_forward();
         let columns = self.columns;
         let mut segment = columns.first_segment;
-        while found.contains(&segment) {
-            segments.reuse();
-            segment += 1;
-        }
-        if segment > columns.first_segment {
-            let trailer = segments.trailer(segment - 1).await?;
-            if let Some(last) = trailer.ends.first().filter(|end| end.ended) {
-                return Ok(self.outcome(last.checkpoint.column));
-            }
-            self.inputs.resume(trailer);
-            open = Open::default();
-        }
         loop {
+            if let Some((last, trailer)) = last_finished(segments, found, segment).await? {
+                (segment..=last).for_each(|_| segments.reuse());
+                if let Some(last) = trailer.ends.first().filter(|end| end.ended) {
+                    return Ok(self.outcome(last.checkpoint.column));
+                }
+                self.inputs.resume(trailer);
+                open = Open::default();
+                segment = last + 1;
+            }
             if columns.end_segment.is_some_and(|end| segment >= end) {
                 let total = columns.total.or(self.inputs.total).unwrap_or_default();
                 return Ok(self.outcome(total));
@@ -274,6 +271,23 @@ impl<'a> Leaf<'a> {
             ..Outcome::default()
         }
     }
+}
+
+/// The last of the segments from `segment` on that are there without a gap, and what it
+/// says about going on behind it; `None` if `segment` is not there. Damaged ones are
+/// deleted, and none that is there from `segment` on is passed over without its trailer.
+async fn last_finished(
+    segments: &Segments<'_>,
+    found: &BTreeSet<u64>,
+    segment: u64,
+) -> Result<Option<(u64, Trailer)>, Failure> {
+    let behind = (segment..).find(|segment| !found.contains(segment)).unwrap_or(segment);
+    for last in (segment..behind).rev() {
+        if let Some(trailer) = segments.trailer(last).await? {
+            return Ok(Some((last, trailer)));
+        }
+    }
+    Ok(None)
 }
 
 /// A number of columns as a length in memory.

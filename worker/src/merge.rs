@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures::future::try_join_all;
+use platform::problems::with_sources;
 use protocol::Problem;
 use protocol::problem::ProblemKind;
-use protocol::task::{Failure, Fault, segment_key};
+use protocol::task::{Failure, Fault, LostSegment, segment_key};
 use reading::{Buffers, ReadError, StoredSum};
 use summation::{PartialSum, Trailer};
 
@@ -38,7 +39,10 @@ impl Merge<'_> {
             if found.contains(&segment) || segments.exists(segment).await? {
                 segments.reuse();
             } else {
-                let sum = self.add_children(segments, segment, total).await?;
+                let sum = match self.add_children(segments, segment, total).await {
+                    Ok(sum) => sum,
+                    Err(error) => return Err(self.interruption(segments, segment, error).await?),
+                };
                 segments.write(segment, sum, Trailer::default()).await?;
                 segments.end_if_leaving().await?;
             }
@@ -49,13 +53,38 @@ impl Merge<'_> {
         Ok(total)
     }
 
+    /// What the attempt ends with if a segment of a child could not be read. A damaged one
+    /// is deleted, so that it is computed again.
+    async fn interruption(
+        &self,
+        segments: &mut Segments<'_>,
+        segment: u64,
+        error: Unread,
+    ) -> Result<Interruption, Failure> {
+        let error = match error {
+            Unread::Failed(failure) => return Ok(failure.into()),
+            Unread::Sum(error) => error,
+        };
+        // What is written so far need not be computed again.
+        segments.finish().await?;
+        let lost = error.lost().and_then(|key| {
+            let is_of = |child: &String| segment_key(child, segment) == key;
+            Some((key, u32::try_from(self.children.iter().position(is_of)?).ok()?))
+        });
+        let Some((key, input)) = lost else {
+            return Ok(failure::partial_sum(&error).into());
+        };
+        segments.delete_lost(key, &with_sources(&error)).await?;
+        Ok(Interruption::Lost(LostSegment { input, segment }))
+    }
+
     /// Adds one segment of all children.
     async fn add_children(
         &self,
         segments: &Segments<'_>,
         segment: u64,
         total: u64,
-    ) -> Result<PartialSum, Failure> {
+    ) -> Result<PartialSum, Unread> {
         let width = segments.columns().segment_columns;
         let start = segment * width;
         let columns = usize::try_from(total.min(start + width) - start).unwrap_or(usize::MAX);
@@ -71,9 +100,7 @@ impl Merge<'_> {
                 })
                 .collect();
             while parts.iter().any(|part| !part.is_over()) {
-                try_join_all(parts.iter_mut().map(StoredSum::ready))
-                    .await
-                    .map_err(|error| failure::partial_sum(&error))?;
+                try_join_all(parts.iter_mut().map(StoredSum::ready)).await?;
                 let add = move || {
                     let read: Result<usize, ReadError> =
                         parts.iter_mut().map(|part| part.add(&mut sum)).sum();
@@ -81,12 +108,32 @@ impl Merge<'_> {
                 };
                 let read;
                 (sum, parts, read) = segments.thread.run("adding partial sums", add).await?;
-                let read_bytes = read.map_err(|error| failure::partial_sum(&error))? as u64;
+                let read_bytes = read? as u64;
                 segments.meter.update(|progress| progress.partial_read_bytes += read_bytes);
             }
             self.settings.faults.slow_down(began.elapsed()).await;
         }
         Ok(sum)
+    }
+}
+
+/// Why children were not added.
+#[derive(Debug)]
+enum Unread {
+    /// A partial sum could not be read.
+    Sum(ReadError),
+    Failed(Failure),
+}
+
+impl From<ReadError> for Unread {
+    fn from(error: ReadError) -> Unread {
+        Unread::Sum(error)
+    }
+}
+
+impl From<Failure> for Unread {
+    fn from(failure: Failure) -> Unread {
+        Unread::Failed(failure)
     }
 }
 

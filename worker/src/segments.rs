@@ -34,6 +34,9 @@ pub(crate) struct Segments<'a> {
 /// The segment that is being written, if any.
 pub(crate) type Writing = Option<AbortOnDropHandle<Result<(), StoreError>>>;
 
+/// What is wrong with a segment that has no bytes, as after a loss of power.
+const EMPTY: &str = "it is empty";
+
 impl Segments<'_> {
     /// The columns of the task.
     pub(crate) const fn columns(&self) -> &Columns {
@@ -69,9 +72,24 @@ impl Segments<'_> {
                 *segment >= columns.first_segment
                     && columns.end_segment.is_none_or(|end| *segment < end)
             };
-            found.extend(segment.ok().filter(is_ours));
+            let Some(segment) = segment.ok().filter(is_ours) else {
+                continue;
+            };
+            if object.bytes > 0 {
+                found.insert(segment);
+            } else {
+                self.delete_lost(&object.key, EMPTY).await?;
+            }
         }
         Ok(found)
+    }
+
+    /// Deletes a segment that cannot be used, so that it is computed again. If another
+    /// attempt has written it anew meanwhile, that is computed again too.
+    pub(crate) async fn delete_lost(&self, key: &str, damage: &str) -> Result<(), Failure> {
+        tracing::warn!(key, damage, "partial sum cannot be used: it is computed again");
+        let deleted = self.store.delete(key).await;
+        deleted.map_err(|error| failure::store("deleting a damaged partial sum", &error))
     }
 
     /// Whether another attempt has written this segment in the meantime. The store is not
@@ -82,7 +100,8 @@ impl Segments<'_> {
             return Ok(false);
         }
         match self.store.head(&self.key(segment)).await {
-            Ok(_) => Ok(true),
+            Ok(object) if object.bytes > 0 => Ok(true),
+            Ok(object) => self.delete_lost(&object.key, EMPTY).await.map(|()| false),
             Err(StoreError::NotFound { .. }) => Ok(false),
             Err(error) => Err(failure::store("looking for a finished segment", &error)),
         }
@@ -93,16 +112,20 @@ impl Segments<'_> {
         self.meter.update(|progress| progress.segments_reused += 1);
     }
 
-    /// The positions of the inputs at the end of a finished segment.
-    pub(crate) async fn trailer(&self, segment: u64) -> Result<Trailer, Failure> {
+    /// The positions of the inputs at the end of a finished segment; `None` if it was
+    /// damaged, and is deleted, or is gone.
+    pub(crate) async fn trailer(&self, segment: u64) -> Result<Option<Trailer>, Failure> {
         let key = self.key(segment);
-        let bytes = read_all(&*self.store, &key)
-            .await
-            .map_err(|error| failure::store("reading a checkpoint", &error))?;
+        let bytes = match read_all(&*self.store, &key).await {
+            Ok(bytes) => bytes,
+            Err(StoreError::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(failure::store("reading a checkpoint", &error)),
+        };
         self.meter.update(|progress| progress.partial_read_bytes += bytes.len() as u64);
-        PartialSum::decode(&bytes)
-            .map(|(_, trailer)| trailer)
-            .map_err(|error| failure::corrupt(&key, &error))
+        match PartialSum::decode(&bytes) {
+            Ok((_, trailer)) => Ok(Some(trailer)),
+            Err(error) => self.delete_lost(&key, &error.to_string()).await.map(|()| None),
+        }
     }
 
     /// An empty sum for one segment.
@@ -123,7 +146,8 @@ impl Segments<'_> {
         let (spare, bytes) = (self.spare.clone(), Bytes::from(bytes));
         self.writing = Some(AbortOnDropHandle::new(tokio::spawn(async move {
             let length = bytes.len() as u64;
-            let created = store.create(&key, bytes.clone()).await;
+            // Its checksum shows whether it survived a loss of power.
+            let created = store.create_unflushed(&key, bytes.clone()).await;
             spare.give_encoding(bytes);
             match created {
                 Ok(()) => meter.update(|progress| {

@@ -94,6 +94,13 @@ pub fn folder(path: &Path) -> StorePlace {
     local::place(path)
 }
 
+/// The place of a store in a folder on this machine, whose objects nobody needs after a
+/// loss of power.
+#[must_use]
+pub fn scratch(path: &Path) -> StorePlace {
+    local::scratch_place(path)
+}
+
 /// The place of inputs that allows all files on this machine.
 #[must_use]
 pub fn all_files() -> InputPlace {

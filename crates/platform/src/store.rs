@@ -26,6 +26,8 @@ pub use self::pin::Pin;
 ///   part is empty, `.` or `..`, and none holds a control character or `\`.
 /// - **Atomic writes.** A reader sees an object as one writer wrote it, from its
 ///   first byte to its last, or not at all; also when the writer dies half-way.
+/// - **Durable.** Once a write or a deletion has returned, a loss of power does not undo or
+///   damage it, but for [`create_unflushed`](ObjectStore::create_unflushed).
 /// - **Read after write.** Once a write has returned, every read and every listing
 ///   by any process shows it.
 /// - **First wins.** Of several concurrent [`create`](ObjectStore::create)s of
@@ -85,6 +87,25 @@ pub trait ObjectStore: Send + Sync + 'static {
 
     /// Writes an object, or fails with [`StoreError::AlreadyExists`].
     async fn create(&self, key: &str, bytes: Bytes) -> Result<(), StoreError>;
+
+    /// As [`create`](ObjectStore::create), but a loss of power may undo it, or leave an
+    /// object that is empty, cut or has other bytes. For objects that carry a checksum and
+    /// can be made again: flushing each to the disk would take longer than making it.
+    async fn create_unflushed(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
+        self.create(key, bytes).await
+    }
+
+    /// Replaces an object that is still of the version `expected`; returns its new version.
+    /// Of several concurrent calls with the same version exactly one succeeds: a store of
+    /// files sees to that among the processes of one machine.
+    ///
+    /// [`StoreError::Changed`] if the object is of another version, or is gone.
+    async fn replace(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        expected: &ObjectVersion,
+    ) -> Result<ObjectVersion, StoreError>;
 
     /// Begins to write an object piece by piece. It appears, and replaces what was
     /// there, when the upload is finished.

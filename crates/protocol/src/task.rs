@@ -330,6 +330,18 @@ pub enum StopReason {
     LeaseLost,
     /// The worker, or its node, runs the other attempt at the task.
     NotHere,
+    /// A segment that the attempt needed is damaged and was deleted, or is gone. It must
+    /// be computed again first.
+    SegmentLost(LostSegment),
+}
+
+/// A segment of a partial sum that a merge task needed and that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostSegment {
+    /// The index of the partial sum among those of [`Work::Merge`].
+    pub input: u32,
+    /// The index of the segment in it.
+    pub segment: u64,
 }
 
 /// A message from the server to all workers. Each worker ignores messages for others.

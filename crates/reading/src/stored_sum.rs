@@ -23,6 +23,20 @@ pub enum ReadError {
     },
 }
 
+impl ReadError {
+    /// The key of the partial sum, if it is damaged or gone: then it must be computed
+    /// again.
+    #[must_use]
+    pub fn lost(&self) -> Option<&str> {
+        match self {
+            ReadError::Corrupt { key, .. } | ReadError::Store(StoreError::NotFound { key }) => {
+                Some(key)
+            }
+            ReadError::Store(_) => None,
+        }
+    }
+}
+
 /// A partial sum in a store, read range by range. Wait with
 /// [`ready`](StoredSum::ready), then use the ranges that have arrived, until
 /// [`is_over`](StoredSum::is_over).
@@ -169,6 +183,23 @@ mod tests {
         }
     }
 
+    /// As a loss of power may leave it.
+    #[tokio::test]
+    async fn an_empty_or_missing_sum_is_lost() {
+        let (_folder, store) = stored(Vec::new()).await;
+        let buffers = Arc::new(Buffers::new(2));
+        for key in ["sum", "no sum"] {
+            for range_bytes in [1000, 1 << 20] {
+                let mut stored = StoredSum::open(&store, key.to_owned(), range_bytes, &buffers);
+                let error = match stored.ready().await {
+                    Ok(()) => stored.add(&mut PartialSum::new(5000, &[])).unwrap_err(),
+                    Err(error) => error,
+                };
+                assert_eq!(error.lost(), Some(key), "{error}");
+            }
+        }
+    }
+
     #[tokio::test]
     async fn damage_names_the_object() {
         let mut bytes = sum().encode(&Trailer::default());
@@ -178,6 +209,6 @@ mod tests {
         let mut stored = StoredSum::open(&store, "sum".to_owned(), 1000, &buffers);
         stored.ready().await.unwrap();
         let error = stored.add(&mut PartialSum::new(5000, &[])).unwrap_err();
-        assert_eq!(error.to_string(), "sum is damaged");
+        assert_eq!((error.to_string().as_str(), error.lost()), ("sum is damaged", Some("sum")));
     }
 }

@@ -42,7 +42,7 @@ pub enum Command {
         reason: StopReason,
     },
     /// Divide the total by F and write the result. The outcome is
-    /// `ResultWritten` or `JobBroken`.
+    /// `ResultWritten`, `JobBroken` or `TotalDamaged`.
     WriteResult {
         /// The id of the job.
         job: JobId,

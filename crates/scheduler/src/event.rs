@@ -53,6 +53,13 @@ pub enum Event {
         /// A job in phase Finishing.
         job: JobId,
     },
+    /// A segment of the total of a job could not be read. It is computed again.
+    TotalDamaged {
+        /// A job in phase Finishing.
+        job: JobId,
+        /// The index of the segment.
+        segment: u64,
+    },
     /// An ended job is no longer needed. The scheduler drops its state.
     JobForgotten {
         /// The id of the job; ignored unless the job has ended.
@@ -168,6 +175,7 @@ impl Event {
             | Event::JobBroken { .. }
             | Event::CancelRequested { .. }
             | Event::ResultWritten { .. }
+            | Event::TotalDamaged { .. }
             | Event::JobForgotten { .. }
             | Event::PartMissed { .. }
             | Event::PartReturned { .. }

@@ -4,7 +4,7 @@ mod level;
 mod store_wait;
 mod throughput;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::detail::{AttemptState, TaskState};
 use protocol::job::{AttemptCounts, ByteCounts, Phase, Timings};
@@ -36,6 +36,8 @@ pub(crate) struct Job {
     pub(crate) speculative: u32,
     /// Failed tasks in back-off, by the end of the back-off.
     pub(crate) delayed: BTreeSet<(Timestamp, TaskKey)>,
+    /// How often segments of a task were lost, for the tasks to which that happened.
+    pub(crate) reopened: BTreeMap<TaskKey, u32>,
     /// C; `None` until known.
     pub(crate) columns: Option<u64>,
     /// An object with this number of columns, for error messages.
@@ -75,6 +77,7 @@ impl Job {
             published: 0,
             speculative: 0,
             delayed: BTreeSet::new(),
+            reopened: BTreeMap::new(),
             columns: None,
             columns_of: None,
             shape: None,
@@ -174,15 +177,31 @@ impl Job {
         AttemptId { job: self.id, task: self.task_id(key), number }
     }
 
-    /// Makes a task ready. It must be neither ready nor complete.
+    /// Makes a task ready, or lets it wait if an input of it was reopened. It must be
+    /// neither ready nor complete.
     pub(crate) fn make_ready(&mut self, key: TaskKey) {
-        self.levels[usize::from(key.level)].make_ready(key.index);
+        if !self.waits_for_input(key) {
+            self.levels[usize::from(key.level)].make_ready(key.index);
+        }
     }
 
-    /// Puts a task into back-off until a point in time.
+    /// Puts a task into back-off until a point in time, or lets it wait if an input of it
+    /// was reopened.
     pub(crate) fn delay(&mut self, key: TaskKey, until: Timestamp) {
-        self.task_mut(key).state = TaskState::Delayed;
-        self.delayed.insert((until, key));
+        if !self.waits_for_input(key) {
+            self.task_mut(key).state = TaskState::Delayed;
+            self.delayed.insert((until, key));
+        }
+    }
+
+    /// Lets a task wait if an input of it is not complete. Returns whether it waits.
+    fn waits_for_input(&mut self, key: TaskKey) -> bool {
+        let task = self.task_mut(key);
+        let waits = task.missing > 0;
+        if waits {
+            task.state = TaskState::Waiting;
+        }
+        waits
     }
 
     /// Makes the tasks ready whose back-off has ended.
@@ -214,6 +233,41 @@ impl Job {
         for range in level.ranges_above(range, parents) {
             parents.input_complete(node / parents.shape.fan_in, range);
         }
+    }
+
+    /// Makes a complete task incomplete, because a segment of it is gone: it is computed
+    /// again, and its dependents wait for it. Returns how often that has happened to the
+    /// task; `None` if it is not complete.
+    pub(crate) fn reopen(&mut self, key: TaskKey) -> Option<u32> {
+        let (below, above) = self.levels.split_at_mut(usize::from(key.level) + 1);
+        let level = below.last_mut()?;
+        if !level.reopen(key.index) {
+            return None;
+        }
+        if let Some(parents) = above.first_mut() {
+            let (node, range) = level.node_and_range(key.index);
+            for range in level.ranges_above(range, parents) {
+                if let Some(index) = parents.input_reopened(node / parents.shape.fan_in, range) {
+                    let parent = TaskKey { level: key.level + 1, index };
+                    self.delayed.retain(|(_, delayed)| *delayed != parent);
+                }
+            }
+        }
+        let times = self.reopened.entry(key).or_default();
+        *times += 1;
+        Some(*times)
+    }
+
+    /// The task that computes a segment of a node; `None` if there is none.
+    pub(crate) fn task_of_segment(&self, level: u8, node: u32, segment: u64) -> Option<TaskKey> {
+        let shape = self.levels.get(usize::from(level))?.shape;
+        let segments = self.columns?.div_ceil(self.plan.as_ref()?.segment_columns.max(1));
+        if segment >= segments {
+            return None;
+        }
+        // The last range extends to the last segment.
+        let range = (segment / shape.range_segments.max(1)).min(u64::from(shape.ranges) - 1);
+        self.key(TaskId { level, node, range: u32::try_from(range).ok()? })
     }
 
     /// Whether the root level is complete.

@@ -7,6 +7,7 @@ mod completions;
 mod dispatch;
 mod endings;
 mod jobs;
+mod losses;
 mod outages;
 mod rests;
 mod scaling;
@@ -155,6 +156,9 @@ impl Scheduler {
             }
             Event::ResultWritten { job } => {
                 self.result_written(job, commands);
+            }
+            Event::TotalDamaged { job, segment } => {
+                self.total_damaged(job, segment, commands);
             }
             Event::JobForgotten { job } => {
                 self.job_forgotten(job);

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 use protocol::problem::ProblemKind;
 use protocol::request::Speculation;
-use protocol::task::{Failure, Fault, Joined, Outcome, Progress, StopReason};
+use protocol::task::{Failure, Fault, Joined, LostSegment, Outcome, Progress, StopReason};
 use protocol::{AttemptId, FanIn, JobId, Part, Phase, Problem, Timestamp, WorkerId};
 use scheduler::plan::{Costs, PlanInputs, PlanLimits, plan};
 use scheduler::{Command, Event, JobTerms, Scheduler, Settings};
@@ -46,6 +46,8 @@ enum Step {
     Complete(u8),
     Fail(u8, Fault),
     HandBack(u8),
+    /// A worker finds that a partial sum is lost, if its task is a merge.
+    Lose(u8),
     /// This many latest events are delivered again, in reverse order.
     Duplicate(u8),
     /// The queue is reordered.
@@ -88,7 +90,8 @@ impl ReferenceStateMachine for Model {
                 .prop_map(|(worker, fraction)| Step::Progress(worker, fraction)),
             10 => worker.clone().prop_map(Step::Complete),
             2 => (worker.clone(), fault()).prop_map(|(worker, fault)| Step::Fail(worker, fault)),
-            1 => worker.prop_map(Step::HandBack),
+            1 => worker.clone().prop_map(Step::HandBack),
+            1 => worker.prop_map(Step::Lose),
             2 => (1..6_u8).prop_map(Step::Duplicate),
             1 => Just(Step::Shuffle),
             4 => (1..20_000_u16).prop_map(Step::PassTime),
@@ -109,7 +112,8 @@ impl ReferenceStateMachine for Model {
             | Step::Progress(worker, _)
             | Step::Complete(worker)
             | Step::Fail(worker, _)
-            | Step::HandBack(worker) => model.alive.contains(worker),
+            | Step::HandBack(worker)
+            | Step::Lose(worker) => model.alive.contains(worker),
             Step::Duplicate(_)
             | Step::Shuffle
             | Step::PassTime(_)
@@ -203,6 +207,13 @@ impl World {
         }
     }
 
+    fn hand_back(&mut self, worker: u8, reason: StopReason) {
+        if let Some(attempt) = self.running[usize::from(worker)].take() {
+            let worker = name(worker);
+            self.handle(Event::AttemptStopped { attempt, worker, reason, progress: half() });
+        }
+    }
+
     fn complete(&mut self, worker: u8) {
         if let Some(attempt) = self.running[usize::from(worker)].take() {
             let progress = Progress { fraction: 1.0, ..Progress::default() };
@@ -291,15 +302,10 @@ impl StateMachineTest for Checked {
                     });
                 }
             }
-            Step::HandBack(worker) => {
-                if let Some(attempt) = world.running[usize::from(worker)].take() {
-                    world.handle(Event::AttemptStopped {
-                        attempt,
-                        worker: name(worker),
-                        reason: StopReason::WorkerLeaves,
-                        progress: half(),
-                    });
-                }
+            Step::HandBack(worker) => world.hand_back(worker, StopReason::WorkerLeaves),
+            Step::Lose(worker) => {
+                let lost = LostSegment { input: u32::from(worker), segment: u64::from(worker) };
+                world.hand_back(worker, StopReason::SegmentLost(lost));
             }
             Step::Duplicate(count) => {
                 let duplicates: Vec<Event> =

@@ -4,6 +4,8 @@
 
 #[path = "rules/faults.rs"]
 mod faults;
+#[path = "rules/losses.rs"]
+mod losses;
 #[path = "rules/scene.rs"]
 mod scene;
 

@@ -16,7 +16,7 @@ use crate::generating;
 pub async fn run(arguments: GenerateArguments) -> anyhow::Result<()> {
     program::telemetry::log_from("warn");
     let GenerateArguments { folder, files, count, format, seed } = arguments;
-    let store = LocalStore::open(&folder)
+    let store = LocalStore::open_scratch(&folder)
         .with_context(|| format!("creating the folder {}", folder.display()))?;
     let bar = super::progress_bar(files, "{bar:40} {pos}/{len} files · {eta} left");
     let data = Generate { files, count, format, seed };

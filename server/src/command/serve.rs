@@ -36,7 +36,9 @@ pub async fn run(arguments: ServeArguments) -> anyhow::Result<()> {
     tokio::spawn(stop_on_signal(stop.clone())?);
     let acquiring = Box::pin(async {
         let store = arguments.store.open().await?;
-        anyhow::Ok((StoreLease::acquire(&arguments.store, store.clone()).await?, store))
+        let lease = StoreLease::acquire(&arguments.store, store.clone()).await?;
+        let store = lease.fenced(store);
+        anyhow::Ok((lease, store))
     });
     let Some(acquired) = stop.run_until_cancelled(acquiring).await else {
         return Ok(());

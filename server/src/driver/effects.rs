@@ -23,10 +23,10 @@ use self::holding::Holding;
 use self::planning::Planning;
 use super::gates::Gates;
 use super::{DriverMessage, Parts};
-use crate::finishing::{Total, write_result};
+use crate::finishing::{Total, Unfinished, write_result};
 use crate::garbage_collection;
 use crate::limits::{check_free_space, check_reserve, result_bytes};
-use crate::records::{self, Checkpoint, RequestSummary, index};
+use crate::records::{self, Checkpoint, LearnedRecord, RequestSummary, index};
 
 /// Starts effects. Each sends its outcome to the driver as a message.
 pub(super) struct Effects {
@@ -169,11 +169,13 @@ impl Effects {
             let written = loop {
                 let written = match check_free_space(&*parts.store, "the result", bytes).await {
                     Ok(()) => write_result(&parts.store, total.clone(), &stopped).await,
-                    Err(problem) => Err(problem),
+                    Err(problem) => Err(problem.into()),
                 };
                 match written {
                     // All is summed: whatever is wrong with the store, waiting is better.
-                    Err(problem) if is_of_store(&problem) && !stopped.is_cancelled() => {
+                    Err(Unfinished::Problem(problem))
+                        if is_of_store(&problem) && !stopped.is_cancelled() =>
+                    {
                         stopped.run_until_cancelled(holding.hold(&problem)).await;
                     }
                     written => break written,
@@ -185,11 +187,25 @@ impl Effects {
             }
             let message = match written {
                 Ok(summary) => DriverMessage::Finished { job, summary: Box::new(summary) },
-                Err(problem) => broken(job, problem),
+                Err(Unfinished::Problem(problem)) => broken(job, problem),
+                Err(Unfinished::Damaged { segment }) => {
+                    DriverMessage::Event(Event::TotalDamaged { job, segment })
+                }
             };
             send(&messages, message).await;
         });
         Writing { stop, task }
+    }
+
+    /// Stores what was learned of the inputs of a job. If that fails, a restarted server
+    /// learns it again.
+    pub(super) fn store_learned(&self, job: JobId, learned: LearnedRecord) -> JoinHandle<()> {
+        let parts = self.parts.clone();
+        self.tasks.spawn(async move {
+            if let Err(problem) = records::store_learned(&*parts.store, job, &learned).await {
+                tracing::warn!(job_id = %job, %problem, "what was learned of a job is not stored");
+            }
+        })
     }
 
     /// Looks whether a job that has written `written` bytes leaves enough free space.
@@ -214,6 +230,7 @@ impl Effects {
         snapshot: JobSnapshot,
         writing: Option<Writing>,
         checkpoint: Option<Writing>,
+        learning: Option<JoinHandle<()>>,
     ) {
         let (parts, messages) = (self.parts.clone(), self.messages.clone());
         let collecting = self.collecting.clone();
@@ -224,6 +241,10 @@ impl Effects {
             let has_checkpoint = checkpoint.is_some() || !snapshot.restarts.is_empty();
             if let Some(checkpoint) = checkpoint {
                 checkpoint.end().await;
+            }
+            if let Some(learning) = learning {
+                // An error says that the task panicked, and so has ended.
+                let _ = learning.await;
             }
             let job_id = snapshot.id;
             // A job that was never planned has no attempts.
@@ -242,7 +263,7 @@ impl Effects {
             {
                 tracing::warn!(%job_id, error = with_sources(&error), "checkpoint not deleted");
             }
-            if let Err(problem) = index::complete(&*parts.store, &snapshot).await {
+            if let Err(problem) = index::complete(&*parts.store, &snapshot, collects).await {
                 tracing::warn!(%job_id, %problem, "the next start of the server reads the report");
             }
             send(&messages, DriverMessage::Recorded { snapshot: Box::new(snapshot) }).await;

@@ -7,6 +7,7 @@ use protocol::{JobId, JobSnapshot, Outage, Part, Phase, TaskId, Timestamp};
 use scheduler::{Command, JobView};
 use summation::Order;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::checkpoints::Checkpoints;
@@ -15,7 +16,7 @@ use super::effects::Writing;
 use crate::finishing::Total;
 use crate::keys;
 use crate::limits::SPACE_STEP_BYTES;
-use crate::records::{PlanRecord, RequestSummary};
+use crate::records::{LearnedRecord, PlanRecord, RequestSummary};
 
 /// A job that is not over.
 pub(super) struct Job {
@@ -26,6 +27,11 @@ pub(super) struct Job {
     pub(super) result: Option<ResultSummary>,
     /// The task that plans the job or writes its result, once it has been started.
     pub(super) writing: Option<Writing>,
+    /// Whether C was known from the start, or what was learned of it is stored or being
+    /// stored …
+    pub(super) has_learned: bool,
+    /// … by this task.
+    pub(super) learning: Option<JoinHandle<()>>,
     /// The place among the jobs that wait to run, until the job runs.
     pub(super) place: Option<OwnedSemaphorePermit>,
     /// When the driver came to know the job.
@@ -67,6 +73,8 @@ impl Job {
             published: Shown::default(),
             result: None,
             writing: None,
+            has_learned: false,
+            learning: None,
             place,
             known_since: Instant::now(),
             earlier: None,
@@ -78,6 +86,7 @@ impl Job {
     }
 
     pub(super) fn set_plan(&mut self, plan: PlanRecord, room: Option<OwnedSemaphorePermit>) {
+        self.has_learned = plan.plan.columns.is_some();
         self.plan = Some(plan);
         self.room = room;
         self.shown = Shown::default();
@@ -88,6 +97,14 @@ impl Job {
         let changed = self.shown != self.published;
         self.published = self.shown.clone();
         changed
+    }
+
+    /// What has been learned of the inputs, once C is known. It is to be stored.
+    pub(super) fn learned(&mut self, view: &JobView) -> Option<LearnedRecord> {
+        let columns = view.inputs.columns?;
+        self.has_learned = true;
+        let (shape, format) = (view.inputs.shape.clone(), view.inputs.format.clone());
+        Some(LearnedRecord { columns, shape, format })
     }
 
     /// Whether to look at the free space, as the job has written `written` bytes. Where

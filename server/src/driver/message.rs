@@ -36,6 +36,8 @@ pub enum DriverMessage {
         request: Box<RequestSummary>,
         /// Its plan.
         plan: Box<PlanRecord>,
+        /// C, if it was known or learned.
+        columns: Option<u64>,
         /// The tasks whose segments are all in the store.
         completed: Vec<TaskId>,
         /// Its times and counts before.

@@ -99,7 +99,7 @@ impl Engine {
                 StoredJob::Over(report)
                 | StoredJob::Unreadable(report)
                 | StoredJob::Cancelled(report) => *report,
-                StoredJob::Planned(request, _) | StoredJob::Submitted(request) => {
+                StoredJob::Planned(request, ..) | StoredJob::Submitted(request) => {
                     request.snapshot(job)
                 }
             })

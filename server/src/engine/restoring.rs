@@ -45,7 +45,8 @@ pub(super) async fn restore(
             Some(StoredJob::Over(report)) => {
                 if !survey.over.contains(&job) {
                     // By an earlier version, or interrupted just before.
-                    index::complete(store, &report).await?;
+                    let is_collected = garbage_collection::is_marked(store, job).await?;
+                    index::complete(store, &report, is_collected).await?;
                 }
                 board.publish(vec![*report], None);
             }
@@ -58,14 +59,15 @@ pub(super) async fn restore(
                         "job not marked for garbage collection");
                 }
                 records::store_report(store, &report).await?;
-                index::complete(store, &report).await?;
+                index::complete(store, &report, !parts.keep_partial_sums).await?;
                 board.publish(vec![*report], None);
             }
-            Some(StoredJob::Planned(request, plan)) => {
-                let completed = records::completed_tasks(store, job, &plan.plan).await?;
+            Some(StoredJob::Planned(request, plan, columns)) => {
+                let completed = records::completed_tasks(store, job, &plan.plan, columns).await?;
                 let checkpoint = records::checkpoint(store, job).await?.unwrap_or_default();
                 let checkpoint = Box::new(checkpoint);
-                let message = DriverMessage::Restored { job, request, plan, completed, checkpoint };
+                let message =
+                    DriverMessage::Restored { job, request, plan, columns, completed, checkpoint };
                 restored.messages.push(message);
             }
             Some(StoredJob::Submitted(request)) => {

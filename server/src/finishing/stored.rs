@@ -1,5 +1,5 @@
-//! An array of the result while it is written: its upload, its hash and what it looks
-//! like.
+//! An array of the result while it is written: its upload, its hash and checksums, and
+//! what it looks like.
 
 use bytes::Bytes;
 use platform::StoreError;
@@ -11,24 +11,38 @@ use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
 
 use super::summary::Summary;
+use crate::results::checksums::{Checksumming, ResultChecksums};
 
 /// An array of the result while it is written.
 pub(super) struct StoredArray {
+    name: &'static str,
     upload: Box<dyn Upload>,
     hash: Sha256,
+    checksumming: Checksumming,
     bytes: u64,
     /// What it looks like.
     pub(super) summary: Summary,
 }
 
 impl StoredArray {
-    pub(super) fn new(upload: Box<dyn Upload>, summary: Summary) -> StoredArray {
-        StoredArray { upload, hash: Sha256::new(), bytes: 0, summary }
+    pub(super) fn new(
+        name: &'static str,
+        upload: Box<dyn Upload>,
+        summary: Summary,
+    ) -> StoredArray {
+        let (hash, checksumming) = (Sha256::new(), Checksumming::default());
+        StoredArray { name, upload, hash, checksumming, bytes: 0, summary }
+    }
+
+    /// Adds the checksums of the whole file to those of the others.
+    pub(super) fn add_checksums(&mut self, checksums: &mut ResultChecksums) {
+        checksums.add(self.name, std::mem::take(&mut self.checksumming).finish());
     }
 
     /// Writes the next bytes of its file, which are hashed meanwhile.
     pub(super) async fn write(&mut self, bytes: Bytes) -> Result<(), Problem> {
         self.bytes += bytes.len() as u64;
+        self.checksumming.add(&bytes);
         let mut hash = std::mem::take(&mut self.hash);
         let hashed = bytes.clone();
         let hashing = spawn_blocking(move || {

@@ -14,8 +14,9 @@ pub async fn completed_tasks(
     store: &dyn ObjectStore,
     job: JobId,
     plan: &Plan,
+    columns: Option<u64>,
 ) -> Result<Vec<TaskId>, Problem> {
-    let Some(columns) = plan.columns else {
+    let Some(columns) = columns else {
         return Ok(Vec::new());
     };
     let prefix = keys::sums(job);
@@ -23,6 +24,10 @@ pub async fn completed_tasks(
     let mut listing = store.list(&prefix);
     while let Some(object) = listing.next().await {
         let object = object.map_err(|e| e.problem("listing the partial sums"))?;
+        if object.bytes == 0 {
+            // A loss of power has left it so. The next attempt at its task deletes it.
+            continue;
+        }
         let mut parts = object.key[prefix.len()..].split('/');
         let mut next = || parts.next()?.parse::<u64>().ok();
         if let (Some(level), Some(node), Some(segment)) = (next(), next(), next())

@@ -31,10 +31,16 @@ enum Listed {
 }
 
 /// The content of the entry of a job that is over.
-#[derive(Debug, Serialize, Deserialize)]
-struct Ending {
-    phase: Phase,
-    ended_at: Timestamp,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// Done, failed or cancelled.
+    pub phase: Phase,
+    /// When it ended, by the server's clock.
+    pub ended_at: Timestamp,
+    /// Whether its partial sums were deleted: those that are there were written late.
+    /// Earlier versions did not tell.
+    #[serde(default)]
+    pub is_collected: bool,
 }
 
 /// What a server that starts has to know of the jobs in the store.
@@ -64,15 +70,20 @@ pub(super) async fn add(
     Ok(())
 }
 
-/// Completes the entry of a job whose report is in the store.
+/// Completes the entry of a job whose report is in the store, and whose partial sums are
+/// deleted if it `is_collected`.
 ///
 /// # Errors
 ///
 /// If the store does not answer. The next start of the server then reads the report.
-pub async fn complete(store: &dyn ObjectStore, job: &JobSnapshot) -> Result<(), Problem> {
+pub async fn complete(
+    store: &dyn ObjectStore,
+    job: &JobSnapshot,
+    is_collected: bool,
+) -> Result<(), Problem> {
     let doing = "completing the job's entry in the index";
     let ended_at = job.timings.ended_at.unwrap_or(job.timings.submitted_at);
-    let ending = Ending { phase: job.phase, ended_at };
+    let ending = Ending { phase: job.phase, ended_at, is_collected };
     let bytes = serde_json::to_vec(&ending).map_err(|error| internal(doing, &error))?;
     let put = store.put(&keys::index(job.id), Bytes::from(bytes)).await;
     put.map_err(|error| error.problem(doing))
@@ -194,8 +205,17 @@ pub fn over_before(
 ///
 /// If the store does not answer.
 pub async fn ended_at(store: &dyn ObjectStore, job: JobId) -> Result<Option<Timestamp>, Problem> {
+    Ok(ending(store, job).await?.map(|ending| ending.ended_at))
+}
+
+/// How a job ended, by its entry; `None` if the entry does not tell.
+///
+/// # Errors
+///
+/// If the store does not answer.
+pub async fn ending(store: &dyn ObjectStore, job: JobId) -> Result<Option<Ending>, Problem> {
     match read_all(store, &keys::index(job)).await {
-        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok().map(|ending: Ending| ending.ended_at)),
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
         Err(StoreError::NotFound { .. }) => Ok(None),
         Err(error) => Err(error.problem("reading the index of jobs")),
     }
@@ -252,7 +272,7 @@ mod tests {
         for hour in 0..10 {
             add(&*store, id(hour), if hour == 2 { 70 } else { 0 }).await.unwrap();
             if hour != 1 {
-                complete(&*store, &ended(id(hour))).await.unwrap();
+                complete(&*store, &ended(id(hour)), true).await.unwrap();
             }
         }
         let found = survey(&*store, 3).await.unwrap();
@@ -292,7 +312,7 @@ mod tests {
         for hour in 0..5 {
             add(&*store, id(hour), 9).await.unwrap();
             if hour != 1 {
-                complete(&*store, &ended(id(hour))).await.unwrap();
+                complete(&*store, &ended(id(hour)), true).await.unwrap();
             }
         }
         let then = id(3).submitted_at();

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use platform::store::local::LocalStore;
 use platform::store::{ObjectMeta, ObjectReader, ObjectStore, Pin, StoreError, Upload};
+use protocol::ObjectVersion;
 
 /// Keys of input objects begin with this.
 pub(crate) const INPUTS: &str = "in/";
@@ -129,6 +130,15 @@ impl ObjectStore for CountedStore {
 
     async fn create(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
         self.inner.create(key, bytes).await
+    }
+
+    async fn replace(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        expected: &ObjectVersion,
+    ) -> Result<ObjectVersion, StoreError> {
+        self.inner.replace(key, bytes, expected).await
     }
 
     async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StoreError> {

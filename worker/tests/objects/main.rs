@@ -2,6 +2,7 @@
 //! that its memory is bounded.
 
 mod counted;
+mod losses;
 mod open;
 mod orders;
 mod scene;

@@ -1,6 +1,7 @@
 //! One worker, one leaf task, and the objects that it sums.
 
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use super::counted::{CountedStore, INPUTS};
 
 /// How long to wait for what must come.
 const PATIENCE: Duration = Duration::from_secs(60);
-const OUTPUT: &str = "sums/0/0/";
+pub(crate) const OUTPUT: &str = "sums/0/0/";
 
 /// Objects in a folder, and how they are summed.
 pub(crate) struct Scene {
@@ -39,6 +40,10 @@ pub(crate) struct Scene {
     pub(crate) fortran_order: bool,
     pub(crate) statistics: Vec<Statistic>,
     pub(crate) direction: Direction,
+    /// Whether the attempt goes on with the segments that are there.
+    pub(crate) resume: bool,
+    /// What is done instead of summing the objects.
+    pub(crate) work: Option<Work>,
     pub(crate) settings: Settings,
 }
 
@@ -61,6 +66,8 @@ impl Scene {
             fortran_order: false,
             statistics: Vec::new(),
             direction: Direction::Forward,
+            resume: false,
+            work: None,
             settings: Settings { range_bytes: 64 << 10, ..Settings::default() },
         }
     }
@@ -98,10 +105,17 @@ impl Scene {
         self.objects.iter().map(|object| fs::read(path(object)).expect("it is there")).collect()
     }
 
+    /// The file of a segment below a prefix.
+    pub(crate) fn segment(&self, prefix: &str, segment: u64) -> PathBuf {
+        self.folder.path().join(segment_key(prefix, segment))
+    }
+
     /// Has a worker sum all objects.
     pub(crate) async fn sum(&self) -> Ended {
         let local = LocalStore::open(self.folder.path()).expect("a store");
-        local.delete_prefix("sums/").await.expect("an embedded part works");
+        if !self.resume {
+            local.delete_prefix(OUTPUT).await.expect("an embedded part works");
+        }
         let store = Arc::new(CountedStore::new(local, self.has_files));
         let queue = EmbeddedQueue::new();
         queue.publish(&self.assignment()).await.expect("an embedded part works");
@@ -128,19 +142,19 @@ impl Scene {
             attempt: AttemptId { job, task: TaskId { level: 0, node: 0, range: 0 }, number: 1 },
             speculative: false,
             direction: self.direction,
-            resume: false,
+            resume: self.resume,
             not_on: None,
             not_on_node: None,
-            work: Work::Sum {
+            work: self.work.clone().unwrap_or_else(|| Work::Sum {
                 objects: self.objects.clone(),
                 raw: None,
                 fortran_order: self.fortran_order,
-            },
+            }),
             columns: Columns {
                 segment_columns: self.segment_columns,
                 first_segment: 0,
                 end_segment: self.end_segment,
-                total: None,
+                total: self.work.is_some().then_some(self.columns),
             },
             statistics: self.statistics.clone(),
             output: OUTPUT.to_owned(),
@@ -155,7 +169,10 @@ async fn end(queue: &EmbeddedQueue) -> ReportBody {
         let delivery = queue.next_report().await.expect("an embedded part works");
         let body = delivery.report.body.clone();
         delivery.ack().await.expect("an embedded part works");
-        if matches!(body, ReportBody::Completed { .. } | ReportBody::Failed { .. }) {
+        if matches!(
+            body,
+            ReportBody::Completed { .. } | ReportBody::Failed { .. } | ReportBody::Stopped { .. }
+        ) {
             return body;
         }
     }

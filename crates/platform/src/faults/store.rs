@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
+use protocol::ObjectVersion;
 
 use super::{Faults, InjectedFault};
 use crate::store::{ObjectMeta, ObjectStore, Pin, StoreError, StoreLock, Upload};
@@ -66,6 +67,20 @@ impl ObjectStore for FaultyStore {
 
     async fn create(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
         self.of(key).perform(|| self.inner.create(key, bytes), || unavailable(key)).await
+    }
+
+    async fn create_unflushed(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
+        self.faults.perform(|| self.inner.create_unflushed(key, bytes), || unavailable(key)).await
+    }
+
+    async fn replace(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        expected: &ObjectVersion,
+    ) -> Result<ObjectVersion, StoreError> {
+        let replace = || self.inner.replace(key, bytes, expected);
+        self.faults.perform(replace, || unavailable(key)).await
     }
 
     async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StoreError> {

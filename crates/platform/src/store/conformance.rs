@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::join_all;
 use futures::stream::TryStreamExt;
+use protocol::ObjectVersion;
 
 use super::{ObjectMeta, ObjectStore, Pin, StoreError, read_all};
 
@@ -24,6 +25,7 @@ pub async fn run(store: Arc<dyn ObjectStore>, prefix: &str) {
     suite.a_pin_holds_until_the_object_changes().await;
     suite.every_change_of_a_pinned_object_is_told().await;
     suite.the_first_create_wins().await;
+    suite.an_object_is_replaced_only_in_its_version().await;
     suite.an_upload_appears_only_when_finished().await;
     suite.an_empty_upload_is_an_empty_object().await;
     suite.listings_are_in_order_and_by_prefix().await;
@@ -185,6 +187,46 @@ impl Suite<'_> {
         }
         let kept = read_all(&*self.store, &key).await.expect("read");
         assert_eq!(kept, vec![u8::try_from(winner).expect("a rival"); 1000]);
+    }
+
+    async fn an_object_is_replaced_only_in_its_version(&self) {
+        const RIVALS: u8 = 16;
+        let key = self.key("replaced");
+        let changed = |replaced| matches!(replaced, Err(StoreError::Changed { .. }));
+        self.store.create_unflushed(&key, Bytes::from_static(b"0")).await.expect("create");
+        let mut versions = vec![self.version(&key).await];
+        // A rival each time knows the same version.
+        for round in 1..=3_u8 {
+            let expected = versions.last().expect("a version").clone();
+            let replaced = join_all((0..RIVALS).map(|rival| {
+                let (store, key, expected) = (self.store.clone(), key.clone(), expected.clone());
+                let bytes = Bytes::from(vec![round, rival]);
+                async move { store.replace(&key, bytes, &expected).await }
+            }))
+            .await;
+            let winners: Vec<usize> =
+                (0..replaced.len()).filter(|&i| replaced[i].is_ok()).collect();
+            let [winner] = winners[..] else {
+                panic!("exactly one replacement wins, not {winners:?} of {replaced:?}");
+            };
+            let kept = read_all(&*self.store, &key).await.expect("read");
+            assert_eq!(kept, [round, u8::try_from(winner).expect("a rival")]);
+            let version = replaced[winner].as_ref().expect("the winner").clone();
+            assert_eq!(self.version(&key).await, version);
+            assert!(
+                replaced.into_iter().enumerate().all(|(rival, it)| rival == winner || changed(it))
+            );
+            versions.push(version);
+        }
+        let bytes = Bytes::from_static(b"late");
+        assert!(changed(self.store.replace(&key, bytes.clone(), &versions[0]).await));
+        self.store.delete(&key).await.expect("delete");
+        assert!(changed(self.store.replace(&key, bytes, &versions[3]).await));
+        assert_eq!(self.list("replaced").await, []);
+    }
+
+    async fn version(&self, key: &str) -> ObjectVersion {
+        self.store.head(key).await.expect("head").version.expect("a version")
     }
 
     async fn an_upload_appears_only_when_finished(&self) {

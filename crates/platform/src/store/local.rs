@@ -1,13 +1,17 @@
 //! An object store in a local directory.
 
+mod destination;
+mod disk;
 mod lock;
 mod patience;
+#[cfg(any(test, feature = "conformance"))]
+pub mod power_loss;
 mod version;
 mod walk;
 
 use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +20,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::{self, FutureExt};
 use futures::stream::{self, BoxStream, StreamExt};
+use protocol::ObjectVersion;
 use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
+use self::destination::Destination;
+use self::disk::Disk;
+pub use self::disk::{Change, Witness};
 use self::patience::opening;
 use self::walk::{Interrupted, Walk};
 use super::place::{InputPlace, OpenError, StoreKind, StorePlace};
@@ -46,19 +54,16 @@ const NAME_BYTES_MAX: usize = 255;
 /// Why a key beyond it, or one whose path is too long, is no key of this store.
 const TOO_LONG: &str = "it is too long: 255 bytes for each part, and some 4,000 in all";
 
-/// What is in the way where a folder should be.
-const BY_SHORTER_KEY: &str = "its beginning is the key of an object";
-/// What is in the way where a file should be.
-const BY_LONGER_KEYS: &str = "there are objects below it";
+/// The file, among the unfinished objects, that is locked while an object is replaced.
+const REPLACING: &str = "replacing";
 
 /// How many entries of a listing may wait for the receiver.
 const LISTING_CAPACITY: usize = 1024;
 
 /// Objects as files below a directory, with keys as paths.
 ///
-/// It is weaker than a real object store in two ways. A file that another program
-/// changes in place is seen half-changed, unless it is read with a [`Pin`]. Writes of
-/// the last seconds before the machine loses power may be lost.
+/// It is weaker than a real object store in one way: a file that another program changes
+/// in place is seen half-changed, unless it is read with a [`Pin`].
 ///
 /// The version of a file is its inode and modification time. A change in place shows
 /// as precisely as the file system keeps that time, some milliseconds on Linux, and
@@ -68,20 +73,45 @@ const LISTING_CAPACITY: usize = 1024;
 pub struct LocalStore {
     root: PathBuf,
     read_only: bool,
+    disk: Disk,
 }
 
 impl LocalStore {
     /// Opens the store in `root`, which is created if it does not exist.
     pub fn open(root: impl Into<PathBuf>) -> io::Result<LocalStore> {
-        let root = root.into();
+        LocalStore::open_with(root.into(), true, None)
+    }
+
+    /// Opens the store in `root` for objects that nobody needs after a loss of power:
+    /// none is flushed to the disk.
+    pub fn open_scratch(root: impl Into<PathBuf>) -> io::Result<LocalStore> {
+        LocalStore::open_with(root.into(), false, None)
+    }
+
+    /// Opens the store in `root`, and tells `witness` of every change on the disk.
+    pub fn open_witnessed(
+        root: impl Into<PathBuf>,
+        witness: Arc<dyn Witness>,
+    ) -> io::Result<LocalStore> {
+        LocalStore::open_with(root.into(), true, Some(witness))
+    }
+
+    fn open_with(
+        root: PathBuf,
+        flushes: bool,
+        witness: Option<Arc<dyn Witness>>,
+    ) -> io::Result<LocalStore> {
+        let disk = Disk::new(root.clone(), flushes, witness);
+        disk.make_root()?;
         fs::create_dir_all(root.join(UNFINISHED))?;
-        Ok(LocalStore { root, read_only: false })
+        Ok(LocalStore { root, read_only: false, disk })
     }
 
     /// The files below `root` as objects that can only be read.
     #[must_use]
     pub fn read_only(root: impl Into<PathBuf>) -> LocalStore {
-        LocalStore { root: root.into(), read_only: true }
+        let root = root.into();
+        LocalStore { disk: Disk::new(root.clone(), false, None), root, read_only: true }
     }
 
     /// Removes the store's own folder, so that only objects remain.
@@ -117,18 +147,28 @@ impl LocalStore {
             key: key.to_owned(),
             path: self.path(key)?,
             unfinished: self.root.join(UNFINISHED),
+            disk: self.disk.clone(),
         })
     }
 }
 
 /// The place of a store in a folder.
 pub(crate) fn place(folder: &Path) -> StorePlace {
+    place_opened_by(folder, |folder| LocalStore::open(folder))
+}
+
+/// The place of a store in a folder, whose objects are not flushed to the disk.
+pub(crate) fn scratch_place(folder: &Path) -> StorePlace {
+    place_opened_by(folder, |folder| LocalStore::open_scratch(folder))
+}
+
+fn place_opened_by(folder: &Path, open_store: fn(&Path) -> io::Result<LocalStore>) -> StorePlace {
     let text = folder.display().to_string();
     let open = {
         let (place, folder) = (text.clone(), folder.to_owned());
         move || {
             let place = place.clone();
-            let opened = LocalStore::open(&folder)
+            let opened = open_store(&folder)
                 .map(|store| Arc::new(store) as Arc<dyn ObjectStore>)
                 .map_err(|error| OpenError { place, source: Box::new(error) });
             future::ready(opened).boxed()
@@ -209,12 +249,30 @@ impl ObjectStore for LocalStore {
 
     async fn create(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
         let destination = self.destination(key)?;
+        blocking(move || destination.create(&bytes, true)).await
+    }
+
+    async fn create_unflushed(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
+        let destination = self.destination(key)?;
+        blocking(move || destination.create(&bytes, false)).await
+    }
+
+    async fn replace(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        expected: &ObjectVersion,
+    ) -> Result<ObjectVersion, StoreError> {
+        let (destination, expected) = (self.destination(key)?, expected.clone());
+        let turns = self.root.join(UNFINISHED).join(REPLACING);
         blocking(move || {
-            if destination.path.exists() {
-                return Err(StoreError::AlreadyExists { key: destination.key });
-            }
-            let file = destination.write(&bytes)?;
-            destination.create(file)
+            let failed = |error| explain(&destination.key, error);
+            let turn = opening(|| File::create(&turns)).map_err(failed)?;
+            turn.lock().map_err(failed)?;
+            destination.check_version(&expected)?;
+            destination.replace(destination.write(&bytes)?)?;
+            let metadata = fs::metadata(&destination.path).map_err(failed)?;
+            Ok(version::of(&metadata))
         })
         .await
     }
@@ -252,15 +310,9 @@ impl ObjectStore for LocalStore {
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
         let destination = self.destination(key)?;
-        let root = self.root.clone();
         blocking(move || {
-            match fs::remove_file(&destination.path) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(explain(&destination.key, error)),
-            }
-            remove_empty_parents(&root, &destination.path);
-            Ok(())
+            let removed = destination.disk.remove_file(&destination.path);
+            destination.end_removal(removed)
         })
         .await
     }
@@ -274,7 +326,7 @@ impl ObjectStore for LocalStore {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
                 Err(error) => return Err(explain(UNFINISHED, error)),
             };
-            for entry in entries.flatten() {
+            for entry in entries.flatten().filter(|entry| entry.file_name() != REPLACING) {
                 let unchanged_for = entry.metadata().and_then(|metadata| metadata.modified());
                 let unchanged_for = unchanged_for.map(|at| at.elapsed().unwrap_or_default());
                 // A file that is gone by now was finished, or removed by another server.
@@ -306,15 +358,9 @@ impl ObjectStore for LocalStore {
     async fn delete_prefix(&self, prefix: &str) -> Result<(), StoreError> {
         if let Some(folder) = prefix.strip_suffix('/') {
             let destination = self.destination(folder)?;
-            let root = self.root.clone();
             return blocking(move || {
-                match opening(|| fs::remove_dir_all(&destination.path)) {
-                    Ok(()) => {}
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(explain(&destination.key, error)),
-                }
-                remove_empty_parents(&root, &destination.path);
-                Ok(())
+                let removed = destination.disk.remove_folder(&destination.path);
+                destination.end_removal(removed)
             })
             .await;
         }
@@ -373,13 +419,13 @@ struct LocalUpload {
 #[async_trait]
 impl Upload for LocalUpload {
     async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
-        let key = self.destination.key.clone();
+        let (key, disk) = (self.destination.key.clone(), self.destination.disk.clone());
         let Some(mut file) = self.file.take() else {
             return Err(interrupted(key));
         };
         self.file = Some(
             blocking(move || {
-                file.write_all(&bytes).map_err(|error| explain(&key, error))?;
+                disk.write(&mut file, &bytes).map_err(|error| explain(&key, error))?;
                 Ok(file)
             })
             .await?,
@@ -400,113 +446,6 @@ impl Upload for LocalUpload {
 /// unknown.
 fn interrupted(key: String) -> StoreError {
     StoreError::Unavailable { key, source: "an earlier write was interrupted".into() }
-}
-
-/// The paths of an object that is written.
-struct Destination {
-    key: String,
-    path: PathBuf,
-    unfinished: PathBuf,
-}
-
-impl Destination {
-    /// Fails early where the object could not be put into its place in the end.
-    fn check_free(&self) -> Result<(), StoreError> {
-        match fs::metadata(&self.path) {
-            Ok(there) if there.is_dir() => Err(self.obstructed(BY_LONGER_KEYS)),
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                Err(self.obstructed(BY_SHORTER_KEY))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn begin(&self) -> Result<NamedTempFile, StoreError> {
-        let mut options = File::options();
-        options.read(true).write(true).create_new(true).mode(0o600);
-        // The library's own errors do not tell the number of the system's error.
-        let open = |path: &Path| opening(|| options.open(path));
-        tempfile::Builder::new().make_in(&self.unfinished, open).map_err(|error| {
-            // That the store's own folder is not there says nothing of the object.
-            let (key, source) = (self.key.clone(), Box::new(without_path(error)));
-            match source.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-                    StoreError::Unavailable { key, source }
-                }
-                _ => explain(&key, *source),
-            }
-        })
-    }
-
-    fn write(&self, bytes: &[u8]) -> Result<NamedTempFile, StoreError> {
-        let mut file = self.begin()?;
-        file.write_all(bytes).map_err(|error| explain(&self.key, error))?;
-        Ok(file)
-    }
-
-    fn replace(&self, file: NamedTempFile) -> Result<(), StoreError> {
-        self.persist(file, |file, path| file.persist(path))
-    }
-
-    fn create(&self, file: NamedTempFile) -> Result<(), StoreError> {
-        self.persist(file, |file, path| file.persist_noclobber(path))
-    }
-
-    /// Creates the parent folders of the object, then moves the file there. A folder
-    /// may vanish in between, when its last object is deleted, so both are retried a
-    /// few times.
-    fn persist(
-        &self,
-        mut file: NamedTempFile,
-        put: impl Fn(NamedTempFile, &Path) -> Result<File, tempfile::PersistError>,
-    ) -> Result<(), StoreError> {
-        const ROUNDS: usize = 8;
-        let folder = self.path.parent().unwrap_or(&self.path);
-        for round in 1.. {
-            fs::create_dir_all(folder).map_err(|error| match error.kind() {
-                io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
-                    self.obstructed(BY_SHORTER_KEY)
-                }
-                _ => explain(&self.key, error),
-            })?;
-            match put(file, &self.path) {
-                Ok(_) => break,
-                Err(refused)
-                    if refused.error.kind() == io::ErrorKind::NotFound && round < ROUNDS =>
-                {
-                    file = refused.file;
-                }
-                Err(refused) if refused.error.kind() == io::ErrorKind::IsADirectory => {
-                    return Err(self.obstructed(BY_LONGER_KEYS));
-                }
-                Err(refused) => return Err(explain(&self.key, refused.error)),
-            }
-        }
-        Ok(())
-    }
-
-    fn obstructed(&self, reason: &'static str) -> StoreError {
-        StoreError::Obstructed { key: self.key.clone(), reason }
-    }
-}
-
-/// The error without the path that the library adds to it: where the store lies is no
-/// business of its users.
-fn without_path(error: io::Error) -> io::Error {
-    let text = error.to_string();
-    match text.split_once(" at path ") {
-        Some((text, _)) => io::Error::new(error.kind(), text.to_owned()),
-        None => error,
-    }
-}
-
-/// Removes the parent folders that are empty: folders are not objects.
-fn remove_empty_parents(root: &Path, path: &Path) {
-    for folder in path.ancestors().skip(1).take_while(|folder| *folder != root) {
-        if fs::remove_dir(folder).is_err() {
-            return;
-        }
-    }
 }
 
 /// The error of the system as a [`StoreError`].

@@ -62,6 +62,8 @@ fn place(text: &str, shown: &str) -> Result<StorePlace, InvalidPlace> {
 ///   Ceph.
 /// - `If-None-Match: *` is honoured by `PutObject`, as in S3 since 2024, SeaweedFS,
 ///   MinIO, and Ceph since Squid.
+/// - `If-Match` is honoured by `PutObject`, as in S3 since November 2024, SeaweedFS since
+///   3.97, MinIO and Ceph. The store lease needs it.
 /// - An object has the same ETag in listings, `HeadObject` and `GetObject`, and another
 ///   one once its content is replaced by another.
 ///
@@ -187,6 +189,61 @@ impl Shared {
         created
     }
 
+    async fn replace(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        expected: &ObjectVersion,
+    ) -> Result<ObjectVersion, StoreError> {
+        let full_key = self.full_key(key)?;
+        let changed = |change: &str| {
+            let change = change.to_owned();
+            StoreError::Changed { key: key.to_owned(), change }
+        };
+        let Some(etag) = expected.etag() else {
+            return Err(changed("it is in another kind of store"));
+        };
+        let etag = format!("\"{etag}\"");
+        // Whether a request was not answered: it may have replaced the object.
+        let unanswered = AtomicBool::new(false);
+        let replaced = self
+            .retrying(key, || async {
+                let put = self.client.put_object().bucket(&self.bucket).key(&full_key);
+                let put = put.if_match(&etag).body(bytes.clone().into());
+                let answer = put.send().await.map_err(|e| Failure::of("PutObject", &e));
+                if answer.as_ref().is_err_and(Failure::is_transient) {
+                    unanswered.store(true, Ordering::Relaxed);
+                }
+                answer.map(|answer| answer.e_tag().map(ObjectVersion::of_etag))
+            })
+            .await;
+        match replaced {
+            Ok(Some(version)) => Ok(version),
+            Err(StoreError::AlreadyExists { .. } | StoreError::NotFound { .. })
+                if !unanswered.load(Ordering::Relaxed) =>
+            {
+                Err(changed("another writer has replaced or deleted it"))
+            }
+            // Its content tells whether it is this writer's.
+            Ok(None) | Err(StoreError::AlreadyExists { .. } | StoreError::NotFound { .. }) => {
+                let gone = |error| match error {
+                    StoreError::NotFound { .. } => changed("it was deleted"),
+                    error => error,
+                };
+                let found = self.head(key).await.map_err(gone)?;
+                let version = found.version.ok_or_else(|| changed("its version is not told"))?;
+                let pin = Pin { bytes: found.bytes, version };
+                let length = bytes.len() + 1;
+                let content = self.read(key, Some(&pin), 0, length, Vec::new()).await?;
+                match content == bytes {
+                    true => Ok(pin.version),
+                    false => Err(changed("another writer has replaced it")),
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
         let full_key = self.full_key(key)?;
         let deleted = self
@@ -229,6 +286,15 @@ impl ObjectStore for S3Store {
 
     async fn create(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
         self.shared.create(key, bytes).await
+    }
+
+    async fn replace(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        expected: &ObjectVersion,
+    ) -> Result<ObjectVersion, StoreError> {
+        self.shared.replace(key, bytes, expected).await
     }
 
     async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StoreError> {

@@ -169,6 +169,39 @@ impl Level {
         }
     }
 
+    /// Makes a complete task incomplete: ready, or waiting if an input is not complete.
+    /// Returns false if it is not complete.
+    pub(crate) fn reopen(&mut self, index: u32) -> bool {
+        let task = &mut self.tasks[index as usize];
+        if task.state != TaskState::Complete {
+            return false;
+        }
+        task.state = TaskState::Waiting;
+        self.completed -= 1;
+        if task.missing == 0 {
+            self.make_ready(index);
+        }
+        true
+    }
+
+    /// Records that one input of a task is not complete any more. Returns the index of
+    /// the task; an attempt that runs goes on, as it may have read the input.
+    pub(crate) fn input_reopened(&mut self, node: u32, range: u32) -> Option<u32> {
+        let index = self.index(node, range)?;
+        let task = &mut self.tasks[index as usize];
+        task.missing += 1;
+        match task.state {
+            TaskState::Ready => {
+                task.state = TaskState::Waiting;
+                self.ready -= 1;
+                self.queued.remove(&index);
+            }
+            TaskState::Delayed => task.state = TaskState::Waiting,
+            TaskState::Waiting | TaskState::Underway | TaskState::Complete => {}
+        }
+        Some(index)
+    }
+
     /// Completes the ranges that start at or after a segment, except the first
     /// range.
     pub(crate) fn complete_ranges_from(&mut self, segment: u64) {

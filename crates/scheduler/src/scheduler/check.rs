@@ -177,7 +177,8 @@ fn check_task(job: &Job, key: TaskKey) -> Result<(), String> {
         }
         TaskState::Ready => live_attempts == 0 && incomplete_inputs(job, key) == 0,
         TaskState::Delayed => live_attempts == 0 && is_delayed,
-        TaskState::Underway => live_attempts > 0 && incomplete_inputs(job, key) == 0,
+        // An input may have been reopened since the attempt began.
+        TaskState::Underway => live_attempts > 0 && incomplete_inputs(job, key) == task.missing,
         TaskState::Complete => live_attempts == 0,
     };
     ensure(holds, || {

@@ -57,9 +57,9 @@ impl Scheduler {
         if self.task_is_complete(id.job, key) {
             return;
         }
-        if key.level == 0
-            && let Err(problem) = self.record_outcome(id.job, outcome)
-        {
+        // Also of a merge task: after a restart of the server it may be the first that
+        // tells C.
+        if let Err(problem) = self.record_outcome(id.job, outcome) {
             self.fail_job(id.job, *problem, commands);
             return;
         }

@@ -113,6 +113,11 @@ impl Scheduler {
         self.renew_worker_lease(worker, commands);
         self.release(id, worker);
         if let Some(key) = self.record_final_report(id, worker, progress) {
+            if let StopReason::SegmentLost(lost) = reason
+                && !self.input_lost(id, lost, commands)
+            {
+                return;
+            }
             self.end_attempt(id, key, End::HandedBack(reason), commands);
         }
     }
@@ -232,6 +237,7 @@ fn stop_reason_text(reason: StopReason) -> &'static str {
         StopReason::WorkerLeaves => "the worker left the pool and handed it back",
         StopReason::LeaseLost => "its lease expired",
         StopReason::NotHere => "it was delivered to the worker or machine of the other attempt",
+        StopReason::SegmentLost(_) => "a partial sum was damaged, and is computed again",
     }
 }
 

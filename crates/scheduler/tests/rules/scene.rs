@@ -1,7 +1,9 @@
 //! A test driver for the scheduler: one method per event, commands as text.
 
 use protocol::problem::ProblemKind;
-use protocol::task::{Direction, Failure, Fault, Joined, Outcome, Progress, StopReason};
+use protocol::task::{
+    Direction, Failure, Fault, Joined, LostSegment, Outcome, Progress, StopReason,
+};
 use protocol::worker::WorkerSnapshot;
 use protocol::{
     AttemptId, JobId, Part, Phase, Plan, PlanLevel, Problem, TaskId, Timestamp, WorkerId,
@@ -25,6 +27,8 @@ pub(crate) struct Scene {
     now: u64,
     /// All commands so far.
     all: Vec<String>,
+    /// C in each command that published an attempt.
+    columns: Vec<(String, Option<u64>)>,
 }
 
 /// The commands that one event gave.
@@ -92,12 +96,23 @@ fn plan(levels: &[(u32, u32)], columns: Option<u64>) -> Plan {
 
 impl Scene {
     pub(crate) fn new(settings: Settings) -> Scene {
-        Scene { scheduler: Scheduler::new(settings), now: 1_000_000, all: Vec::new() }
+        Scene {
+            scheduler: Scheduler::new(settings),
+            now: 1_000_000,
+            all: Vec::new(),
+            columns: Vec::new(),
+        }
     }
 
     fn handle(&mut self, event: Event) -> Given {
         self.now += 1;
         let commands = self.scheduler.handle(Timestamp::from_millis(self.now), event);
+        for command in &commands {
+            if let Command::PublishAttempt { attempt, columns, .. } = command {
+                self.columns.push((short(attempt), *columns));
+            }
+        }
+        self.scheduler.check().unwrap();
         let commands: Vec<String> = commands.iter().map(text).collect();
         self.all.extend(commands.iter().cloned());
         Given { commands }
@@ -171,6 +186,39 @@ impl Scene {
             columns: None,
             completed,
         })
+    }
+
+    /// Restores a job of which C is unknown.
+    pub(crate) fn restored_text(
+        &mut self,
+        number: u128,
+        terms: JobTerms,
+        levels: &[(u32, u32)],
+    ) -> Given {
+        self.handle(Event::JobRestored {
+            job: job(number),
+            terms,
+            plan: plan(levels, None),
+            columns: None,
+            completed: Vec::new(),
+        })
+    }
+
+    /// Tells that a segment of the total is damaged.
+    pub(crate) fn total_damaged(&mut self, number: u128, segment: u64) -> Given {
+        self.handle(Event::TotalDamaged { job: job(number), segment })
+    }
+
+    /// Tells that a segment of an input of a merge attempt is lost.
+    pub(crate) fn loses(&mut self, id: &str, worker: &str, input: u32, segment: u64) -> Given {
+        self.stopped(id, worker, StopReason::SegmentLost(LostSegment { input, segment }))
+    }
+
+    /// C in the command that published an attempt.
+    #[track_caller]
+    pub(crate) fn columns(&self, id: &str) -> Option<u64> {
+        let found = self.columns.iter().find(|(attempt, _)| attempt == id);
+        found.unwrap_or_else(|| panic!("{id} was not published: {:#?}", self.all)).1
     }
 
     pub(crate) fn written(&mut self, number: u128) -> Given {
@@ -326,12 +374,14 @@ impl Scene {
     }
 }
 
+/// An attempt id of the form `job/level.node.range/number`.
+fn short(attempt: &AttemptId) -> String {
+    let number = u128::from_str_radix(&attempt.job.to_string()[20..], 32).unwrap_or(0);
+    format!("{number}/{}/{}", attempt.task, attempt.number)
+}
+
 /// A command as text.
 fn text(command: &Command) -> String {
-    let short = |attempt: &AttemptId| {
-        let number = u128::from_str_radix(&attempt.job.to_string()[20..], 32).unwrap_or(0);
-        format!("{number}/{}/{}", attempt.task, attempt.number)
-    };
     let of = |job: &JobId| u128::from_str_radix(&job.to_string()[20..], 32).unwrap_or(0);
     match command {
         Command::PlanJob { job } => format!("plan {}", of(job)),

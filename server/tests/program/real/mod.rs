@@ -6,6 +6,7 @@ mod faults;
 mod installation;
 mod jobs;
 mod kills;
+mod lease;
 mod lone;
 mod messages;
 mod outages;

@@ -1,0 +1,195 @@
+//! Checks records when they are read: they may be damaged, edited by hand, or written by
+//! another program. Whatever passes cannot divide by zero, overflow or fill the memory.
+
+use protocol::job::InputSummary;
+use protocol::result::{FIRST_NUMBERS, IMAGE_PIXELS, PLOT_POINTS, ResultSummary};
+use protocol::task::InputObject;
+use protocol::{JobId, JobSnapshot, Plan, Timestamp};
+
+use super::{LearnedRecord, PlanRecord, RequestRecord};
+
+/// The largest record that is read, in bytes: a plan of a million objects takes some 200 MB.
+pub(super) const RECORD_BYTES_MAX: usize = 1 << 30;
+/// C in bytes of a partial sum with all statistics still fits in 64 bits.
+const COLUMNS_MAX: u64 = 1 << 53;
+/// The planner's largest segment has 2^20 columns; an attempt holds several in memory.
+const SEGMENT_COLUMNS_MAX: u64 = 1 << 26;
+/// A partial sum with all statistics takes less than 100 bytes for each column.
+const COLUMN_BYTES_MAX: u64 = 1 << 12;
+/// A pebibyte, for one object.
+const OBJECT_BYTES_MAX: u64 = 1 << 50;
+/// Each task takes memory.
+const TASKS_MAX: u64 = 200_000_000;
+/// With a fan-in of 2 this is enough for as many objects as an index can count.
+const LEVELS_MAX: usize = 64;
+/// The end of the year 9999.
+const LATEST: Timestamp = Timestamp::from_millis(253_402_300_799_999);
+
+/// What is wrong with a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Flaw {
+    /// The path of the field, such as `plan.levels[0].nodes`.
+    pub(super) field: String,
+    /// What is wrong with it.
+    pub(super) what: String,
+}
+
+/// A record of a job that can be checked.
+pub(super) trait Record {
+    /// Checks everything that the types do not.
+    ///
+    /// # Errors
+    ///
+    /// The first flaw.
+    fn check(&self, job: JobId) -> Result<(), Flaw>;
+}
+
+impl Record for RequestRecord {
+    fn check(&self, _: JobId) -> Result<(), Flaw> {
+        // The request checks itself.
+        ensure(self.submitted_at <= LATEST, "submitted_at", || "it is no time".to_owned())
+    }
+}
+
+impl Record for PlanRecord {
+    fn check(&self, _: JobId) -> Result<(), Flaw> {
+        check_plan(&self.plan, "plan.")?;
+        let (listed, planned) = (self.objects.len() as u64, self.plan.objects);
+        ensure(listed == planned, "objects", || {
+            format!("it lists {listed} objects, and the plan is for {planned}")
+        })?;
+        for (index, object) in self.objects.iter().enumerate() {
+            check_object(object, index)?;
+        }
+        let bytes = self.objects.iter().try_fold(0_u64, |sum, it| sum.checked_add(it.bytes));
+        ensure(bytes.is_some(), "objects", || "their sizes add up to too much".to_owned())?;
+        check_inputs(&self.inputs, self.plan.columns)
+    }
+}
+
+impl Record for LearnedRecord {
+    fn check(&self, _: JobId) -> Result<(), Flaw> {
+        within(self.columns, 1..=COLUMNS_MAX, "columns")?;
+        check_shape(self.shape.as_deref(), self.columns, "shape")
+    }
+}
+
+impl Record for Box<PlanRecord> {
+    fn check(&self, job: JobId) -> Result<(), Flaw> {
+        (**self).check(job)
+    }
+}
+
+impl Record for Box<JobSnapshot> {
+    fn check(&self, job: JobId) -> Result<(), Flaw> {
+        ensure(self.id == job, "id", || format!("it is {}, of another job", self.id))?;
+        ensure(self.phase.is_over(), "phase", || {
+            format!("it is {}, which no job that is over can be", self.phase.word())
+        })?;
+        let ended_at = self.timings.ended_at.unwrap_or_default();
+        ensure(self.timings.submitted_at <= LATEST, "timings.submitted_at", not_a_time)?;
+        ensure(ended_at <= LATEST, "timings.ended_at", not_a_time)?;
+        if let Some(plan) = &self.plan {
+            check_plan(plan, "plan.")?;
+        }
+        self.result.as_ref().map_or(Ok(()), check_result)
+    }
+}
+
+fn not_a_time() -> String {
+    "it is after the year 9999".to_owned()
+}
+
+fn check_plan(plan: &Plan, prefix: &str) -> Result<(), Flaw> {
+    let field = |name: &str| format!("{prefix}{name}");
+    within(plan.objects, 1..=u64::MAX, &field("objects"))?;
+    within(plan.columns.unwrap_or(1), 1..=COLUMNS_MAX, &field("columns"))?;
+    within(plan.segment_columns, 1..=SEGMENT_COLUMNS_MAX, &field("segment_columns"))?;
+    within(plan.partial_column_bytes, 1..=COLUMN_BYTES_MAX, &field("partial_column_bytes"))?;
+    within(plan.levels.len() as u64, 1..=LEVELS_MAX as u64, &field("levels"))?;
+    let mut inputs = plan.objects;
+    let mut range_below: Option<u64> = None;
+    let mut tasks = 0_u64;
+    for (index, level) in plan.levels.iter().enumerate() {
+        let field = |name: &str| format!("{prefix}levels[{index}].{name}");
+        within(u64::from(level.fan_in), 1..=u64::MAX, &field("fan_in"))?;
+        let nodes = inputs.div_ceil(u64::from(level.fan_in));
+        ensure(u64::from(level.nodes) == nodes, &field("nodes"), || {
+            format!("it is {}, and {inputs} inputs need {nodes}", level.nodes)
+        })?;
+        within(u64::from(level.ranges), 1..=u64::MAX, &field("ranges"))?;
+        within(level.range_segments, 1..=COLUMNS_MAX, &field("range_segments"))?;
+        let columns = u64::from(level.ranges)
+            .checked_mul(level.range_segments)
+            .and_then(|segments| segments.checked_mul(plan.segment_columns));
+        ensure(columns.is_some(), &field("range_segments"), || {
+            format!("{} ranges of {} segments are too many", level.ranges, level.range_segments)
+        })?;
+        let nests = range_below.is_none_or(|below| below % level.range_segments == 0);
+        ensure(nests, &field("range_segments"), || {
+            "the ranges of the level below are no whole multiple of it".to_owned()
+        })?;
+        tasks = tasks.saturating_add(level.tasks());
+        (inputs, range_below) = (nodes, Some(level.range_segments));
+    }
+    within(tasks, 1..=TASKS_MAX, &field("levels"))?;
+    ensure(inputs == 1, &field("levels"), || {
+        format!("the last level has {inputs} nodes instead of one")
+    })
+}
+
+fn check_object(object: &InputObject, index: usize) -> Result<(), Flaw> {
+    let field = |name: &str| format!("objects[{index}].{name}");
+    ensure(!object.location.is_empty(), &field("location"), || "it is empty".to_owned())?;
+    within(object.bytes, 0..=OBJECT_BYTES_MAX, &field("bytes"))
+}
+
+fn check_inputs(inputs: &InputSummary, planned: Option<u64>) -> Result<(), Flaw> {
+    within(inputs.columns.unwrap_or(1), 1..=COLUMNS_MAX, "inputs.columns")?;
+    let agree = planned.is_none() || inputs.columns.is_none() || planned == inputs.columns;
+    ensure(agree, "inputs.columns", || {
+        format!("it is {:?}, and that of the plan is {planned:?}", inputs.columns)
+    })?;
+    match inputs.columns {
+        Some(columns) => check_shape(inputs.shape.as_deref(), columns, "inputs.shape"),
+        None => Ok(()),
+    }
+}
+
+fn check_shape(shape: Option<&[u64]>, columns: u64, field: &str) -> Result<(), Flaw> {
+    let Some(shape) = shape else {
+        return Ok(());
+    };
+    let numbers = shape.iter().try_fold(1_u64, |numbers, side| numbers.checked_mul(*side));
+    ensure(numbers == Some(columns), field, || {
+        format!("{shape:?} is not the shape of {columns} columns")
+    })
+}
+
+fn check_result(result: &ResultSummary) -> Result<(), Flaw> {
+    let most =
+        |count: usize, most: usize, field: &str| within(count as u64, 0..=most as u64, field);
+    most(result.first.len(), FIRST_NUMBERS, "result.first")?;
+    most(result.plot.len(), PLOT_POINTS, "result.plot")?;
+    let Some(image) = &result.image else {
+        return Ok(());
+    };
+    within(u64::from(image.width), 1..=IMAGE_PIXELS as u64, "result.image.width")?;
+    within(u64::from(image.height), 1..=IMAGE_PIXELS as u64, "result.image.height")?;
+    let pixels = u64::from(image.width) * u64::from(image.height);
+    within(image.pixels.len() as u64, pixels..=pixels, "result.image.pixels")
+}
+
+fn within(found: u64, allowed: std::ops::RangeInclusive<u64>, field: &str) -> Result<(), Flaw> {
+    ensure(allowed.contains(&found), field, || {
+        let (least, most) = (allowed.start(), allowed.end());
+        match *most {
+            u64::MAX => format!("it is {found}, and must be at least {least}"),
+            _ => format!("it is {found}, and must be from {least} to {most}"),
+        }
+    })
+}
+
+fn ensure(holds: bool, field: &str, what: impl FnOnce() -> String) -> Result<(), Flaw> {
+    if holds { Ok(()) } else { Err(Flaw { field: field.to_owned(), what: what() }) }
+}
