@@ -68,7 +68,7 @@ pub async fn checkpoint(
     store: &dyn ObjectStore,
     job: JobId,
 ) -> Result<Option<Checkpoint>, Problem> {
-    let found = get(store, &keys::checkpoint(job)).await?.transpose();
+    let found = get(store, job, &keys::checkpoint(job)).await?.transpose();
     Ok(found.unwrap_or_else(|problem| {
         tracing::warn!(job_id = %job, %problem, "checkpoint ignored");
         None

@@ -19,7 +19,7 @@ pub async fn inputs(
     start: u64,
     limit: usize,
 ) -> Result<Option<InputPage>, Problem> {
-    let Some(plan) = get::<PlanRecord>(store, &keys::plan(job)).await?.transpose()? else {
+    let Some(plan) = get::<PlanRecord>(store, job, &keys::plan(job)).await?.transpose()? else {
         return Ok(None);
     };
     let total = plan.objects.len() as u64;

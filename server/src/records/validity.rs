@@ -1,12 +1,12 @@
 //! Checks records when they are read: they may be damaged, edited by hand, or written by
 //! another program. Whatever passes cannot divide by zero, overflow or fill the memory.
 
-use protocol::job::InputSummary;
+use protocol::job::{AttemptCounts, ByteCounts, InputSummary};
 use protocol::result::{FIRST_NUMBERS, IMAGE_PIXELS, PLOT_POINTS, ResultSummary};
 use protocol::task::InputObject;
 use protocol::{JobId, JobSnapshot, Plan, Timestamp};
 
-use super::{LearnedRecord, PlanRecord, RequestRecord};
+use super::{Checkpoint, LearnedRecord, PlanRecord, RequestRecord};
 
 /// The largest record that is read, in bytes: a plan of a million objects takes some 200 MB.
 pub(super) const RECORD_BYTES_MAX: usize = 1 << 30;
@@ -22,6 +22,8 @@ const OBJECT_BYTES_MAX: u64 = 1 << 50;
 const TASKS_MAX: u64 = 200_000_000;
 /// With a fan-in of 2 this is enough for as many objects as an index can count.
 const LEVELS_MAX: usize = 64;
+/// Counts and times of a job add up without overflow.
+const COUNT_MAX: u64 = 1 << 53;
 /// The end of the year 9999.
 const LATEST: Timestamp = Timestamp::from_millis(253_402_300_799_999);
 
@@ -71,6 +73,42 @@ impl Record for LearnedRecord {
     fn check(&self, _: JobId) -> Result<(), Flaw> {
         within(self.columns, 1..=COLUMNS_MAX, "columns")?;
         check_shape(self.shape.as_deref(), self.columns, "shape")
+    }
+}
+
+impl Record for Checkpoint {
+    fn check(&self, _: JobId) -> Result<(), Flaw> {
+        let AttemptCounts {
+            started,
+            running,
+            completed,
+            failed,
+            lost,
+            superseded,
+            stopped,
+            speculative,
+            speculative_won,
+            speculative_ms,
+            saved_ms,
+        } = self.attempts;
+        let ByteCounts { input_read, partial_read, written, read_twice, reused } = self.bytes;
+        within(self.completed_tasks, 0..=TASKS_MAX, "completed_tasks")?;
+        for count in [started, completed, failed, lost, superseded, stopped] {
+            within(count, 0..=COUNT_MAX, "attempts")?;
+        }
+        for count in [speculative, speculative_won, speculative_ms, saved_ms] {
+            within(count, 0..=COUNT_MAX, "attempts")?;
+        }
+        within(running, 0..=started, "attempts.running")?;
+        for count in [input_read, partial_read, written, read_twice, reused] {
+            within(count, 0..=COUNT_MAX, "bytes")?;
+        }
+        let is_fraction = (0.0..=1.0).contains(&self.overall);
+        ensure(is_fraction, "overall", || format!("it is {}, and no fraction", self.overall))?;
+        let times = &self.timings;
+        let entered = [times.planning_at, times.running_at, times.finishing_at, times.ended_at];
+        let are_times = entered.into_iter().flatten().all(|time| time <= LATEST);
+        ensure(are_times && times.submitted_at <= LATEST, "timings", not_a_time)
     }
 }
 
