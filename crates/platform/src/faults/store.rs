@@ -70,7 +70,8 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn create_unflushed(&self, key: &str, bytes: Bytes) -> Result<(), StoreError> {
-        self.faults.perform(|| self.inner.create_unflushed(key, bytes), || unavailable(key)).await
+        let create = || self.inner.create_unflushed(key, bytes);
+        self.of(key).perform(create, || unavailable(key)).await
     }
 
     async fn replace(
@@ -80,7 +81,7 @@ impl ObjectStore for FaultyStore {
         expected: &ObjectVersion,
     ) -> Result<ObjectVersion, StoreError> {
         let replace = || self.inner.replace(key, bytes, expected);
-        self.faults.perform(replace, || unavailable(key)).await
+        self.of(key).perform(replace, || unavailable(key)).await
     }
 
     async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StoreError> {

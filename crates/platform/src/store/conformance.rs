@@ -191,7 +191,7 @@ impl Suite<'_> {
 
     async fn an_object_is_replaced_only_in_its_version(&self) {
         const RIVALS: u8 = 16;
-        let key = self.key("replaced");
+        let key = self.key("replaced in its version");
         let changed = |replaced| matches!(replaced, Err(StoreError::Changed { .. }));
         self.store.create_unflushed(&key, Bytes::from_static(b"0")).await.expect("create");
         let mut versions = vec![self.version(&key).await];
@@ -222,7 +222,7 @@ impl Suite<'_> {
         assert!(changed(self.store.replace(&key, bytes.clone(), &versions[0]).await));
         self.store.delete(&key).await.expect("delete");
         assert!(changed(self.store.replace(&key, bytes, &versions[3]).await));
-        assert_eq!(self.list("replaced").await, []);
+        assert_eq!(self.list("replaced in its version").await, []);
     }
 
     async fn version(&self, key: &str) -> ObjectVersion {
