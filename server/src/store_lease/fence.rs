@@ -156,6 +156,10 @@ impl ObjectStore for FencedStore {
         self.inner.lock()
     }
 
+    fn trouble(&self) -> Option<String> {
+        self.inner.trouble()
+    }
+
     async fn free_bytes(&self) -> Result<Option<u64>, StoreError> {
         self.inner.free_bytes().await
     }
