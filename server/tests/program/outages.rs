@@ -65,7 +65,7 @@ async fn a_store_that_is_away_holds_jobs_and_counts_against_none() {
     running.until(&job, |job| job["attempts"]["completed"].as_u64() > Some(0)).await;
     faults.set(AWAY);
     // Four failures of one task once failed its job.
-    let held = running.until(&job, |job| is_held(job)).await;
+    let held = running.until(&job, is_held).await;
     assert!(held["outage"]["reason"].as_str().unwrap().contains("injected fault"), "{held}");
     let metrics = async || running.get("/metrics").await.text().await.expect("figures");
     until("metrics tell it", async || {
@@ -104,7 +104,7 @@ async fn a_job_that_is_summed_waits_for_the_store_to_take_its_result() {
     faults.set(AWAY);
     let request = json!({"inputs": {"generate": {"files": 3, "count": 10}}});
     let job = running.submit(&request).await;
-    let held = running.until(&job, |job| is_held(job)).await;
+    let held = running.until(&job, is_held).await;
     assert_eq!(held["phase"], "finishing", "{held}");
     until("it is tried again", async || faults.counts().failed > 2).await;
     faults.set(FaultRates::default());
@@ -122,7 +122,7 @@ async fn a_job_waits_for_the_store_to_list_its_inputs_and_can_be_cancelled_meanw
     let request = json!({"inputs": {"prefix": "data"}});
     let jobs = [running.submit(&request).await, running.submit(&request).await];
     for job in &jobs {
-        let held = running.until(job, |job| is_held(job)).await;
+        let held = running.until(job, is_held).await;
         assert_eq!(held["phase"], "listing", "{held}");
     }
     let cancel = running.http.delete(format!("{}/api/jobs/{}", running.url, jobs[0]));

@@ -56,7 +56,7 @@ fn errors_of_workers_never_fail_a_job_and_if_no_worker_is_well_the_job_says_so()
     let outage = scene.view(1).outage.unwrap();
     assert_eq!(outage.part, Part::Store);
     assert!(outage.reason.contains("no worker can use it"), "{outage}");
-    assert_eq!(scene.scheduler.pool().outages, [outage.clone()]);
+    assert_eq!(scene.scheduler.pool().outages, std::slice::from_ref(&outage));
     for _ in 0..20 {
         // One of them tries at least every four seconds.
         let tried = scene.after_ms(4_000).time_passes().commands;

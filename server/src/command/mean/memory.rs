@@ -7,8 +7,9 @@ use protocol::request::Statistic;
 use crate::finishing;
 
 /// The memory of the program besides a job's data: code, stacks of threads, and
-/// freed memory that the allocator keeps for each thread.
-const PROGRAM_BYTES: u64 = 48 << 20;
+/// freed memory that the allocator keeps for each thread. Code that is not optimised is
+/// larger.
+const PROGRAM_BYTES: u64 = if cfg!(debug_assertions) { 56 << 20 } else { 48 << 20 };
 
 /// The memory bound of this process for a job, in bytes: its workers, and the
 /// division of the total.

@@ -70,13 +70,16 @@ pub(super) struct Disk {
     /// Whether anything is flushed at all.
     flushes: bool,
     witness: Option<Arc<dyn Witness>>,
+    /// Held while something is done and the witness is told of it, so that it is told of
+    /// changes in the order in which they happened.
+    order: Arc<Mutex<()>>,
     /// The folders whose own entries are known to be flushed, up to the root.
     flushed: Arc<Mutex<HashSet<PathBuf>>>,
 }
 
 impl Disk {
     pub(super) fn new(root: PathBuf, flushes: bool, witness: Option<Arc<dyn Witness>>) -> Disk {
-        Disk { root, flushes, witness, flushed: Arc::default() }
+        Disk { root, flushes, witness, order: Arc::default(), flushed: Arc::default() }
     }
 
     /// Makes the folder of the store and its ancestors.
@@ -98,6 +101,7 @@ impl Disk {
 
     /// Appends bytes to a file.
     pub(super) fn write(&self, file: &mut NamedTempFile, bytes: &[u8]) -> io::Result<()> {
+        let _order = self.in_order();
         file.write_all(bytes)?;
         self.tell(|| Change::Written { file: file.path().to_owned(), bytes: bytes.to_owned() });
         Ok(())
@@ -106,6 +110,7 @@ impl Disk {
     /// Flushes the content of a file.
     pub(super) fn flush_file(&self, file: &NamedTempFile) -> io::Result<()> {
         if self.flushes {
+            let _order = self.in_order();
             file.as_file().sync_all()?;
             self.tell(|| Change::FileFlushed { file: file.path().to_owned() });
         }
@@ -120,6 +125,7 @@ impl Disk {
         let inside = folder.ancestors().take_while(|it| it.starts_with(&self.root));
         let missing: Vec<&Path> = inside.filter(|folder| !folder.is_dir()).collect();
         for folder in missing.into_iter().rev() {
+            let _order = self.in_order();
             match fs::create_dir(folder) {
                 Ok(()) => self.tell(|| Change::FolderMade { folder: folder.to_owned() }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
@@ -137,6 +143,7 @@ impl Disk {
         put: impl Fn(NamedTempFile, &Path) -> Result<File, PersistError>,
     ) -> Result<(), PersistError> {
         let from = file.path().to_owned();
+        let _order = self.in_order();
         put(file, path)?;
         self.tell(|| Change::Moved { from, to: path.to_owned() });
         Ok(())
@@ -167,6 +174,7 @@ impl Disk {
     }
 
     fn flush_folder(&self, folder: &Path) -> io::Result<()> {
+        let _order = self.in_order();
         match opening(|| File::open(folder)) {
             Ok(folder) => flush_opened(&folder)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -178,6 +186,7 @@ impl Disk {
 
     /// Removes a file.
     pub(super) fn remove_file(&self, path: &Path) -> io::Result<()> {
+        let _order = self.in_order();
         fs::remove_file(path)?;
         self.tell(|| Change::Removed { path: path.to_owned() });
         Ok(())
@@ -186,6 +195,7 @@ impl Disk {
     /// Removes a folder and all that is below it.
     pub(super) fn remove_folder(&self, path: &Path) -> io::Result<()> {
         self.flushed().retain(|folder| !folder.starts_with(path));
+        let _order = self.in_order();
         opening(|| fs::remove_dir_all(path))?;
         self.flushed().retain(|folder| !folder.starts_with(path));
         self.tell(|| Change::Removed { path: path.to_owned() });
@@ -199,6 +209,7 @@ impl Disk {
         for folder in path.ancestors().skip(1).take_while(|folder| *folder != self.root) {
             // Also before: meanwhile another thread may make it anew.
             self.flushed().remove(folder);
+            let _order = self.in_order();
             if fs::remove_dir(folder).is_err() {
                 break;
             }
@@ -207,6 +218,13 @@ impl Disk {
             last = folder;
         }
         last
+    }
+
+    /// Keeps others from changing anything until the witness is told, if there is one.
+    fn in_order(&self) -> Option<MutexGuard<'_, ()>> {
+        // Nothing is guarded but the order.
+        let lock = || self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        self.witness.as_ref().map(|_| lock())
     }
 
     fn flushed(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
