@@ -5,11 +5,17 @@ import { Server } from "./server.ts";
 
 export { expect };
 
+/**
+ * Chromium's note on a preload that is not used within some seconds. It says so on slow
+ * machines, and of every page that is read for longer without JavaScript.
+ */
+const LATE_PRELOAD = "was preloaded using link preload but not used within a few seconds";
+
 /** Records errors and warnings in the console, and uncaught exceptions. */
 export function recordErrors(context: BrowserContext): string[] {
   const errors: string[] = [];
   context.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) {
+    if (["error", "warning"].includes(message.type()) && !message.text().includes(LATE_PRELOAD)) {
       errors.push(`${message.type()}: ${message.text()} (${message.location().url})`);
     }
   });
