@@ -95,11 +95,11 @@ pub struct ServeArguments {
     /// --workers, at least one].
     #[arg(long, env = "DISTRIBUTED_AVERAGE_JOB_WORKERS", value_parser = clap::value_parser!(u32).range(1..))]
     pub job_workers: Option<u32>,
-    /// Largest number of workers, whatever the jobs request.
+    /// Maximum number of workers, whatever the jobs request.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_MAX_WORKERS", default_value_t = 32,
         value_parser = clap::value_parser!(u32).range(1..))]
     pub max_workers: u32,
-    /// Seconds for which idle workers above --workers are kept.
+    /// Seconds until idle workers above --workers are stopped.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_IDLE_SECS", default_value_t = 60)]
     pub idle_secs: u64,
     /// Keep partial sums once their job is over, instead of deleting them.
@@ -206,7 +206,8 @@ pub struct ReadyArguments {
     /// Address that the server listens on.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_LISTEN", default_value = "127.0.0.1:3000")]
     pub listen: SocketAddr,
-    /// The certificate of the server, if it has one: it is then asked by HTTPS.
+    /// Connect by HTTPS, if this is set as it is for `serve`. The certificate is not
+    /// verified.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_TLS_CERTIFICATE", value_name = "FILE")]
     pub tls_certificate: Option<PathBuf>,
 }

@@ -42,14 +42,14 @@ pub struct Arguments {
     /// another [default: the host name].
     #[arg(long, env = "DISTRIBUTED_AVERAGE_NODE")]
     pub node: Option<String>,
-    /// Seconds for which a worker that is told to stop may finish its segment.
+    /// Grace period in seconds for a worker that is told to stop to finish its segment.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_GRACE_SECS", default_value_t = 20)]
     pub grace_secs: u64,
     /// Stop when standard input ends, as it does when the process that started
     /// the worker dies.
     #[arg(long)]
     pub until_input_ends: bool,
-    /// Seconds for which a drained worker waits before it exits, so that its
+    /// Seconds that a drained worker stays before it exits, so that its
     /// orchestrator can stop it instead of restarting it.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_LINGER_SECS", default_value_t = 0)]
     pub linger_secs: u64,

@@ -28,7 +28,7 @@ pub struct SharedArguments {
         value_name = input_forms()
     )]
     pub allow_inputs: Vec<InputPlace>,
-    /// Largest number of objects that a worker has open at the same time.
+    /// Maximum number of objects that a worker has open at the same time.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_MAX_OPEN_OBJECTS", default_value_t = 5,
         value_parser = positive)]
     pub max_open_objects: usize,

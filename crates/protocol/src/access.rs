@@ -61,8 +61,8 @@ pub struct Caller {
     pub shared: Option<JobId>,
     /// Whether they can sign out: they have signed in on a page.
     pub has_session: bool,
-    /// Whether the server lets only those in whom it knows, so that a link to a job may
-    /// be worth making.
+    /// Whether the server requires authentication, so that sharing a job by a link makes
+    /// sense.
     pub is_restricted: bool,
 }
 

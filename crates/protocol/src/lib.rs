@@ -1,8 +1,9 @@
 //! The messages between the dashboard, the server and the workers.
 //!
-//! Everything here is plain data that serde serialises as JSON. There is no I/O
-//! and no logic beyond parsing, validating and printing the types, so the crate
-//! builds for the browser and for the server.
+//! Everything here is plain data that serde serialises as JSON. There is no I/O,
+//! so the crate builds for the browser and for the server. Besides parsing,
+//! validating and printing it contains only the logic that both sides must agree
+//! on: the shape of the sum tree, the changes of task states, the overall progress.
 //!
 //! In reading order:
 //!

@@ -36,8 +36,7 @@ impl LiveEvent {
     pub const WORKERS: &'static str = "workers";
     /// The name of [`LiveEvent::Tasks`] on the wire.
     pub const TASKS: &'static str = "tasks";
-    /// The name of an event that says only that the server is there; in streams that ask
-    /// for it.
+    /// The name of the keep-alive event, sent only in streams that request it.
     pub const ALIVE: &'static str = "alive";
     /// The names of all events with a state on the wire.
     pub const NAMES: [&'static str; 5] = [

@@ -69,7 +69,7 @@ pub const PREFIX: Field = Field {
     name: "inputs.prefix",
     symbol: None,
     title: "Prefix",
-    hint: "Folder in the store, or s3://bucket/prefix; text, .npy, gzip or zstd",
+    hint: "Folder in the store, or an allowed s3:// or file:/// location; text, .npy or raw, gzip or zstd",
     description: "The prefix of the objects to average",
 };
 
@@ -170,9 +170,9 @@ impl Inputs {
                 let bytes = data.bytes();
                 if bytes > GENERATED_BYTES_MAX {
                     let detail = format!(
-                        "the generated files would take about {} GB; the limit is {} GB",
-                        bytes / 1_000_000_000,
-                        GENERATED_BYTES_MAX / 1_000_000_000
+                        "the generated files would take about {} GiB; the limit is {} GiB",
+                        bytes >> 30,
+                        GENERATED_BYTES_MAX >> 30
                     );
                     return Err(
                         Problem::new(ProblemKind::InvalidRequest, detail).field("inputs.generate")

@@ -1,7 +1,7 @@
 //! The states of a job's tasks as pages draw them: two bits a task.
 //!
 //! A stream of a job's events tells them whole once, and then what has changed, each
-//! time with the version that it leads to. 50,000 tasks take 12.5 kB.
+//! time with the version that it leads to. 50,000 tasks take 12.5 kB, or 17 kB as Base64.
 
 mod base64;
 

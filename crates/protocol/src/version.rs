@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::time::Rfc3339;
 
 /// The version of an object, as its store tells it: an ETag, or what identifies the
-/// content of a file. Another content has another version.
+/// content of a file. Different content has a different version.
 ///
 /// It takes 32 bytes in memory, because a plan holds one for each of perhaps a million
 /// objects. In messages and records it is text: `etag:…` or `file:…`.
@@ -41,9 +41,8 @@ pub struct FileVersion {
     pub inode: u64,
     /// A hash of the number of the device.
     pub device: u32,
-    /// A hash of what names the machine from its start to its end; 0 if unknown. Only
-    /// meanwhile does the number of a device stay the same, and only there: machines
-    /// that share a folder number its device differently.
+    /// A hash of the boot ID of the machine; 0 if unknown. Numbers of devices are
+    /// comparable only within one boot of one machine.
     pub boot: u32,
 }
 

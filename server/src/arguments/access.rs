@@ -30,16 +30,16 @@ pub struct AccessArguments {
         conflicts_with = "token_file"
     )]
     pub tokens: Option<String>,
-    /// Let everybody who can connect do everything. Needed to listen on an address that
-    /// other machines can reach without --token-file.
+    /// Disable authentication: whoever can connect may do everything. Required to listen
+    /// on an address that is not a loopback address, unless --token-file is given.
     #[arg(
         long,
         env = "DISTRIBUTED_AVERAGE_NO_AUTH",
         conflicts_with_all = ["token_file", "tokens"]
     )]
     pub no_auth: bool,
-    /// Addresses of proxies that sign people in, as 10.0.0.0/8: the name in their header
-    /// X-Forwarded-User is believed.
+    /// Networks of trusted proxies that authenticate users, such as 10.0.0.0/8: requests
+    /// from them are authenticated by their header X-Forwarded-User.
     #[arg(
         long,
         env = "DISTRIBUTED_AVERAGE_TRUSTED_PROXIES",

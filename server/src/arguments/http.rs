@@ -38,20 +38,20 @@ pub struct HttpArguments {
         requires = "tls_certificate"
     )]
     pub tls_key: Option<PathBuf>,
-    /// Largest number of open connections; at most half of the files that the process
+    /// Maximum number of open connections; at most half of the files that the process
     /// may have open. Beyond it, idle connections are closed for new ones.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_MAX_CONNECTIONS", default_value_t = 10_000,
         value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: u32,
-    /// Largest number of open event streams: pages that are live.
+    /// Maximum number of concurrent event streams, one for each open page.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_MAX_EVENT_STREAMS", default_value_t = 2_000)]
     pub max_event_streams: u32,
-    /// Largest number of concurrent uploads; each takes 24 MiB of memory with S3.
+    /// Maximum number of concurrent uploads; each takes 24 MiB of memory with S3.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_MAX_UPLOADS", default_value_t = 4,
         value_parser = clap::value_parser!(u32).range(1..))]
     pub max_uploads: u32,
-    /// Largest number of requests per second from one address, after a burst of
-    /// five seconds' worth [default: 1000, and no limit for this machine].
+    /// Maximum number of requests per second from one address, after a burst of
+    /// five seconds' worth [default: 1000; unlimited for loopback addresses].
     #[arg(long, env = "DISTRIBUTED_AVERAGE_MAX_REQUESTS_PER_SECOND")]
     pub max_requests_per_second: Option<NonZeroU32>,
 }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::limits::{JobLimits, Limits};
 
-/// What jobs may take at most, and how long they are kept.
+/// The maximum that jobs may take, and how long they are kept.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitArguments {
@@ -15,28 +15,28 @@ pub struct LimitArguments {
     #[arg(long, env = "DISTRIBUTED_AVERAGE_PLANNING_JOBS", default_value_t = 4,
         value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub planning_jobs: u32,
-    /// Largest number of jobs that wait to run; more are rejected with status 429.
+    /// Maximum number of jobs that wait to run; more are rejected with status 429.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_MAX_QUEUED_JOBS", default_value_t = 1000,
         value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_queued_jobs: u32,
-    /// Largest number of input objects of a job.
+    /// Maximum number of input objects of a job.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_MAX_OBJECTS", default_value_t = 1_000_000,
         value_parser = clap::value_parser!(u64).range(1..))]
     pub max_objects: u64,
-    /// Largest number of columns of a job.
+    /// Maximum number of columns of a job.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_MAX_COLUMNS", default_value_t = 10_000_000_000,
         value_parser = clap::value_parser!(u64).range(1..))]
     pub max_columns: u64,
-    /// Largest number of tasks of a job; each takes about 200 bytes of memory.
+    /// Maximum number of tasks of a job; each takes about 200 bytes of memory.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_MAX_TASKS", default_value_t = 2_000_000,
         value_parser = clap::value_parser!(u64).range(1..))]
     pub max_tasks: u64,
-    /// Largest size in bytes of the partial sums and results of a job, if that is more
-    /// than 16 times the size of its inputs.
+    /// Maximum size in bytes of the partial sums and results of a job; never less than
+    /// 16 times the size of its inputs.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_MAX_JOB_BYTES", default_value_t = 64 << 30,
         value_parser = clap::value_parser!(u64).range(1..))]
     pub max_job_bytes: u64,
-    /// Largest size in bytes of the test data in the store, of all jobs together.
+    /// Maximum size in bytes of the test data of all jobs together.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_MAX_GENERATED_BYTES", default_value_t = 128 << 30)]
     pub max_generated_bytes: u64,
     /// Number of finished jobs in memory; older ones are read from the store when they

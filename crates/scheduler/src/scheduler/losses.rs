@@ -73,7 +73,7 @@ impl Scheduler {
         let task = job.task_id(key);
         let times = job.reopen(key);
         self.job_changed(id);
-        if times.is_none_or(|times| times <= LOSSES_MAX) {
+        if times.is_none_or(|times| times < LOSSES_MAX) {
             return true;
         }
         let detail = format!("the partial sums of task {task} were damaged {LOSSES_MAX} times");
