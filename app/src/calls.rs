@@ -51,6 +51,12 @@ impl FromServerFnError for CallError {
             ServerFnErrorErr::Request(detail) => {
                 Problem::new(ProblemKind::Unavailable, detail).remedy("Try again later.")
             }
+            ServerFnErrorErr::Args(detail) | ServerFnErrorErr::MissingArg(detail) => {
+                #[cfg(feature = "ssr")]
+                set_response_status(ProblemKind::InvalidRequest.status());
+                Problem::new(ProblemKind::InvalidRequest, detail)
+                    .remedy("Reload the page; programs use the JSON API, /api/openapi.json.")
+            }
             other => Problem::new(ProblemKind::Internal, other.to_string()),
         };
         CallError(problem)

@@ -20,12 +20,13 @@ use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
 use platform::ObjectStore;
-use protocol::{Caller, JobId, Problem, Role};
+use program::clock;
+use protocol::{Caller, JobId, Problem, Role, Timestamp};
 
 use self::proxies::Proxies;
 use self::sessions::Sessions;
 use self::shares::Shares;
-use self::tokens::Tokens;
+use self::tokens::{Hash, Tokens};
 
 /// Recognizes callers.
 pub struct Access {
@@ -65,8 +66,8 @@ impl Access {
         Access { has_tls, ..self }
     }
 
-    /// The caller of a request that came from `peer`; `None` if nothing in it is
-    /// known to the server. `shared` is the job that the request is about, and the
+    /// The caller of a request that came from `peer`, and by what it was recognized;
+    /// `None` if nothing in it is known to the server. `shared` is the job that the request is about, and the
     /// secret of a link to it.
     ///
     /// # Errors
@@ -77,35 +78,56 @@ impl Access {
         headers: &HeaderMap,
         peer: Option<IpAddr>,
         shared: Option<(JobId, &str)>,
-    ) -> Result<Option<Caller>, Unrecognized> {
+    ) -> Result<Option<(Caller, Credential)>, Unrecognized> {
         let forwarded = self.proxies.user(headers, peer);
         let Some(tokens) = &self.tokens else {
-            return Ok(Some(Caller { name: forwarded, ..Caller::anybody() }));
+            let caller = Caller { name: forwarded, ..Caller::anybody() };
+            return Ok(Some((caller, Credential::Lasting)));
         };
         let nobody = Caller { role: None, is_restricted: true, ..Caller::anybody() };
-        let known = |name: String, role: Role, has_session: bool| {
+        let known = |name: String, role: Role, credential: Credential| {
+            let has_session = matches!(credential, Credential::Token { ends_at: Some(_), .. });
             let nobody = nobody.clone();
             let caller = Caller { name: Some(name), role: Some(role), has_session, ..nobody };
-            Ok(Some(caller))
+            Ok(Some((caller, credential)))
         };
         if let Some(token) = bearer(headers) {
             let token = tokens.find(token).ok_or(Unrecognized::Token)?;
-            return known(token.name, token.role, false);
+            let credential = Credential::Token { hash: token.hash, ends_at: None };
+            return known(token.name, token.role, credential);
         }
-        if let Some(hash) = self.sessions.token_hash(headers)
+        if let Some((hash, ends_at)) = self.sessions.find(headers)
             && let Some(token) = tokens.with_hash(&hash)
         {
-            return known(token.name, token.role, true);
+            let credential = Credential::Token { hash, ends_at: Some(ends_at) };
+            return known(token.name, token.role, credential);
         }
         if let Some(name) = forwarded {
-            return known(name, self.proxies.role(), false);
+            return known(name, self.proxies.role(), Credential::Lasting);
         }
         if let Some((job, secret)) = shared
             && self.shares.is_valid(job, secret).await.map_err(Unrecognized::Failed)?
         {
-            return Ok(Some(Caller { shared: Some(job), ..nobody }));
+            let credential = Credential::Share { job, secret: secret.into() };
+            return Ok(Some((Caller { shared: Some(job), ..nobody }, credential)));
         }
         Ok(None)
+    }
+
+    /// Whether a caller would still be recognized by this. A store that does not answer
+    /// withdraws nothing.
+    pub async fn holds(&self, credential: &Credential) -> bool {
+        match credential {
+            Credential::Lasting => true,
+            Credential::Token { hash, ends_at } => {
+                let is_over = ends_at.is_some_and(|ends_at| clock::now() >= ends_at);
+                let tokens = self.tokens.as_ref();
+                !is_over && tokens.is_none_or(|tokens| tokens.with_hash(hash).is_some())
+            }
+            Credential::Share { job, secret } => {
+                self.shares.is_valid(*job, secret).await.unwrap_or(true)
+            }
+        }
     }
 
     /// The cookie of a new session for the holder of a token; `None` if it is not
@@ -123,6 +145,29 @@ impl Access {
     pub fn is_secure(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> bool {
         self.has_tls || self.proxies.is_secure(headers, peer)
     }
+}
+
+/// By what a caller was recognized, so that a response without an end can look whether
+/// it still holds.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// Nothing that can be withdrawn: everybody may do everything, or a proxy has signed
+    /// them in.
+    Lasting,
+    /// A token, or a session that was opened with it.
+    Token {
+        /// The hash of the token.
+        hash: Hash,
+        /// When the session ends, by the server's clock; `None` for the token itself.
+        ends_at: Option<Timestamp>,
+    },
+    /// The link to a job.
+    Share {
+        /// The job.
+        job: JobId,
+        /// The secret in the link.
+        secret: Arc<str>,
+    },
 }
 
 /// Why a caller is not recognized.

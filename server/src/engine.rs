@@ -34,7 +34,7 @@ use crate::limits::check_free_space;
 use crate::records::{self, RequestRecord};
 use crate::retention::Retention;
 
-pub use self::browsing::check_users;
+pub use self::browsing::{check_readable, check_users};
 
 /// How many jobs are loaded at the same time.
 const RECORDS_AT_ONCE: usize = 16;

@@ -32,6 +32,21 @@ pub fn is_own(key: &str) -> bool {
     own_names().any(|name| name == first)
 }
 
+/// Whether an object is a record or a secret of the program, which nobody reads through
+/// the calls for files, or averages.
+#[must_use]
+pub fn is_private(key: &str) -> bool {
+    is_own(key) && !is_data(key)
+}
+
+/// Whether users may not write or delete a key, because it is reserved, or would be the
+/// same in a file system that does not tell capital letters from small ones.
+#[must_use]
+pub fn is_reserved(key: &str) -> bool {
+    let first = key.split('/').next().unwrap_or_default();
+    own_names().any(|name| name.eq_ignore_ascii_case(first))
+}
+
 /// Whether a prefix lies in the arrays of a job: the test data that was generated for
 /// it, or its results. Jobs may average these, and nothing else of the program's own.
 #[must_use]

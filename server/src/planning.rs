@@ -170,6 +170,9 @@ impl Planner {
         if !objects.is_empty() || folder.is_empty() {
             return Ok(objects);
         }
+        if self.is_private(prefix) {
+            return Ok(Vec::new());
+        }
         match self.one(prefix).await {
             Ok(object) => Ok(vec![object]),
             Err(StoreError::NotFound { .. } | StoreError::InvalidKey { .. }) => Ok(Vec::new()),
@@ -213,6 +216,12 @@ impl Planner {
 
     async fn named_one(&self, location: &str) -> Result<InputObject, Problem> {
         let doing = "looking for the inputs";
+        if self.is_private(location) {
+            let detail = format!("{location:?} is one of the program's own objects");
+            return Err(Problem::new(ProblemKind::Forbidden, detail)
+                .object(location)
+                .remedy("name objects that were uploaded, or test data and results of jobs"));
+        }
         self.one(location).await.map_err(|error| error.problem(doing).object(location))
     }
 
@@ -221,6 +230,11 @@ impl Planner {
         let object = store.head(key).await?;
         let (bytes, version) = (object.bytes, object.version);
         Ok(InputObject { location: location.to_owned(), bytes, version })
+    }
+
+    /// Whether a location names a record or a secret of the program.
+    fn is_private(&self, location: &str) -> bool {
+        self.inputs.own_key(location).is_some_and(keys::is_private)
     }
 
     /// Looks into one object.

@@ -71,9 +71,10 @@ impl Sessions {
         set_cookie(COOKIE, &value, "/", Some(LIFETIME), is_secure)
     }
 
-    /// The hash of the token of the session in a request, if it has a valid one.
+    /// The session of a request, if it has a valid one: the hash of its token, and when
+    /// it ends.
     #[must_use]
-    pub fn token_hash(&self, headers: &HeaderMap) -> Option<Hash> {
+    pub fn find(&self, headers: &HeaderMap) -> Option<(Hash, Timestamp)> {
         self.parse(cookie(headers, COOKIE)?, clock::now())
     }
 
@@ -84,13 +85,13 @@ impl Sessions {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    fn parse(&self, value: &str, now: Timestamp) -> Option<Hash> {
+    fn parse(&self, value: &str, now: Timestamp) -> Option<(Hash, Timestamp)> {
         let bytes = URL_SAFE_NO_PAD.decode(value).ok()?;
         let (session, code) = bytes.split_at_checked(SESSION_BYTES)?;
         self.authenticator(session).verify_slice(code).ok()?;
         let (hash, ends_at) = session.split_at(size_of::<Hash>());
-        let ends_at = u64::from_be_bytes(ends_at.try_into().ok()?);
-        (now.as_millis() < ends_at).then_some(hash.try_into().ok()?)
+        let ends_at = Timestamp::from_millis(u64::from_be_bytes(ends_at.try_into().ok()?));
+        (now < ends_at).then_some((hash.try_into().ok()?, ends_at))
     }
 
     fn authenticator(&self, bytes: &[u8]) -> Hmac<Sha256> {
@@ -141,7 +142,7 @@ mod tests {
     fn a_session_ends_with_its_time_and_is_no_other_servers() {
         let sessions = Sessions::new([1; 32]);
         let value = sessions.value(&HASH, at(1000));
-        assert_eq!(sessions.parse(&value, at(999)), Some(HASH));
+        assert_eq!(sessions.parse(&value, at(999)), Some((HASH, at(1000))));
         assert_eq!(sessions.parse(&value, at(1000)), None);
         assert_eq!(Sessions::new([2; 32]).parse(&value, at(999)), None);
     }

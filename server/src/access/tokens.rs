@@ -10,10 +10,10 @@
 //! ```
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
+use std::{fs, io};
 
 use anyhow::{Context, bail, ensure};
 use base64::Engine as _;
@@ -64,8 +64,9 @@ fn hash(token: &str) -> Hash {
     Sha256::digest(token.as_bytes()).into()
 }
 
-/// All tokens that the server knows. Those of a file are read again when it
-/// changes; while it cannot be read, those read before are valid.
+/// All tokens that the server knows. Those of a file are read again when it changes.
+/// Then only its valid lines count, so that one that was taken out is of no use whatever
+/// else is wrong with the file, and none once the file is gone for two looks.
 pub struct Tokens {
     file: Option<PathBuf>,
     known: Mutex<Known>,
@@ -74,8 +75,13 @@ pub struct Tokens {
 struct Known {
     tokens: Vec<Token>,
     looked_at: Instant,
-    version: Option<(SystemTime, u64)>,
+    version: Option<Version>,
+    /// Whether the file was gone at the last look: an editor may be replacing it.
+    was_gone: bool,
 }
+
+/// What changes with the content of a file: its time of modification and its size.
+type Version = (SystemTime, u64);
 
 impl Tokens {
     /// The tokens of a file.
@@ -85,7 +91,7 @@ impl Tokens {
     /// If it cannot be read, or is not a token file.
     pub fn from_file(file: &Path) -> anyhow::Result<Tokens> {
         let version = version(file);
-        let known = Known { tokens: read(file)?, looked_at: Instant::now(), version };
+        let known = Known { version, ..Known::new(read(file)?) };
         Ok(Tokens { file: Some(file.to_owned()), known: Mutex::new(known) })
     }
 
@@ -95,8 +101,7 @@ impl Tokens {
     ///
     /// If it is not.
     pub fn from_text(text: &str) -> anyhow::Result<Tokens> {
-        let known = Known { tokens: parse(text)?, looked_at: Instant::now(), version: None };
-        Ok(Tokens { file: None, known: Mutex::new(known) })
+        Ok(Tokens { file: None, known: Mutex::new(Known::new(parse(text)?)) })
     }
 
     /// The token with this text.
@@ -128,24 +133,37 @@ impl Tokens {
         }
         known.looked_at = Instant::now();
         let now = version(file);
-        if now == known.version {
+        let was_gone = std::mem::replace(&mut known.was_gone, now.is_none());
+        if now.is_some() && now == known.version || now.is_none() && !was_gone {
             return;
         }
-        match read(file) {
-            Ok(tokens) => {
-                tracing::info!(tokens = tokens.len(), "token file read again");
-                known.tokens = tokens;
+        match fs::read_to_string(file) {
+            Ok(text) => {
+                known.tokens = valid_tokens(&text);
                 known.version = now;
+                tracing::info!(tokens = known.tokens.len(), "token file read again");
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if !known.tokens.is_empty() {
+                    tracing::error!(file = %file.display(), "token file gone: no token is valid");
+                }
+                known.tokens.clear();
+                known.version = None;
             }
             Err(error) => {
-                tracing::warn!(error = format!("{error:#}"), "token file unreadable: unchanged");
+                tracing::error!(%error, file = %file.display(), "token file unreadable: unchanged");
             }
         }
     }
 }
 
-/// What changes with the content of a file: its time of modification and its size.
-fn version(file: &Path) -> Option<(SystemTime, u64)> {
+impl Known {
+    fn new(tokens: Vec<Token>) -> Known {
+        Known { tokens, looked_at: Instant::now(), version: None, was_gone: false }
+    }
+}
+
+fn version(file: &Path) -> Option<Version> {
     let metadata = fs::metadata(file).ok()?;
     Some((metadata.modified().ok()?, metadata.len()))
 }
@@ -156,19 +174,27 @@ fn read(file: &Path) -> anyhow::Result<Vec<Token>> {
     parse(&text).with_context(reading)
 }
 
+/// The tokens of the lines that are valid; what is wrong with others is logged.
+fn valid_tokens(text: &str) -> Vec<Token> {
+    let tokens = parse_lines(text).filter_map(|token| {
+        token.inspect_err(|error| tracing::error!("token file: {error:#}: line ignored")).ok()
+    });
+    tokens.collect()
+}
+
+fn parse_lines(text: &str) -> impl Iterator<Item = anyhow::Result<Token>> {
+    let lines = text.lines().map(str::trim).enumerate();
+    let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    lines.map(|(index, line)| parse_line(line).with_context(|| format!("line {}", index + 1)))
+}
+
 fn parse(text: &str) -> anyhow::Result<Vec<Token>> {
-    let mut tokens = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if !line.is_empty() && !line.starts_with('#') {
-            tokens.push(parse_line(line).with_context(|| format!("line {}", index + 1))?);
-        }
-    }
+    let tokens: Vec<Token> = parse_lines(text).collect::<anyhow::Result<_>>()?;
     ensure!(
         !tokens.is_empty(),
         "there is no token in it; `distributed-average token --name NAME --role admin` makes one"
     );
-    let hashes: BTreeSet<Hash> = tokens.iter().map(|token: &Token| token.hash).collect();
+    let hashes: BTreeSet<Hash> = tokens.iter().map(|token| token.hash).collect();
     ensure!(hashes.len() == tokens.len(), "a token stands in it twice");
     Ok(tokens)
 }
@@ -238,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_changes_is_read_again_and_one_that_breaks_is_not() {
+    fn of_a_file_that_changes_only_the_valid_lines_count() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("tokens");
         let [first, second] = [generate(), generate()];
@@ -252,8 +278,17 @@ mod tests {
         look();
         assert_eq!(tokens.find(&first), None, "it was taken out");
         assert_eq!(tokens.find(&second).unwrap().name, "bob");
-        fs::write(&file, "no token file").unwrap();
+        let bob = line("bob", Role::Admin, &second);
+        fs::write(&file, format!("not a line\n{bob}\n")).unwrap();
         look();
-        assert!(tokens.find(&second).is_some(), "what was read before is valid");
+        assert!(tokens.find(&second).is_some(), "the other line is ignored");
+        fs::remove_file(&file).unwrap();
+        look();
+        assert!(tokens.find(&second).is_some(), "an editor may be replacing it");
+        look();
+        assert_eq!(tokens.find(&second), None, "it is gone");
+        fs::write(&file, &bob).unwrap();
+        look();
+        assert!(tokens.find(&second).is_some(), "it is back");
     }
 }

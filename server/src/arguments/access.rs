@@ -1,6 +1,6 @@
 //! The flags that say who may use the server.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::bail;
@@ -44,6 +44,7 @@ pub struct AccessArguments {
         long,
         env = "DISTRIBUTED_AVERAGE_TRUSTED_PROXIES",
         value_delimiter = ',',
+        value_parser = network,
         value_name = "NETWORK,..."
     )]
     pub trusted_proxies: Vec<IpNet>,
@@ -69,6 +70,11 @@ impl AccessArguments {
         match (&self.token_file, &self.tokens) {
             (Some(file), _) => Tokens::from_file(file).map(Some),
             (None, Some(text)) => Tokens::from_text(text).map(Some),
+            (None, None) if !self.no_auth && !self.trusted_proxies.is_empty() => bail!(
+                "--trusted-proxies gives roles to those whom a proxy signs in, and without tokens \
+                 everybody may do everything: give --token-file FILE as well, or --no-auth if the \
+                 names are only to be shown"
+            ),
             (None, None) if self.no_auth || address.ip().to_canonical().is_loopback() => Ok(None),
             (None, None) => bail!(
                 "other machines can reach {address}, and without tokens whoever does could delete \
@@ -83,6 +89,13 @@ impl AccessArguments {
     pub fn proxies(&self) -> Proxies {
         Proxies::new(self.trusted_proxies.clone(), self.proxy_role)
     }
+}
+
+/// Parses a network, or the address of one machine.
+fn network(text: &str) -> Result<IpNet, String> {
+    text.parse::<IpAddr>().map(IpNet::from).or_else(|_| text.parse()).map_err(|_| {
+        "expected an address or a network, such as 10.0.0.7, 10.0.0.0/8 or fd00::/8".to_owned()
+    })
 }
 
 /// Parses a role; the help lists all.
@@ -113,6 +126,11 @@ mod tests {
         for address in ["127.0.0.1:3000", "127.8.8.8:0", "[::1]:3000", "[::ffff:127.0.0.1]:80"] {
             assert!(tokens(address, &[]).unwrap().is_none(), "{address}");
         }
+        let flags = ["--trusted-proxies", "127.0.0.1"];
+        let error = tokens("127.0.0.1:3000", &flags).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("--token-file") && error.contains("--no-auth"), "{error}");
+        let flags = [&flags[..], &["--no-auth"]].concat();
+        assert!(tokens("127.0.0.1:3000", &flags).unwrap().is_none());
         for address in ["0.0.0.0:3000", "[::]:3000", "10.0.0.1:80", "192.0.2.1:3000"] {
             let error = tokens(address, &[]).map(|_| ()).unwrap_err().to_string();
             assert!(error.contains("--token-file") && error.contains("--no-auth"), "{error}");

@@ -7,7 +7,7 @@ use protocol::files::{Folder, FolderPage, StoredObject};
 use protocol::problem::ProblemKind;
 
 use super::Engine;
-use crate::keys::{is_own, own_names};
+use crate::keys::{is_own, is_private, is_reserved, own_names};
 
 /// How many objects are counted for a page: more take too long.
 const COUNTED: usize = 100_000;
@@ -52,13 +52,28 @@ pub fn check_users(key: &str) -> Result<(), Problem> {
         return Err(Problem::new(ProblemKind::InvalidRequest, "the key is empty")
             .remedy("name an object or a folder"));
     }
-    if !is_own(key) {
+    if !is_reserved(key) {
         return Ok(());
     }
     let detail = format!("the key {key:?} is reserved for the program's own objects");
     let own = own_names().collect::<Vec<_>>().join(", ");
     Err(Problem::new(ProblemKind::Forbidden, detail)
         .remedy(format!("choose a key whose first part is not one of {own}")))
+}
+
+/// Checks that an object is not a record or a secret of the program, so that its content
+/// may be shown to whoever may view jobs.
+///
+/// # Errors
+///
+/// If it is.
+pub fn check_readable(key: &str) -> Result<(), Problem> {
+    if !is_private(key) {
+        return Ok(());
+    }
+    let detail = format!("{key:?} is one of the program's own objects");
+    Err(Problem::new(ProblemKind::Forbidden, detail)
+        .remedy("/api/jobs has calls for what is known of a job; or read the store itself"))
 }
 
 /// What lies directly below a prefix.
@@ -135,7 +150,9 @@ mod tests {
 
     #[test]
     fn no_key_of_the_program_nor_the_whole_store_can_be_deleted() {
-        for key in ["", "/", "jobs/", "jobs", "jobs/x/report.json", "index/x", ".server.lock"] {
+        for key in
+            ["", "/", "jobs/", "jobs", "jobs/x/report.json", "index/x", "JOBS/x", ".Server.lock"]
+        {
             assert!(check_users(key).is_err(), "{key}");
         }
         assert!(check_users("in/").is_ok() && check_users("in/a.csv").is_ok());

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::rejection::FormRejection;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -14,11 +15,12 @@ use protocol::problem::{Problem, ProblemKind};
 use protocol::{Caller, JobId, Role};
 use serde::Deserialize;
 
+use super::body::broken_off;
 use super::callers;
 use super::problem_response::ProblemResponse;
 use crate::access::rules::{Need, SIGN_IN, SIGN_OUT, job_shown, need, parameter};
 use crate::access::sessions::{self, set_cookie};
-use crate::access::{Access, Unrecognized};
+use crate::access::{Access, Credential, Unrecognized};
 
 /// The parameter of a link that contains the secret of a share.
 const SHARE: &str = "share";
@@ -43,8 +45,8 @@ pub(super) async fn check(
     let link = Link::of(&request);
     let shared = link.as_ref().map(|link| (link.job, link.secret.as_str()));
     let recognized = access.caller(request.headers(), peer, shared).await;
-    let caller = match recognized {
-        Ok(caller) => caller,
+    let recognized = match recognized {
+        Ok(recognized) => recognized,
         // Whoever signs in may have an old token in their browser or program.
         Err(Unrecognized::Token) if needed == Need::Nothing => None,
         Err(Unrecognized::Token) => return unknown_token(),
@@ -52,6 +54,7 @@ pub(super) async fn check(
             return ProblemResponse::from(problem).into_response();
         }
     };
+    let (caller, credential) = recognized.unzip();
     let is_allowed = match needed {
         Need::Nothing => true,
         Need::Role(role) => caller.as_ref().is_some_and(|caller| caller.may(role)),
@@ -70,7 +73,25 @@ pub(super) async fn check(
     if let Some(caller) = caller {
         request.extensions_mut().insert(caller);
     }
+    if let Some(credential) = credential {
+        request.extensions_mut().insert(Standing { access, credential });
+    }
     next.run(request).await
+}
+
+/// What a request was let through by. A handler whose response has no end finds it in the
+/// extensions of the request.
+#[derive(Clone)]
+pub(super) struct Standing {
+    access: Arc<Access>,
+    credential: Credential,
+}
+
+impl Standing {
+    /// Whether the request would still be let through.
+    pub(super) async fn holds(&self) -> bool {
+        self.access.holds(&self.credential).await
+    }
 }
 
 /// The address that a request came from.
@@ -171,8 +192,12 @@ async fn sign_in(
     State(access): State<Arc<Access>>,
     peer: Option<Extension<callers::Caller>>,
     headers: HeaderMap,
-    Form(SignIn { token, next }): Form<SignIn>,
+    form: Result<Form<SignIn>, FormRejection>,
 ) -> Response {
+    let Form(SignIn { token, next }) = match form {
+        Ok(form) => form,
+        Err(rejection) => return ProblemResponse::from(unusable(&rejection)).into_response(),
+    };
     let is_secure = access.is_secure(&headers, peer.map(|Extension(peer)| peer.0));
     let next = own_path(&next);
     match access.sign_in(&token, is_secure) {
@@ -182,6 +207,15 @@ async fn sign_in(
             Redirect::to(&format!("{SIGN_IN}?unknown&next={next}")).into_response()
         }
     }
+}
+
+/// Describes a form that cannot be read.
+fn unusable(rejection: &FormRejection) -> Problem {
+    if let FormRejection::BytesRejection(error) = rejection {
+        return broken_off(error, "the form");
+    }
+    Problem::new(ProblemKind::InvalidRequest, rejection.body_text())
+        .remedy("send the fields token and next, as the form of the page does")
 }
 
 /// Signs out, and goes to the sign-in.

@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::IntoResponse;
@@ -21,6 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use utoipa::IntoParams;
 
 use super::Shared;
+use super::access::Standing;
 use super::body::{JobInPath, Parameters};
 use super::problem_response::{Failed, ProblemResponse};
 use crate::board::Position;
@@ -33,6 +35,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const SAYS_ALIVE: Duration = Duration::from_secs(5);
 /// The header that tells nginx not to buffer the stream.
 const UNBUFFERED: [(&str, &str); 1] = [("x-accel-buffering", "no")];
+/// How often a stream looks whether its client may still read it.
+const LOOKS_AGAIN: Duration = Duration::from_secs(2);
 /// How long a client waits before it reconnects.
 const RETRY: Duration = Duration::from_secs(1);
 /// How long a client that was refused should wait: a stream stays open for as long as
@@ -56,9 +60,10 @@ const RETRY_REFUSED: Duration = Duration::from_secs(30);
 pub(super) async fn of_all(
     State(shared): State<Shared>,
     Parameters(StreamParameters { alive }): Parameters<StreamParameters>,
+    Extension(standing): Extension<Standing>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ProblemResponse> {
-    stream(&shared, last_position(&headers), Subject::All, alive)
+    stream(&shared, standing, last_position(&headers), Subject::All, alive)
 }
 
 /// The parameters of `GET /api/events`.
@@ -88,11 +93,12 @@ pub(super) async fn of_job(
     State(shared): State<Shared>,
     JobInPath(job): JobInPath,
     Parameters(asked): Parameters<JobStreamParameters>,
+    Extension(standing): Extension<Standing>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ProblemResponse> {
     shared.engine.job(job).await?;
     let subject = Subject::Job { job, is_over: false, with_tasks: asked.tasks };
-    stream(&shared, last_position(&headers), subject, asked.alive)
+    stream(&shared, standing, last_position(&headers), subject, asked.alive)
 }
 
 /// The parameters of `GET /api/jobs/{id}/events`.
@@ -193,10 +199,12 @@ fn is_last(event: &LiveEvent) -> bool {
     }
 }
 
-/// A stream of the events of a subject from a position on, until the server stops.
+/// A stream of the events of a subject from a position on, until the server stops or the
+/// client's token, session or link is withdrawn.
 /// Refused if too many are open.
 fn stream(
     shared: &Shared,
+    standing: Standing,
     position: Option<Position>,
     subject: Subject,
     says_alive: bool,
@@ -220,7 +228,13 @@ fn stream(
             }
         }
     });
-    let until_stopped = shared.stop.clone().cancelled_owned();
+    let stop = shared.stop.clone();
+    let until_stopped = async move {
+        tokio::select! {
+            () = stop.cancelled_owned() => {}
+            () = withdrawn(standing) => {}
+        }
+    };
     let events = batches.flatten().map(Ok::<_, Infallible>).take_until(until_stopped);
     let keep_alive = if says_alive {
         let event = Event::default().event(LiveEvent::ALIVE).data("{}");
@@ -229,6 +243,17 @@ fn stream(
         KeepAlive::new().interval(KEEP_ALIVE)
     };
     Ok((UNBUFFERED, Sse::new(events).keep_alive(keep_alive)))
+}
+
+/// Waits until the client of a stream may no longer read it.
+async fn withdrawn(standing: Standing) {
+    let mut interval = tokio::time::interval(LOOKS_AGAIN);
+    loop {
+        interval.tick().await;
+        if !standing.holds().await {
+            return;
+        }
+    }
 }
 
 /// The events as they are sent; the last one carries the position.

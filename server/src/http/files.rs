@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::Shared;
 use super::body::{KeyInPath, Parameters, broken_off};
 use super::problem_response::{Failed, ProblemResponse};
-use crate::engine::check_users;
+use crate::engine::{check_readable, check_users};
 use crate::keys::is_own;
 
 /// The path of the objects.
@@ -158,6 +158,8 @@ pub(super) fn too_many_uploads() -> ProblemResponse {
 }
 
 /// Download an object.
+///
+/// The records of the program cannot be downloaded, the test data and results of jobs can.
 #[utoipa::path(
     get,
     path = "/api/files/{*key}",
@@ -174,6 +176,7 @@ pub(super) async fn read(
     State(shared): State<Shared>,
     KeyInPath(key): KeyInPath,
 ) -> Result<impl IntoResponse, ProblemResponse> {
+    check_readable(&key)?;
     let reading = |error: StoreError| ProblemResponse::from(error.problem("reading the object"));
     let store = shared.engine.store().clone();
     let bytes = store.head(&key).await.map_err(reading)?.bytes;

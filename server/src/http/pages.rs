@@ -7,7 +7,7 @@ use app::backend::Backend;
 use app::filter::JobFilter;
 use async_trait::async_trait;
 use axum::Router;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Response, StatusCode, header};
 use leptos::config::LeptosOptions;
 use program::clock;
 use protocol::detail::InputPage;
@@ -32,7 +32,13 @@ pub(super) fn routes(engine: &Arc<Engine>, site: Option<&Path>) -> Router {
         None => pages,
         Some(site) => {
             let files = ServeDir::new(site.join("pkg")).precompressed_br().precompressed_gzip();
-            let forever = SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, FOR_EVER);
+            // A name that is not there may be that of the next version.
+            let is_kept = |response: &Response<_>| {
+                let status = response.status();
+                let is_found = status.is_success() || status == StatusCode::NOT_MODIFIED;
+                is_found.then_some(FOR_EVER)
+            };
+            let forever = SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, is_kept);
             pages.nest_service("/pkg", tower::ServiceBuilder::new().layer(forever).service(files))
         }
     }

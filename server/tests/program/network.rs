@@ -7,6 +7,7 @@ mod limits;
 mod pages;
 mod stop;
 mod tls;
+mod withdrawing;
 
 use std::path::Path;
 

@@ -1,6 +1,7 @@
 //! Who may do what on a server with tokens.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use protocol::Role;
 use reqwest::header::{
@@ -17,17 +18,17 @@ use super::Running;
 use super::cross_site::calls;
 
 /// A server with a token for each role.
-struct Restricted {
-    running: Running,
+pub(super) struct Restricted {
+    pub(super) running: Running,
     /// A client that does not follow redirects.
     http: reqwest::Client,
     /// The tokens of view, submit and admin.
-    tokens: [String; 3],
-    _folder: tempfile::TempDir,
+    pub(super) tokens: [String; 3],
+    folder: tempfile::TempDir,
 }
 
 impl Restricted {
-    async fn start() -> Restricted {
+    pub(super) async fn start() -> Restricted {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let tokens = [(); 3].map(|()| generate());
         let lines: Vec<String> = Role::ALL
@@ -40,22 +41,27 @@ impl Restricted {
         let flags = ["--token-file", file.to_str().expect("a text")];
         let running = Running::start_with(&folder.path().join("store"), &flags).await;
         let http = reqwest::Client::builder().redirect(Policy::none()).build().expect("a client");
-        Restricted { running, http, tokens, _folder: folder }
+        Restricted { running, http, tokens, folder }
     }
 
-    fn request(&self, method: &str, path: &str) -> RequestBuilder {
+    /// The file of the tokens: a line for each role.
+    pub(super) fn token_file(&self) -> PathBuf {
+        self.folder.path().join("tokens")
+    }
+
+    pub(super) fn request(&self, method: &str, path: &str) -> RequestBuilder {
         let method: Method = method.parse().expect("a method");
         self.http.request(method, format!("{}{path}", self.running.url))
     }
 
     /// Sends a request with the token of a role.
-    async fn as_role(&self, role: Role, method: &str, path: &str) -> Response {
+    pub(super) async fn as_role(&self, role: Role, method: &str, path: &str) -> Response {
         let token = &self.tokens[role as usize];
         self.request(method, path).bearer_auth(token).send().await.expect("an answer")
     }
 
     /// Submits a job with the token of the role that may, and waits for its end.
-    async fn job(&self) -> String {
+    pub(super) async fn job(&self) -> String {
         let request = json!({"inputs": {"generate":
             {"files": 3, "count": 5, "format": "csv", "seed": 1}}});
         let submitting = self.request("POST", "/api/jobs").bearer_auth(&self.tokens[1]);
@@ -79,7 +85,7 @@ impl Restricted {
     }
 
     /// Signs in by the form; returns the cookie.
-    async fn sign_in(&self, token: &str, next: &str) -> (Option<String>, String) {
+    pub(super) async fn sign_in(&self, token: &str, next: &str) -> (Option<String>, String) {
         let form = [("token", token), ("next", next)];
         let body = urlencoded(&form);
         let request = self.request("POST", "/sign-in").body(body);
@@ -102,7 +108,7 @@ fn urlencoded(pairs: &[(&str, &str)]) -> String {
 }
 
 /// The pair of a `Set-Cookie`, as the browser sends it back.
-fn pair(cookie: &str) -> HeaderValue {
+pub(super) fn pair(cookie: &str) -> HeaderValue {
     assert!(cookie.contains("; HttpOnly; SameSite=Lax"), "{cookie}");
     cookie.split(';').next().expect("a pair").parse().expect("a header")
 }
@@ -283,7 +289,7 @@ async fn a_link_shows_its_job_to_anybody_until_it_is_withdrawn() {
 async fn the_name_of_a_proxy_counts_from_its_address_only() {
     let folder = tempfile::tempdir().unwrap();
     let start = async |proxies: &str, store: &str| {
-        let flags = ["--trusted-proxies", proxies];
+        let flags = ["--trusted-proxies", proxies, "--no-auth"];
         Running::start_with(&folder.path().join(store), &flags).await
     };
     let request = json!({"inputs": {"generate": {"files": 1, "count": 1}}});

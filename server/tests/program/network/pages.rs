@@ -80,6 +80,29 @@ async fn every_answer_says_what_it_may_be_used_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_there_or_not_understood_is_no_fault_of_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = folder.path().join("site");
+    std::fs::create_dir_all(site.join("pkg")).unwrap();
+    std::fs::write(site.join("pkg/a.js"), "1").unwrap();
+    std::fs::write(site.join("hash.txt"), "js: 1\nwasm: 2\ncss: 3\n").unwrap();
+    let store = folder.path().join("store");
+    let running =
+        Running::start_changed(&store, &[], |settings| settings.site = Some(site.clone())).await;
+    // The name may be that of the next version's file.
+    for (path, status, is_kept) in [("/pkg/a.js", 200, true), ("/pkg/b.js", 404, false)] {
+        let answer = running.get(path).await;
+        assert_eq!(answer.status(), status, "{path}");
+        assert_eq!(answer.headers().contains_key("cache-control"), is_kept, "{path}");
+    }
+    for path in ["/app/job", "/app/job?id=a&id=b", "/app/history-news"] {
+        let answer = running.get(path).await;
+        assert_eq!(answer.status(), 400, "{path}: {}", answer.text().await.unwrap());
+    }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_puts_no_words_into_a_page() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start(folder.path()).await;
