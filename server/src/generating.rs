@@ -54,6 +54,13 @@ pub fn file_name(data: Generate, index: u64) -> String {
     format!("{index:0digits$}.{}", data.format.extension())
 }
 
+/// Whether this is the name of one of the generated files.
+#[must_use]
+pub fn is_file_name(data: Generate, name: &str) -> bool {
+    let index = name.split('.').next().and_then(|digits| digits.parse().ok());
+    index.is_some_and(|index| index < data.files && file_name(data, index) == name)
+}
+
 /// The estimated size of a generated file in bytes, from the beginning of the first.
 #[must_use]
 pub fn object_bytes(data: Generate) -> u64 {

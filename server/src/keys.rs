@@ -3,6 +3,7 @@
 
 use platform::store::RESERVED;
 use protocol::JobId;
+use protocol::problem::{Problem, ProblemKind};
 use protocol::request::{Choice, Statistic};
 
 /// The prefix of the objects of all jobs.
@@ -55,6 +56,20 @@ pub fn is_data(prefix: &str) -> bool {
     parts.next().is_some_and(|first| first == JOBS.trim_end_matches('/'))
         && parts.next().is_some_and(|job| job.parse::<JobId>().is_ok())
         && matches!(parts.next(), Some("inputs" | "result"))
+}
+
+/// Checks that a prefix can be one of keys.
+///
+/// # Errors
+///
+/// If no key can begin with it.
+pub fn check_prefix(prefix: &str) -> Result<(), Problem> {
+    if !prefix.starts_with('/') {
+        return Ok(());
+    }
+    let detail = format!("the prefix {prefix:?} begins with a slash, and no key does");
+    let remedy = format!("write {:?}", prefix.trim_start_matches('/'));
+    Err(Problem::new(ProblemKind::InvalidRequest, detail).field("prefix").remedy(remedy))
 }
 
 /// The first parts of keys that no user may write.

@@ -161,6 +161,7 @@ impl Planner {
 
     /// The objects of a folder, or the one object of that name.
     async fn prefix(&self, prefix: &str) -> Result<Vec<InputObject>, Problem> {
+        keys::check_prefix(prefix).map_err(|problem| problem.field("inputs.prefix"))?;
         let folder = match prefix.trim_end_matches('/') {
             "" => String::new(),
             name if name.ends_with(':') => prefix.to_owned(),

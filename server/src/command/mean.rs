@@ -41,7 +41,8 @@ pub async fn run(arguments: MeanArguments) -> anyhow::Result<()> {
     if !arguments.statistics.is_empty() && output.as_ref().is_some_and(|o| !o.takes_statistics()) {
         bail!("standard output takes only the mean: --statistics needs a file as --output");
     }
-    let locations = find_inputs(&arguments.inputs)?;
+    let results = output.as_ref().map(Output::paths).unwrap_or_default();
+    let locations = find_inputs(&arguments.inputs, &results)?;
     let workers = arguments.workers.unwrap_or_else(super::default_workers);
     let mut folder = tempfile::Builder::new();
     let folder = folder.prefix("distributed-average-");

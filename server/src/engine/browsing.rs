@@ -7,7 +7,7 @@ use protocol::files::{Folder, FolderPage, StoredObject};
 use protocol::problem::ProblemKind;
 
 use super::Engine;
-use crate::keys::{is_own, is_private, is_reserved, own_names};
+use crate::keys::{check_prefix, is_own, is_private, is_reserved, own_names};
 
 /// How many objects are counted for a page: more take too long.
 const COUNTED: usize = 100_000;
@@ -78,6 +78,7 @@ pub fn check_readable(key: &str) -> Result<(), Problem> {
 
 /// What lies directly below a prefix.
 async fn browse(store: &dyn ObjectStore, prefix: &str) -> Result<FolderPage, Problem> {
+    check_prefix(prefix)?;
     let mut page =
         FolderPage { prefix: prefix.to_owned(), is_whole: true, ..FolderPage::default() };
     if is_own(prefix) {

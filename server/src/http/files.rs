@@ -16,7 +16,7 @@ use super::Shared;
 use super::body::{KeyInPath, Parameters, broken_off};
 use super::problem_response::{Failed, ProblemResponse};
 use crate::engine::{check_readable, check_users};
-use crate::keys::is_own;
+use crate::keys::{check_prefix, is_own};
 
 /// The path of the objects.
 pub(super) const PATH: &str = "/api/files/";
@@ -73,6 +73,7 @@ pub(super) async fn list(
     State(shared): State<Shared>,
     Parameters(ListParameters { prefix, cursor, limit }): Parameters<ListParameters>,
 ) -> Result<Json<FilePage>, ProblemResponse> {
+    check_prefix(&prefix)?;
     let limit = limit.unwrap_or(PAGE_FILES).clamp(1, PAGE_FILES);
     let wants_own = is_own(&prefix);
     let listing = shared.engine.store().list(&prefix).try_filter(|object| {

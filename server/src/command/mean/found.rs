@@ -10,22 +10,33 @@ use platform::files;
 use protocol::Problem;
 
 /// The locations of all files that `inputs` name, in order. An input is a file, a
-/// directory with all files below it, or a pattern.
+/// directory with all files below it, or a pattern. What a directory or a pattern finds
+/// of `results`, the files that the command writes, is left out: it is from an earlier
+/// run.
 ///
 /// # Errors
 ///
-/// If an input does not exist, cannot be read or matches no file.
-pub(super) fn find_inputs(inputs: &[String]) -> anyhow::Result<Vec<String>> {
+/// If an input does not exist, cannot be read, matches no file, or is a result.
+pub(super) fn find_inputs(inputs: &[String], results: &[PathBuf]) -> anyhow::Result<Vec<String>> {
+    let results: Vec<PathBuf> =
+        results.iter().filter_map(|result| result.canonicalize().ok()).collect();
+    let is_result = |file: &Path| {
+        !results.is_empty() && file.canonicalize().is_ok_and(|file| results.contains(&file))
+    };
     let mut files = Vec::new();
     for input in inputs {
         let path = Path::new(input);
         if path.is_dir() {
             let before = files.len();
             walk(path, &mut Vec::new(), &mut files)?;
+            leave_out(&mut files, before, is_result);
             if files.len() == before {
                 bail!("the directory {input} contains no files");
             }
         } else if path.exists() {
+            if is_result(path) {
+                bail!("{input} is an input and would be overwritten: choose another --output");
+            }
             files.push(path.to_owned());
         } else if input.contains(['*', '?', '[']) {
             let before = files.len();
@@ -49,6 +60,7 @@ pub(super) fn find_inputs(inputs: &[String]) -> anyhow::Result<Vec<String>> {
                 }
                 files.push(path);
             }
+            leave_out(&mut files, before, is_result);
             if files.len() == before {
                 bail!("the pattern {input} matches no file");
             }
@@ -61,6 +73,18 @@ pub(super) fn find_inputs(inputs: &[String]) -> anyhow::Result<Vec<String>> {
         locations.push(location(&file)?);
     }
     Ok(locations)
+}
+
+/// Takes results out of the files from an index on, and says so.
+fn leave_out(files: &mut Vec<PathBuf>, from: usize, is_result: impl Fn(&Path) -> bool) {
+    let found = files.split_off(from);
+    for file in found {
+        if is_result(&file) {
+            eprintln!("left out {}: it is the result of an earlier run", file.display());
+        } else {
+            files.push(file);
+        }
+    }
 }
 
 /// Adds all files below a folder in the order of their paths, except names that
@@ -140,7 +164,7 @@ mod tests {
         let root = folder.path().canonicalize().unwrap();
         let names = |input: String| -> Vec<String> {
             let prefix = format!("{}/", files::location(&root).unwrap());
-            let found = find_inputs(&[input]).unwrap();
+            let found = find_inputs(&[input], &[]).unwrap();
             found.iter().map(|at| at.strip_prefix(&prefix).unwrap().to_owned()).collect()
         };
         let root_text = root.to_str().unwrap();
@@ -159,21 +183,46 @@ mod tests {
         for (link, to) in [("one", "."), ("two", "."), ("d/up", "..")] {
             std::os::unix::fs::symlink(to, folder.path().join(link)).unwrap();
         }
-        let found = find_inputs(&[folder.path().to_str().unwrap().to_owned()]).unwrap();
+        let found = find_inputs(&[folder.path().to_str().unwrap().to_owned()], &[]).unwrap();
         let names: Vec<&str> = found.iter().filter_map(|at| at.rsplit('/').next()).collect();
         assert_eq!(names, ["a.csv", "b.csv"]);
         let pattern = format!("{}/**/*.csv", folder.path().display());
-        let error = find_inputs(&[pattern]).unwrap_err();
+        let error = find_inputs(&[pattern], &[]).unwrap_err();
         assert!(error.to_string().contains("lies in itself"), "{error}");
         let pattern = format!("{}/d/../d/*.csv", folder.path().display());
-        assert_eq!(find_inputs(&[pattern]).unwrap().len(), 1);
+        assert_eq!(find_inputs(&[pattern], &[]).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn results_of_an_earlier_run_are_no_inputs() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.npy", "b.npy", "mean.npy", "mean.std.npy"] {
+            fs::write(folder.path().join(name), "1").unwrap();
+        }
+        let results = ["mean.npy", "mean.std.npy", "mean.min.npy"];
+        let results = results.map(|name| folder.path().join(name));
+        let found = |input: &str| find_inputs(&[input.to_owned()], &results);
+        let text = folder.path().to_str().unwrap();
+        for input in [text, &format!("{text}/*.npy"), &format!("{text}/../{}/*", name_of(text))] {
+            let found = found(input).unwrap();
+            let names: Vec<&str> = found.iter().filter_map(|at| at.rsplit('/').next()).collect();
+            assert_eq!(names, ["a.npy", "b.npy"], "{input}");
+        }
+        let error = found(&format!("{text}/mean.npy")).unwrap_err().to_string();
+        assert!(error.contains("overwritten"), "{error}");
+        let error = found(&format!("{text}/mean*.npy")).unwrap_err().to_string();
+        assert!(error.contains("matches no file"), "{error}");
+    }
+
+    fn name_of(path: &str) -> &str {
+        path.rsplit('/').next().unwrap_or_default()
     }
 
     #[test]
     fn what_is_not_there_is_named() {
-        let error = find_inputs(&["/no/such/file.csv".to_owned()]).unwrap_err();
+        let error = find_inputs(&["/no/such/file.csv".to_owned()], &[]).unwrap_err();
         assert!(error.to_string().contains("/no/such/file.csv"));
-        let error = find_inputs(&["/no/such/*.csv".to_owned()]).unwrap_err();
+        let error = find_inputs(&["/no/such/*.csv".to_owned()], &[]).unwrap_err();
         assert!(error.to_string().contains("matches no file"));
     }
 }

@@ -50,6 +50,13 @@ impl Output {
         Ok(Output { path: Some(path), format })
     }
 
+    /// The paths of the mean and of all statistics that can be requested.
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
+        let Some(mean) = &self.path else { return Vec::new() };
+        let statistics = Statistic::ALL.iter().copied().map(Some);
+        [None].into_iter().chain(statistics).map(|one| path_of(mean, one)).collect()
+    }
+
     /// Whether statistics can be written: each needs a file of its own.
     pub(super) fn takes_statistics(&self) -> bool {
         self.path.is_some()

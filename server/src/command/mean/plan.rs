@@ -43,7 +43,15 @@ pub(super) async fn print(
     println!("written   {} of partial sums", HumanBytes(estimate.written_bytes));
     println!("memory    {}", memory::describe(plan, workers, &request.statistics));
     if let Some(duration) = estimate.duration_ms {
-        println!("time      about {}", HumanDuration(Duration::from_millis(duration)));
+        println!("time      about {}", describe_duration(duration));
     }
     Ok(())
+}
+
+/// A duration of milliseconds in the unit that a person would use.
+fn describe_duration(millis: u64) -> String {
+    match millis {
+        0..1000 => format!("{} ms", millis.max(1)),
+        _ => HumanDuration(Duration::from_millis(millis)).to_string(),
+    }
 }
