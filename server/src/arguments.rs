@@ -63,8 +63,14 @@ pub struct ServeArguments {
         value_name = queue_forms()
     )]
     pub queue: QueuePlace,
-    /// URL of the queue's management pages; the dashboard links to it.
-    #[arg(long, env = "DISTRIBUTED_AVERAGE_QUEUE_MANAGEMENT_URL", value_name = "https://...")]
+    /// URL of the queue's management pages, without user and password; the dashboard
+    /// links to it.
+    #[arg(
+        long,
+        env = "DISTRIBUTED_AVERAGE_QUEUE_MANAGEMENT_URL",
+        value_parser = public_url,
+        value_name = "https://..."
+    )]
     pub queue_management_url: Option<String>,
     /// Store of inputs, partial sums and results.
     #[arg(
@@ -274,6 +280,17 @@ fn holder_name(text: &str) -> Result<String, String> {
         )),
     }
 }
+
+/// Parses a URL that pages show.
+fn public_url(text: &str) -> Result<String, String> {
+    let url: axum::http::Uri = text.parse().map_err(|_| "this is no URL".to_owned())?;
+    let has_user = url.authority().is_some_and(|authority| authority.as_str().contains('@'));
+    if has_user {
+        return Err("a user or password in it would be shown to everybody: leave it out".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// F without the limit of requests, because the user chooses the folder.
 const ANY_FILES: Number<u64> = Number { most: None, ..FILES };
 

@@ -47,6 +47,10 @@ pub use self::settings::Settings;
 use crate::access::Access;
 use crate::engine::Engine;
 
+/// One of so many event streams at most is one that a link to a job has opened: whoever
+/// has the link must not keep those away who have signed in.
+const SHARED_STREAMS: usize = 4;
+
 /// The state that all handlers share.
 #[derive(Clone)]
 pub(crate) struct Shared {
@@ -59,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) upload_wait_time: Duration,
     /// A permit for each open event stream.
     pub(crate) event_streams: Arc<Semaphore>,
+    /// Places of those among them that were opened by links to jobs.
+    pub(crate) shared_streams: Arc<Semaphore>,
 }
 
 /// Serves until `stop` is cancelled, then finishes the requests under way, for at most
@@ -77,6 +83,7 @@ pub async fn serve(
         uploads: Arc::new(Semaphore::new(limits.uploads)),
         upload_wait_time: limits.upload_wait_time,
         event_streams: Arc::new(Semaphore::new(limits.event_streams)),
+        shared_streams: Arc::new(Semaphore::new(limits.event_streams.div_ceil(SHARED_STREAMS))),
     };
     let access = Arc::new(access.with_tls(certificate.is_some()));
     let pages = pages::routes(&shared.engine, site.as_deref());

@@ -152,6 +152,7 @@ impl JobRequest {
         self.inputs.validate()?;
         if let Some(name) = &self.name {
             check_length(|| NAME.name.to_owned(), "the name", name, NAME_BYTES_MAX)?;
+            check_printable(name)?;
         }
         if let Some(workers) = self.workers {
             WORKERS.check(workers)?;
@@ -216,9 +217,28 @@ fn check_length(
         .remedy("choose a shorter one"))
 }
 
+/// Refuses a name that would not be shown as it is.
+fn check_printable(name: &str) -> Result<(), Problem> {
+    let Some(odd) = name.chars().find(|&letter| is_unprintable(letter)) else {
+        return Ok(());
+    };
+    let detail = format!("the name contains the control character U+{:04X}", u32::from(odd));
+    Err(Problem::new(ProblemKind::InvalidRequest, detail)
+        .field(NAME.name)
+        .remedy("leave it out, or choose another name"))
+}
+
+/// Whether a character has no shape of its own and changes how others are shown: controls,
+/// and marks of the direction of writing.
+fn is_unprintable(letter: char) -> bool {
+    let is_direction = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    letter.is_control() || is_direction
+}
+
 /// A validated request. Only [`JobRequest::validate`] constructs it, also when it
 /// is deserialised from a record. A name in a record that is longer than
-/// [`NAME_BYTES_MAX`], as earlier versions allowed, is cut.
+/// [`NAME_BYTES_MAX`], as earlier versions allowed, is cut, and loses its control
+/// characters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "JobRequest")]
 pub struct ValidRequest(JobRequest);
@@ -326,6 +346,19 @@ mod tests {
         let record = serde_json::to_string(&request).unwrap();
         let read: ValidRequest = serde_json::from_str(&record).unwrap();
         assert_eq!(read.name.as_deref().map(str::len), Some(200));
+    }
+
+    #[test]
+    fn a_name_is_shown_as_it_is() {
+        for name in ["two\nlines", "\u{0}", "report\u{202e}ypn.exe", "\u{2066}x"] {
+            let mut request = generated(2, 3);
+            request.name = Some(name.to_owned());
+            let record = serde_json::to_string(&request).unwrap();
+            let problem = request.validate().unwrap_err();
+            assert_eq!(problem.field.as_deref(), Some("name"), "{name:?}");
+            let read: ValidRequest = serde_json::from_str(&record).unwrap();
+            assert!(!read.name.as_deref().unwrap().contains(is_unprintable), "{name:?}");
+        }
     }
 
     #[test]

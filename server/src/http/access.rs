@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -27,9 +27,13 @@ const SHARE: &str = "share";
 /// How long a browser keeps the secret of a link that it has followed.
 const SHARE_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
+/// The largest form of the sign-in, in bytes: anybody can send one.
+const SIGN_IN_BYTES: usize = 8 << 10;
+
 /// What the pages of the sign-in post to.
 pub(super) fn routes(access: Arc<Access>) -> Router {
-    let sign_in = Router::new().route(SIGN_IN, post(sign_in)).with_state(access);
+    let sign_in = post(sign_in).layer(DefaultBodyLimit::max(SIGN_IN_BYTES));
+    let sign_in = Router::new().route(SIGN_IN, sign_in).with_state(access);
     sign_in.route(SIGN_OUT, post(sign_out))
 }
 
@@ -88,6 +92,11 @@ pub(super) struct Standing {
 }
 
 impl Standing {
+    /// Whether it was let through by a link to a job, which many may have.
+    pub(super) fn is_by_link(&self) -> bool {
+        matches!(self.credential, Credential::Share { .. })
+    }
+
     /// Whether the request would still be let through.
     pub(super) async fn holds(&self) -> bool {
         self.access.holds(&self.credential).await

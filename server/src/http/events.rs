@@ -151,7 +151,7 @@ struct Reader {
     versions: watch::Receiver<u64>,
     position: Option<Position>,
     subject: Subject,
-    _permit: OwnedSemaphorePermit,
+    _permits: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
 }
 
 impl Reader {
@@ -209,16 +209,22 @@ fn stream(
     subject: Subject,
     says_alive: bool,
 ) -> Result<impl IntoResponse + use<>, ProblemResponse> {
-    let permit = shared.event_streams.clone().try_acquire_owned().map_err(|_| {
+    let too_many = |_| {
         let problem = Problem::new(ProblemKind::Unavailable, "too many event streams are open")
             .remedy("try again later; --max-event-streams sets how many the server keeps");
         ProblemResponse::from(problem).retry_after(RETRY_REFUSED)
-    })?;
+    };
+    let shared_permit = match standing.is_by_link() {
+        true => Some(shared.shared_streams.clone().try_acquire_owned().map_err(too_many)?),
+        false => None,
+    };
+    let permit = shared.event_streams.clone().try_acquire_owned().map_err(too_many)?;
     let engine = shared.engine.clone();
     let mut versions = engine.board().watch();
     // This client has not seen the present state.
     versions.mark_changed();
-    let reader = Reader { engine, versions, position, subject, _permit: permit };
+    let permits = (permit, shared_permit);
+    let reader = Reader { engine, versions, position, subject, _permits: permits };
     let batches = stream::unfold(reader, |mut reader| async move {
         loop {
             reader.versions.changed().await.ok()?;

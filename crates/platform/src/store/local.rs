@@ -11,7 +11,7 @@ mod walk;
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,7 @@ use bytes::Bytes;
 use futures::future::{self, FutureExt};
 use futures::stream::{self, BoxStream, StreamExt};
 use protocol::ObjectVersion;
+use rustix::fs::OFlags;
 use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
@@ -219,7 +220,7 @@ impl ObjectStore for LocalStore {
         blocking(move || {
             let pin = pin.as_ref();
             let failed = |error| pin::explain(pin, explain(&key, error));
-            let file = opening(|| File::open(&path)).map_err(failed)?;
+            let file = opening(|| open_object(&path)).map_err(failed)?;
             let rest = file.metadata().map_err(failed)?.len().saturating_sub(offset);
             let length = length.min(usize::try_from(rest).unwrap_or(usize::MAX));
             // Not cleared before: bytes that will be overwritten need not be zeroed.
@@ -372,6 +373,14 @@ impl ObjectStore for LocalStore {
     }
 }
 
+/// Opens the file of an object. What is no ordinary file is no object: a pipe would make
+/// whoever opens it wait for its other end, a device may have no end.
+fn open_object(path: &Path) -> io::Result<File> {
+    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().read(true).custom_flags(nonblocking).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::NotFound.into()) }
+}
+
 /// A file that is opened on the first read.
 struct LocalReader {
     key: String,
@@ -384,7 +393,7 @@ impl ObjectReader for LocalReader {
     fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize, StoreError> {
         let file = match self.file.take() {
             Some(file) => Ok(file),
-            None => opening(|| File::open(&self.path)),
+            None => opening(|| open_object(&self.path)),
         };
         let pin = self.pin.as_ref();
         let file = file.map_err(|error| pin::explain(pin, explain(&self.key, error)))?;

@@ -30,6 +30,28 @@ async fn a_read_only_store_takes_nothing() {
     assert!(matches!(store.delete("a").await, Err(StoreError::Denied { .. })));
 }
 
+/// Whoever opens a pipe as a file waits for its other end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pipes_and_devices_are_no_objects() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = std::process::Command::new("mkfifo").arg(folder.path().join("pipe")).status();
+    assert!(made.unwrap().success());
+    std::os::unix::fs::symlink("/dev/zero", folder.path().join("zeros")).unwrap();
+    std::fs::write(folder.path().join("file"), "1,2").unwrap();
+    let store = LocalStore::read_only(folder.path());
+    let listed: Vec<_> = store.list("").try_collect().await.unwrap();
+    assert_eq!(listed.iter().map(|object| object.key.as_str()).collect::<Vec<_>>(), ["file"]);
+    for key in ["pipe", "zeros"] {
+        let read = store.read(key, 0, 10, Vec::new());
+        let read = tokio::time::timeout(Duration::from_secs(30), read).await.expect("no waiting");
+        assert!(matches!(read, Err(StoreError::NotFound { .. })), "{key}: {read:?}");
+        let mut reader = store.reader(key, None).expect("files are read directly");
+        let read = tokio::task::spawn_blocking(move || reader.read_at(0, &mut [0; 10]));
+        let read = tokio::time::timeout(Duration::from_secs(30), read).await.expect("no waiting");
+        assert!(matches!(read.unwrap(), Err(StoreError::NotFound { .. })), "{key}");
+    }
+}
+
 #[tokio::test]
 async fn what_the_store_keeps_for_itself_is_no_object() {
     let folder = tempfile::tempdir().unwrap();

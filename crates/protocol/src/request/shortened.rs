@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Inputs, JobRequest, LOCATION_BYTES_MAX, NAME_BYTES_MAX};
+use super::{Inputs, JobRequest, LOCATION_BYTES_MAX, NAME_BYTES_MAX, is_unprintable};
 
 /// The maximum number of objects that a list shows before it is shortened.
 pub const OBJECTS_SHOWN: usize = 16;
@@ -34,10 +34,12 @@ impl JobRequest {
         JobRequest { inputs, ..self }.with_short_name()
     }
 
-    /// The request with at most [`NAME_BYTES_MAX`] bytes of its name.
+    /// The request with at most [`NAME_BYTES_MAX`] bytes of its name, without control
+    /// characters.
     #[must_use]
     pub(super) fn with_short_name(self) -> JobRequest {
-        let name = self.name.map(|name| cut(name, NAME_BYTES_MAX));
+        let printable = |name: String| name.chars().filter(|&c| !is_unprintable(c)).collect();
+        let name = self.name.map(|name| cut(printable(name), NAME_BYTES_MAX));
         JobRequest { name, ..self }
     }
 

@@ -29,6 +29,10 @@ pub(super) struct Restricted {
 
 impl Restricted {
     pub(super) async fn start() -> Restricted {
+        Restricted::start_with(&[]).await
+    }
+
+    pub(super) async fn start_with(further: &[&str]) -> Restricted {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let tokens = [(); 3].map(|()| generate());
         let lines: Vec<String> = Role::ALL
@@ -38,7 +42,7 @@ impl Restricted {
             .collect();
         let file = folder.path().join("tokens");
         std::fs::write(&file, lines.join("\n")).expect("a file");
-        let flags = ["--token-file", file.to_str().expect("a text")];
+        let flags = [&["--token-file", file.to_str().expect("a text")], further].concat();
         let running = Running::start_with(&folder.path().join("store"), &flags).await;
         let http = reqwest::Client::builder().redirect(Policy::none()).build().expect("a client");
         Restricted { running, http, tokens, folder }

@@ -88,6 +88,25 @@ async fn a_stream_ends_with_the_token_session_or_link_that_opened_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_has_a_link_leaves_streams_to_those_who_have_signed_in() {
+    let server = Restricted::start_with(&["--max-event-streams", "4"]).await;
+    let job = server.job().await;
+    let sharing = format!("/api/jobs/{job}/share");
+    let shared: Value = server.as_role(Role::Submit, "POST", &sharing).await.json().await.unwrap();
+    let (_, query) = shared["path"].as_str().unwrap().split_once('?').unwrap();
+    let path = format!("/api/jobs/{job}/events?{query}");
+    let first = server.request("GET", &path).send().await.unwrap();
+    let second = server.request("GET", &path).send().await.unwrap();
+    assert_eq!((first.status().as_u16(), second.status().as_u16()), (200, 503));
+    let mut open = vec![first];
+    for _ in 0..3 {
+        open.push(server.as_role(Role::View, "GET", "/api/events").await);
+        assert_eq!(open.last().unwrap().status(), StatusCode::OK);
+    }
+    server.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_is_withdrawn_whatever_else_is_wrong_with_the_file() {
     let server = Restricted::start().await;
     let file = server.token_file();

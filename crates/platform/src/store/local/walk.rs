@@ -105,6 +105,8 @@ impl Walk<'_> {
             if metadata.is_dir() {
                 // As in the keys, so that sorting gives the order of keys.
                 name.push('/');
+            } else if !metadata.is_file() {
+                continue;
             }
             found.push(Entry { name, bytes: metadata.len(), version: version::of(&metadata) });
         }
