@@ -196,3 +196,17 @@ fn a_password_is_repeated_neither_by_errors_nor_by_help() {
     let help = String::from_utf8(help.stdout).expect("UTF-8");
     assert!(help.contains("DISTRIBUTED_AVERAGE_QUEUE") && !help.contains("hunter2"), "{help}");
 }
+
+#[test]
+fn a_bucket_of_no_region_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut serve = Command::new(env!("CARGO_BIN_EXE_distributed-average"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
+        serve.env_remove(name);
+    }
+    let serve = serve.args(["serve", "--listen", "127.0.0.1:0", "--store", "s3://bucket/prefix"]);
+    let serve = serve.env("HOME", folder.path()).env("AWS_EC2_METADATA_DISABLED", "true");
+    let output = serve.output().expect("the program runs");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && error.contains("set AWS_REGION"), "{error}");
+}

@@ -28,7 +28,7 @@ use self::failure::Failure;
 use self::read::Pace;
 use self::settings::Tuning;
 pub use self::settings::{S3Access, S3Location};
-use super::place::{InputPlace, StoreKind, StorePlace};
+use super::place::{InputPlace, OpenError, StoreKind, StorePlace};
 use super::{ObjectMeta, ObjectStore, Pin, StoreError, Upload, check_key};
 use crate::place::InvalidPlace;
 
@@ -47,9 +47,15 @@ pub(crate) const KIND: StoreKind = StoreKind {
 /// The place of the store at the location `text`, shown as `shown`.
 fn place(text: &str, shown: &str) -> Result<StorePlace, InvalidPlace> {
     let location: S3Location = text.parse()?;
+    let name = shown.to_owned();
     let open = move || {
-        let location = location.clone();
-        async move { Ok(Arc::new(S3Store::open(&location).await) as Arc<dyn ObjectStore>) }.boxed()
+        let (location, place) = (location.clone(), name.clone());
+        async move {
+            let store = S3Store::open(&location).await;
+            let store = store.map_err(|error| OpenError { place, source: error.into() })?;
+            Ok(Arc::new(store) as Arc<dyn ObjectStore>)
+        }
+        .boxed()
     };
     Ok(StorePlace::new(shown, text, false, open))
 }
@@ -105,8 +111,14 @@ impl S3Store {
     /// Opens the store with the standard AWS configuration: `AWS_ACCESS_KEY_ID` and
     /// the like, profiles, web identity, container and instance roles;
     /// `AWS_REGION`, `AWS_ENDPOINT_URL`. No request is sent.
-    pub async fn open(location: &S3Location) -> S3Store {
-        S3Store::open_as(location, S3Access::default()).await
+    ///
+    /// # Errors
+    ///
+    /// If the store is Amazon's, and no region is set.
+    pub async fn open(location: &S3Location) -> Result<S3Store, NoRegion> {
+        let store = S3Store::open_as(location, S3Access::default()).await;
+        store.shared.client.config().region().ok_or(NoRegion)?;
+        Ok(store)
     }
 
     /// Opens the store. What `access` leaves out comes from the environment.
@@ -133,6 +145,11 @@ impl S3Store {
         self.shared.pace.counts(self.shared.retries.load(Ordering::Relaxed))
     }
 }
+
+/// Nothing says in which region of Amazon S3 a bucket is.
+#[derive(Debug, thiserror::Error)]
+#[error("no region is set: set AWS_REGION, or AWS_ENDPOINT_URL for a store that is not Amazon's")]
+pub struct NoRegion;
 
 impl Shared {
     /// The key in the bucket.
