@@ -4,7 +4,7 @@ pub mod access;
 pub mod http;
 mod limits;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -51,7 +51,13 @@ pub enum Command {
 #[derive(Args, Debug)]
 pub struct ServeArguments {
     /// Address to listen on; port 0 chooses a free port.
-    #[arg(long, env = "DISTRIBUTED_AVERAGE_LISTEN", default_value = "127.0.0.1:3000")]
+    #[arg(
+        long,
+        env = "DISTRIBUTED_AVERAGE_LISTEN",
+        default_value = "127.0.0.1:3000",
+        value_parser = address,
+        value_name = "ADDRESS:PORT"
+    )]
     pub listen: SocketAddr,
     /// Queue that carries tasks to the workers.
     #[arg(
@@ -210,7 +216,13 @@ pub struct MeanArguments {
 #[derive(Debug, Args)]
 pub struct ReadyArguments {
     /// Address that the server listens on.
-    #[arg(long, env = "DISTRIBUTED_AVERAGE_LISTEN", default_value = "127.0.0.1:3000")]
+    #[arg(
+        long,
+        env = "DISTRIBUTED_AVERAGE_LISTEN",
+        default_value = "127.0.0.1:3000",
+        value_parser = address,
+        value_name = "ADDRESS:PORT"
+    )]
     pub listen: SocketAddr,
     /// Connect by HTTPS, if this is set as it is for `serve`. The certificate is not
     /// verified.
@@ -279,6 +291,15 @@ fn holder_name(text: &str) -> Result<String, String> {
             tokens::NAME_BYTES_MAX
         )),
     }
+}
+
+/// Parses an address with its port.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| match text.parse::<IpAddr>() {
+        Ok(IpAddr::V6(address)) => format!("the port is missing: write [{address}]:3000"),
+        Ok(IpAddr::V4(address)) => format!("the port is missing: write {address}:3000"),
+        Err(_) => "expected an address and a port, such as 127.0.0.1:3000 or [::1]:3000".to_owned(),
+    })
 }
 
 /// Parses a URL that pages show.

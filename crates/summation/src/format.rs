@@ -229,5 +229,5 @@ fn truncated(expected: u64, found: u64) -> InputError {
 
 /// An object without any number.
 fn no_numbers() -> InputError {
-    InputError::new("no numbers in it")
+    InputError::new("no numbers in it").remedy("leave it out, or write it again")
 }

@@ -80,7 +80,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         Ok(value) => value,
         Err(error) => {
             let path = track.path().to_string();
-            let problem = Problem::new(ProblemKind::InvalidRequest, error.to_string())
+            let problem = Problem::new(ProblemKind::InvalidRequest, in_words(&error.to_string()))
                 .remedy("/api/openapi.json describes the fields of a request");
             // A syntax error has no field to name.
             let is_field = path != "." && !path.contains('?');
@@ -95,6 +95,15 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
                 .field(field))
         }
     }
+}
+
+/// An error of the parser with words for the types of its program.
+fn in_words(error: &str) -> String {
+    let numbers = ["u8", "u16", "u32", "u64", "usize"];
+    let whole = numbers.iter().fold(error.to_owned(), |text, number| {
+        text.replace(&format!("expected {number} "), "expected a whole number ")
+    });
+    whole.replace("expected f64 ", "expected a number ")
 }
 
 /// The parameters of the query string.

@@ -100,12 +100,16 @@ async fn every_call_is_described_and_answers_as_it_is_described() {
             "speculation.multiplier",
         ),
         (json!({"inputs": {"prefix": "in"}, "speculation": {"share": -1}}), "speculation.share"),
+        (json!({"inputs": {"prefix": "in"}, "speculation": "off"}), "speculation"),
+        (json!({"inputs": {"prefix": "in"}, "workers": "2"}), "workers"),
     ] {
         assert!(!schema.fits("JobRequest", &wrong), "{wrong}");
         let refused = running.post("/api/jobs", &wrong).await;
         assert_eq!(refused.status(), 400, "{wrong}");
         let problem: Value = refused.json().await.unwrap();
         assert_eq!(problem["field"], field, "{problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(!detail.contains("struct") && !detail.contains("u32"), "{detail}");
     }
     let sound = json!({"inputs": {"prefix": "in"}, "workers": null, "raw": null});
     schema.check("JobRequest", &sound);

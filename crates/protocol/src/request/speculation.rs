@@ -70,7 +70,7 @@ pub const SHARE: Number<f64> = Number {
 /// When the task of a straggler gets a speculative attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[serde(default)]
+#[serde(default, expecting = "an object, such as {\"enabled\": false}")]
 pub struct Speculation {
     /// Whether speculative attempts are started.
     pub enabled: bool,
