@@ -8,6 +8,7 @@ mod effects;
 mod gates;
 mod job;
 mod late;
+mod measuring;
 mod message;
 mod observing;
 mod pulse;
@@ -26,7 +27,7 @@ use program::clock;
 use protocol::task::Control;
 use protocol::worker::QueueSnapshot;
 use protocol::{JobId, JobSnapshot, Part, Phase, Problem};
-use scheduler::{Command, Event, JobTerms, Scheduler};
+use scheduler::{Command, Event, JobTerms, JobView, Scheduler};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -35,9 +36,11 @@ use self::earlier::Earlier;
 use self::effects::Effects;
 use self::job::Job;
 use self::late::Late;
+use self::measuring::Measuring;
 use self::time::Time;
 use crate::board::{Board, with_overall};
 use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::planning::Planner;
 use crate::pool::{Observed, WorkerPool};
 use crate::records::{self, Checkpoint, RequestSummary};
@@ -86,6 +89,8 @@ pub struct Parts {
     pub keep_partial_sums: bool,
     /// What jobs may take, and how long they are kept.
     pub limits: Limits,
+    /// What is counted for Prometheus.
+    pub metrics: Metrics,
 }
 
 /// The shell around the scheduler.
@@ -104,6 +109,7 @@ pub struct Driver {
     observed: Observed,
     /// The jobs that are over and that workers have only now stopped working at.
     late: Late,
+    measuring: Measuring,
     /// The parts that do not answer.
     missed: BTreeSet<Part>,
     /// Whether the pool has changed in what the scheduler does not know of.
@@ -132,6 +138,7 @@ impl Driver {
             time: Time::new(),
             pulse: Pulse::new(),
             jobs: BTreeMap::new(),
+            measuring: Measuring::new(parts.metrics.jobs.clone()),
             effects: Effects::new(parts, messages),
             board,
             over: VecDeque::new(),
@@ -220,6 +227,9 @@ impl Driver {
                 known.has_learned = columns.is_some();
                 self.jobs.insert(job, known);
                 self.event(Event::JobRestored { job, terms, plan: tree, columns, completed });
+                if let Some(view) = self.scheduler.job(job) {
+                    self.measuring.restored(&view);
+                }
             }
             DriverMessage::Flush { published } => {
                 self.publish();
@@ -281,8 +291,10 @@ impl Driver {
     fn event(&mut self, event: Event) {
         let now = self.time.now();
         tracing::trace!(?event, "event");
+        self.measuring.event(&event, Instant::now());
         for command in self.scheduler.handle(now, event) {
             tracing::trace!(?command, "command");
+            self.measuring.command(&command, Instant::now());
             self.perform(command);
         }
     }
@@ -379,6 +391,7 @@ impl Driver {
     fn forget(&mut self, snapshot: JobSnapshot) {
         let job = snapshot.id;
         let tasks = Driver::tasks_of(&snapshot);
+        self.measuring.ended(&snapshot, self.scheduler.job(job).as_ref());
         self.jobs.remove(&job);
         let states = self.scheduler.task_states(job).unwrap_or_default();
         self.board.publish_drawn(vec![(snapshot, states)], None);
@@ -420,12 +433,14 @@ impl Driver {
         let shown = self.jobs.iter_mut().filter_map(|(id, job)| job.take_change().then_some(*id));
         let mut changed = changes.jobs;
         changed.extend(shown);
-        let jobs: Vec<JobSnapshot> = changed
-            .into_iter()
-            .filter_map(|job| self.snapshot(job))
-            // A job is shown as over only once its report is in the store.
-            .filter(|snapshot| !snapshot.phase.is_over())
-            .collect();
+        let open = changed.into_iter().filter(|job| self.jobs.contains_key(job));
+        let views: Vec<JobView> = open.filter_map(|job| self.scheduler.job(job)).collect();
+        for view in &views {
+            self.measuring.advanced(view);
+        }
+        // A job is shown as over only once its report is in the store.
+        let jobs = views.into_iter().filter(|view| !view.phase.is_over());
+        let jobs: Vec<JobSnapshot> = jobs.filter_map(|view| self.snapshot_of(view)).collect();
         let pool = (changes.pool || self.pool_changed).then(|| self.pool());
         self.pool_changed = false;
         self.write_checkpoints(&jobs);

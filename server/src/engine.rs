@@ -31,6 +31,7 @@ use crate::driver::{
 use crate::garbage_collection::Sweeper;
 use crate::generated_quota::{GeneratedQuota, Reservation};
 use crate::limits::check_free_space;
+use crate::metrics::Metrics;
 use crate::records::{self, RequestRecord};
 use crate::retention::Retention;
 
@@ -166,6 +167,12 @@ impl Engine {
     #[must_use]
     pub fn queue(&self) -> &Arc<dyn ServerEnd> {
         &self.parts.queue
+    }
+
+    /// What is counted for Prometheus.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.parts.metrics
     }
 
     /// Submits a job. Once this has returned, the job is in the store and on the

@@ -11,6 +11,7 @@ mod folders;
 mod guard;
 pub mod hosts;
 mod jobs;
+mod observation;
 mod pages;
 mod problem_response;
 mod results;
@@ -36,7 +37,6 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tower_http::trace::TraceLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -46,6 +46,7 @@ use self::settings::Limits;
 pub use self::settings::Settings;
 use crate::access::Access;
 use crate::engine::Engine;
+use crate::metrics::HttpMetrics;
 
 /// One of so many event streams at most is one that a link to a job has opened: whoever
 /// has the link must not keep those away who have signed in.
@@ -65,6 +66,8 @@ pub(crate) struct Shared {
     pub(crate) event_streams: Arc<Semaphore>,
     /// Places of those among them that were opened by links to jobs.
     pub(crate) shared_streams: Arc<Semaphore>,
+    /// The most uploads and event streams.
+    pub(crate) limits: Limits,
 }
 
 /// Serves until `stop` is cancelled, then finishes the requests under way, for at most
@@ -84,12 +87,14 @@ pub async fn serve(
         upload_wait_time: limits.upload_wait_time,
         event_streams: Arc::new(Semaphore::new(limits.event_streams)),
         shared_streams: Arc::new(Semaphore::new(limits.event_streams.div_ceil(SHARED_STREAMS))),
+        limits: limits.clone(),
     };
+    let metrics = shared.engine.metrics().http.clone();
     let access = Arc::new(access.with_tls(certificate.is_some()));
     let pages = pages::routes(&shared.engine, site.as_deref());
     let routes = api(shared).merge(pages).merge(access::routes(access.clone()));
     let routes = routes.layer(from_fn_with_state(access, access::check));
-    let app = guarded(routes, Arc::new(hosts), &limits);
+    let app = guarded(routes, Arc::new(hosts), &limits, metrics);
     let acceptor = certificate.as_ref().map(tls::Certificate::acceptor);
     let following = async {
         match certificate {
@@ -105,7 +110,12 @@ pub async fn serve(
 
 /// The routes behind everything that every request passes, from the last layer to the
 /// first.
-fn guarded(routes: Router, hosts: Arc<hosts::AllowedHosts>, limits: &Limits) -> Router {
+fn guarded(
+    routes: Router,
+    hosts: Arc<hosts::AllowedHosts>,
+    limits: &Limits,
+    metrics: HttpMetrics,
+) -> Router {
     let callers = Arc::new(Callers::new(limits.requests_per_second));
     routes
         .layer(from_fn_with_state(limits.body_stall_time, steady_body::steady))
@@ -113,7 +123,7 @@ fn guarded(routes: Router, hosts: Arc<hosts::AllowedHosts>, limits: &Limits) -> 
         .layer(from_fn_with_state(callers, callers::admit))
         .layer(from_fn_with_state(hosts, guard::guard))
         .layer(from_fn(security_headers::secure))
-        .layer(TraceLayer::new_for_http())
+        .layer(from_fn_with_state(metrics, observation::observe))
 }
 
 /// Gives up on a request whose response does not begin in time. An upload takes as long
@@ -156,7 +166,7 @@ fn api(shared: Shared) -> Router {
         .routes(routes!(files::read, files::upload, files::delete))
         .routes(routes!(status::health))
         .routes(routes!(status::ready))
-        .routes(routes!(status::metrics))
+        .routes(routes!(status::figures))
         .split_for_parts();
     routes
         .route("/api/openapi.json", get(description::serve(described)))

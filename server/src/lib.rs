@@ -14,6 +14,7 @@
 //!   [`generated_quota`]: the quota of test data; [`retention`]: old jobs are deleted.
 //! - [`store_lease`]: one server uses a store at a time.
 //! - [`garbage_collection`]: partial sums are deleted once their job is over.
+//! - [`metrics`]: what is counted and timed for Prometheus.
 //! - [`http`]: the JSON API, server-sent events and the pages.
 //!
 //! # Invariants
@@ -36,6 +37,7 @@ pub mod generating;
 pub mod http;
 pub mod keys;
 pub mod limits;
+pub mod metrics;
 pub mod parts;
 pub mod planning;
 pub mod pool;

@@ -13,6 +13,7 @@ use scheduler::plan::{Costs, PlanLimits};
 use crate::arguments::{PoolKind, ServeArguments};
 use crate::driver::Parts;
 use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::planning::Planner;
 use crate::pool::WorkerPool;
 use crate::pool::embedded::EmbeddedPool;
@@ -33,7 +34,10 @@ pub async fn for_serving(
     store: Arc<dyn ObjectStore>,
 ) -> anyhow::Result<Parts> {
     let shared = &arguments.shared;
+    let metrics = Metrics::new();
+    let store = metrics.store.measured(store);
     let inputs = backends::inputs(store.clone(), &shared.allow_inputs).await?;
+    let inputs = inputs.with_others(|store| metrics.store.measured(store));
     let inputs = inputs.own_at(arguments.store.location());
     let is_local = arguments.store.is_local();
     let common = CommonParts {
@@ -45,6 +49,7 @@ pub async fn for_serving(
         keep_partial_sums: arguments.keep_partial_sums,
         queue_management_url: arguments.queue_management_url.clone(),
         limits: arguments.limits.limits(),
+        metrics,
     };
     match (arguments.pool, arguments.queue.is_shared()) {
         (PoolKind::Embedded, true) => bail!(
@@ -87,6 +92,8 @@ pub async fn for_files(scratch: &Path) -> anyhow::Result<Parts> {
         keep_partial_sums: false,
         queue_management_url: None,
         limits: Limits::of_own_machine(),
+        // Nobody reads them.
+        metrics: Metrics::new(),
     };
     let queue = QueuePlace::default().open("mean");
     let server_end = queue.connect_server().await.context("making a queue")?;
@@ -152,6 +159,7 @@ struct CommonParts {
     keep_partial_sums: bool,
     queue_management_url: Option<String>,
     limits: Limits,
+    metrics: Metrics,
 }
 
 impl CommonParts {
@@ -187,6 +195,7 @@ impl CommonParts {
             keep_partial_sums: self.keep_partial_sums,
             queue_management_url: self.queue_management_url,
             limits: self.limits,
+            metrics: self.metrics,
         }
     }
 }

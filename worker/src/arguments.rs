@@ -1,5 +1,6 @@
 //! The command line and its environment variables.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Parser;
@@ -61,6 +62,10 @@ pub struct Arguments {
     /// is healthy, with 1 otherwise.
     #[arg(long, requires = "health_file")]
     pub check_health: bool,
+    /// Address at which Prometheus reads what the workers of this process have done, at
+    /// the path /metrics; port 0 chooses a free port [default: none].
+    #[arg(long, env = "DISTRIBUTED_AVERAGE_METRICS", value_name = "ADDRESS:PORT")]
+    pub metrics: Option<SocketAddr>,
     /// The flags that the server takes too.
     #[command(flatten)]
     pub shared: SharedArguments,

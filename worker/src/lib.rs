@@ -17,7 +17,8 @@
 //!   sums.
 //! - `thread`: the thread on which an attempt does its long computations.
 //! - [`health`]: the health file, for health checks.
-//! - `meter`: counts what an attempt does, for its heartbeats.
+//! - `meter`: counts what an attempt does, for its heartbeats. [`metrics`]: counts what
+//!   a worker does, for Prometheus.
 //! - `failure`: what an attempt ends with when it does not complete. `second_look`
 //!   ensures that an input is really gone.
 //!
@@ -39,6 +40,7 @@ pub mod health;
 mod leaf;
 mod merge;
 mod meter;
+pub mod metrics;
 mod second_look;
 mod segments;
 pub mod service;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use clap::Parser;
 use platform::backends;
+use platform::store::measured::StoreMetrics;
 use program::host::host_name;
 use program::signals::stop_on_signal;
 use program::telemetry;
@@ -14,6 +15,7 @@ use protocol::WorkerId;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use worker::arguments::Arguments;
+use worker::metrics::{Exporter, WorkerMetrics};
 use worker::{Settings, Worker, health};
 
 #[tokio::main]
@@ -53,7 +55,16 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
 
 /// Runs one worker in each slot.
 async fn work(arguments: Arguments, leave: CancellationToken) -> anyhow::Result<()> {
-    let connecting = Box::pin(connect(&arguments));
+    let mut registry = program::metrics::registry("worker");
+    let own = program::metrics::own(&mut registry);
+    let (store_metrics, metrics) = (StoreMetrics::new(own), WorkerMetrics::new(own));
+    if let Some(address) = arguments.metrics {
+        let exporter = Exporter::listen(address, registry).await?;
+        // On standard output: scripts that start the worker wait for this line.
+        println!("metrics on http://{}/metrics", exporter.address());
+        tokio::spawn(exporter.serve());
+    }
+    let connecting = Box::pin(connect(&arguments, &store_metrics, &metrics));
     let Some(connected) = leave.run_until_cancelled(connecting).await else {
         return Ok(());
     };
@@ -73,10 +84,15 @@ async fn work(arguments: Arguments, leave: CancellationToken) -> anyhow::Result<
 }
 
 /// A worker for each slot, each with its own connection to the queue.
-async fn connect(arguments: &Arguments) -> anyhow::Result<Vec<Worker>> {
+async fn connect(
+    arguments: &Arguments,
+    store_metrics: &StoreMetrics,
+    metrics: &WorkerMetrics,
+) -> anyhow::Result<Vec<Worker>> {
     let name = arguments.name.clone().unwrap_or_else(default_name);
-    let store = arguments.store.open().await?;
+    let store = store_metrics.measured(arguments.store.open().await?);
     let inputs = backends::inputs(store.clone(), &arguments.shared.allow_inputs).await?;
+    let inputs = inputs.with_others(|store| store_metrics.measured(store));
     let queue = arguments.queue.open(&arguments.shared.queue_prefix);
     let mut workers = Vec::new();
     for slot in 1..=arguments.slots {
@@ -93,6 +109,7 @@ async fn connect(arguments: &Arguments) -> anyhow::Result<Vec<Worker>> {
             store: store.clone(),
             inputs: inputs.clone(),
             settings: Settings::from(&arguments.shared),
+            metrics: metrics.clone(),
         });
     }
     Ok(workers)

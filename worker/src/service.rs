@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{self, Attempt, Ended, Lasting};
 use crate::meter::{self, Meter};
+use crate::metrics::WorkerMetrics;
 use crate::settings::Settings;
 
 /// How long a stopping worker tries to report that it leaves. Without the report,
@@ -38,6 +39,8 @@ pub struct Worker {
     pub inputs: InputStores,
     /// How much it reads at a time, and its injected faults.
     pub settings: Settings,
+    /// Counts its attempts.
+    pub metrics: WorkerMetrics,
 }
 
 /// Runs a worker until `leave` is cancelled or the server drains it. A worker that
@@ -123,7 +126,9 @@ impl Worker {
         lasting: &Lasting,
         leave: &CancellationToken,
     ) -> Result<Afterwards, QueueError> {
+        let begun = Instant::now();
         let Execution { body, mut afterwards } = self.execute(&delivery, lasting, leave).await?;
+        self.metrics.ended(&body, begun.elapsed());
         if matches!(&body, ReportBody::Failed { failure, .. } if failure.fault == Fault::Worker) {
             afterwards.rest = afterwards.rest.max(REST_AFTER_OWN_FAULT);
         }
@@ -226,6 +231,7 @@ impl Worker {
         match answer {
             Ok(answer) => Ok(Some(answer)),
             Err(error @ QueueError::Unavailable { .. }) => {
+                self.metrics.queue_failed();
                 tracing::warn!(worker_id = %self.id, error = with_sources(&error), "queue does not answer");
                 Ok(None)
             }

@@ -41,6 +41,17 @@ impl InputStores {
         self
     }
 
+    /// Decorates the stores besides the program's own.
+    #[must_use]
+    pub fn with_others(
+        mut self,
+        decorate: impl Fn(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>,
+    ) -> InputStores {
+        self.others =
+            self.others.into_iter().map(|(name, store)| (name, decorate(store))).collect();
+        self
+    }
+
     /// Resolves a location, or a prefix of locations: the store that it lies in, the
     /// prefix of that store's locations, and the key.
     ///

@@ -4,7 +4,7 @@
 //! In reading order:
 //!
 //! - [`store`]: the trait [`ObjectStore`] and its guarantees; [`store::local`]
-//!   is a directory, [`store::s3`] a bucket.
+//!   is a directory, [`store::s3`] a bucket; [`store::measured`] counts and times calls.
 //! - [`inputs`]: the store that an input's location lies in; [`files`]: files on
 //!   this machine as locations.
 //! - [`queue`]: the traits [`ServerEnd`] and [`WorkerEnd`] and their

@@ -3,6 +3,7 @@
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod local;
+pub mod measured;
 mod pin;
 pub mod place;
 pub mod s3;
@@ -135,6 +136,12 @@ pub trait ObjectStore: Send + Sync + 'static {
     /// answer takes long; `None` from a store without retries.
     fn trouble(&self) -> Option<String> {
         None
+    }
+
+    /// How many requests were tried again since the store was opened; 0 from a store
+    /// without retries.
+    fn retries(&self) -> u64 {
+        0
     }
 
     /// The number of bytes that the program can still write; `None` from a store that

@@ -4,6 +4,7 @@
 //!
 //! - [`arguments`]: the flags that both take, and the parser of places.
 //! - [`telemetry`]: the set-up of logs.
+//! - [`metrics`]: what each program exports for Prometheus.
 //! - [`signals`]: SIGINT and SIGTERM as a cancellation token.
 //! - [`clock`]: the only place that reads the clock of the machine.
 //! - [`host`]: the name of the machine.
@@ -12,6 +13,7 @@
 pub mod arguments;
 pub mod clock;
 pub mod host;
+pub mod metrics;
 pub mod open_files;
 pub mod signals;
 pub mod telemetry;

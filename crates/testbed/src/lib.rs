@@ -5,6 +5,7 @@
 //! - [`RabbitMq`]: a RabbitMQ broker.
 //! - [`SeaweedFs`]: an S3-compatible object store.
 //! - [`Proxy`]: a TCP proxy that injects network faults.
+//! - [`promtool`]: checks figures and rules as Prometheus does.
 //! - [`Process`]: any other program that must end with the test.
 //!
 //! `scripts/setup-real-parts` installs the servers. A test fails, and is not
@@ -12,11 +13,14 @@
 
 mod ports;
 mod process;
+mod programs;
+mod promtool;
 mod proxy;
 mod rabbitmq;
 mod seaweedfs;
 
 pub use process::{Process, freeze, kill_9, thaw};
+pub use promtool::promtool;
 pub use proxy::{Disturbance, Proxy};
 pub use rabbitmq::RabbitMq;
 pub use seaweedfs::SeaweedFs;

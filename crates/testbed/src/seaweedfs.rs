@@ -1,6 +1,5 @@
 //! An S3-compatible object store.
 
-use std::env;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -11,6 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::ports;
 use crate::process::Process;
+use crate::programs;
 
 const BUCKET: &str = "testbed";
 const ACCESS_KEY: &str = "TESTBEDACCESSKEY";
@@ -32,7 +32,7 @@ impl SeaweedFs {
     ///
     /// If SeaweedFS is not installed or does not start.
     pub async fn start() -> SeaweedFs {
-        let program = find_program();
+        let program = programs::find("weed", "seaweedfs/bin/weed");
         let directory = tempfile::tempdir().expect("a temporary directory");
         fs::create_dir(directory.path().join("data")).expect("a data directory");
         let identities = format!(
@@ -142,19 +142,6 @@ impl SeaweedFs {
             ("AWS_ENDPOINT_URL", self.endpoint()),
         ]
     }
-}
-
-fn find_program() -> PathBuf {
-    let cache = env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")));
-    let installed = cache.map(|cache| cache.join("distributed-average/seaweedfs/bin/weed"));
-    let on_path = env::var_os("PATH").unwrap_or_default();
-    installed
-        .into_iter()
-        .chain(env::split_paths(&on_path).map(|directory| directory.join("weed")))
-        .find(|path| path.exists())
-        .expect("SeaweedFS is not installed; run scripts/setup-real-parts")
 }
 
 /// Sends an HTTP request to a port of 127.0.0.1 and returns the status; `None` if

@@ -137,6 +137,7 @@ impl Effects {
         self.tasks.spawn(async move {
             while let Err(error) = parts.queue.publish(&assignment).await {
                 let attempt = assignment.attempt;
+                parts.metrics.jobs.publication_retried();
                 tracing::warn!(%attempt, error = with_sources(&error), "assignment not published yet");
                 sleep(UNTIL_DONE_PAUSE).await;
             }

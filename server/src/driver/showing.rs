@@ -16,13 +16,18 @@ const NAMED_INPUTS: usize = 5;
 impl Driver {
     /// The job as pages and the API show it.
     pub(super) fn snapshot(&self, job: JobId) -> Option<JobSnapshot> {
-        let view = self.scheduler.job(job)?;
+        self.snapshot_of(self.scheduler.job(job)?)
+    }
+
+    /// The same, of a job whose state in the scheduler is at hand.
+    pub(super) fn snapshot_of(&self, view: JobView) -> Option<JobSnapshot> {
+        let known = self.jobs.get(&view.id)?;
         let view = JobView {
             timings: self.time.timings(view.timings),
             outage: view.outage.map(|outage| self.shown(outage)),
             ..view
         };
-        Some(self.jobs.get(&job)?.snapshot(view))
+        Some(known.snapshot(view))
     }
 
     /// The pool as pages and the API show it.

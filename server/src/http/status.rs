@@ -7,8 +7,9 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
+use program::metrics;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, prometheus_text};
+use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use protocol::problem::ProblemKind;
@@ -66,22 +67,23 @@ pub(super) async fn ready(State(shared): State<Shared>) -> Result<&'static str, 
     }
 }
 
-/// Figures in the text format of Prometheus.
+/// Get figures in the text format of Prometheus.
 #[utoipa::path(
     get,
     path = "/metrics",
+    operation_id = "metrics",
     tag = "status",
     responses((status = 200, description = "All there are", body = String, content_type = "text/plain")),
 )]
-pub(super) async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
+pub(super) async fn figures(State(shared): State<Shared>) -> impl IntoResponse {
     let board = shared.engine.board();
     let jobs = PHASES.map(|phase| (phase, board.count(phase)));
-    let mut registry = Registry::with_prefix("distributed_average");
-    registry.register_collector(Box::new(Figures { pool: board.pool(), jobs }));
-    let mut text = String::new();
-    // Writing to a string cannot fail.
-    let _ = prometheus_text::encode(&mut text, &registry);
-    ([(header::CONTENT_TYPE, prometheus_text::CONTENT_TYPE)], text)
+    let limits = &shared.limits;
+    let event_streams = limits.event_streams - shared.event_streams.available_permits();
+    let uploads = limits.uploads - shared.uploads.available_permits();
+    let figures = Figures { pool: board.pool(), jobs, event_streams, uploads };
+    let text = shared.engine.metrics().text() + &figures.text();
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text)
 }
 
 /// All phases, in the order of a job's life.
@@ -101,6 +103,18 @@ struct Figures {
     pool: Arc<PoolSnapshot>,
     /// The number of jobs in each phase.
     jobs: [(Phase, usize); PHASES.len()],
+    /// The number of open event streams.
+    event_streams: usize,
+    /// The number of uploads under way.
+    uploads: usize,
+}
+
+impl Figures {
+    fn text(self) -> String {
+        let mut registry = Registry::with_prefix(metrics::PREFIX);
+        registry.register_collector(Box::new(self));
+        metrics::text(&registry)
+    }
 }
 
 impl Collector for Figures {
@@ -113,6 +127,8 @@ impl Collector for Figures {
         gauge("workers_ready", "Workers able to work.", pool.ready.into())?;
         gauge("workers_busy", "Workers executing an attempt.", pool.busy.into())?;
         gauge("backlog_tasks", "Ready tasks without an attempt.", pool.backlog)?;
+        gauge("event_streams", "Open event streams.", self.event_streams as u64)?;
+        gauge("uploads", "Uploads under way.", self.uploads as u64)?;
         let is_away = |part| pool.outages.iter().any(|outage| outage.part == part);
         gauge("store_up", "Whether the store answers.", u64::from(!is_away(Part::Store)))?;
         if let Some(queue) = &pool.queue {
@@ -176,11 +192,8 @@ mod tests {
             queue: Some(queue),
             ..PoolSnapshot::default()
         };
-        let mut registry = Registry::with_prefix("distributed_average");
         let jobs = PHASES.map(|phase| (phase, usize::from(phase == Phase::Done)));
-        registry.register_collector(Box::new(Figures { pool: Arc::new(pool), jobs }));
-        let mut text = String::new();
-        prometheus_text::encode(&mut text, &registry).unwrap();
+        let figures = Figures { pool: Arc::new(pool), jobs, event_streams: 2, uploads: 1 };
         let expected = "\
 # HELP distributed_average_workers_desired Workers asked for.
 # TYPE distributed_average_workers_desired gauge
@@ -194,6 +207,12 @@ distributed_average_workers_busy 1
 # HELP distributed_average_backlog_tasks Ready tasks without an attempt.
 # TYPE distributed_average_backlog_tasks gauge
 distributed_average_backlog_tasks 1099511627776
+# HELP distributed_average_event_streams Open event streams.
+# TYPE distributed_average_event_streams gauge
+distributed_average_event_streams 2
+# HELP distributed_average_uploads Uploads under way.
+# TYPE distributed_average_uploads gauge
+distributed_average_uploads 1
 # HELP distributed_average_store_up Whether the store answers.
 # TYPE distributed_average_store_up gauge
 distributed_average_store_up 1
@@ -215,6 +234,6 @@ distributed_average_queue_messages{queue=\"assignments\"} 4
 distributed_average_queue_messages{queue=\"reports\"} 5
 distributed_average_queue_messages{queue=\"dead-letters\"} 6
 ";
-        assert_eq!(text, expected);
+        assert_eq!(figures.text(), expected);
     }
 }

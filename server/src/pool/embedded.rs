@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use platform::{Description, InputStores, ObjectStore, Queue};
 use protocol::WorkerId;
+use worker::metrics::WorkerMetrics;
 use worker::{Settings, Worker};
 
 use super::WorkerPool;
@@ -43,7 +44,10 @@ impl EmbeddedPool {
             let Member { id, stop, .. } = member;
             let ended = async {
                 let queue = queue.connect_worker(id.as_str()).await?;
-                let worker = Worker { id: id.clone(), node: None, queue, store, inputs, settings };
+                // The server counts what its own workers do.
+                let metrics = WorkerMetrics::default();
+                let id = id.clone();
+                let worker = Worker { id, node: None, queue, store, inputs, settings, metrics };
                 worker::run(worker, stop).await
             };
             if let Err(error) = ended.await {

@@ -17,6 +17,7 @@ mod inputs;
 mod limits;
 mod load;
 mod memory;
+mod metrics;
 mod network;
 mod old_store;
 mod outages;

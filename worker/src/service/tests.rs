@@ -56,6 +56,7 @@ async fn a_worker_that_rests_accepts_no_attempt_until_its_rest_is_over() {
         inputs: InputStores::new(store.clone()),
         store,
         settings: Settings::default(),
+        metrics: WorkerMetrics::default(),
     };
     let leave = CancellationToken::new();
     let working = tokio::spawn(run(worker, leave.clone()));

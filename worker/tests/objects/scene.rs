@@ -19,6 +19,7 @@ use summation::generate::Generator;
 use tempfile::TempDir;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use worker::metrics::WorkerMetrics;
 use worker::{Settings, Worker};
 
 use super::counted::{CountedStore, INPUTS};
@@ -126,6 +127,7 @@ impl Scene {
             store: store.clone(),
             inputs: InputStores::new(store.clone()),
             settings: self.settings.clone(),
+            metrics: WorkerMetrics::default(),
         };
         let leave = CancellationToken::new();
         let working = tokio::spawn(worker::run(worker, leave.clone()));

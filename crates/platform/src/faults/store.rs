@@ -122,6 +122,10 @@ impl ObjectStore for FaultyStore {
         self.inner.trouble()
     }
 
+    fn retries(&self) -> u64 {
+        self.inner.retries()
+    }
+
     async fn free_bytes(&self) -> Result<Option<u64>, StoreError> {
         self.inner.free_bytes().await
     }

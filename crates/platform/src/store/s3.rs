@@ -282,6 +282,10 @@ impl ObjectStore for S3Store {
         self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    fn retries(&self) -> u64 {
+        self.shared.retries.load(Ordering::Relaxed)
+    }
+
     async fn head(&self, key: &str) -> Result<ObjectMeta, StoreError> {
         self.shared.head(key).await
     }

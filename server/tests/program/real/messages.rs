@@ -17,6 +17,7 @@ use server::parts;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use worker::Worker;
+use worker::metrics::WorkerMetrics;
 
 use super::installation::{Installation, embedded_bits};
 use crate::client::PATIENCE;
@@ -59,6 +60,7 @@ async fn every_message_may_come_twice_and_answers_may_get_lost() {
             inputs: InputStores::new(store.clone()),
             store,
             settings: worker::Settings::default(),
+            metrics: WorkerMetrics::default(),
         };
         tokio::spawn(worker::run(worker, leave.clone()));
     }

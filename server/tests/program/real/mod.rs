@@ -9,5 +9,6 @@ mod kills;
 mod lease;
 mod lone;
 mod messages;
+mod metrics;
 mod outages;
 mod speculation;
