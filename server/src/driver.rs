@@ -39,6 +39,7 @@ use self::late::Late;
 use self::measuring::Measuring;
 use self::time::Time;
 use crate::board::{Board, with_overall};
+use crate::journal;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::planning::Planner;
@@ -206,10 +207,23 @@ impl Driver {
         match message {
             DriverMessage::Event(event) => {
                 self.late.note(&event, |job| self.jobs.contains_key(&job));
+                if let Event::AttemptStarted { attempt, worker } = &event
+                    && let Some(known) = self.jobs.get_mut(&attempt.job)
+                    && !std::mem::replace(&mut known.has_started, true)
+                {
+                    journal::started(attempt.job, worker);
+                }
                 self.event(event);
             }
-            DriverMessage::Submitted { job, request, place, published } => {
+            DriverMessage::Submitted { job, request, place, is_new, published } => {
                 let terms = terms(&request);
+                if is_new {
+                    self.measuring.submitted();
+                    journal::submitted(job, &request);
+                } else {
+                    self.measuring.taken_up(0);
+                    journal::continued(job, 0);
+                }
                 self.jobs.insert(job, Job::new(*request, place));
                 self.event(Event::JobSubmitted { job, terms });
                 self.publish();
@@ -222,6 +236,7 @@ impl Driver {
                 let room = self.effects.gates.room_at_once(&plan);
                 let mut known = Job::new(*request, None);
                 known.set_plan(*plan, room);
+                journal::continued(job, completed.len());
                 let found = completed.len() as u64;
                 known.earlier = Some(Earlier::new(*checkpoint, found, clock::now()));
                 known.has_learned = columns.is_some();
@@ -253,6 +268,7 @@ impl Driver {
                 }
             }
             DriverMessage::Planned { job, record, room } => {
+                journal::planned(job, &record);
                 let plan = record.plan.clone();
                 if let Some(known) = self.jobs.get_mut(&job) {
                     known.set_plan(*record, Some(room));
@@ -392,6 +408,7 @@ impl Driver {
         let job = snapshot.id;
         let tasks = Driver::tasks_of(&snapshot);
         self.measuring.ended(&snapshot, self.scheduler.job(job).as_ref());
+        journal::ended(&snapshot);
         self.jobs.remove(&job);
         let states = self.scheduler.task_states(job).unwrap_or_default();
         self.board.publish_drawn(vec![(snapshot, states)], None);

@@ -30,6 +30,7 @@ use crate::driver::{
 };
 use crate::garbage_collection::Sweeper;
 use crate::generated_quota::{GeneratedQuota, Reservation};
+use crate::journal::Deletion;
 use crate::limits::check_free_space;
 use crate::metrics::Metrics;
 use crate::records::{self, RequestRecord};
@@ -219,7 +220,7 @@ impl Engine {
             let request = Box::new(summary);
             let (published, is_published) = oneshot::channel();
             let place = Some(place);
-            let submitted = DriverMessage::Submitted { job, request, place, published };
+            let submitted = DriverMessage::Submitted { job, request, place, is_new: true, published };
             messages.send(submitted).await.map_err(|_| stopping())?;
             is_published.await.map_err(|_| stopping())?;
             Ok(job)
@@ -331,7 +332,7 @@ impl Engine {
             return Err(Problem::new(ProblemKind::Conflict, detail)
                 .remedy("cancel the job first, then delete it"));
         }
-        self.retention.delete(job).await
+        self.retention.delete(job, Deletion::Requested).await
     }
 
     /// Sets the number of workers by hand; `None` lets it follow from the jobs. Once this

@@ -14,7 +14,7 @@
 //!   [`generated_quota`]: the quota of test data; [`retention`]: old jobs are deleted.
 //! - [`store_lease`]: one server uses a store at a time.
 //! - [`garbage_collection`]: partial sums are deleted once their job is over.
-//! - [`metrics`]: what is counted and timed for Prometheus.
+//! - [`journal`]: the log of jobs. [`metrics`]: what is counted and timed for Prometheus.
 //! - [`http`]: the JSON API, server-sent events and the pages.
 //!
 //! # Invariants
@@ -35,6 +35,7 @@ pub mod garbage_collection;
 pub mod generated_quota;
 pub mod generating;
 pub mod http;
+pub mod journal;
 pub mod keys;
 pub mod limits;
 pub mod metrics;

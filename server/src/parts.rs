@@ -110,6 +110,7 @@ fn worker_program(arguments: &ServeArguments) -> anyhow::Result<WorkerProgram> {
         format!("--max-open-objects={}", shared.max_open_objects),
         format!("--range-bytes={}", shared.range_bytes),
         format!("--slowness={}", shared.slowness),
+        format!("--log-format={}", shared.log_format.word()),
     ];
     if !shared.allow_inputs.is_empty() {
         let allowed: Vec<&str> = shared.allow_inputs.iter().map(InputPlace::prefix).collect();

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use crate::board::Board;
 use crate::garbage_collection::{self, LATE_MS};
 use crate::generated_quota::GeneratedQuota;
+use crate::journal::{self, Deletion};
 use crate::records::{self, index};
 
 /// A sweep follows the last one after this fraction of the time that jobs are kept …
@@ -57,8 +58,7 @@ impl Retention {
             for job in jobs {
                 let ended_at = index::ended_at(&*self.store, job).await?;
                 if ended_at.is_some_and(|ended_at| ended_at < then) {
-                    self.delete(job).await?;
-                    tracing::info!(job_id = %job, "job deleted because of its age");
+                    self.delete(job, Deletion::Old).await?;
                 }
             }
         }
@@ -70,7 +70,7 @@ impl Retention {
     /// # Errors
     ///
     /// If the store does not answer. The next start of the server deletes the rest.
-    pub async fn delete(&self, job: JobId) -> Result<(), Problem> {
+    pub async fn delete(&self, job: JobId, why: Deletion) -> Result<(), Problem> {
         let ended_at = index::ended_at(&*self.store, job).await?;
         let recent = |ended_at| clock::now().millis_since(ended_at) < LATE_MS;
         if ended_at.is_none_or(recent) {
@@ -80,6 +80,7 @@ impl Retention {
         }
         let generated_bytes = records::delete(&*self.store, job).await?;
         self.generated.release(generated_bytes);
+        journal::deleted(job, why);
         self.board.delete(job);
         Ok(())
     }

@@ -20,8 +20,9 @@ use worker::{Settings, Worker, health};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    telemetry::log_from("info");
-    match run(Arguments::parse()).await {
+    let arguments = Arguments::parse();
+    telemetry::log_from("info", arguments.shared.log_format);
+    match run(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -12,6 +12,8 @@ use platform::InputPlace;
 use platform::backends::input_forms;
 use platform::place::InvalidPlace;
 
+use crate::telemetry::LogFormat;
+
 /// The flags that server and worker share, and must be set alike.
 #[derive(Args, Clone, Debug)]
 pub struct SharedArguments {
@@ -41,6 +43,9 @@ pub struct SharedArguments {
     #[arg(long, env = "DISTRIBUTED_AVERAGE_SLOWNESS", default_value_t = 1.0,
         value_parser = slowness)]
     pub slowness: f64,
+    /// Form of the log, which goes to standard error.
+    #[arg(long, env = "DISTRIBUTED_AVERAGE_LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
 }
 
 /// Parses a place of type `T`. Unlike clap's own errors, its errors do not repeat

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use platform::ObjectStore;
 use platform::store::local::LocalStore;
+use program::telemetry::{self, LogFormat};
 use protocol::job::Counted;
 use protocol::request::Generate;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,7 @@ use crate::generating;
 
 /// Writes generated test data into a folder.
 pub async fn run(arguments: GenerateArguments) -> anyhow::Result<()> {
-    program::telemetry::log_from("warn");
+    telemetry::log_from("warn", LogFormat::Text);
     let GenerateArguments { folder, files, count, format, seed } = arguments;
     let data = Generate { files, count, format, seed };
     check_others(&folder, data)?;

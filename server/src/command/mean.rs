@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use indicatif::HumanBytes;
+use program::telemetry::{self, LogFormat};
 use protocol::request::Statistic;
 use protocol::{JobId, JobSnapshot, Phase, Plan, Problem, ValidRequest};
 use scheduler::Settings;
@@ -36,7 +37,7 @@ pub fn blocking_threads(arguments: &MeanArguments) -> usize {
 
 /// Computes the mean of files on this machine.
 pub async fn run(arguments: MeanArguments) -> anyhow::Result<()> {
-    program::telemetry::log_from("error");
+    telemetry::log_from("error", LogFormat::Text);
     let output = arguments.output.as_deref().map(Output::parse).transpose()?;
     if !arguments.statistics.is_empty() && output.as_ref().is_some_and(|o| !o.takes_statistics()) {
         bail!("standard output takes only the mean: --statistics needs a file as --output");

@@ -24,7 +24,7 @@ const DRAIN_TIME_MAX: Duration = Duration::from_millis(7_500);
 
 /// Serves until the process is told to stop. A second signal ends it at once.
 pub async fn run(arguments: ServeArguments) -> anyhow::Result<()> {
-    telemetry::log_from("info");
+    telemetry::log_from("info", arguments.shared.log_format);
     let stop = CancellationToken::new();
     let site = parts::site(&arguments);
     if site.is_none() {

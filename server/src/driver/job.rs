@@ -27,6 +27,8 @@ pub(super) struct Job {
     pub(super) result: Option<ResultSummary>,
     /// The task that plans the job or writes its result, once it has been started.
     pub(super) writing: Option<Writing>,
+    /// Whether a worker has started an attempt in this run of the server.
+    pub(super) has_started: bool,
     /// Whether C was known from the start, or what was learned of it is stored or being
     /// stored …
     pub(super) has_learned: bool,
@@ -73,6 +75,7 @@ impl Job {
             published: Shown::default(),
             result: None,
             writing: None,
+            has_started: false,
             has_learned: false,
             learning: None,
             place,

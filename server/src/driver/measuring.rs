@@ -33,17 +33,26 @@ impl Measuring {
         Measuring { metrics, jobs: BTreeMap::new() }
     }
 
-    /// Counts a job of an earlier run of the server. What it did then was counted then.
+    /// Counts a new job.
+    pub(super) fn submitted(&self) {
+        self.metrics.job_submitted();
+    }
+
+    /// Counts a job of an earlier run of the server, of which so many tasks are complete.
+    pub(super) fn taken_up(&self, found: u64) {
+        self.metrics.job_restored(found);
+    }
+
+    /// The same of a planned job. What it did before was counted before.
     pub(super) fn restored(&mut self, view: &JobView) {
         let counted = counts(view);
-        self.metrics.job_restored(counted.tasks);
+        self.taken_up(counted.tasks);
         self.jobs.insert(view.id, Measured { counted, ..Measured::default() });
     }
 
     /// Notes an event before the scheduler handles it.
     pub(super) fn event(&mut self, event: &Event, now: Instant) {
         match event {
-            Event::JobSubmitted { .. } => self.metrics.job_submitted(),
             Event::AttemptStarted { attempt, .. } => {
                 if let Some(times) = self.times(attempt)
                     && times.started.is_none()

@@ -25,6 +25,8 @@ pub enum DriverMessage {
         /// Its place among the jobs that wait to run; `None` after a restart with less
         /// places.
         place: Option<OwnedSemaphorePermit>,
+        /// Whether it has just been submitted, and not to an earlier run of the server.
+        is_new: bool,
         /// Signalled once the job is on the board.
         published: oneshot::Sender<()>,
     },

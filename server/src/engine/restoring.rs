@@ -11,6 +11,7 @@ use super::RECORDS_AT_ONCE;
 use crate::board::Board;
 use crate::driver::{DriverMessage, Parts};
 use crate::garbage_collection;
+use crate::journal;
 use crate::records::{self, StoredJob, index};
 
 /// What the store holds of earlier runs of the server.
@@ -60,6 +61,7 @@ pub(super) async fn restore(
                 }
                 records::store_report(store, &report).await?;
                 index::complete(store, &report, !parts.keep_partial_sums).await?;
+                journal::ended(&report);
                 board.publish(vec![*report], None);
             }
             Some(StoredJob::Planned(request, plan, columns)) => {
@@ -73,7 +75,9 @@ pub(super) async fn restore(
             Some(StoredJob::Submitted(request)) => {
                 let place = queue.clone().try_acquire_owned().ok();
                 let (published, _) = oneshot::channel();
-                let submitted = DriverMessage::Submitted { job, request, place, published };
+                let is_new = false;
+                let submitted =
+                    DriverMessage::Submitted { job, request, place, is_new, published };
                 restored.messages.push(submitted);
             }
             // Its submission or deletion was interrupted when the server ended.

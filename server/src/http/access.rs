@@ -74,13 +74,18 @@ pub(super) async fn check(
     {
         return link.kept(is_secure);
     }
+    let name = caller.as_ref().and_then(|caller| caller.name.clone());
     if let Some(caller) = caller {
         request.extensions_mut().insert(caller);
     }
     if let Some(credential) = credential {
         request.extensions_mut().insert(Standing { access, credential });
     }
-    next.run(request).await
+    let mut response = next.run(request).await;
+    if let Some(name) = name {
+        response.extensions_mut().insert(callers::CallerName(name));
+    }
+    response
 }
 
 /// What a request was let through by. A handler whose response has no end finds it in the

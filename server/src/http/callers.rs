@@ -27,6 +27,10 @@ const CALLERS_MAX: usize = 1 << 16;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Caller(pub(super) IpAddr);
 
+/// The name of who has sent a request, in the extensions of its response.
+#[derive(Clone, Debug)]
+pub(super) struct CallerName(pub(super) String);
+
 /// What each caller has sent, as the generic cell rate algorithm counts it: for each
 /// the time at which its requests so far would have come at the allowed rate.
 #[derive(Debug)]

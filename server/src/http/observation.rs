@@ -1,34 +1,165 @@
-//! Counts and times every request, also those that are refused.
+//! Counts and times every request, also those that are refused, gives it an id, and logs
+//! it.
+//!
+//! The log of requests has the target `access`. Requests that change something, and errors
+//! of the server, are logged at level INFO, other requests at DEBUG, and probes at TRACE.
 
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use super::callers::{Caller, CallerName};
+use super::guard::is_probe;
 use crate::metrics::HttpMetrics;
 
+/// The header with the id of a request. Proxies and programs may choose it.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The largest id that is taken from a request, in bytes.
+const ID_BYTES_MAX: usize = 128;
 /// The route of a path that matches none.
 const UNMATCHED: &str = "unmatched";
 
-/// Passes a request on, and counts it once its response begins.
+/// What is known of a request before it is passed on.
+struct Observed {
+    begun: Instant,
+    id: HeaderValue,
+    method: Method,
+    path: String,
+    route: Option<MatchedPath>,
+    caller: Option<Caller>,
+}
+
+/// Passes a request on. Once its response begins, counts it, logs it, and tells its id.
 pub(super) async fn observe(
     State(metrics): State<HttpMetrics>,
     request: Request,
     next: Next,
 ) -> Response {
-    let begun = Instant::now();
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
+    let observed = Observed {
+        begun: Instant::now(),
+        id: id(request.headers().get(REQUEST_ID)),
+        method: request.method().clone(),
+        // Without the query, which may hold the secret of a link.
+        path: request.uri().path().to_owned(),
+        route: request.extensions().get().cloned(),
+        caller: request.extensions().get().copied(),
+    };
     let open = metrics.begun();
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
     drop(open);
-    let route = route.as_ref().map_or(UNMATCHED, |route| short(route.as_str()));
-    metrics.answered(&method, route, response.status(), begun.elapsed());
+    let route = observed.route.as_ref().map_or(UNMATCHED, |route| short(route.as_str()));
+    metrics.answered(&observed.method, route, response.status(), observed.begun.elapsed());
+    observed.log(&response);
+    response.headers_mut().insert(REQUEST_ID, observed.id);
     response
+}
+
+impl Observed {
+    fn log(&self, response: &Response) {
+        let Observed { begun, id, method, path, caller, .. } = self;
+        let status = response.status();
+        let user = response.extensions().get::<CallerName>().map(|CallerName(name)| &**name);
+        let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        macro_rules! log {
+            ($level:ident) => {
+                tracing::event!(
+                    target: "access",
+                    tracing::Level::$level,
+                    request_id = id.to_str().unwrap_or_default(),
+                    %method,
+                    path,
+                    status = status.as_u16(),
+                    duration_ms = begun.elapsed().as_secs_f64() * 1000.0,
+                    caller = caller.map(|Caller(address)| address.to_string()),
+                    user,
+                    location = text(header::LOCATION),
+                    response_bytes = text(header::CONTENT_LENGTH),
+                    "request"
+                )
+            };
+        }
+        match level(method, path, status) {
+            Level::Probe => log!(TRACE),
+            Level::Read => log!(DEBUG),
+            Level::Notable => log!(INFO),
+        }
+    }
+}
+
+/// How much a request matters to whoever reads the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    Probe,
+    Read,
+    Notable,
+}
+
+fn level(method: &Method, path: &str, status: StatusCode) -> Level {
+    let is_read = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    if is_read && is_probe(path) {
+        Level::Probe
+    } else if is_read && !status.is_server_error() {
+        Level::Read
+    } else {
+        Level::Notable
+    }
+}
+
+/// The id that a request has, or a new one. One that could break a line or a header of
+/// another system is not taken.
+fn id(given: Option<&HeaderValue>) -> HeaderValue {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:+/=@".contains(byte);
+    let is_taken = |id: &&HeaderValue| {
+        let bytes = id.as_bytes();
+        (1..=ID_BYTES_MAX).contains(&bytes.len()) && bytes.iter().all(is_plain)
+    };
+    given.filter(is_taken).cloned().unwrap_or_else(|| {
+        let id = format!("{:032x}", rand::random::<u128>());
+        HeaderValue::from_str(&id).expect("digits are a value of a header")
+    })
 }
 
 /// The pattern of a path, without the names that axum makes up for nested services.
 fn short(route: &str) -> &str {
     route.split_once("/{*__private").map_or(route, |(folder, _)| folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_taken_if_it_can_break_nothing() {
+        let taken = |text: &'static str| id(Some(&HeaderValue::from_static(text)));
+        for good in ["a", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "Root=1-67891233-abc/x+y@z"] {
+            assert_eq!(taken(good), good);
+        }
+        for bad in ["", "a b", "a\"b", "a\tb", "{}"] {
+            assert_ne!(taken(bad), bad);
+        }
+        let long = "x".repeat(ID_BYTES_MAX + 1);
+        assert_eq!(id(Some(&HeaderValue::from_str(&long).unwrap())).len(), 32);
+        assert_ne!(id(None), id(None));
+    }
+
+    #[test]
+    fn the_log_is_quiet_of_probes_and_reads_and_tells_changes_and_errors() {
+        let of = |method, path, status| level(&method, path, StatusCode::from_u16(status).unwrap());
+        assert_eq!(of(Method::GET, "/healthz", 200), Level::Probe);
+        assert_eq!(of(Method::GET, "/readyz", 503), Level::Probe);
+        assert_eq!(of(Method::GET, "/api/jobs", 200), Level::Read);
+        assert_eq!(of(Method::GET, "/api/jobs/x", 404), Level::Read);
+        assert_eq!(of(Method::GET, "/api/jobs", 503), Level::Notable);
+        assert_eq!(of(Method::POST, "/api/jobs", 400), Level::Notable);
+        assert_eq!(of(Method::DELETE, "/api/jobs/x", 204), Level::Notable);
+    }
+
+    #[test]
+    fn nested_services_have_a_plain_route() {
+        assert_eq!(short("/pkg/{*__private__axum_nest_tail_param}"), "/pkg");
+        assert_eq!(short("/api/files/{*key}"), "/api/files/{*key}");
+    }
 }

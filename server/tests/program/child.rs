@@ -15,8 +15,11 @@ pub(crate) struct Child {
     client: Client,
     process: Process,
     /// The folder of the log.
-    _logs: TempDir,
+    logs: TempDir,
 }
+
+/// The name of the log.
+const LOG: &str = "server.log";
 
 impl Child {
     /// Starts a server on a store and waits until it listens.
@@ -47,10 +50,15 @@ impl Child {
         command.args(["serve", "--listen", "127.0.0.1:0", "--workers", "2", "--store"]);
         command.arg(store).args(further);
         let logs = tempfile::tempdir().expect("a temporary folder");
-        let log = logs.path().join("server.log");
+        let log = logs.path().join(LOG);
         let mut process = Process::start("the server", &mut command, &log);
         let url = process.announced("listening on ").await;
-        Child { client: Client::new(url), process, _logs: logs }
+        Child { client: Client::new(url), process, logs }
+    }
+
+    /// What it has printed and logged up to now.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.logs.path().join(LOG)).expect("a log")
     }
 
     /// Kills the server, as `kill -9` does.

@@ -16,6 +16,7 @@ mod hostile_records;
 mod inputs;
 mod limits;
 mod load;
+mod logs;
 mod memory;
 mod metrics;
 mod network;
