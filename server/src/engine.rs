@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use platform::ServerEnd;
+use platform::problems::internal;
 use platform::{InputStores, ObjectStore};
 use program::clock;
 use protocol::detail::{InputPage, TaskPage};
@@ -30,6 +31,7 @@ use crate::driver::{
 };
 use crate::garbage_collection::Sweeper;
 use crate::generated_quota::{GeneratedQuota, Reservation};
+use crate::idempotency::{Claim, Claimed, Keys, Mark};
 use crate::journal::Deletion;
 use crate::limits::check_free_space;
 use crate::metrics::Metrics;
@@ -57,6 +59,8 @@ pub struct Engine {
     queue: Arc<Semaphore>,
     /// The objects that are listed for requests that are not submitted.
     previewed: Semaphore,
+    /// The keys that jobs were submitted with.
+    keys: Keys,
     retention: Retention,
     tasks: TaskTracker,
     pulse: Pulse,
@@ -87,6 +91,7 @@ impl Engine {
             store: parts.store.clone(),
             board: board.clone(),
             generated: GeneratedQuota::new(restored.generated_bytes, limits.generated_bytes),
+            keys: restored.keys.clone(),
         };
         parts.queue.purge().await.map_err(|error| error.problem("emptying the queue"))?;
         let driver =
@@ -102,6 +107,7 @@ impl Engine {
             max_workers: settings.max_workers,
             queue,
             previewed: Semaphore::new(PREVIEWED_OBJECTS as usize),
+            keys: restored.keys,
             retention,
             tasks: TaskTracker::new(),
             pulse: driver.pulse(),
@@ -188,6 +194,44 @@ impl Engine {
         request: ValidRequest,
         submitted_by: Option<String>,
     ) -> Result<JobId, Problem> {
+        self.submit_claimed(request, submitted_by, None).await
+    }
+
+    /// Submits a job as [`Engine::submit`] does, unless the same caller has submitted the
+    /// same request with the same key: then returns that job, and `true`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::submit`], and if the key was used for another request, or is being
+    /// used at this moment.
+    pub async fn submit_once(
+        &self,
+        request: ValidRequest,
+        submitted_by: Option<String>,
+        key: &str,
+    ) -> Result<(JobId, bool), Problem> {
+        let encoded = serde_json::to_vec(&*request);
+        let encoded = encoded.map_err(|error| internal("reading a request", &error))?;
+        let mark = Mark::new(submitted_by.as_deref(), key, &encoded);
+        let claimed = loop {
+            match self.keys.claim(mark, clock::now())? {
+                Claim::First(claimed) => break claimed,
+                Claim::Earlier(job) => match self.job(job).await {
+                    Ok(_) => return Ok((job, true)),
+                    Err(problem) if problem.kind == ProblemKind::NotFound => self.keys.forget(job),
+                    Err(problem) => return Err(problem),
+                },
+            }
+        };
+        Ok((self.submit_claimed(request, submitted_by, Some(claimed)).await?, false))
+    }
+
+    async fn submit_claimed(
+        &self,
+        request: ValidRequest,
+        submitted_by: Option<String>,
+        claimed: Option<Claimed>,
+    ) -> Result<JobId, Problem> {
         let limits = self.parts.limits;
         limits.job.check_request(&request)?;
         let place = self.queue.clone().try_acquire_owned();
@@ -213,14 +257,19 @@ impl Engine {
         let (parts, messages) = (self.parts.clone(), self.messages.clone());
         let submitting = async move {
             let generated_bytes = generated.as_ref().map_or(0, Reservation::bytes);
-            records::store_request(&*parts.store, job, record, generated_bytes).await?;
+            let mark = claimed.as_ref().map(Claimed::mark);
+            records::store_request(&*parts.store, job, record, generated_bytes, mark).await?;
+            if let Some(claimed) = claimed {
+                claimed.used_for(job);
+            }
             if let Some(generated) = generated {
                 generated.keep();
             }
             let request = Box::new(summary);
             let (published, is_published) = oneshot::channel();
             let place = Some(place);
-            let submitted = DriverMessage::Submitted { job, request, place, is_new: true, published };
+            let submitted =
+                DriverMessage::Submitted { job, request, place, is_new: true, published };
             messages.send(submitted).await.map_err(|_| stopping())?;
             is_published.await.map_err(|_| stopping())?;
             Ok(job)
@@ -346,7 +395,7 @@ impl Engine {
             && desired > self.max_workers
         {
             let detail = format!("at most {} workers are allowed, not {desired}", self.max_workers);
-            return Err(Problem::new(ProblemKind::InvalidRequest, detail)
+            return Err(Problem::new(ProblemKind::LimitExceeded, detail)
                 .field("desired")
                 .remedy("request fewer, or start the server with a larger --max-workers"));
         }

@@ -3,8 +3,11 @@
 mod access;
 mod body;
 mod callers;
+mod conditional;
 mod connections;
+mod content_digest;
 mod description;
+mod docs;
 mod events;
 mod files;
 mod folders;
@@ -168,8 +171,11 @@ fn api(shared: Shared) -> Router {
         .routes(routes!(status::ready))
         .routes(routes!(status::figures))
         .split_for_parts();
+    let described = description::finished(described);
     routes
-        .route("/api/openapi.json", get(description::serve(described)))
+        .route("/api/openapi.json", get(description::serve(&described)))
+        .route(docs::PATH, get(docs::page(&described)))
+        .route(docs::STYLE_PATH, get(docs::style))
         .route("/api/{*rest}", any(unknown))
         .route(folders::FORM_PATH, post(folders::upload_form).layer(DefaultBodyLimit::disable()))
         .method_not_allowed_fallback(wrong_method)

@@ -6,6 +6,8 @@ use protocol::JobId;
 use protocol::problem::{Problem, ProblemKind};
 use protocol::request::{Choice, Statistic};
 
+use crate::idempotency::Mark;
+
 /// The prefix of the objects of all jobs.
 pub const JOBS: &str = "jobs/";
 /// The prefix of the index: an empty object for each job, so that jobs can be
@@ -96,13 +98,22 @@ pub const GENERATED: &str = ".generated.";
 /// The mark that a job has generated test data, of a size in bytes.
 #[must_use]
 pub fn generated(id: JobId, bytes: u64) -> String {
-    format!("{}{bytes}", generated_marks(id))
+    format!("{}{GENERATED}{bytes}", index(id))
 }
 
-/// The prefix of the marks that a job has generated test data.
+/// What stands between the id of a job and the mark of the key that it was submitted with.
+pub const KEYED: &str = ".key.";
+
+/// The mark of the key that a job was submitted with.
 #[must_use]
-pub fn generated_marks(id: JobId) -> String {
-    format!("{}{GENERATED}", index(id))
+pub fn keyed(id: JobId, mark: Mark) -> String {
+    format!("{}{KEYED}{mark}", index(id))
+}
+
+/// The prefix of all marks that follow a job's entry in the index.
+#[must_use]
+pub fn marks(id: JobId) -> String {
+    format!("{}.", index(id))
 }
 
 /// The prefix of everything that belongs to a job.
@@ -211,7 +222,7 @@ mod tests {
             share(id),
         ];
         let made = made.into_iter().chain([checksums(id), learned(id)]);
-        let made = made.chain([cancelled(id), generated(id, 1), generated_marks(id)]);
+        let made = made.chain([cancelled(id), generated(id, 1), marks(id)]);
         let made = made.into_iter().chain([inputs(id), sums(id), node(id, 1, 2)]);
         for key in made.chain([statistic(id, Statistic::Min), SERVER.to_owned()]) {
             assert!(is_own(&key), "{key}");

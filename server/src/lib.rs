@@ -12,6 +12,7 @@
 //! - [`pool`]: the trait of worker pools and its implementations.
 //! - [`limits`]: how large a job may be, how many wait, how long they are kept;
 //!   [`generated_quota`]: the quota of test data; [`retention`]: old jobs are deleted.
+//! - [`idempotency`]: requests that are sent again submit no second job.
 //! - [`store_lease`]: one server uses a store at a time.
 //! - [`garbage_collection`]: partial sums are deleted once their job is over.
 //! - [`journal`]: the log of jobs. [`metrics`]: what is counted and timed for Prometheus.
@@ -35,6 +36,7 @@ pub mod garbage_collection;
 pub mod generated_quota;
 pub mod generating;
 pub mod http;
+pub mod idempotency;
 pub mod journal;
 pub mod keys;
 pub mod limits;

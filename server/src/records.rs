@@ -26,6 +26,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use self::validity::{Flaw, RECORD_BYTES_MAX, Record};
+use crate::idempotency::Mark;
 use crate::keys;
 
 pub use self::checkpoint::{Checkpoint, checkpoint, delete_checkpoint, store_checkpoint};
@@ -136,15 +137,17 @@ impl RequestRecord {
 }
 
 /// Stores the encoded request of a new job, and its entry in the index.
-/// `generated_bytes` is the size of the test data that will be generated for it.
+/// `generated_bytes` is the size of the test data that will be generated for it; `mark`
+/// that of the key that it was submitted with.
 pub async fn store_request(
     store: &dyn ObjectStore,
     job: JobId,
     request: Bytes,
     generated_bytes: u64,
+    mark: Option<Mark>,
 ) -> Result<(), Problem> {
     let storing = |error: StoreError| error.problem("storing the job");
-    index::add(store, job, generated_bytes).await.map_err(storing)?;
+    index::add(store, job, generated_bytes, mark).await.map_err(storing)?;
     store.put(&keys::request(job), request).await.map_err(storing)
 }
 

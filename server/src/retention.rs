@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use crate::board::Board;
 use crate::garbage_collection::{self, LATE_MS};
 use crate::generated_quota::GeneratedQuota;
+use crate::idempotency::Keys;
 use crate::journal::{self, Deletion};
 use crate::records::{self, index};
 
@@ -33,6 +34,8 @@ pub struct Retention {
     pub board: Board,
     /// The quota of test data, to which deleted jobs give back theirs.
     pub generated: GeneratedQuota,
+    /// The keys that jobs were submitted with: that of a deleted job is free again.
+    pub keys: Keys,
 }
 
 impl Retention {
@@ -80,6 +83,7 @@ impl Retention {
         }
         let generated_bytes = records::delete(&*self.store, job).await?;
         self.generated.release(generated_bytes);
+        self.keys.forget(job);
         journal::deleted(job, why);
         self.board.delete(job);
         Ok(())

@@ -11,6 +11,7 @@ use super::RECORDS_AT_ONCE;
 use crate::board::Board;
 use crate::driver::{DriverMessage, Parts};
 use crate::garbage_collection;
+use crate::idempotency::Keys;
 use crate::journal;
 use crate::records::{self, StoredJob, index};
 
@@ -20,6 +21,8 @@ pub(super) struct Restored {
     pub(super) messages: Vec<DriverMessage>,
     /// The size of the generated test data of all jobs, in bytes.
     pub(super) generated_bytes: u64,
+    /// The keys that jobs were submitted with.
+    pub(super) keys: Keys,
 }
 
 /// Loads the jobs that may not be over, and the newest of those that are: those that are
@@ -35,7 +38,12 @@ pub(super) async fn restore(
     if let Some(newest) = survey.left_out {
         board.leave_out(newest);
     }
-    let mut restored = Restored { messages: Vec::new(), generated_bytes: survey.generated_bytes };
+    let keys = Keys::default();
+    for (job, mark) in &survey.keyed {
+        keys.add(*job, *mark);
+    }
+    let generated_bytes = survey.generated_bytes;
+    let mut restored = Restored { messages: Vec::new(), generated_bytes, keys };
     let loading = survey
         .jobs
         .into_iter()
@@ -76,13 +84,13 @@ pub(super) async fn restore(
                 let place = queue.clone().try_acquire_owned().ok();
                 let (published, _) = oneshot::channel();
                 let is_new = false;
-                let submitted =
-                    DriverMessage::Submitted { job, request, place, is_new, published };
+                let submitted = DriverMessage::Submitted { job, request, place, is_new, published };
                 restored.messages.push(submitted);
             }
             // Its submission or deletion was interrupted when the server ended.
             None => {
                 let bytes = records::delete(store, job).await?;
+                restored.keys.forget(job);
                 restored.generated_bytes = restored.generated_bytes.saturating_sub(bytes);
             }
         }

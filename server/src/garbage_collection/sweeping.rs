@@ -167,6 +167,8 @@ mod tests {
 
     use super::*;
     use crate::generated_quota::GeneratedQuota;
+    use crate::idempotency::Keys;
+    use crate::journal::Deletion;
     use crate::retention::Retention;
     use crate::{garbage_collection, records};
 
@@ -198,7 +200,7 @@ mod tests {
         let mut snapshot = JobSnapshot::submitted(job, request, 1, job.submitted_at());
         snapshot.phase = phase;
         snapshot.timings.ended_at = Some(job.submitted_at());
-        records::store_request(store, job, "{}".into(), 0).await.unwrap();
+        records::store_request(store, job, "{}".into(), 0, None).await.unwrap();
         index::complete(store, &snapshot, phase != Phase::Failed).await.unwrap();
         let late = format!("{}7", keys::node(job, 0, 3));
         store.put(&late, "late".into()).await.unwrap();
@@ -248,13 +250,15 @@ mod tests {
         let store = backends::scratch(folder.path()).open().await.unwrap();
         let board = Board::new(0, 10);
         let generated = GeneratedQuota::new(0, 0);
-        let retention = Retention { store: store.clone(), board: board.clone(), generated };
+        let keys = Keys::default();
+        let retention =
+            Retention { store: store.clone(), board: board.clone(), generated, keys };
         let mut deleted = over(&*store, 1, Phase::Cancelled).await;
         deleted.timings.ended_at = Some(clock::now());
         index::complete(&*store, &deleted, true).await.unwrap();
-        retention.delete(deleted.id).await.unwrap();
+        retention.delete(deleted.id, Deletion::Requested).await.unwrap();
         let old = over(&*store, 2, Phase::Done).await;
-        retention.delete(old.id).await.unwrap();
+        retention.delete(old.id, Deletion::Old).await.unwrap();
         assert!(!garbage_collection::is_marked(&*store, old.id).await.unwrap(), "long ago");
         let late = format!("{}7", keys::node(deleted.id, 0, 3));
         store.put(&late, "late".into()).await.unwrap();

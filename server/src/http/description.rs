@@ -3,6 +3,7 @@
 use axum::handler::Handler;
 use axum::http::header;
 use bytes::Bytes;
+use protocol::live::Overview;
 use protocol::states::{LevelStates, StateChange};
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Description;
@@ -24,7 +25,7 @@ use super::problem_response::Failed;
         (name = "files", description = "Input objects"),
         (name = "status", description = "Health checks, and metrics for Prometheus"),
     ),
-    components(responses(Failed), schemas(StateChange, LevelStates)),
+    components(responses(Failed), schemas(LevelStates, Overview, StateChange)),
 )]
 struct Heading;
 
@@ -33,15 +34,19 @@ pub(super) fn heading() -> Description {
     Heading::openapi()
 }
 
-/// The handler of `GET /api/openapi.json`.
-pub(super) fn serve<S>(mut described: Description) -> impl Handler<((),), S>
-where
-    S: Clone + Send + Sync + 'static,
-{
+/// The description once it has all its paths.
+pub(super) fn finished(mut described: Description) -> Description {
     // OpenAPI cannot express a parameter that spans slashes.
     let paths = std::mem::take(&mut described.paths.paths);
     described.paths.paths =
         paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
+    described
+}
+
+/// The handler of `GET /api/openapi.json`.
+pub(super) fn serve<S: Clone + Send + Sync + 'static>(
+    described: &Description,
+) -> impl Handler<((),), S> + use<S> {
     // It holds texts and numbers only, which always encode as JSON.
     let text = Bytes::from(described.to_pretty_json().unwrap_or_default());
     async move || ([(header::CONTENT_TYPE, "application/json")], text)

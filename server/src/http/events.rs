@@ -14,12 +14,12 @@ use axum::http::HeaderMap;
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::stream::{self, StreamExt};
-use protocol::live::{LiveEvent, Overview};
+use protocol::live::LiveEvent;
 use protocol::problem::{Problem, ProblemKind};
 use protocol::{JobId, JobSnapshot};
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
 use super::access::Standing;
@@ -53,7 +53,7 @@ const RETRY_REFUSED: Duration = Duration::from_secs(30);
     params(StreamParameters),
     responses(
         (status = 200, description = "Events until the client or the server ends it",
-         body = Overview, content_type = "text/event-stream"),
+         body = SentEvent, content_type = "text/event-stream"),
         (status = "default", response = Failed),
     ),
 )]
@@ -85,7 +85,7 @@ pub(super) struct StreamParameters {
     params(("id" = JobId, Path, description = "The job"), JobStreamParameters),
     responses(
         (status = 200, description = "Events until the client or the server ends it",
-         body = JobSnapshot, content_type = "text/event-stream"),
+         body = SentEvent, content_type = "text/event-stream"),
         (status = "default", response = Failed),
     ),
 )]
@@ -111,6 +111,20 @@ pub(super) struct JobStreamParameters {
     /// Also send the event `alive` whenever nothing else was sent for five seconds.
     #[serde(default)]
     alive: bool,
+}
+
+/// A server-sent event.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its type is of interest")]
+pub(super) struct SentEvent {
+    /// What it tells of.
+    event: String,
+    /// The state of that, as JSON.
+    data: String,
+    /// Where the stream continues: what to send as `Last-Event-ID`.
+    id: Option<String>,
+    /// Milliseconds after which to reconnect.
+    retry: Option<u64>,
 }
 
 /// The description of the events of [`of_all`].
@@ -151,7 +165,7 @@ struct Reader {
     versions: watch::Receiver<u64>,
     position: Option<Position>,
     subject: Subject,
-    _permits: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
+    _permits: Permits,
 }
 
 impl Reader {
@@ -209,21 +223,11 @@ fn stream(
     subject: Subject,
     says_alive: bool,
 ) -> Result<impl IntoResponse + use<>, ProblemResponse> {
-    let too_many = |_| {
-        let problem = Problem::new(ProblemKind::Unavailable, "too many event streams are open")
-            .remedy("try again later; --max-event-streams sets how many the server keeps");
-        ProblemResponse::from(problem).retry_after(RETRY_REFUSED)
-    };
-    let shared_permit = match standing.is_by_link() {
-        true => Some(shared.shared_streams.clone().try_acquire_owned().map_err(too_many)?),
-        false => None,
-    };
-    let permit = shared.event_streams.clone().try_acquire_owned().map_err(too_many)?;
+    let permits = permits(shared, &standing)?;
     let engine = shared.engine.clone();
     let mut versions = engine.board().watch();
     // This client has not seen the present state.
     versions.mark_changed();
-    let permits = (permit, shared_permit);
     let reader = Reader { engine, versions, position, subject, _permits: permits };
     let batches = stream::unfold(reader, |mut reader| async move {
         loop {
@@ -260,6 +264,24 @@ async fn withdrawn(standing: Standing) {
             return;
         }
     }
+}
+
+/// The permits of a client that waits for changes: one of all, and one of those that have
+/// come by links.
+pub(super) type Permits = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
+
+/// The permits of a client that waits for changes. Refused if too many do.
+pub(super) fn permits(shared: &Shared, standing: &Standing) -> Result<Permits, ProblemResponse> {
+    let too_many = |_| {
+        let problem = Problem::new(ProblemKind::Unavailable, "too many event streams are open")
+            .remedy("try again later; --max-event-streams sets how many the server keeps");
+        ProblemResponse::from(problem).retry_after(RETRY_REFUSED)
+    };
+    let shared_permit = match standing.is_by_link() {
+        true => Some(shared.shared_streams.clone().try_acquire_owned().map_err(too_many)?),
+        false => None,
+    };
+    Ok((shared.event_streams.clone().try_acquire_owned().map_err(too_many)?, shared_permit))
 }
 
 /// The events as they are sent; the last one carries the position.

@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
 use super::body::{KeyInPath, Parameters, broken_off};
+use super::content_digest::ContentDigest;
 use super::problem_response::{Failed, ProblemResponse};
 use crate::engine::{check_readable, check_users};
 use crate::keys::{check_prefix, is_own};
@@ -95,12 +96,19 @@ pub(super) async fn list(
 }
 
 /// Upload an object of any size.
+///
+/// With `Content-Digest` (RFC 9530) it is stored only if it has that SHA-256.
 #[utoipa::path(
     put,
     path = "/api/files/{*key}",
     operation_id = "upload_file",
     tag = "files",
-    params(("key" = String, Path, description = "The key of the object, including slashes")),
+    params(
+        ("key" = String, Path, description = "The key of the object, including slashes",
+         min_length = 1, pattern = "^(?!/)(?!.*//)(?!(.*/)?\\.{1,2}(/|$))[^\\x00-\\x1f\\x7f-\\x9f\\\\]+$"),
+        ("Content-Digest" = Option<String>, Header,
+         description = "`sha-256=:BASE64:`, with the SHA-256 of the whole content"),
+    ),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
         (status = 201, description = "The object was stored", body = File),
@@ -110,6 +118,7 @@ pub(super) async fn list(
 pub(super) async fn upload(
     State(shared): State<Shared>,
     KeyInPath(key): KeyInPath,
+    mut digest: ContentDigest,
     request: Request,
 ) -> Result<impl IntoResponse, ProblemResponse> {
     check_users(&key)?;
@@ -123,8 +132,10 @@ pub(super) async fn upload(
     while let Some(piece) = body.next().await {
         let piece = piece.map_err(|error| broken_off(&error, "the upload"))?;
         bytes += piece.len() as u64;
+        digest.update(&piece);
         object.write(piece).await.map_err(storing)?;
     }
+    digest.check()?;
     object.finish().await.map_err(storing)?;
     Ok((StatusCode::CREATED, Json(File { key, bytes })))
 }
@@ -137,7 +148,8 @@ pub(super) async fn upload(
     path = "/api/files/{*key}",
     operation_id = "delete_file",
     tag = "files",
-    params(("key" = String, Path, description = "The key of the object, including slashes")),
+    params(("key" = String, Path, description = "The key of the object, including slashes",
+         min_length = 1, pattern = "^(?!/)(?!.*//)(?!(.*/)?\\.{1,2}(/|$))[^\\x00-\\x1f\\x7f-\\x9f\\\\]+$")),
     responses(
         (status = 204, description = "The object was deleted"),
         (status = "default", response = Failed),
@@ -166,7 +178,8 @@ pub(super) fn too_many_uploads() -> ProblemResponse {
     path = "/api/files/{*key}",
     operation_id = "download_file",
     tag = "files",
-    params(("key" = String, Path, description = "The key of the object, including slashes")),
+    params(("key" = String, Path, description = "The key of the object, including slashes",
+         min_length = 1, pattern = "^(?!/)(?!.*//)(?!(.*/)?\\.{1,2}(/|$))[^\\x00-\\x1f\\x7f-\\x9f\\\\]+$")),
     responses(
         (status = 200, description = "The content of the object", body = Vec<u8>,
          content_type = "application/octet-stream"),

@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
 use super::body::{JobInPath, Parameters};
+use super::conditional::Tag;
 use super::problem_response::{Failed, ProblemResponse};
 use crate::results::StoredResult;
 
@@ -41,9 +42,23 @@ enum ResultFormat {
     Raw,
 }
 
+impl ResultFormat {
+    /// The word of the query.
+    const fn word(self) -> &'static str {
+        match self {
+            ResultFormat::Npy => "npy",
+            ResultFormat::Csv => "csv",
+            ResultFormat::Json => "json",
+            ResultFormat::Raw => "raw",
+        }
+    }
+}
+
 /// Download the mean, or a statistic that was asked for beside it.
 ///
-/// The .npy can be had in ranges of bytes, by the header `Range`.
+/// The .npy can be had in ranges of bytes, by the header `Range`. A result never changes:
+/// with `If-None-Match` a client that has it gets no second copy, and with `If-Range` a
+/// download that broke off continues.
 #[utoipa::path(
     get,
     path = "/api/jobs/{id}/result",
@@ -55,7 +70,9 @@ enum ResultFormat {
             (Vec<u8> = "application/octet-stream"),
             (String = "text/csv"),
             (Object = "application/json"),
-        )),
+         ),
+         headers(("ETag" = String, description = "Tells this result from all others"))),
+        (status = 304, description = "The result is the one that `If-None-Match` names"),
         (status = 206, description = "The range of the .npy that was asked for",
          body = Vec<u8>, content_type = "application/octet-stream"),
         (status = "default", response = Failed),
@@ -69,15 +86,37 @@ pub(super) async fn download(
 ) -> Result<Response, ProblemResponse> {
     let snapshot = shared.engine.job(job).await?;
     check_there(&snapshot, statistic)?;
+    let word = statistic.map_or("mean", Statistic::word);
+    let tag = || Tag::new(&format!("{job}.{word}.{}", format.word()));
+    if tag().is_known(&headers) {
+        let mut response = StatusCode::NOT_MODIFIED.into_response();
+        tag().put(&mut response);
+        return Ok(response);
+    }
+    let mut response = whole(&shared, &snapshot, format, statistic, &headers, &tag()).await?;
+    tag().put(&mut response);
+    Ok(response)
+}
+
+/// The result as it is sent to a client that does not have it.
+async fn whole(
+    shared: &Shared,
+    snapshot: &JobSnapshot,
+    format: ResultFormat,
+    statistic: Option<Statistic>,
+    headers: &HeaderMap,
+    tag: &Tag,
+) -> Result<Response, ProblemResponse> {
+    let job = snapshot.id;
     let result = StoredResult::open(shared.engine.store().clone(), job, statistic).await?;
     let name = format!("{}-{job}", statistic.map_or("mean", Statistic::word));
     let (format, extension, content_type) = match format {
-        ResultFormat::Npy => return Ok(npy(&result, &headers, &name)?),
+        ResultFormat::Npy => return Ok(npy(&result, headers, tag, &name)?),
         ResultFormat::Raw => (OutputFormat::Raw, "f64", "application/octet-stream"),
         ResultFormat::Csv => (OutputFormat::Csv, "csv", "text/csv; charset=utf-8"),
         ResultFormat::Json => (OutputFormat::Json, "json", "application/json"),
     };
-    let body = Body::from_stream(result.written(format, &snapshot, statistic));
+    let body = Body::from_stream(result.written(format, snapshot, statistic));
     Ok(attachment(&name, extension, content_type, body))
 }
 
@@ -103,8 +142,14 @@ fn check_there(job: &JobSnapshot, statistic: Option<Statistic>) -> Result<(), Pr
 }
 
 /// The .npy as it lies there, or the range of it that is asked for.
-fn npy(result: &StoredResult, headers: &HeaderMap, name: &str) -> Result<Response, Problem> {
-    let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
+fn npy(
+    result: &StoredResult,
+    headers: &HeaderMap,
+    tag: &Tag,
+    name: &str,
+) -> Result<Response, Problem> {
+    let asked = headers.get(header::RANGE).filter(|_| tag.continues(headers));
+    let asked = asked.and_then(|value| value.to_str().ok());
     let range = match asked.and_then(|text| parse_range(text, result.bytes)) {
         None => None,
         Some(Ok(range)) => Some(range),

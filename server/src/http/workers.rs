@@ -2,13 +2,15 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
 use protocol::worker::PoolSnapshot;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::Shared;
 use super::body::JsonBody;
 use super::problem_response::{Failed, ProblemResponse};
+use super::{Shared, conditional};
 
 /// Get the worker pool.
 #[utoipa::path(
@@ -17,12 +19,14 @@ use super::problem_response::{Failed, ProblemResponse};
     operation_id = "show_workers",
     tag = "workers",
     responses(
-        (status = 200, description = "The pool as it is now", body = PoolSnapshot),
+        (status = 200, description = "The pool as it is now", body = PoolSnapshot,
+         headers(("ETag" = String, description = "Tells this state from others"))),
+        (status = 304, description = "The state is the one that `If-None-Match` names"),
         (status = "default", response = Failed),
     ),
 )]
-pub(super) async fn show(State(shared): State<Shared>) -> Json<PoolSnapshot> {
-    Json(PoolSnapshot::clone(&shared.engine.board().pool()))
+pub(super) async fn show(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+    conditional::snapshot(&headers, &*shared.engine.board().pool())
 }
 
 /// The number of workers to keep.

@@ -15,6 +15,7 @@ use platform::{ObjectStore, StoreError};
 use protocol::{JobId, JobSnapshot, Phase, Problem, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::idempotency::{KEYS_MAX, Mark};
 use crate::keys;
 
 /// The lengths of the parts of ids by which [`latest`] narrows its listings. Ids begin
@@ -28,6 +29,8 @@ enum Listed {
     Job { job: JobId, is_over: bool },
     /// The mark that a job has generated test data.
     Generated { job: JobId, bytes: u64 },
+    /// The mark of the key that a job was submitted with.
+    Keyed { job: JobId, mark: Mark },
 }
 
 /// The content of the entry of a job that is over.
@@ -55,17 +58,24 @@ pub struct Survey {
     pub left_out: Option<JobId>,
     /// The size of the generated test data of all jobs, in bytes.
     pub generated_bytes: u64,
+    /// The keys that jobs were submitted with, at most [`KEYS_MAX`], oldest job first.
+    pub keyed: VecDeque<(JobId, Mark)>,
 }
 
-/// Writes the entry of a new job, which has `generated_bytes` of test data.
+/// Writes the entry of a new job, which has `generated_bytes` of test data and was
+/// submitted with a key, or without.
 pub(super) async fn add(
     store: &dyn ObjectStore,
     job: JobId,
     generated_bytes: u64,
+    mark: Option<Mark>,
 ) -> Result<(), StoreError> {
     store.put(&keys::index(job), Bytes::new()).await?;
     if generated_bytes > 0 {
         store.put(&keys::generated(job, generated_bytes), Bytes::new()).await?;
+    }
+    if let Some(mark) = mark {
+        store.put(&keys::keyed(job, mark), Bytes::new()).await?;
     }
     Ok(())
 }
@@ -94,14 +104,18 @@ pub(super) async fn reopen(store: &dyn ObjectStore, job: JobId) -> Result<(), St
     store.put(&keys::index(job), Bytes::new()).await
 }
 
-/// Deletes the entry of a job. Returns the size of its generated test data in bytes.
+/// Deletes the entry of a job with its marks. Returns the size of its generated test data in bytes.
 pub(super) async fn remove(store: &dyn ObjectStore, job: JobId) -> Result<u64, StoreError> {
-    let mut marks = listing(store, &keys::generated_marks(job));
+    let mut marks = listing(store, &keys::marks(job));
     let mut bytes = 0;
     while let Some(listed) = marks.try_next().await? {
-        if let Listed::Generated { bytes: more, .. } = listed {
-            bytes += more;
-            store.delete(&keys::generated(job, more)).await?;
+        match listed {
+            Listed::Generated { bytes: more, .. } => {
+                bytes += more;
+                store.delete(&keys::generated(job, more)).await?;
+            }
+            Listed::Keyed { mark, .. } => store.delete(&keys::keyed(job, mark)).await?,
+            Listed::Job { .. } => {}
         }
     }
     drop(marks);
@@ -137,7 +151,13 @@ pub async fn survey(store: &dyn ObjectStore, newest: usize) -> Result<Survey, Pr
             Listed::Generated { job, bytes } if last == Some(job) => {
                 survey.generated_bytes = survey.generated_bytes.saturating_add(bytes);
             }
-            Listed::Generated { .. } => {}
+            Listed::Keyed { job, mark } if last == Some(job) => {
+                survey.keyed.push_back((job, mark));
+                if survey.keyed.len() > KEYS_MAX {
+                    survey.keyed.pop_front();
+                }
+            }
+            Listed::Generated { .. } | Listed::Keyed { .. } => {}
         }
     }
     survey.over = over.into_iter().collect();
@@ -186,14 +206,16 @@ pub fn over_before(
     then: Timestamp,
 ) -> impl Stream<Item = Result<JobId, Problem>> + Send + '_ {
     let older = move |listed: &Listed| match listed {
-        Listed::Job { job, .. } | Listed::Generated { job, .. } => job.submitted_at() < then,
+        Listed::Job { job, .. } | Listed::Generated { job, .. } | Listed::Keyed { job, .. } => {
+            job.submitted_at() < then
+        }
     };
     listing(store, keys::INDEX)
         .try_take_while(move |listed| future::ready(Ok(older(listed))))
         .try_filter_map(|listed| {
             future::ready(Ok(match listed {
                 Listed::Job { job, is_over: true } => Some(job),
-                Listed::Job { .. } | Listed::Generated { .. } => None,
+                Listed::Job { .. } | Listed::Generated { .. } | Listed::Keyed { .. } => None,
             }))
         })
         .map_err(not_listed)
@@ -234,12 +256,13 @@ fn listing<'a>(
 /// Keys that are neither are ignored: a newer version may have written them.
 fn parse(key: &str, bytes: u64) -> Option<Listed> {
     let name = key.strip_prefix(keys::INDEX)?;
-    match name.split_once(keys::GENERATED) {
-        None => Some(Listed::Job { job: name.parse().ok()?, is_over: bytes > 0 }),
-        Some((job, size)) => {
-            Some(Listed::Generated { job: job.parse().ok()?, bytes: size.parse().ok()? })
-        }
+    if let Some((job, size)) = name.split_once(keys::GENERATED) {
+        return Some(Listed::Generated { job: job.parse().ok()?, bytes: size.parse().ok()? });
     }
+    if let Some((job, mark)) = name.split_once(keys::KEYED) {
+        return Some(Listed::Keyed { job: job.parse().ok()?, mark: mark.parse().ok()? });
+    }
+    Some(Listed::Job { job: name.parse().ok()?, is_over: bytes > 0 })
 }
 
 fn not_listed(error: StoreError) -> Problem {
@@ -270,7 +293,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = backends::folder(folder.path()).open().await.unwrap();
         for hour in 0..10 {
-            add(&*store, id(hour), if hour == 2 { 70 } else { 0 }).await.unwrap();
+            add(&*store, id(hour), if hour == 2 { 70 } else { 0 }, None).await.unwrap();
             if hour != 1 {
                 complete(&*store, &ended(id(hour)), true).await.unwrap();
             }
@@ -293,7 +316,7 @@ mod tests {
         // Minutes, days and years apart.
         let hours = [0, 1, 2, 30, 31, 500, 20_000, 20_001, 20_002];
         for hour in hours {
-            add(&*store, id(hour), 9).await.unwrap();
+            add(&*store, id(hour), 9, None).await.unwrap();
         }
         let all: Vec<JobId> = hours.iter().rev().map(|hour| id(*hour)).collect();
         for count in 1..=hours.len() + 1 {
@@ -310,7 +333,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = backends::folder(folder.path()).open().await.unwrap();
         for hour in 0..5 {
-            add(&*store, id(hour), 9).await.unwrap();
+            add(&*store, id(hour), 9, None).await.unwrap();
             if hour != 1 {
                 complete(&*store, &ended(id(hour)), true).await.unwrap();
             }

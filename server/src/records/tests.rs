@@ -90,7 +90,7 @@ impl World {
         let submitted_at = job.submitted_at();
         let request = RequestRecord { request, workers: 3, submitted_at, submitted_by: None };
         let (request, _) = request.split().unwrap();
-        store_request(&*store, job, request, 0).await.unwrap();
+        store_request(&*store, job, request, 0, None).await.unwrap();
         store_plan(&*store, job, &record).await.unwrap();
         let mut world = World {
             random,

@@ -194,7 +194,8 @@ async fn workers_can_be_asked_for_by_hand() {
             }
         }
     }
-    assert_eq!(set(json!(1000)).await.unwrap().status(), StatusCode::BAD_REQUEST);
+    let too_many = set(json!(1000)).await.unwrap();
+    assert_eq!(too_many.status(), StatusCode::UNPROCESSABLE_ENTITY);
     running.stop().await;
 }
 

@@ -23,6 +23,7 @@ mod network;
 mod old_store;
 mod outages;
 mod power_loss;
+mod programs;
 mod provenance;
 mod real;
 mod restart;

@@ -65,7 +65,7 @@ async fn jobs_tasks_attempts_requests_and_the_store_are_counted() {
     assert_eq!(ended["phase"], "done", "{}", ended["error"]);
     let missing = server.failure(&json!({"inputs": {"objects": ["none.csv"]}})).await;
     assert_eq!(missing["status"], 404, "{missing}");
-    assert_eq!(server.get("/api/jobs/none").await.status(), 400);
+    assert_eq!(server.get("/api/jobs/none").await.status(), 404);
     assert_eq!(server.get("/nowhere/at/all").await.status(), 404);
 
     let figures = figures(&server).await;
@@ -94,7 +94,7 @@ async fn jobs_tasks_attempts_requests_and_the_store_are_counted() {
     // Routes, not paths: what clients ask for must not fill the memory.
     let created = ["method=\"POST\"", "route=\"/api/jobs\"", "status=\"201\""];
     assert_eq!(sum("http_requests_total", &created), 2.0);
-    let refused = ["route=\"/api/jobs/{id}\"", "status=\"400\""];
+    let refused = ["route=\"/api/jobs/{id}\"", "status=\"404\""];
     assert_eq!(sum("http_requests_total", &refused), 1.0);
     assert!(!figures.0.contains("/jobs/none") && !figures.0.contains("nowhere"));
     assert_eq!(sum("http_requests_total", &["route=\"unmatched\"", "status=\"404\""]), 1.0);
