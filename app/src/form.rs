@@ -8,7 +8,8 @@ use leptos_router::params::ParamsMap;
 use protocol::problem::ProblemKind;
 use protocol::request::{
     COUNT, Choice, FAN_IN, FILES, FORMAT, Field, Generate, GeneratedFormat, MODE, MULTIPLIER, NAME,
-    PREFIX, QUANTILE, RAW, RawNumbers, SEED, SpeculationMode, Statistic, WORKERS,
+    OTHER_FILES, OtherFiles, PREFIX, QUANTILE, RAW, RawNumbers, SEED, SpeculationMode, Statistic,
+    WORKERS,
 };
 use protocol::{Inputs, JobRequest, Problem, ValidRequest};
 use serde::{Deserialize, Serialize};
@@ -94,6 +95,7 @@ impl JobForm {
         if self.is_from_prefix() {
             // Generated data is never raw.
             request.raw = self.filled_in(&RAW).map(RawNumbers::parse).transpose()?;
+            request.other_files = OtherFiles::parse(self.typed(&OTHER_FILES))?;
         }
         request.statistics =
             Statistic::ALL.iter().copied().filter(|statistic| self.wants(*statistic)).collect();
@@ -185,6 +187,7 @@ mod tests {
             (&SOURCE, "prefix"),
             (&PREFIX, " climate/ "),
             (&RAW, "f32"),
+            (&OTHER_FILES, "refuse"),
             (&WORKERS.field, ""),
             (&FAN_IN.field, "auto"),
             (&NAME, "ensemble mean"),
@@ -198,6 +201,7 @@ mod tests {
         let request = form.request().unwrap();
         assert_eq!(request.inputs, Inputs::Prefix("climate/".to_owned()));
         assert_eq!(request.raw, Some(RawNumbers::F32));
+        assert_eq!(request.other_files, OtherFiles::Refuse);
         assert_eq!(request.workers, None);
         assert_eq!(request.fan_in, FanIn::Auto);
         assert_eq!(request.name.as_deref(), Some("ensemble mean"));

@@ -151,8 +151,9 @@ pub enum PoolKind {
 /// `distributed-average mean`
 #[derive(Args, Debug)]
 pub struct MeanArguments {
-    /// Files, directories (all files below, except names that begin with `.` or
-    /// `_`) and patterns such as 'run-*.npy'.
+    /// Files, directories (all files below that may be data: not README, .md, images
+    /// and the like, nor names that begin with `.` or `_`) and patterns such as
+    /// 'run-*.npy'.
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<String>,
     /// Output file, whose name ends in .npy, .csv, .json or .raw, or `-` for CSV

@@ -1,13 +1,15 @@
 //! Finds a job's objects, looks into some of them, and lays out its sum tree.
 
+mod other_files;
+
 use std::sync::Arc;
 
 use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt, stream};
 use platform::{InputStores, ObjectStore, Pin, StoreError};
-use protocol::job::{Counted, InputSummary};
+use protocol::job::{Counted, InputSummary, SkippedFiles};
 use protocol::problem::ProblemKind;
-use protocol::request::{Generate, GeneratedFormat, RawNumbers};
+use protocol::request::{Generate, GeneratedFormat, OtherFiles, RawNumbers};
 use protocol::task::InputObject;
 use protocol::{Inputs, JobId, JobRequest, Plan, Problem, Timestamp, ValidRequest};
 use reading::DetectError;
@@ -18,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 use crate::limits::JobLimits;
 use crate::records::PlanRecord;
 use crate::{generating, keys};
+
+pub(crate) use self::other_files::is_data;
 
 /// How many objects are looked into before a job starts, spread over the list,
 /// so that the commonest mistakes are told within a moment.
@@ -97,23 +101,26 @@ impl Planner {
         request: &ValidRequest,
         workers: u32,
     ) -> Result<PlanRecord, Problem> {
-        let objects = match &request.inputs {
+        let found = match &request.inputs {
             Inputs::Generate(_) => self.below(&keys::inputs(job)).await?,
             Inputs::Prefix(prefix) => self.prefix(prefix).await?,
-            Inputs::Objects(locations) => self.named(locations).await?,
+            Inputs::Objects(locations) => Found::all(self.named(locations).await?),
             // No valid request has such inputs.
-            Inputs::Shortened(_) => Vec::new(),
+            Inputs::Shortened(_) => Found::default(),
         };
-        if objects.is_empty() {
+        if request.other_files == OtherFiles::Refuse && !found.skipped.is_empty() {
+            return Err(other_files::refused(&found.skipped).field("other_files"));
+        }
+        if found.objects.is_empty() {
             return Err(no_inputs(&request.inputs));
         }
-        self.lay_out(objects, request, workers).await
+        self.lay_out(found, request, workers).await
     }
 
     /// Looks into some of the objects and lays out the tree.
     async fn lay_out(
         &self,
-        objects: Vec<InputObject>,
+        Found { objects, skipped }: Found,
         request: &JobRequest,
         workers: u32,
     ) -> Result<PlanRecord, Problem> {
@@ -154,56 +161,59 @@ impl Planner {
             // Where orders are mixed, columns are counted in C order.
             fortran_order: probed.iter().all(|probe| probe.format.order().is_fortran()),
             format: Some(first.format.describe()),
+            skipped,
         };
         self.job_limits.check_plan(&plan, &inputs, &request.statistics)?;
         Ok(PlanRecord { plan, inputs, objects })
     }
 
     /// The objects of a folder, or the one object of that name.
-    async fn prefix(&self, prefix: &str) -> Result<Vec<InputObject>, Problem> {
+    async fn prefix(&self, prefix: &str) -> Result<Found, Problem> {
         keys::check_prefix(prefix).map_err(|problem| problem.field("inputs.prefix"))?;
         let folder = match prefix.trim_end_matches('/') {
             "" => String::new(),
             name if name.ends_with(':') => prefix.to_owned(),
             name => format!("{name}/"),
         };
-        let objects = self.below(&folder).await?;
-        if !objects.is_empty() || folder.is_empty() {
-            return Ok(objects);
+        let found = self.below(&folder).await?;
+        if !found.objects.is_empty() || folder.is_empty() {
+            return Ok(found);
         }
         if self.is_private(prefix) {
-            return Ok(Vec::new());
+            return Ok(found);
         }
         match self.one(prefix).await {
-            Ok(object) => Ok(vec![object]),
-            Err(StoreError::NotFound { .. } | StoreError::InvalidKey { .. }) => Ok(Vec::new()),
+            Ok(object) => Ok(Found::all(vec![object])),
+            Err(StoreError::NotFound { .. } | StoreError::InvalidKey { .. }) => Ok(found),
             Err(error) => Err(error.problem("looking for the inputs")),
         }
     }
 
-    /// The objects whose locations begin with `prefix`, but for hidden ones and the
-    /// program's own. Each is pinned to the version that the listing tells.
-    async fn below(&self, prefix: &str) -> Result<Vec<InputObject>, Problem> {
+    /// The objects whose locations begin with `prefix`, but for the program's own and those
+    /// that are not data. Each is pinned to the version that the listing tells.
+    async fn below(&self, prefix: &str) -> Result<Found, Problem> {
         let (store, name, key) =
             self.inputs.resolve(prefix).map_err(|error| error.problem("looking for the inputs"))?;
         let own =
             |location: &str, is: fn(&str) -> bool| self.inputs.own_key(location).is_some_and(is);
         let skips_own = !own(prefix, keys::is_data);
-        let mut objects = Vec::new();
+        let mut found = Found::default();
         let mut listing = store.list(key);
         while let Some(object) = listing.next().await {
             let object = object.map_err(|error| error.problem("listing the inputs"))?;
-            if is_hidden(&object.key[key.len()..]) {
+            let location = format!("{name}{}", object.key);
+            if skips_own && own(&location, keys::is_own) {
                 continue;
             }
-            let location = format!("{name}{}", object.key);
-            if !(skips_own && own(&location, keys::is_own)) {
-                let (bytes, version) = (object.bytes, object.version);
-                objects.push(InputObject { location, bytes, version });
-                self.job_limits.check_objects(objects.len() as u64)?;
+            if !is_data(&object.key[key.len()..]) {
+                found.skipped.add(&location);
+                continue;
             }
+            let (bytes, version) = (object.bytes, object.version);
+            found.objects.push(InputObject { location, bytes, version });
+            self.job_limits.check_objects(found.objects.len() as u64)?;
         }
-        Ok(objects)
+        Ok(found)
     }
 
     /// The objects that somebody has named one by one.
@@ -260,6 +270,20 @@ impl Planner {
     }
 }
 
+/// The objects of a job, and the files beside them that are not data.
+#[derive(Default)]
+struct Found {
+    objects: Vec<InputObject>,
+    skipped: SkippedFiles,
+}
+
+impl Found {
+    /// Objects that somebody has named: all of them count.
+    fn all(objects: Vec<InputObject>) -> Found {
+        Found { objects, skipped: SkippedFiles::default() }
+    }
+}
+
 /// What looking into an object has found out.
 struct Probe {
     format: Format,
@@ -279,11 +303,6 @@ fn spread(count: usize, most: usize) -> Vec<usize> {
     (0..taken).map(|turn| turn * count / taken).collect()
 }
 
-/// Whether a key below the prefix names something that is not meant as data.
-fn is_hidden(key: &str) -> bool {
-    key.split('/').any(|part| part.starts_with(['.', '_']))
-}
-
 fn no_inputs(inputs: &Inputs) -> Problem {
     let (detail, field) = match inputs {
         Inputs::Prefix(prefix) => {
@@ -294,8 +313,8 @@ fn no_inputs(inputs: &Inputs) -> Problem {
         Inputs::Shortened(_) => ("the list of objects is shortened".to_owned(), "inputs.shortened"),
     };
     Problem::new(ProblemKind::NoInputs, detail).field(field).remedy(
-        "GET /api/files lists what is there; names that begin with . or _, and the program's \
-             own objects, do not count",
+        "GET /api/files lists what is there; files that are not data, such as README and names \
+         that begin with . or _, and the program's own objects, do not count",
     )
 }
 
@@ -307,12 +326,5 @@ mod tests {
     fn probes_are_spread_evenly_from_the_first() {
         assert_eq!(spread(3, 16), [0, 1, 2]);
         assert_eq!(spread(100, 4), [0, 25, 50, 75]);
-    }
-
-    #[test]
-    fn names_that_begin_with_a_dot_or_an_underscore_are_hidden() {
-        assert!(is_hidden("_SUCCESS"));
-        assert!(is_hidden("a/.DS_Store"));
-        assert!(!is_hidden("a/b_c.csv"));
     }
 }

@@ -102,7 +102,15 @@ fn unknown() -> String {
 
 fn files(planned: &Planned) -> String {
     let objects = planned.plan.as_ref().map(|plan| plan.objects);
-    planned.inputs.objects.or(objects).map_or_else(unknown, count)
+    let files = planned.inputs.objects.or(objects).map_or_else(unknown, count);
+    let skipped = &planned.inputs.skipped;
+    match skipped.count.checked_sub(skipped.first.len() as u64) {
+        None | Some(0) if skipped.is_empty() => files,
+        Some(more @ 1..) => {
+            format!("{files}, without {} and {} more", skipped.first.join(", "), count(more))
+        }
+        _ => format!("{files}, without {}", skipped.first.join(", ")),
+    }
 }
 
 fn columns(planned: &Planned) -> String {

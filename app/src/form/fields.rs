@@ -1,8 +1,9 @@
 //! The fields of the form of a new job: one row per field.
 
 use protocol::request::{
-    COUNT, Choice, FAN_IN, FILES, FORMAT, Field, GeneratedFormat, MODE, MULTIPLIER, NAME, PREFIX,
-    QUANTILE, RAW, RawNumbers, SEED, STATISTICS, SpeculationMode, Statistic, WORKERS,
+    COUNT, Choice, FAN_IN, FILES, FORMAT, Field, GeneratedFormat, MODE, MULTIPLIER, NAME,
+    OTHER_FILES, OtherFiles, PREFIX, QUANTILE, RAW, RawNumbers, SEED, STATISTICS, SpeculationMode,
+    Statistic, WORKERS,
 };
 
 /// A field of the form.
@@ -57,13 +58,14 @@ pub const FROM_GENERATE: &str = "generate";
 pub const FROM_PREFIX: &str = "prefix";
 
 /// All fields except [`SOURCE`] and the statistics, in display order.
-pub const FIELDS: [FormField; 12] = [
+pub const FIELDS: [FormField; 13] = [
     row(Section::Generate, FILES.field, Input::Digits, "40"),
     row(Section::Generate, COUNT.field, Input::Digits, "10000"),
     row(Section::Generate, FORMAT, Input::Choice(options::<GeneratedFormat>), "csv"),
     row(Section::Generate, SEED.field, Input::Digits, "1"),
     row(Section::Prefix, PREFIX, Input::Text, ""),
     row(Section::Prefix, RAW, Input::Choice(raw_options), ""),
+    row(Section::Prefix, OTHER_FILES, Input::Choice(options::<OtherFiles>), "skip"),
     row(Section::Job, WORKERS.field, Input::Digits, "2"),
     row(Section::Job, FAN_IN.field, Input::Text, "5"),
     row(Section::Job, NAME, Input::Text, ""),

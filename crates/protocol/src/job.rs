@@ -239,6 +239,45 @@ pub struct InputSummary {
     /// The format of the objects, such as `text` or `npy f8`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
+    /// The files below the prefix that were left out because they are not data.
+    #[serde(skip_serializing_if = "SkippedFiles::is_empty")]
+    pub skipped: SkippedFiles,
+}
+
+/// Files that were left out of a job because they are not data.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct SkippedFiles {
+    /// The number of the files.
+    pub count: u64,
+    /// The first of them, at most 16 and 4,096 bytes.
+    pub first: Vec<String>,
+}
+
+impl SkippedFiles {
+    /// The most files that are named.
+    pub const NAMED: usize = 16;
+    /// The most bytes that their names take together.
+    pub const NAMED_BYTES: usize = 4096;
+
+    /// Whether none was left out.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Adds a file, by its name if there is room.
+    pub fn add(&mut self, location: &str) {
+        self.count += 1;
+        let bytes: usize = self.first.iter().map(String::len).sum();
+        let has_room = self.first.len() < SkippedFiles::NAMED
+            && bytes + location.len() <= SkippedFiles::NAMED_BYTES;
+        // The first ones, without gaps.
+        if has_room && self.first.len() as u64 + 1 == self.count {
+            self.first.push(location.to_owned());
+        }
+    }
 }
 
 /// A number of finished items out of a total.
@@ -448,6 +487,19 @@ mod tests {
 
     const PLAN: &str = r#"{"objects": 4, "columns": 2, "fan_in": 2, "segment_columns": 1024,
         "levels": [{"nodes": 2, "ranges": 1, "range_segments": 1, "fan_in": 2}], "estimate": {}}"#;
+
+    #[test]
+    fn of_skipped_files_the_first_are_named_and_all_are_counted() {
+        let mut skipped = SkippedFiles::default();
+        (0..100).for_each(|file| skipped.add(&format!("{file}.md")));
+        assert_eq!((skipped.count, skipped.first.len()), (100, SkippedFiles::NAMED));
+        assert_eq!(skipped.first[15], "15.md");
+        let mut skipped = SkippedFiles::default();
+        for length in [4_000, 200, 1] {
+            skipped.add(&"x".repeat(length));
+        }
+        assert_eq!((skipped.count, skipped.first.len()), (3, 1));
+    }
 
     #[test]
     fn half_done_attempts_count_as_half_a_task() {

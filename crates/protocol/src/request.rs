@@ -9,6 +9,7 @@ mod choice;
 mod fan_in;
 mod field;
 mod generate;
+mod other_files;
 mod raw;
 #[cfg(feature = "schema")]
 mod schema;
@@ -27,6 +28,7 @@ pub use choice::{Choice, Described};
 pub use fan_in::{FAN_IN, FanIn};
 pub use field::{Field, Number, Numeric};
 pub use generate::{COUNT, FILES, FORMAT, Generate, GeneratedFormat, SEED};
+pub use other_files::{OTHER_FILES, OtherFiles};
 pub use raw::{RAW, RawNumbers};
 pub use shortened::{OBJECTS_SHOWN, Shortened};
 pub use speculation::{
@@ -104,6 +106,9 @@ pub struct JobRequest {
     /// the format is detected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<RawNumbers>,
+    /// What happens to files below a prefix that are not data.
+    #[serde(default, skip_serializing_if = "OtherFiles::is_default")]
+    pub other_files: OtherFiles,
 }
 
 #[cfg(feature = "schema")]
@@ -117,7 +122,7 @@ fn workers() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Inputs {
-    /// Every object below a prefix, except names that start with `.` or `_`.
+    /// Every object below a prefix that may be data: see `other_files`.
     Prefix(String),
     /// The listed objects.
     Objects(Vec<String>),
@@ -140,6 +145,7 @@ impl JobRequest {
             speculation: Speculation::default(),
             statistics: Vec::new(),
             raw: None,
+            other_files: OtherFiles::default(),
         }
     }
 

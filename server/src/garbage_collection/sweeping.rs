@@ -251,8 +251,7 @@ mod tests {
         let board = Board::new(0, 10);
         let generated = GeneratedQuota::new(0, 0);
         let keys = Keys::default();
-        let retention =
-            Retention { store: store.clone(), board: board.clone(), generated, keys };
+        let retention = Retention { store: store.clone(), board: board.clone(), generated, keys };
         let mut deleted = over(&*store, 1, Phase::Cancelled).await;
         deleted.timings.ended_at = Some(clock::now());
         index::complete(&*store, &deleted, true).await.unwrap();

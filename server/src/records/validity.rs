@@ -1,7 +1,7 @@
 //! Checks records when they are read: they may be damaged, edited by hand, or written by
 //! another program. Whatever passes cannot divide by zero, overflow or fill the memory.
 
-use protocol::job::{AttemptCounts, ByteCounts, InputSummary};
+use protocol::job::{AttemptCounts, ByteCounts, InputSummary, SkippedFiles};
 use protocol::result::{FIRST_NUMBERS, IMAGE_PIXELS, PLOT_POINTS, ResultSummary};
 use protocol::task::InputObject;
 use protocol::{JobId, JobSnapshot, Plan, Timestamp};
@@ -188,6 +188,8 @@ fn check_inputs(inputs: &InputSummary, planned: Option<u64>) -> Result<(), Flaw>
     ensure(agree, "inputs.columns", || {
         format!("it is {:?}, and that of the plan is {planned:?}", inputs.columns)
     })?;
+    let named = inputs.skipped.first.len() as u64;
+    within(named, 0..=SkippedFiles::NAMED as u64, "inputs.skipped.first")?;
     match inputs.columns {
         Some(columns) => check_shape(inputs.shape.as_deref(), columns, "inputs.shape"),
         None => Ok(()),

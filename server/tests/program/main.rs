@@ -19,6 +19,7 @@ mod load;
 mod logs;
 mod memory;
 mod metrics;
+mod mixed_folders;
 mod network;
 mod old_store;
 mod outages;

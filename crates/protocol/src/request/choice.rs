@@ -56,7 +56,7 @@ mod tests {
 
     use serde::Serialize;
 
-    use super::super::{GeneratedFormat, RawNumbers, SpeculationMode, Statistic};
+    use super::super::{GeneratedFormat, OtherFiles, RawNumbers, SpeculationMode, Statistic};
     use super::*;
 
     #[track_caller]
@@ -80,6 +80,7 @@ mod tests {
     #[test]
     fn known_words_are_parsed_and_others_are_rejected() {
         check::<GeneratedFormat>();
+        check::<OtherFiles>();
         check::<RawNumbers>();
         check::<SpeculationMode>();
         check::<Statistic>();
@@ -88,6 +89,7 @@ mod tests {
     #[test]
     fn json_has_the_same_words() {
         check_json::<GeneratedFormat>();
+        check_json::<OtherFiles>();
         check_json::<RawNumbers>();
         check_json::<Statistic>();
     }

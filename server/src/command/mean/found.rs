@@ -9,6 +9,8 @@ use anyhow::{Context, bail};
 use platform::files;
 use protocol::Problem;
 
+use crate::planning::is_data;
+
 /// The locations of all files that `inputs` name, in order. An input is a file, a
 /// directory with all files below it, or a pattern. What a directory or a pattern finds
 /// of `results`, the files that the command writes, is left out: it is from an earlier
@@ -30,6 +32,7 @@ pub(super) fn find_inputs(inputs: &[String], results: &[PathBuf]) -> anyhow::Res
             let before = files.len();
             walk(path, &mut Vec::new(), &mut files)?;
             leave_out(&mut files, before, is_result);
+            leave_out_others(&mut files, before);
             if files.len() == before {
                 bail!("the directory {input} contains no files");
             }
@@ -84,6 +87,18 @@ fn leave_out(files: &mut Vec<PathBuf>, from: usize, is_result: impl Fn(&Path) ->
         } else {
             files.push(file);
         }
+    }
+}
+
+/// Takes what is not data out of the files from an index on, and says so.
+fn leave_out_others(files: &mut Vec<PathBuf>, from: usize) {
+    let may_be_data =
+        |file: &PathBuf| file.file_name().is_none_or(|it| is_data(&it.to_string_lossy()));
+    let (data, others): (Vec<_>, Vec<_>) = files.split_off(from).into_iter().partition(may_be_data);
+    files.extend(data);
+    if let Some(first) = others.first() {
+        let count = others.len();
+        eprintln!("left out {count} files that are not data, such as {}", first.display());
     }
 }
 
@@ -156,7 +171,7 @@ mod tests {
     #[test]
     fn directories_patterns_and_files_are_found_in_order() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["b.csv", "a.csv", "_SUCCESS", ".hidden", "c.npy"] {
+        for name in ["b.csv", "a.csv", "_SUCCESS", ".hidden", "c.npy", "README.md"] {
             fs::write(folder.path().join(name), "1").unwrap();
         }
         fs::create_dir(folder.path().join("d")).unwrap();
