@@ -26,6 +26,7 @@ mod outages;
 mod power_loss;
 mod programs;
 mod provenance;
+mod readme;
 mod real;
 mod restart;
 mod retention;
