@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
+use program::telemetry;
 use server::arguments::{Arguments, Command};
 use server::command;
 use tokio::runtime::{Builder, Runtime};
@@ -17,9 +18,12 @@ fn main() -> ExitCode {
         outcome
     });
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            telemetry::flush();
+            ExitCode::SUCCESS
+        }
         Err(error) => {
-            eprintln!("error: {error:#}");
+            telemetry::print_error(&error);
             ExitCode::FAILURE
         }
     }

@@ -23,9 +23,12 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     telemetry::log_from("info", arguments.shared.log_format);
     match run(arguments).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            telemetry::flush();
+            ExitCode::SUCCESS
+        }
         Err(error) => {
-            eprintln!("error: {error:#}");
+            telemetry::print_error(&error);
             ExitCode::FAILURE
         }
     }

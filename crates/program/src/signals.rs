@@ -4,6 +4,8 @@ use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::telemetry;
+
 /// The exit code of a process that a signal ended, as shells know it: the signal's
 /// number on top of this.
 const SIGNALLED: i32 = 128;
@@ -22,8 +24,8 @@ pub fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<impl Future<Out
             _ = signals.next() => true,
             () = stop.cancelled() => false,
         };
-        tracing::info!("stopping");
         stop.cancel();
+        tracing::info!("stopping");
         tokio::spawn(end_on_another(signals, is_signalled));
     })
 }
@@ -34,7 +36,8 @@ async fn end_on_another(mut signals: Signals, is_first_over: bool) {
         signals.next().await;
     }
     let kind = signals.next().await;
-    eprintln!("ending at once: a second signal came");
+    tracing::warn!("ending at once: a second signal came");
+    telemetry::flush();
     std::process::exit(SIGNALLED + kind.as_raw_value());
 }
 

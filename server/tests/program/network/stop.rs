@@ -1,14 +1,18 @@
 //! A server that is told to stop while clients would rather keep it.
 
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rustix::fs::OFlags;
 use serde_json::json;
 use testbed::Process;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::send;
 use crate::client::{Client, Events};
@@ -25,6 +29,22 @@ async fn start(folder: &Path, log: &str) -> (Process, Client) {
     let mut process = Process::start("the server", &mut command, &folder.join(log));
     let url = process.announced("listening on ").await;
     (process, Client::new(url))
+}
+
+/// Starts the same with a log that goes into a pipe; returns the end that reads it too.
+async fn start_with_pipe(folder: &Path) -> (Process, Client, File) {
+    let pipe = folder.join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+    let reader = File::options().read(true).custom_flags(nonblocking).open(&pipe).unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"exec "$@" 2>"$0""#]).arg(&pipe);
+    command.arg(env!("CARGO_BIN_EXE_distributed-average"));
+    command.args(["serve", "--listen", "127.0.0.1:0", "--workers", "1"]);
+    command.arg("--store").arg(folder.join("store")).env("RUST_LOG", "trace");
+    let mut process = Process::start("the server", &mut command, &folder.join("printed"));
+    let url = process.announced("listening on ").await;
+    (process, Client::new(url), reader)
 }
 
 /// Clients that keep a connection without an end: a half-open request, an event stream,
@@ -83,4 +103,24 @@ async fn a_second_signal_ends_a_server_at_once() {
     assert!(told.elapsed() < Duration::from_secs(3), "{:?}", told.elapsed());
     assert_eq!(status.code(), Some(143), "{status} {:?}", status.signal());
     assert!(process.said().contains("second signal"), "{}", process.said());
+}
+
+/// A log that nobody reads: its reader is gone, or has stopped to read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_goes_on_and_stops_while_nobody_reads_its_log() {
+    for is_gone in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut process, client, reader) = start_with_pipe(folder.path()).await;
+        let reader = (!is_gone).then_some(reader);
+        // More than a pipe holds.
+        for _ in 0..500 {
+            let health = timeout(STOP_TIME_MAX, client.get("/healthz")).await.expect("it answers");
+            assert_eq!(health.status(), 200);
+        }
+        let told = Instant::now();
+        process.terminate();
+        let status = timeout(2 * STOP_TIME_MAX, process.end()).await.expect("it ends");
+        assert!(status.success() && told.elapsed() < STOP_TIME_MAX, "{status}");
+        drop(reader);
+    }
 }
