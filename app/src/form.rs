@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use leptos_router::params::ParamsMap;
 use protocol::problem::ProblemKind;
 use protocol::request::{
-    COUNT, Choice, FAN_IN, FILES, FORMAT, Field, Generate, GeneratedFormat, MODE, MULTIPLIER, NAME,
-    OTHER_FILES, OtherFiles, PREFIX, QUANTILE, RAW, RawNumbers, SEED, SpeculationMode, Statistic,
-    WORKERS,
+    COUNT, Choice, FAN_IN, FILES, FORMAT, Field, Generate, GeneratedFormat, HEADER, Header, KEY,
+    MISSING, MODE, MULTIPLIER, Missing, NAME, OTHER_FILES, OtherFiles, PREFIX, QUANTILE, RAW,
+    RawNumbers, SEED, SELECT, SpeculationMode, Statistic, WORKERS,
 };
 use protocol::{Inputs, JobRequest, Problem, ValidRequest};
 use serde::{Deserialize, Serialize};
@@ -93,10 +93,18 @@ impl JobForm {
             }
         }
         if self.is_from_prefix() {
-            // Generated data is never raw.
+            // Generated data is neither raw nor a table.
             request.raw = self.filled_in(&RAW).map(RawNumbers::parse).transpose()?;
             request.other_files = OtherFiles::parse(self.typed(&OTHER_FILES))?;
+            // The default need not be said.
+            let header = self.filled_in(&HEADER).map(Header::parse).transpose()?;
+            request.header = header.filter(|header| *header != Header::Auto);
+            let selected = self.typed(&SELECT).split(',').map(str::trim);
+            let selected = selected.filter(|entry| !entry.is_empty());
+            request.select = selected.map(str::to_owned).collect();
+            request.key = self.filled_in(&KEY).map(str::to_owned);
         }
+        request.missing = self.filled_in(&MISSING).map(Missing::parse).transpose()?;
         request.statistics =
             Statistic::ALL.iter().copied().filter(|statistic| self.wants(*statistic)).collect();
         request.validate()
@@ -179,6 +187,7 @@ mod tests {
         assert_eq!(request.fan_in, FanIn::Fixed(5));
         assert_eq!(request.speculation, Speculation::default());
         assert!(request.statistics.is_empty());
+        assert_eq!(request.missing, None);
     }
 
     #[test]
@@ -194,6 +203,10 @@ mod tests {
             (&MODE, "original"),
             (&QUANTILE.field, "0.9"),
             (&MULTIPLIER.field, "3"),
+            (&MISSING, "skip"),
+            (&HEADER, "yes"),
+            (&SELECT, "temp*, !temp_max"),
+            (&KEY, "date"),
         ]);
         for statistic in [Statistic::Min, Statistic::Std] {
             form.0.insert(statistic_key(statistic), "on".to_owned());
@@ -209,6 +222,10 @@ mod tests {
         assert_eq!(request.speculation.quantile, 0.9);
         assert_eq!(request.speculation.multiplier, 3.0);
         assert_eq!(request.statistics, [Statistic::Min, Statistic::Std]);
+        assert_eq!(request.missing, Some(Missing::Skip));
+        assert_eq!(request.header, Some(Header::Yes));
+        assert_eq!(request.select, ["temp*", "!temp_max"]);
+        assert_eq!(request.key.as_deref(), Some("date"));
     }
 
     #[test]

@@ -13,8 +13,8 @@ use platform::backends::{queue_forms, store_forms};
 use platform::{QueuePlace, StorePlace};
 use program::arguments::{PlaceParser, SharedArguments};
 use protocol::request::{
-    COUNT, Choice, Described, FAN_IN, FILES, FORMAT, GeneratedFormat, MODE, Number, Numeric, SEED,
-    STATISTICS, SpeculationMode, Statistic, WORKERS,
+    COUNT, Choice, Described, FAN_IN, FILES, FORMAT, GeneratedFormat, HEADER, Header, KEY, MISSING,
+    MODE, Missing, Number, Numeric, SEED, SELECT, STATISTICS, SpeculationMode, Statistic, WORKERS,
 };
 use protocol::{FanIn, Inputs, JobRequest, Problem, Role};
 
@@ -200,6 +200,35 @@ pub struct MeanArguments {
         )
     )]
     pub statistics: Vec<Statistic>,
+    /// What to do with missing values; `None` for the default.
+    #[arg(
+        long,
+        env = "DISTRIBUTED_AVERAGE_MISSING",
+        value_parser = choice::<Missing>(),
+        value_name = "WHAT",
+        help = format!("{} [default: propagate, in tables error]", MISSING.description)
+    )]
+    pub missing: Option<Missing>,
+    /// Whether the first line of a text file names its columns; `None` for automatic.
+    #[arg(
+        long,
+        env = "DISTRIBUTED_AVERAGE_HEADER",
+        value_parser = choice::<Header>(),
+        help = format!("{} [default: auto]", HEADER.description)
+    )]
+    pub header: Option<Header>,
+    /// What to read of objects that name their parts; empty for everything.
+    #[arg(
+        long,
+        env = "DISTRIBUTED_AVERAGE_SELECT",
+        value_delimiter = ',',
+        value_name = "NAME,...",
+        help = SELECT.description
+    )]
+    pub select: Vec<String>,
+    /// The column of tables that is carried over.
+    #[arg(long, env = "DISTRIBUTED_AVERAGE_KEY", value_name = "NAME", help = KEY.description)]
+    pub key: Option<String>,
     /// Print the plan (sum tree, bytes, memory) without computing anything.
     #[arg(long)]
     pub plan: bool,
@@ -277,6 +306,10 @@ impl MeanArguments {
             fan_in: self.fan_in,
             speculation: self.speculation.settings(),
             statistics: self.statistics.clone(),
+            missing: self.missing,
+            header: self.header,
+            select: self.select.clone(),
+            key: self.key.clone(),
             ..JobRequest::new(Inputs::Objects(objects))
         }
     }

@@ -10,7 +10,7 @@ use futures::{StreamExt, TryFutureExt, TryStreamExt, stream};
 use platform::problems::{internal, with_sources};
 use platform::{ObjectStore, StoreError};
 use protocol::problem::ProblemKind;
-use protocol::request::{Choice, Statistic};
+use protocol::request::{Choice, Missing, Statistic};
 use protocol::result::{ResultSummary, StatisticSummary};
 use protocol::task::segment_key;
 use protocol::{JobId, Plan, Problem};
@@ -47,6 +47,8 @@ pub struct Total {
     pub order: Order,
     /// What was computed beside the mean.
     pub statistics: Vec<Statistic>,
+    /// What happened to missing values.
+    pub missing: Missing,
 }
 
 /// The most memory that writing the result takes, in bytes, if the segments are
@@ -111,7 +113,7 @@ pub async fn write_result(
         let columns = (total.columns - start).min(total.plan.segment_columns);
         let key = segment_key(&prefix, segment);
         let sum = StoredSum::open(store, key, RANGE_BYTES, &buffers);
-        let divided = divide(sum, columns, &total.statistics, spare.take());
+        let divided = divide(sum, columns, &total, spare.take());
         divided.map_err(move |error| (segment, error))
     });
     let mut divided = stream::iter(divided).buffered(SEGMENTS_AT_ONCE);
@@ -174,19 +176,20 @@ type Numbers = Vec<Vec<f64>>;
 async fn divide(
     mut segment: StoredSum,
     columns: u64,
-    statistics: &[Statistic],
+    total: &Total,
     mut numbers: Numbers,
 ) -> Result<Numbers, Undivided> {
     let columns = usize::try_from(columns).unwrap_or(usize::MAX);
+    let statistics = &total.statistics;
     numbers.resize(1 + statistics.len(), Vec::new());
     for numbers in &mut numbers {
         numbers.clear();
         numbers.reserve_exact(columns);
     }
-    let mut sum = PartialSum::new(0, statistics);
+    let mut sum = PartialSum::with_missing(0, statistics, total.missing);
     while !segment.is_over() {
         segment.ready().await?;
-        let statistics = statistics.to_vec();
+        let statistics = statistics.clone();
         let work = move || {
             let put = |sum: &PartialSum| put_quotients(sum, &statistics, &mut numbers);
             let shown = segment.show(columns, &mut sum, put);

@@ -183,6 +183,19 @@ pub fn node(id: JobId, level: u8, node: u32) -> String {
     format!("{}{level}/{node}/", sums(id))
 }
 
+/// The line that names the columns of the inputs and the result, if these are tables.
+#[must_use]
+pub fn header(id: JobId) -> String {
+    format!("{}header.csv", job(id))
+}
+
+/// The prefix of the keys of the rows of the first input, if these are tables with a key
+/// column.
+#[must_use]
+pub fn keys(id: JobId) -> String {
+    job(id)
+}
+
 /// The mean, as .npy.
 #[must_use]
 pub fn mean(id: JobId) -> String {
@@ -220,6 +233,7 @@ mod tests {
             report(id),
             mean(id),
             share(id),
+            header(id),
         ];
         let made = made.into_iter().chain([checksums(id), learned(id)]);
         let made = made.chain([cancelled(id), generated(id, 1), marks(id)]);

@@ -1,5 +1,6 @@
 //! Finds a job's objects, looks into some of them, and lays out its sum tree.
 
+mod key_column;
 mod other_files;
 
 use std::sync::Arc;
@@ -9,12 +10,12 @@ use futures::{StreamExt, TryStreamExt, stream};
 use platform::{InputStores, ObjectStore, Pin, StoreError};
 use protocol::job::{Counted, InputSummary, SkippedFiles};
 use protocol::problem::ProblemKind;
-use protocol::request::{Generate, GeneratedFormat, OtherFiles, RawNumbers};
+use protocol::request::{Generate, GeneratedFormat, OtherFiles, ReadOptions};
 use protocol::task::InputObject;
 use protocol::{Inputs, JobId, JobRequest, Plan, Problem, Timestamp, ValidRequest};
 use reading::DetectError;
 use scheduler::plan::{Costs, PlanInputs, PlanLimits};
-use summation::{Access, Format, InputError, PartialSum};
+use summation::{Access, Format, InputError, PartialSum, output};
 use tokio_util::sync::CancellationToken;
 
 use crate::limits::JobLimits;
@@ -79,7 +80,7 @@ impl Planner {
             columns_estimate: data.count,
             seekable: is_npy,
             compressed: false,
-            partial_column_bytes: PartialSum::column_bytes(&request.statistics).0 as u64,
+            partial_column_bytes: column_bytes(request),
         };
         let plan =
             scheduler::plan::plan(&inputs, request.fan_in, workers, &self.limits, &self.costs);
@@ -125,9 +126,10 @@ impl Planner {
         workers: u32,
     ) -> Result<PlanRecord, Problem> {
         let probes = spread(objects.len(), PROBED_OBJECTS);
-        let probed =
-            try_join_all(probes.iter().map(|&index| self.probe(&objects[index], request.raw)))
-                .await?;
+        let options = request.read_options();
+        let mut probed =
+            try_join_all(probes.iter().map(|&index| self.probe(&objects[index], &options))).await?;
+        align(&objects, &probes, &mut probed)?;
         for (&index, probe) in probes.iter().zip(&probed) {
             let (first, other) = (probed[0].columns, probe.columns);
             if let (Some(first), Some(other)) = (first, other)
@@ -149,7 +151,7 @@ impl Planner {
             columns_estimate: first.columns_estimate,
             seekable: is_seekable,
             compressed: probed.iter().any(|probe| probe.access() == Access::Beginning),
-            partial_column_bytes: PartialSum::column_bytes(&request.statistics).0 as u64,
+            partial_column_bytes: column_bytes(request),
         };
         let plan =
             scheduler::plan::plan(&inputs, request.fan_in, workers, &self.limits, &self.costs);
@@ -162,9 +164,12 @@ impl Planner {
             fortran_order: probed.iter().all(|probe| probe.format.order().is_fortran()),
             format: Some(first.format.describe()),
             skipped,
+            named: first.format.names().is_some(),
+            keyed: first.format.key_name().is_some(),
         };
         self.job_limits.check_plan(&plan, &inputs, &request.statistics)?;
-        Ok(PlanRecord { plan, inputs, objects })
+        let header = header_line(&first.format);
+        Ok(PlanRecord { plan, inputs, objects, header })
     }
 
     /// The objects of a folder, or the one object of that name.
@@ -249,13 +254,13 @@ impl Planner {
     }
 
     /// Looks into one object.
-    async fn probe(&self, object: &InputObject, raw: Option<RawNumbers>) -> Result<Probe, Problem> {
+    async fn probe(&self, object: &InputObject, options: &ReadOptions) -> Result<Probe, Problem> {
         let reading = |error: StoreError| error.input_problem(&object.location);
         let (store, _, key) = self.inputs.resolve(&object.location).map_err(reading)?;
         let invalid = |error: InputError| error.problem(&object.location);
         let pin = Pin::of(object);
         let (format, head) =
-            reading::detect(&**store, key, pin.as_ref(), object.bytes, raw, PROBED_BYTES)
+            reading::detect(&**store, key, pin.as_ref(), object.bytes, options, PROBED_BYTES)
                 .await
                 .map_err(|error| match error {
                     DetectError::Store(error) => reading(error),
@@ -295,6 +300,33 @@ impl Probe {
     fn access(&self) -> Access {
         self.format.access()
     }
+}
+
+/// The size of one column of a partial sum, in bytes.
+fn column_bytes(request: &JobRequest) -> u64 {
+    let missing = request.missing.unwrap_or_default();
+    PartialSum::column_bytes(&request.statistics, missing).0 as u64
+}
+
+/// Has the probed objects read in the order of the parts of the first one, if parts have
+/// names.
+fn align(objects: &[InputObject], probes: &[usize], probed: &mut [Probe]) -> Result<(), Problem> {
+    let names = probed[0].format.names();
+    let first = &objects[0].location;
+    for (&index, probe) in probes.iter().zip(probed).skip(1) {
+        let aligned = probe.format.aligned(names.as_deref(), first);
+        probe.format = aligned.map_err(|error| error.problem(&objects[index].location))?;
+    }
+    Ok(())
+}
+
+/// The line that names the columns of a table, if it has one.
+fn header_line(format: &Format) -> Option<String> {
+    let names = format.names().filter(|_| format.has_header())?;
+    let mut line = Vec::new();
+    let fields = format.key_name().into_iter().chain(names.iter().map(String::as_str));
+    output::put_fields(fields.map(str::as_bytes), &mut line);
+    String::from_utf8(line).ok()
 }
 
 /// At most `most` of `count` indices, the first among them, evenly spread.

@@ -56,6 +56,10 @@ pub struct PlanRecord {
     pub inputs: InputSummary,
     /// The input objects, in the order in which the leaves of the tree sum them.
     pub objects: Vec<InputObject>,
+    /// The line that names the columns, if the inputs are tables that have one. It is an
+    /// object of its own, because it may be long.
+    #[serde(skip)]
+    pub header: Option<String>,
 }
 
 /// `learned.json`: what was learned of the inputs of a job while they were read. Without
@@ -175,6 +179,11 @@ pub async fn store_plan(
     job: JobId,
     record: &PlanRecord,
 ) -> Result<(), Problem> {
+    if let Some(header) = &record.header {
+        let header = Bytes::copy_from_slice(header.as_bytes());
+        let stored = store.put(&keys::header(job), header).await;
+        stored.map_err(|error| error.problem("storing the names of the columns"))?;
+    }
     put(store, &keys::plan(job), record).await
 }
 

@@ -1,6 +1,7 @@
 //! Results as they lie in the store, read piece by piece and verified by their checksums.
 
 pub mod checksums;
+mod table;
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use futures::{Stream, StreamExt, TryStreamExt, stream};
 use platform::problems::with_sources;
 use platform::{ObjectStore, StoreError};
 use protocol::problem::ProblemKind;
-use protocol::request::{Choice, Statistic};
+use protocol::request::{Choice, ReadOptions, Statistic};
 use protocol::{JobId, JobSnapshot, Problem};
 use reading::{DetectError, detect};
 use summation::HEAD_BYTES;
@@ -64,12 +65,14 @@ impl StoredResult {
             }
             checksums.read(&*store, &key, 0).await.map_err(reading)?;
         }
-        let (format, _) = detect(&*store, &key, None, bytes, None, HEAD_BYTES).await.map_err(
-            |error| match error {
-                DetectError::Store(error) => reading(error),
-                DetectError::Input(error) => damaged(&key, &error.to_string()),
-            },
-        )?;
+        let options = ReadOptions::default();
+        let (format, _) =
+            detect(&*store, &key, None, bytes, &options, HEAD_BYTES).await.map_err(|error| {
+                match error {
+                    DetectError::Store(error) => reading(error),
+                    DetectError::Input(error) => damaged(&key, &error.to_string()),
+                }
+            })?;
         let data = format.offset_of(0).unwrap_or_default();
         let numbers = format.columns(bytes).unwrap_or_default();
         let expected = numbers.checked_mul(8).and_then(|numbers| numbers.checked_add(data));
@@ -128,14 +131,20 @@ impl StoredResult {
             OutputFormat::Npy => self.pieces(0, self.bytes).boxed(),
             OutputFormat::Raw => self.pieces(self.data, self.bytes).boxed(),
             OutputFormat::Json => self.json(job, statistic).boxed(),
-            OutputFormat::Csv => self
-                .numbers()
-                .map_ok(|numbers| {
-                    let mut text = Vec::new();
-                    OutputFormat::Csv.put(0, &numbers, &mut text);
-                    Bytes::from(text)
-                })
-                .boxed(),
+            OutputFormat::Csv => match job.row_numbers() {
+                Some(width) => {
+                    let keyed = job.inputs.keyed;
+                    table::written(self.store.clone(), job.id, width, keyed, self.numbers())
+                }
+                None => self
+                    .numbers()
+                    .map_ok(|numbers| {
+                        let mut text = Vec::new();
+                        OutputFormat::Csv.put(0, &numbers, &mut text);
+                        Bytes::from(text)
+                    })
+                    .boxed(),
+            },
         }
     }
 

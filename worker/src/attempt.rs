@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use platform::{InputStores, ObjectStore};
+use protocol::request::ReadOptions;
 use protocol::task::{Assignment, Failure, Outcome, StopReason, Work};
 use reading::Buffers;
 use summation::Order;
@@ -16,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::failure::Interruption;
 use crate::formats::Formats;
-use crate::leaf::{Leaf, Objects};
+use crate::leaf::{Leaf, Objects, StoredKeys};
 use crate::merge::Merge;
 use crate::meter::Meter;
 use crate::second_look;
@@ -125,10 +126,19 @@ impl Attempt {
             BTreeSet::new()
         };
         let done = match &assignment.work {
-            Work::Sum { objects, raw, fortran_order } => {
+            Work::Sum { objects, raw, header, select, key, keys, reference, fortran_order } => {
+                let options = ReadOptions {
+                    raw: *raw,
+                    missing: assignment.missing,
+                    header: *header,
+                    select: select.clone(),
+                    key: key.clone(),
+                };
                 let objects = Objects {
                     objects,
-                    raw: *raw,
+                    options: &options,
+                    reference: reference.as_ref(),
+                    keys: keys.as_deref().map(|prefix| StoredKeys { store: &self.store, prefix }),
                     order: Order::from_fortran(*fortran_order),
                     job: assignment.attempt.job,
                     stores: &self.inputs,

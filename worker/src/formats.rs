@@ -9,6 +9,9 @@ use summation::Format;
 /// More than these are not remembered, to bound the memory.
 const FORMATS_MAX: usize = 10_000;
 
+/// Nor more than these bytes: the names of the columns of a table may be long.
+const FORMAT_BYTES_MAX: usize = 32 << 20;
+
 /// The formats of objects that attempts of one job have opened: asking a
 /// distant store for a header takes about as long as for all that an attempt at
 /// a few columns wants. A job reads one version of each object, which it is pinned to;
@@ -22,6 +25,8 @@ pub(crate) struct Formats {
 struct Known {
     job: Option<JobId>,
     by_location: HashMap<String, Format>,
+    /// How much memory they take.
+    bytes: usize,
 }
 
 impl Formats {
@@ -35,9 +40,11 @@ impl Formats {
     pub(crate) fn remember(&self, job: JobId, location: &str, format: &Format) {
         let mut known = self.lock();
         if known.job != Some(job) {
-            *known = Known { job: Some(job), by_location: HashMap::new() };
+            *known = Known { job: Some(job), ..Known::default() };
         }
-        if known.by_location.len() < FORMATS_MAX {
+        let bytes = known.bytes.saturating_add(format.memory_bytes());
+        if known.by_location.len() < FORMATS_MAX && bytes <= FORMAT_BYTES_MAX {
+            known.bytes = bytes;
             known.by_location.insert(location.to_owned(), format.clone());
         }
     }

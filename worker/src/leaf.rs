@@ -1,25 +1,28 @@
 //! Sums input objects, a few at a time, segment by segment.
 
 mod inputs;
+mod keys;
 mod lengths;
 mod objects;
 mod transposed;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures::future::try_join_all;
 use protocol::Problem;
 use protocol::task::{Columns, Failure, Outcome};
-use summation::{Block, Format, PartialSum, Trailer};
+use summation::{Block, ExpectedKeys, Format, PartialSum, Trailer, check_none_missing};
 
 use self::inputs::{Inputs, Open};
+pub(crate) use self::keys::StoredKeys;
 use self::lengths::Ends;
 pub(crate) use self::objects::Objects;
 use self::transposed::Transposed;
 use crate::failure::{self, Interruption};
 use crate::segments::Segments;
-use crate::source::{Source, add_available};
+use crate::source::{Source, SourceError, add_available};
 
 /// A running leaf task.
 pub(crate) struct Leaf<'a> {
@@ -132,13 +135,14 @@ impl<'a> Leaf<'a> {
         let start = segment * width;
         let end = self.inputs.total.map_or(start + width, |total| total.min(start + width));
         let mut sum = segments.sum(length(end - start));
-        let mut gathered = None;
+        let (mut gathered, mut expected) = (None, None);
         let mut ends = Ends::default();
         let objects = self.inputs.objects.len();
         let max_open = self.inputs.objects.settings.max_open_objects;
         for first in (0..objects).step_by(max_open) {
             let indices = first..objects.min(first + max_open);
             let mut group = self.inputs.open_group(indices, start, open).await?;
+            self.expect_keys(&mut group.sources, (start, end), &mut expected).await?;
             let members = group.len() as u64;
             (sum, group.sources) =
                 self.add_group(sum, group.sources, (start, end), segments).await?;
@@ -180,6 +184,32 @@ impl<'a> Leaf<'a> {
         Ok((sum, total))
     }
 
+    /// Has sources compare the keys of the rows from column `start` to `end`, if there are
+    /// keys. They are read once a segment: `expected` holds them.
+    async fn expect_keys(
+        &self,
+        sources: &mut [Source],
+        (start, end): (u64, u64),
+        expected: &mut Option<Arc<ExpectedKeys>>,
+    ) -> Result<(), Failure> {
+        let Some(keys) = &self.inputs.objects.keys else {
+            return Ok(());
+        };
+        for source in sources {
+            // Of no columns, a table has the shape of its rows.
+            let shape = self.inputs.format(source.index).and_then(|format| format.shape_of(0));
+            let width = shape.and_then(|shape| shape.last().copied()).unwrap_or(1);
+            let expected = match expected {
+                Some(expected) => expected.clone(),
+                None => {
+                    expected.insert(keys.of_rows(start / width..end.div_ceil(width)).await?).clone()
+                }
+            };
+            source.expect_keys(expected);
+        }
+        Ok(())
+    }
+
     /// Adds the columns from `start` to `end` of a group of open objects to a sum.
     async fn add_group(
         &mut self,
@@ -211,7 +241,10 @@ impl<'a> Leaf<'a> {
             };
             let outcome;
             (sum, sources, block, outcome) = objects.thread.run("adding numbers", add).await?;
-            let read_bytes = outcome.map_err(|(index, error)| objects.failure(index, &error))?;
+            let read_bytes = match outcome {
+                Ok(read_bytes) => read_bytes,
+                Err((index, error)) => return Err(objects.explained(index, error).await),
+            };
             objects.count_read(read_bytes);
             let after: u64 = sources.iter().map(|source| source.column).sum();
             self.count_added(after - before, segments);
@@ -232,12 +265,18 @@ impl<'a> Leaf<'a> {
     ) -> Result<(PartialSum, Block), Failure> {
         let objects = self.inputs.objects;
         let began = Instant::now();
+        let index = transposed.index;
         let numbers = transposed.gather(&objects, start..end, memory).await?;
+        let refuses_missing = objects.refuse_missing();
         let add = move || {
+            if refuses_missing {
+                check_none_missing(start, numbers.values())?;
+            }
             sum.add(0, &numbers);
-            (sum, numbers)
+            Ok((sum, numbers))
         };
         let added = objects.thread.run("adding numbers", add).await?;
+        let added = added.map_err(|error| objects.failure(index, &SourceError::Input(error)))?;
         self.count_added(end - start, segments);
         objects.settings.faults.slow_down(began.elapsed()).await;
         Ok(added)
@@ -266,7 +305,7 @@ impl<'a> Leaf<'a> {
         Outcome {
             columns,
             columns_of: Some(self.inputs.objects.location(0).to_owned()),
-            shape: format.and_then(Format::shape).map(<[u64]>::to_vec),
+            shape: format.and_then(|format| format.shape_of(columns)),
             format: format.map(Format::describe),
             ..Outcome::default()
         }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use platform::store::read_all;
 use platform::{ObjectStore, StoreError};
+use protocol::request::Missing;
 use protocol::task::{Assignment, Columns, Direction, Failure, segment_key};
 use summation::{PartialSum, Trailer};
 use tokio_util::sync::CancellationToken;
@@ -130,7 +131,7 @@ impl Segments<'_> {
 
     /// An empty sum for one segment.
     pub(crate) fn sum(&self, columns: usize) -> PartialSum {
-        self.spare.take_sum(columns, &self.assignment.statistics)
+        self.spare.take_sum(columns, &self.assignment.statistics, self.missing())
     }
 
     /// Starts writing a segment, once the one before is written.
@@ -187,6 +188,11 @@ impl Segments<'_> {
         Ok(())
     }
 
+    /// What happens to missing values.
+    fn missing(&self) -> Missing {
+        self.assignment.missing.unwrap_or_default()
+    }
+
     fn key(&self, segment: u64) -> String {
         segment_key(&self.assignment.output, segment)
     }
@@ -199,7 +205,7 @@ impl Segments<'_> {
             (bytes, sum)
         };
         let (bytes, sum) = self.thread.run("encoding a partial sum", encode).await?;
-        self.spare.give_sum(sum, &self.assignment.statistics);
+        self.spare.give_sum(sum, &self.assignment.statistics, self.missing());
         Ok(bytes)
     }
 }

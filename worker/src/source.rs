@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use platform::StoreError;
 use reading::{Buffers, Ranges};
-use summation::{Block, Checkpoint, Decoder, InputError, ObjectEnd, PartialSum};
+use summation::{
+    Block, Checkpoint, Decoder, ExpectedKeys, InputError, KeyUse, ObjectEnd, PartialSum,
+    check_none_missing,
+};
 
 /// An open input object.
 pub(crate) struct Source {
@@ -17,6 +20,8 @@ pub(crate) struct Source {
     /// advance. Little more than up to there is read.
     until: Option<u64>,
     decoder: Decoder,
+    /// Whether a missing value is an error.
+    refuses_missing: bool,
     /// The current range, from index 0 on.
     buffer: Vec<u8>,
     /// The size of the current range in bytes, and how many of them are decoded.
@@ -43,6 +48,8 @@ pub(crate) struct Opened {
     pub(crate) ranges: Box<dyn Ranges>,
     /// Decodes from `begin` on.
     pub(crate) decoder: Decoder,
+    /// Whether a missing value is an error.
+    pub(crate) refuses_missing: bool,
     /// The object's first bytes, if they have been read.
     pub(crate) head: Vec<u8>,
     /// The first byte to be read.
@@ -80,6 +87,7 @@ impl Source {
             until,
             column: decoder.checkpoint().column,
             decoder,
+            refuses_missing: opened.refuses_missing,
             range_bytes: head.len(),
             buffer: head,
             used,
@@ -107,6 +115,11 @@ impl Source {
         // Before the first number there is no average.
         let each = if column == 0 { 0.0 } else { byte as f64 / column as f64 };
         self.ranges.expect_end(byte + (missing * each) as u64);
+    }
+
+    /// Has the keys of the rows that follow compared with these.
+    pub(crate) fn expect_keys(&mut self, keys: Arc<ExpectedKeys>) {
+        self.decoder.use_keys(KeyUse::Expect(keys));
     }
 
     /// The position, for an attempt that continues later.
@@ -156,13 +169,20 @@ impl Source {
         let bytes = &self.buffer[self.used..self.range_bytes];
         if let Some(numbers) = self.decoder.lend(bytes, is_last, limit) {
             let numbers = numbers?;
+            if self.refuses_missing {
+                check_none_missing(self.column, numbers)?;
+            }
             sum.add_numbers(offset, numbers);
             self.used += size_of_val(numbers);
             self.column += numbers.len() as u64;
             self.is_over = self.decoder.has_ended();
             return Ok(());
         }
+        let column = self.column;
         self.decode(limit, block)?;
+        if self.refuses_missing {
+            check_none_missing(column, block.values())?;
+        }
         if !block.is_empty() {
             sum.add(offset, block);
         }

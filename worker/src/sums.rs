@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use protocol::request::Statistic;
+use protocol::request::{Missing, Statistic};
 use summation::PartialSum;
 
 /// An unused sum, and buffers for encodings. They are reused, because new memory
@@ -21,24 +21,31 @@ const ENCODINGS_MAX: usize = 2;
 #[derive(Debug)]
 struct SpareSum {
     statistics: Vec<Statistic>,
+    missing: Missing,
     sum: PartialSum,
 }
 
 impl SpareSums {
     /// An empty sum.
-    pub(crate) fn take_sum(&self, columns: usize, statistics: &[Statistic]) -> PartialSum {
-        let spare = lock(&self.sum).take().filter(|spare| spare.statistics == statistics);
+    pub(crate) fn take_sum(
+        &self,
+        columns: usize,
+        statistics: &[Statistic],
+        missing: Missing,
+    ) -> PartialSum {
+        let is_such = |spare: &SpareSum| spare.statistics == statistics && spare.missing == missing;
+        let spare = lock(&self.sum).take().filter(is_such);
         let mut sum = match spare {
             Some(spare) => spare.sum,
-            None => PartialSum::new(0, statistics),
+            None => PartialSum::with_missing(0, statistics, missing),
         };
         sum.reset(columns);
         sum
     }
 
     /// Takes a sum back.
-    pub(crate) fn give_sum(&self, sum: PartialSum, statistics: &[Statistic]) {
-        *lock(&self.sum) = Some(SpareSum { statistics: statistics.to_vec(), sum });
+    pub(crate) fn give_sum(&self, sum: PartialSum, statistics: &[Statistic], missing: Missing) {
+        *lock(&self.sum) = Some(SpareSum { statistics: statistics.to_vec(), missing, sum });
     }
 
     /// Memory to encode a partial sum into.

@@ -1,9 +1,9 @@
 //! The fields of the form of a new job: one row per field.
 
 use protocol::request::{
-    COUNT, Choice, FAN_IN, FILES, FORMAT, Field, GeneratedFormat, MODE, MULTIPLIER, NAME,
-    OTHER_FILES, OtherFiles, PREFIX, QUANTILE, RAW, RawNumbers, SEED, STATISTICS, SpeculationMode,
-    Statistic, WORKERS,
+    COUNT, Choice, FAN_IN, FILES, FORMAT, Field, GeneratedFormat, HEADER, Header, KEY, MISSING,
+    MODE, MULTIPLIER, Missing, NAME, OTHER_FILES, OtherFiles, PREFIX, QUANTILE, RAW, RawNumbers,
+    SEED, SELECT, STATISTICS, SpeculationMode, Statistic, WORKERS,
 };
 
 /// A field of the form.
@@ -30,6 +30,8 @@ pub enum Section {
     Job,
     /// Settings that most jobs leave at their defaults.
     Advanced,
+    /// How values are read.
+    Values,
 }
 
 /// The type of input of a field.
@@ -58,7 +60,7 @@ pub const FROM_GENERATE: &str = "generate";
 pub const FROM_PREFIX: &str = "prefix";
 
 /// All fields except [`SOURCE`] and the statistics, in display order.
-pub const FIELDS: [FormField; 13] = [
+pub const FIELDS: [FormField; 17] = [
     row(Section::Generate, FILES.field, Input::Digits, "40"),
     row(Section::Generate, COUNT.field, Input::Digits, "10000"),
     row(Section::Generate, FORMAT, Input::Choice(options::<GeneratedFormat>), "csv"),
@@ -72,6 +74,10 @@ pub const FIELDS: [FormField; 13] = [
     row(Section::Advanced, MODE, Input::Choice(options::<SpeculationMode>), "resume"),
     row(Section::Advanced, QUANTILE.field, Input::Text, "0.75"),
     row(Section::Advanced, MULTIPLIER.field, Input::Text, "1.2"),
+    row(Section::Values, HEADER, Input::Choice(options::<Header>), "auto"),
+    row(Section::Values, SELECT, Input::Text, ""),
+    row(Section::Values, KEY, Input::Text, ""),
+    row(Section::Values, MISSING, Input::Choice(missing_options), ""),
 ];
 
 /// The key of the checkbox of a statistic.
@@ -103,8 +109,17 @@ fn options<C: Choice>() -> Vec<(&'static str, &'static str)> {
 }
 
 fn raw_options() -> Vec<(&'static str, &'static str)> {
-    let mut options = options::<RawNumbers>();
-    options.insert(0, ("", "automatic"));
+    with_default::<RawNumbers>("automatic")
+}
+
+fn missing_options() -> Vec<(&'static str, &'static str)> {
+    with_default::<Missing>("default")
+}
+
+/// The options of an optional field.
+fn with_default<C: Choice>(default: &'static str) -> Vec<(&'static str, &'static str)> {
+    let mut options = options::<C>();
+    options.insert(0, ("", default));
     options
 }
 

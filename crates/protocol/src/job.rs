@@ -122,6 +122,15 @@ pub struct JobSnapshot {
 }
 
 impl JobSnapshot {
+    /// The number of columns of the table that the result is; `None` if it is none.
+    #[must_use]
+    pub fn row_numbers(&self) -> Option<u64> {
+        match self.result.as_ref()?.shape.as_deref() {
+            Some(&[_, width]) if self.inputs.named && width > 0 => Some(width),
+            _ => None,
+        }
+    }
+
     /// The state of a job that has just been submitted. The request is shortened.
     #[must_use]
     pub fn submitted(
@@ -242,6 +251,13 @@ pub struct InputSummary {
     /// The files below the prefix that were left out because they are not data.
     #[serde(skip_serializing_if = "SkippedFiles::is_empty")]
     pub skipped: SkippedFiles,
+    /// Whether the objects name their parts, such as the columns of a table. A result as CSV
+    /// then has the rows, and the header, of the table.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub named: bool,
+    /// Whether the objects are tables with a key column, which the result has too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keyed: bool,
 }
 
 /// Files that were left out of a job because they are not data.

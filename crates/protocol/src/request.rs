@@ -9,8 +9,10 @@ mod choice;
 mod fan_in;
 mod field;
 mod generate;
+mod missing;
 mod other_files;
 mod raw;
+mod reading;
 #[cfg(feature = "schema")]
 mod schema;
 mod shortened;
@@ -28,8 +30,10 @@ pub use choice::{Choice, Described};
 pub use fan_in::{FAN_IN, FanIn};
 pub use field::{Field, Number, Numeric};
 pub use generate::{COUNT, FILES, FORMAT, Generate, GeneratedFormat, SEED};
+pub use missing::{MISSING, Missing};
 pub use other_files::{OTHER_FILES, OtherFiles};
 pub use raw::{RAW, RawNumbers};
+pub use reading::{HEADER, Header, KEY, ReadOptions, SELECT};
 pub use shortened::{OBJECTS_SHOWN, Shortened};
 pub use speculation::{
     MIN_MS, MODE, MULTIPLIER, QUANTILE, SHARE, Speculation, SpeculationMode, SpeculationPolicy,
@@ -102,6 +106,21 @@ pub struct JobRequest {
     /// Statistics that are computed in addition to the mean, in the same pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub statistics: Vec<Statistic>,
+    /// What to do with missing values; absent for the default: in tables they are an error,
+    /// elsewhere NaN is propagated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Missing>,
+    /// Whether the first line of a text file names its columns; absent for automatic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<Header>,
+    /// The columns of a table to average: names, numbers from 1, patterns with `*` and `?`,
+    /// and with `!` those to leave out; all if absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub select: Vec<String>,
+    /// The column of a table that is not averaged but carried over, such as a station or a
+    /// date. It must be the same in all files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// The type of raw little-endian numbers in objects without a header; absent if
     /// the format is detected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -144,8 +163,24 @@ impl JobRequest {
             fan_in: FanIn::default(),
             speculation: Speculation::default(),
             statistics: Vec::new(),
+            missing: None,
+            header: None,
+            select: Vec::new(),
+            key: None,
             raw: None,
             other_files: OtherFiles::default(),
+        }
+    }
+
+    /// How the objects are to be read.
+    #[must_use]
+    pub fn read_options(&self) -> ReadOptions {
+        ReadOptions {
+            raw: self.raw,
+            missing: self.missing,
+            header: self.header,
+            select: self.select.clone(),
+            key: self.key.clone(),
         }
     }
 
@@ -165,6 +200,7 @@ impl JobRequest {
         }
         self.fan_in.validate()?;
         self.speculation.validate()?;
+        reading::validate(&self.select, self.key.as_deref())?;
         Ok(ValidRequest(self))
     }
 }

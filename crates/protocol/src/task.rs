@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::request::{RawNumbers, Statistic};
+use crate::request::{Header, Missing, RawNumbers, Statistic};
 use crate::{AttemptId, JobId, ObjectVersion, Problem, Timestamp, WorkerId};
 
 /// One attempt at one task, as a message in the queue. It contains everything that
@@ -37,6 +37,9 @@ pub struct Assignment {
     /// The statistics to compute in addition to the mean.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub statistics: Vec<Statistic>,
+    /// What to do with missing values; absent for the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Missing>,
     /// The prefix of the segments, which are written to [`segment_key`].
     pub output: String,
     /// The interval of heartbeats in milliseconds.
@@ -50,6 +53,13 @@ pub fn segment_key(prefix: &str, segment: u64) -> String {
     format!("{prefix}{segment:010}")
 }
 
+/// The name of the object with the fields of the key column, each a line of CSV.
+pub const KEY_FIELDS: &str = "keys.csv";
+
+/// The name of the object with the hashes of the fields of the key column, 8 bytes each,
+/// little-endian.
+pub const KEY_HASHES: &str = "keys.xxh3";
+
 /// The work of a task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -61,6 +71,23 @@ pub enum Work {
         /// The type of the numbers, if the objects are raw numbers.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         raw: Option<RawNumbers>,
+        /// Whether the first line of a text file names its columns; absent for automatic.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        header: Option<Header>,
+        /// What to read of objects that name their parts; empty for everything.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        select: Vec<String>,
+        /// The column of a table whose fields must be the same in all objects.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
+        /// The prefix of the keys of the job's first object: its fields of the key column in
+        /// [`KEY_FIELDS`], their hashes in [`KEY_HASHES`]. Absent if there is no key column.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keys: Option<String>,
+        /// The object whose parts, such as columns of a table, all others must have, in
+        /// whatever order; absent if its parts have no names.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reference: Option<InputObject>,
         /// Whether columns are counted with the first index of an array running
         /// fastest (Fortran order) instead of the last (C order). Arrays stored in
         /// the other order are read accordingly.

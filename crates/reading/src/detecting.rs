@@ -1,7 +1,7 @@
 //! Detects the format of an object in a store.
 
 use platform::{ObjectStore, Pin, StoreError};
-use protocol::request::RawNumbers;
+use protocol::request::ReadOptions;
 use summation::{Detection, Format, InputError};
 
 /// The format of an object could not be detected.
@@ -15,7 +15,8 @@ pub enum DetectError {
     Input(InputError),
 }
 
-/// Detects the format of an object of `object_bytes` bytes; returns it with the
+/// Detects the format of an object of `object_bytes` bytes, which is to be read as the
+/// options say; returns it with the
 /// first bytes of the object, which were read for that. `first_bytes` are read at
 /// first, and more only if they are needed. Every read is held to `pin`.
 ///
@@ -28,12 +29,12 @@ pub async fn detect(
     key: &str,
     pin: Option<&Pin>,
     object_bytes: u64,
-    raw: Option<RawNumbers>,
+    options: &ReadOptions,
     first_bytes: usize,
 ) -> Result<(Format, Vec<u8>), DetectError> {
     let mut head = store.read_pinned(key, pin, 0, first_bytes, Vec::new()).await?;
     loop {
-        match Format::detect(&head, object_bytes, raw).map_err(DetectError::Input)? {
+        match Format::detect_with(&head, object_bytes, options).map_err(DetectError::Input)? {
             Detection::Format(format) => return Ok((format, head)),
             Detection::Needs(bytes) => {
                 let missing = bytes.saturating_sub(head.len());

@@ -16,6 +16,8 @@ mod npy;
 mod number_type;
 mod powers_of_five;
 mod raw;
+mod selection;
+mod table;
 mod text;
 
 use std::fmt;
@@ -70,6 +72,40 @@ pub(crate) trait Layout: fmt::Debug + Send + Sync {
         None
     }
 
+    /// The shape of an array of so many columns, also where it shows only at the end.
+    fn shape_of(&self, columns: u64) -> Option<Vec<u64>> {
+        let _ = columns;
+        self.shape().map(<[u64]>::to_vec)
+    }
+
+    /// The names of what is read of the object, in the order in which it is read, if it
+    /// consists of parts with names.
+    fn names(&self) -> Option<Vec<String>> {
+        None
+    }
+
+    /// Whether the object has a line that names its columns.
+    fn has_header(&self) -> bool {
+        false
+    }
+
+    /// The name of the key column, if the object has one.
+    fn key_name(&self) -> Option<&str> {
+        None
+    }
+
+    /// About how much memory it takes, in bytes, in addition to some constant.
+    fn memory_bytes(&self) -> usize {
+        0
+    }
+
+    /// The format that reads the parts of these names in this order, which are those of the
+    /// object `of`; `None` if parts have no names.
+    fn aligned(&self, names: &[String], of: &str) -> Result<Option<Format>, InputError> {
+        let _ = (names, of);
+        Ok(None)
+    }
+
     /// The order in which the numbers are stored.
     fn order(&self) -> Order {
         Order::C
@@ -99,6 +135,60 @@ impl Format {
     #[must_use]
     pub fn shape(&self) -> Option<&[u64]> {
         self.layout.shape()
+    }
+
+    /// The shape of an array of so many columns, which its format may not tell before it
+    /// has been read.
+    #[must_use]
+    pub fn shape_of(&self, columns: u64) -> Option<Vec<u64>> {
+        self.layout.shape_of(columns)
+    }
+
+    /// The names of what is read of the object, such as columns of a table, in the order in
+    /// which it is read; `None` if its parts have no names.
+    #[must_use]
+    pub fn names(&self) -> Option<Vec<String>> {
+        self.layout.names()
+    }
+
+    /// Whether the object has a line that names its columns.
+    #[must_use]
+    pub fn has_header(&self) -> bool {
+        self.layout.has_header()
+    }
+
+    /// About how much memory the format takes, in bytes, in addition to some constant.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.layout.memory_bytes()
+    }
+
+    /// The name of the column that is carried over, if the object is a table with one.
+    #[must_use]
+    pub fn key_name(&self) -> Option<&str> {
+        self.layout.key_name()
+    }
+
+    /// The format that reads the parts in the order in which the object `of` has them, whose
+    /// format has these names.
+    ///
+    /// # Errors
+    ///
+    /// If one of the two objects lacks a part that the other has, or only one has names.
+    pub fn aligned(&self, names: Option<&[String]>, of: &str) -> Result<Format, InputError> {
+        let only_one = |this: &str, other: &str| {
+            let what = format!("has {this} of parts, such as columns, and {of} has {other}");
+            let error = InputError::new(what);
+            error.remedy("give all files the same form, or say whether they have a header line")
+        };
+        match names {
+            None if self.names().is_some() => Err(only_one("names", "none")),
+            None => Ok(self.clone()),
+            Some(names) => {
+                let aligned = self.layout.aligned(names, of)?;
+                aligned.ok_or_else(|| only_one("no names", "them"))
+            }
+        }
     }
 
     /// The order in which the numbers are stored, and in which a [`Decoder`]

@@ -24,6 +24,8 @@ pub struct InputError {
     pub position: Option<u64>,
     /// How many numbers came before.
     pub column: Option<u64>,
+    /// The row, from 0, if its key is not the one that was expected; `found` is the key.
+    pub key_row: Option<u64>,
     /// The text found there, shortened.
     pub found: Option<Box<str>>,
     /// What is wrong; follows `found` if that is there.

@@ -5,6 +5,7 @@
 //! - [`Format`] tells from the first bytes of an object how its numbers are
 //!   written, and a [`Decoder`] turns its bytes, as they come, into [`Block`]s
 //!   of numbers. An [`InputError`] says what was wrong, and where.
+//!   [`check_none_missing`] is for jobs in which no value may be missing.
 //! - A [`Transposition`] reads an array that is stored in one [`Order`] as if it
 //!   were stored in the other.
 //! - [`PartialSum`] adds blocks. [`Trailer`] and the encoding let it be stored,
@@ -27,6 +28,8 @@ mod exact;
 mod format;
 pub mod generate;
 mod input_error;
+mod keys;
+mod missing;
 mod order;
 pub mod output;
 mod partial_sum;
@@ -34,6 +37,8 @@ mod partial_sum;
 pub use block::Block;
 pub use format::{Access, Checkpoint, Decoder, Detection, Format, HEAD_BYTES, HEAD_BYTES_MAX};
 pub use input_error::InputError;
+pub use keys::{ExpectedKeys, KeyUse, key_hash};
+pub use missing::check_none_missing;
 pub use order::{Order, Transposition};
 #[cfg(feature = "fuzzing")]
 pub use partial_sum::reseal;

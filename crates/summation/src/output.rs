@@ -46,6 +46,41 @@ impl OutputFormat {
     }
 }
 
+/// Appends numbers as rows of a table of `width` columns. The first has the index `start` in
+/// the result.
+pub fn put_rows(start: u64, width: u64, numbers: &[f64], to: &mut Vec<u8>) {
+    for (index, &number) in (start..).zip(numbers) {
+        put_number(number, to);
+        to.push(if (index + 1).is_multiple_of(width) { b'\n' } else { b',' });
+    }
+}
+
+/// Appends texts as a row of a table, with quotes around those that need them.
+pub fn put_fields<'a>(fields: impl Iterator<Item = &'a [u8]>, to: &mut Vec<u8>) {
+    let start = to.len();
+    for (index, field) in fields.enumerate() {
+        if index > 0 {
+            to.push(b',');
+        }
+        // Without a name, a single column would make an empty line.
+        let is_special = |byte| matches!(byte, b',' | b'"' | b'\n' | b'\r' | b';' | b'\t');
+        if !(field.is_empty() && index == 0) && !field.iter().copied().any(is_special) {
+            to.extend_from_slice(field);
+            continue;
+        }
+        to.push(b'"');
+        for &byte in field {
+            to.push(byte);
+            if byte == b'"' {
+                to.push(byte);
+            }
+        }
+        to.push(b'"');
+    }
+    debug_assert!(to.len() > start, "a row has a field");
+    to.push(b'\n');
+}
+
 /// The header of a .npy file of little-endian f8, version 1; a multiple of 64
 /// bytes, as NumPy writes it. `shape` names the length along the first index
 /// first, in whatever order the numbers are stored; its product is their count.
@@ -153,6 +188,18 @@ mod tests {
         for number in [5e-324, f64::MAX, 1e23, 123456789012345680.0] {
             assert_eq!(number_text(number).parse(), Ok(number));
         }
+    }
+
+    #[test]
+    fn rows_go_on_from_piece_to_piece() {
+        let mut text = Vec::new();
+        put_fields(["a", "b, c", "\"d\""].map(str::as_bytes).into_iter(), &mut text);
+        put_rows(0, 3, &[1.0, 2.5], &mut text);
+        put_rows(2, 3, &[f64::NAN, -0.0], &mut text);
+        assert_eq!(text, b"a,\"b, c\",\"\"\"d\"\"\"\n1.0,2.5,nan\n-0.0,");
+        text.clear();
+        put_fields(["", "a"].map(str::as_bytes).into_iter(), &mut text);
+        assert_eq!(text, b"\"\",a\n");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The exact sum of a set of objects over a range of columns.
 
+mod absences;
 mod corrupt;
 mod encoding;
 mod expansion;
@@ -20,9 +21,10 @@ mod trailer;
 
 use std::ops::Range;
 
-use protocol::request::Statistic;
+use protocol::request::{Kept, Missing, Statistic};
 
 use crate::Block;
+use crate::missing::has_missing;
 use kept::{KeptSet, Kernel};
 use special::Specials;
 use sums::Sums;
@@ -47,7 +49,8 @@ pub(crate) const BLOCK_COLUMNS: usize = 1024;
 ///
 /// A number that is not finite goes its own way: the column's sum, mean and
 /// statistics are what IEEE 754 gives, NaN or infinite, and no other column is
-/// touched.
+/// touched. Unless NaN stands for a missing value: then it is left out, and the mean
+/// and the statistics are those of the values that the column has, NaN if it has none.
 #[derive(Clone, Debug)]
 pub struct PartialSum {
     columns: usize,
@@ -63,7 +66,14 @@ impl PartialSum {
     /// The sum of no objects, over so many columns, with what these statistics need.
     #[must_use]
     pub fn new(columns: usize, statistics: &[Statistic]) -> PartialSum {
-        PartialSum::with(columns, KeptSet::of(statistics))
+        PartialSum::with_missing(columns, statistics, Missing::default())
+    }
+
+    /// The same, in which this happens to missing values. That none is there where it
+    /// would be an error, [`crate::check_none_missing`] has to check.
+    #[must_use]
+    pub fn with_missing(columns: usize, statistics: &[Statistic], missing: Missing) -> PartialSum {
+        PartialSum::with(columns, KeptSet::of(statistics, missing))
     }
 
     fn with(columns: usize, kept: KeptSet) -> PartialSum {
@@ -177,6 +187,10 @@ impl PartialSum {
 
     /// Adds to columns that all lie in one block.
     fn add_piece(&mut self, start: usize, values: &[f64], low: Option<&[f64]>) {
+        if self.kept.has(Kept::Absences) && has_missing(values) {
+            self.add_present(start, values, low);
+            return;
+        }
         self.add_sums(start, values, low);
         let all_finite = !self.specials.has_any(start);
         for kernel in &mut self.kernels {
@@ -184,11 +198,34 @@ impl PartialSum {
         }
     }
 
+    /// Adds likewise numbers among which NaN stands for what is missing.
+    fn add_present(&mut self, start: usize, values: &[f64], low: Option<&[f64]>) {
+        let mut present = [0.0; BLOCK_COLUMNS];
+        let present = &mut present[..values.len()];
+        for (present, &value) in present.iter_mut().zip(values) {
+            // -0 changes no sum.
+            *present = if value.is_nan() { -0.0 } else { value };
+        }
+        self.add_sums(start, present, low);
+        for kernel in &mut self.kernels {
+            kernel.add_present(start, values, low);
+        }
+    }
+
+    /// The numbers of values of a block's columns; `None` if no value is missing.
+    fn counts(&self, columns: Range<usize>) -> Option<Vec<u64>> {
+        let absences = self.kernels.iter().find_map(|kernel| match kernel {
+            Kernel::Absences(absences) => absences.of_block(columns.clone()),
+            Kernel::Extremes(_) | Kernel::Squares(_) => None,
+        })?;
+        Some(absences.iter().map(|&missing| self.objects.saturating_sub(missing)).collect())
+    }
+
     /// The memory that one column takes: usually, and if each column's numbers
     /// range so widely that all of them spill over. Bytes.
     #[must_use]
-    pub fn column_bytes(statistics: &[Statistic]) -> (usize, usize) {
-        KeptSet::of(statistics).column_bytes()
+    pub fn column_bytes(statistics: &[Statistic], missing: Missing) -> (usize, usize) {
+        KeptSet::of(statistics, missing).column_bytes()
     }
 
     const fn kept(&self) -> KeptSet {

@@ -136,7 +136,7 @@ impl Job {
         else {
             return None;
         };
-        let PlanRecord { plan, objects, inputs } = self.plan.as_ref()?;
+        let PlanRecord { plan, objects, inputs, .. } = self.plan.as_ref()?;
         let task = attempt.task;
         let node_inputs = plan.node_inputs(task.level, task.node);
         let work = match task.level.checked_sub(1) {
@@ -146,6 +146,11 @@ impl Job {
                 Work::Sum {
                     objects: objects.get(start..end)?.to_vec(),
                     raw: self.request.request.raw,
+                    header: self.request.request.header,
+                    select: self.request.request.select.clone(),
+                    key: self.request.request.key.clone(),
+                    keys: inputs.keyed.then(|| keys::keys(attempt.job)),
+                    reference: objects.first().filter(|_| inputs.named).cloned(),
                     fortran_order: inputs.fortran_order,
                 }
             }
@@ -173,6 +178,7 @@ impl Job {
                 total: columns.or(plan.columns),
             },
             statistics: self.request.request.statistics.clone(),
+            missing: self.request.request.missing,
             output: keys::node(attempt.job, task.level, task.node),
             heartbeat_ms,
         })
@@ -207,6 +213,7 @@ impl Job {
             shape: record.inputs.shape.clone().or_else(|| view.inputs.shape.clone()),
             order: Order::from_fortran(record.inputs.fortran_order),
             statistics: self.request.request.statistics.clone(),
+            missing: self.request.request.missing.unwrap_or_default(),
         })
     }
 

@@ -238,6 +238,7 @@ mod tests {
             shape,
             order: Order::C,
             statistics: Vec::new(),
+            missing: protocol::request::Missing::default(),
         };
         let mut summary = Summary::new(&total);
         for piece in numbers.chunks(7) {

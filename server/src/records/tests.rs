@@ -85,6 +85,7 @@ impl World {
             plan: plan.clone(),
             inputs: InputSummary { objects: Some(objects), ..InputSummary::default() },
             objects: (0..objects).map(object).collect(),
+            header: None,
         };
         let request = JobRequest::new(Inputs::Prefix("in".to_owned())).validate().unwrap();
         let submitted_at = job.submitted_at();

@@ -194,6 +194,7 @@ impl<'a> Inputs<'a> {
             object_bytes,
             until: self.closed_at(&format, start),
             decoder: format.decoder_at(object_bytes, from),
+            refuses_missing: objects.refuse_missing(),
             buffers: objects.buffers.clone(),
         });
         let mut block = Block::default();

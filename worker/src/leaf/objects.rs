@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use platform::{InputStores, Pin, StoreError};
 use protocol::JobId;
-use protocol::request::RawNumbers;
+use protocol::request::{Missing, ReadOptions};
 use protocol::task::{Failure, InputObject};
-use reading::{Buffers, ObjectRef, Ranges, open, open_remote};
+use reading::{Buffers, DetectError, ObjectRef, Ranges, detect, open, open_remote};
 use summation::{Detection, Format, Order};
 
+use super::keys::StoredKeys;
 use crate::failure;
 use crate::formats::Formats;
 use crate::meter::Meter;
@@ -21,8 +22,12 @@ use crate::thread::Thread;
 pub(crate) struct Objects<'a> {
     /// The task's objects, in the order of the job's list.
     pub(crate) objects: &'a [InputObject],
-    /// The element type of raw binary objects; `None` if the format is detected.
-    pub(crate) raw: Option<RawNumbers>,
+    /// How they are to be read.
+    pub(crate) options: &'a ReadOptions,
+    /// The object whose parts all others must have, if parts have names.
+    pub(crate) reference: Option<&'a InputObject>,
+    /// The keys that the rows of all tables must have, if these have a key column.
+    pub(crate) keys: Option<StoredKeys<'a>>,
     /// The order of the columns of the job.
     pub(crate) order: Order,
     pub(crate) job: JobId,
@@ -46,6 +51,11 @@ impl Objects<'_> {
     /// The size of an object in bytes.
     pub(super) fn bytes(&self, index: usize) -> u64 {
         self.objects[index].bytes
+    }
+
+    /// Whether a missing value fails the job.
+    pub(super) fn refuse_missing(&self) -> bool {
+        self.options.missing == Some(Missing::Error)
     }
 
     /// Opens an object without reading from it. Every read fails if the object is not
@@ -85,16 +95,54 @@ impl Objects<'_> {
             self.read_head(index, ranges, &mut head, wanted)
                 .await
                 .map_err(|error| self.unreadable(index, &error))?;
-            let detection = Format::detect(&head, self.bytes(index), self.raw)
+            let detection = Format::detect_with(&head, self.bytes(index), self.options)
                 .map_err(|error| self.failure(index, &SourceError::Input(error)))?;
             match detection {
                 Detection::Format(format) => {
+                    let format = self.align(index, &format).await?;
                     self.formats.remember(self.job, location, &format);
                     return Ok((format, head));
                 }
                 Detection::Needs(bytes) => wanted = bytes,
             }
         }
+    }
+
+    /// The format that reads the parts of an object in the order in which the reference has
+    /// them.
+    async fn align(&self, index: usize, format: &Format) -> Result<Format, Failure> {
+        let invalid = |error| self.failure(index, &SourceError::Input(error));
+        let Some(reference) = self.reference else {
+            return format.aligned(None, "the first file").map_err(invalid);
+        };
+        if reference.location == self.location(index) {
+            return Ok(format.clone());
+        }
+        let location = &reference.location;
+        let of_reference = match self.formats.get(self.job, location) {
+            Some(format) => format,
+            None => self.detect_reference(reference).await?,
+        };
+        format.aligned(of_reference.names().as_deref(), location).map_err(invalid)
+    }
+
+    /// Detects the format of the reference.
+    async fn detect_reference(&self, reference: &InputObject) -> Result<Format, Failure> {
+        let location = &reference.location;
+        let (store, _, key) = self
+            .stores
+            .resolve(location)
+            .map_err(|error| failure::store(&format!("opening {location}"), &error))?;
+        let (pin, first_bytes) = (Pin::of(reference), summation::HEAD_BYTES);
+        let detected =
+            detect(&**store, key, pin.as_ref(), reference.bytes, self.options, first_bytes).await;
+        let (format, head) = detected.map_err(|error| match error {
+            DetectError::Store(error) => failure::input(location, &error),
+            DetectError::Input(error) => failure::invalid_input(location, &error),
+        })?;
+        self.count_read(head.len());
+        self.formats.remember(self.job, location, &format);
+        Ok(format)
     }
 
     /// Appends the next range of an object's first bytes to `head`, up to `wanted` bytes
@@ -140,9 +188,9 @@ impl Objects<'_> {
     /// blanks may follow the last number.
     pub(super) async fn determine_end(&self, source: &mut Source) -> Result<(), Failure> {
         loop {
-            source
-                .look_ahead()
-                .map_err(|error| self.failure(source.index, &SourceError::Input(error)))?;
+            if let Err(error) = source.look_ahead() {
+                return Err(self.explained(source.index, SourceError::Input(error)).await);
+            }
             if !source.needs_range() {
                 return Ok(());
             }
@@ -161,6 +209,16 @@ impl Objects<'_> {
             SourceError::Store(error) => self.unreadable(index, error),
             SourceError::Input(error) => failure::invalid_input(self.location(index), error),
         }
+    }
+
+    /// The same, and if it is a key that differs, the key that was expected.
+    pub(super) async fn explained(&self, index: usize, error: SourceError) -> Failure {
+        if let (SourceError::Input(error), Some(keys)) = (&error, &self.keys)
+            && let Some(row) = error.key_row
+        {
+            return keys.differing(self.location(index), error, row).await;
+        }
+        self.failure(index, &error)
     }
 
     /// The failure that an error of the store while reading an object means.

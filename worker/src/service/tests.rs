@@ -26,6 +26,7 @@ fn assignment() -> Assignment {
             total: Some(8),
         },
         statistics: Vec::new(),
+        missing: None,
         output: "sum/".to_owned(),
         heartbeat_ms: 10_000,
     }

@@ -150,6 +150,11 @@ impl Scene {
             work: self.work.clone().unwrap_or_else(|| Work::Sum {
                 objects: self.objects.clone(),
                 raw: None,
+                header: None,
+                select: Vec::new(),
+                key: None,
+                keys: None,
+                reference: None,
                 fortran_order: self.fortran_order,
             }),
             columns: Columns {
@@ -159,6 +164,7 @@ impl Scene {
                 total: self.work.is_some().then_some(self.columns),
             },
             statistics: self.statistics.clone(),
+            missing: None,
             output: OUTPUT.to_owned(),
             heartbeat_ms: 10_000,
         }

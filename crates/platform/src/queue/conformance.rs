@@ -196,6 +196,7 @@ pub fn assignment(node: u32) -> Assignment {
             total: Some(10),
         },
         statistics: Vec::new(),
+        missing: None,
         output: format!("c/{node}/"),
         heartbeat_ms: 1000,
     }

@@ -56,7 +56,9 @@ mod tests {
 
     use serde::Serialize;
 
-    use super::super::{GeneratedFormat, OtherFiles, RawNumbers, SpeculationMode, Statistic};
+    use super::super::{
+        GeneratedFormat, Header, Missing, OtherFiles, RawNumbers, SpeculationMode, Statistic,
+    };
     use super::*;
 
     #[track_caller]
@@ -81,6 +83,8 @@ mod tests {
     fn known_words_are_parsed_and_others_are_rejected() {
         check::<GeneratedFormat>();
         check::<OtherFiles>();
+        check::<Header>();
+        check::<Missing>();
         check::<RawNumbers>();
         check::<SpeculationMode>();
         check::<Statistic>();
@@ -90,6 +94,8 @@ mod tests {
     fn json_has_the_same_words() {
         check_json::<GeneratedFormat>();
         check_json::<OtherFiles>();
+        check_json::<Header>();
+        check_json::<Missing>();
         check_json::<RawNumbers>();
         check_json::<Statistic>();
     }

@@ -87,7 +87,7 @@ statistics! {
     Variance {
         word: "variance",
         title: "variance",
-        description: "The population variance (divided by F), rounded once",
+        description: "The population variance (divided by the count), rounded once",
         keeps: [Kept::Squares],
     }
     Std {
@@ -116,18 +116,21 @@ pub enum Kept {
     Greatest,
     /// The sum of the squares.
     Squares,
+    /// The number of missing values.
+    Absences,
 }
 
 impl Kept {
     /// All quantities, in the order of the encoding of partial sums.
-    pub const ALL: [Kept; 3] = [Kept::Least, Kept::Greatest, Kept::Squares];
+    pub const ALL: [Kept; 4] = [Kept::Least, Kept::Greatest, Kept::Squares, Kept::Absences];
 
     /// The size of the quantity for one column in bytes, unless the column's numbers
-    /// range over more than 106 bits.
+    /// range over more than 106 bits. [`Kept::Absences`] takes less where nothing is
+    /// missing.
     #[must_use]
     pub const fn column_bytes(self) -> u64 {
         match self {
-            Kept::Least | Kept::Greatest => 8,
+            Kept::Least | Kept::Greatest | Kept::Absences => 8,
             Kept::Squares => 24,
         }
     }

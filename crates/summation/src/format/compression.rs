@@ -7,7 +7,7 @@ use flate2::write::MultiGzDecoder;
 use zstd::stream::raw::{DParameter, InBuffer, Operation as _, OutBuffer};
 
 use crate::order::Order;
-use crate::{Block, InputError};
+use crate::{Block, InputError, KeyUse};
 
 use super::decoder::Decode;
 use super::head::{HEAD_BYTES, HEAD_BYTES_MAX, Head, Told};
@@ -51,7 +51,7 @@ pub(super) fn tell(head: &Head<'_>) -> Result<Told, InputError> {
     let decompressed = match compression.decompress_head(head.bytes) {
         Ok(decompressed) => decompressed,
         // Bare numbers may begin with any bytes.
-        Err(_) if head.raw.is_some() => return Ok(Told::Other),
+        Err(_) if head.options.raw.is_some() => return Ok(Told::Other),
         Err(error) => return Err(error),
     };
     let is_all = head.is_all || head.bytes.len() >= HEAD_BYTES_MAX;
@@ -59,7 +59,7 @@ pub(super) fn tell(head: &Head<'_>) -> Result<Told, InputError> {
     if has_none && !is_all {
         return Ok(Told::Needs(HEAD_BYTES_MAX));
     }
-    if has_none && head.raw.is_some() {
+    if has_none && head.options.raw.is_some() {
         return Ok(Told::Other);
     }
     if has_none && !head.is_all {
@@ -91,6 +91,32 @@ impl Layout for Compressed {
 
     fn shape(&self) -> Option<&[u64]> {
         self.inner.shape()
+    }
+
+    fn shape_of(&self, columns: u64) -> Option<Vec<u64>> {
+        self.inner.shape_of(columns)
+    }
+
+    fn names(&self) -> Option<Vec<String>> {
+        self.inner.names()
+    }
+
+    fn has_header(&self) -> bool {
+        self.inner.has_header()
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.inner.memory_bytes()
+    }
+
+    fn key_name(&self) -> Option<&str> {
+        self.inner.key_name()
+    }
+
+    fn aligned(&self, names: &[String], of: &str) -> Result<Option<Format>, InputError> {
+        let compression = self.compression;
+        let inner = self.inner.layout.aligned(names, of)?;
+        Ok(inner.map(|inner| Format::new(Compressed { compression, inner })))
     }
 
     fn order(&self) -> Order {
@@ -216,6 +242,14 @@ impl Decode for CompressedDecoder {
 
     fn has_ended(&self) -> bool {
         self.inner.has_ended()
+    }
+
+    fn use_keys(&mut self, keys: KeyUse) {
+        self.inner.use_keys(keys);
+    }
+
+    fn take_keys(&mut self) -> Vec<Box<[u8]>> {
+        self.inner.take_keys()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Block, InputError};
+use crate::{Block, InputError, KeyUse};
 
 /// A place in an object right behind one of its numbers, at which decoding can
 /// be resumed.
@@ -55,6 +55,14 @@ pub(super) trait Decode: fmt::Debug + Send {
     fn checkpoint(&self) -> Checkpoint;
 
     fn has_ended(&self) -> bool;
+
+    fn use_keys(&mut self, keys: KeyUse) {
+        let _ = keys;
+    }
+
+    fn take_keys(&mut self) -> Vec<Box<[u8]>> {
+        Vec::new()
+    }
 }
 
 impl Decoder {
@@ -106,6 +114,17 @@ impl Decoder {
         limit: usize,
     ) -> Option<Result<&'a [f64], InputError>> {
         self.inner.lend(bytes, last, limit)
+    }
+
+    /// What to do with the keys of rows from now on, if the object is a table with a key
+    /// column.
+    pub fn use_keys(&mut self, keys: KeyUse) {
+        self.inner.use_keys(keys);
+    }
+
+    /// The keys of the rows that were read since keys were taken, if they are collected.
+    pub fn take_keys(&mut self) -> Vec<Box<[u8]>> {
+        self.inner.take_keys()
     }
 
     /// Right behind the last number that was decoded.

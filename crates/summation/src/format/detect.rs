@@ -1,15 +1,16 @@
 //! Telling the format of an object from its first bytes.
 
-use protocol::request::RawNumbers;
+use protocol::request::{RawNumbers, ReadOptions};
 
 use crate::InputError;
 
 use super::head::{Head, Tell, Told};
-use super::{Format, compression, foreign, npy, raw, text};
+use super::{Format, compression, foreign, npy, raw, table, text};
 
 /// Every format, in the order in which they are looked for: those that somebody
 /// has named, those that their first bytes tell, and what is left.
-const FORMATS: &[Tell] = &[compression::tell, raw::tell, npy::tell, foreign::tell, text::tell];
+const FORMATS: &[Tell] =
+    &[compression::tell, raw::tell, npy::tell, foreign::tell, table::tell, text::tell];
 
 /// What the first bytes of an object tell about its format.
 #[derive(Clone, Debug)]
@@ -36,9 +37,23 @@ impl Format {
         object_bytes: u64,
         raw: Option<RawNumbers>,
     ) -> Result<Detection, InputError> {
+        let options = ReadOptions { raw, ..ReadOptions::default() };
+        Format::detect_with(head, object_bytes, &options)
+    }
+
+    /// The same, of an object that is to be read as the request says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Format::detect`]; or if the object lacks what the request selects.
+    pub fn detect_with(
+        head: &[u8],
+        object_bytes: u64,
+        options: &ReadOptions,
+    ) -> Result<Detection, InputError> {
         let is_all = head.len() as u64 >= object_bytes;
         let object_bytes = Some(object_bytes);
-        let head = Head { bytes: head, is_all, object_bytes, raw, formats: FORMATS };
+        let head = Head { bytes: head, is_all, object_bytes, options, formats: FORMATS };
         match head.tell()? {
             Told::Is(format) => Ok(Detection::Format(format)),
             Told::Needs(bytes) => Ok(Detection::Needs(bytes)),

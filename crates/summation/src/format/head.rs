@@ -1,6 +1,6 @@
 //! The first bytes of an object, and what they tell about its format.
 
-use protocol::request::RawNumbers;
+use protocol::request::ReadOptions;
 
 use crate::InputError;
 
@@ -37,8 +37,8 @@ pub(super) struct Head<'a> {
     pub(super) is_all: bool,
     /// How many bytes the object has; not known of what is compressed.
     pub(super) object_bytes: Option<u64>,
-    /// Set if the object is bare numbers: nothing in them would tell their type.
-    pub(super) raw: Option<RawNumbers>,
+    /// What the request says: nothing in bare numbers would tell their type.
+    pub(super) options: &'a ReadOptions,
     /// The formats that are looked for, in this order.
     pub(super) formats: &'static [Tell],
 }

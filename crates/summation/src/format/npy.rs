@@ -261,6 +261,8 @@ fn not_understood(text: &str) -> InputError {
 
 #[cfg(test)]
 mod tests {
+    use protocol::request::ReadOptions;
+
     use super::*;
 
     fn file(version: u8, dictionary: &str) -> Vec<u8> {
@@ -347,7 +349,8 @@ mod tests {
         let text = "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }";
         let bytes = file(1, &format!("{text:5000}"));
         let tell = |bytes: &[u8], is_all| {
-            tell(&Head { bytes, is_all, object_bytes: None, raw: None, formats: &[] })
+            let options = &ReadOptions::default();
+            tell(&Head { bytes, is_all, object_bytes: None, options, formats: &[] })
         };
         for (head, needed) in [(0, HEAD_BYTES), (3, HEAD_BYTES), (9, HEAD_BYTES), (100, 5010)] {
             assert!(

@@ -14,7 +14,7 @@ struct Raw(NumberType);
 
 /// Whether the job says so.
 pub(super) fn tell(head: &Head<'_>) -> Result<Told, InputError> {
-    let Some(raw) = head.raw else {
+    let Some(raw) = head.options.raw else {
         return Ok(Told::Other);
     };
     let number_type = NumberType::from(raw);

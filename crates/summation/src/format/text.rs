@@ -19,7 +19,7 @@ use super::{Access, Checkpoint, Decoder, Format, Layout, foreign, no_numbers};
 /// exact subnormal, has some 1,100.
 const NUMBER_BYTES_MAX: usize = 4096;
 
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Numbers as text.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Layout for Text {
 }
 
 /// Bytes that no text has.
-const fn is_binary(byte: u8) -> bool {
+pub(super) const fn is_binary(byte: u8) -> bool {
     matches!(byte, 0..=8 | 14..=31 | 127)
 }
 
@@ -333,7 +333,7 @@ impl TextDecoder {
         } else if word.first() == Some(&b'#') {
             error.remedy("remove the comment")
         } else if self.line == 0 && is_text && !word[0].is_ascii_digit() {
-            error.remedy("remove the header line")
+            error.remedy("remove the header line, or say that it is one: \"header\" is yes")
         } else {
             error
         }

@@ -5,7 +5,8 @@
 //! ```text
 //! header   8  "partsum\n"
 //!          2  version, 1
-//!          2  what is kept beside the sums: 1 squares, 2 minima, 4 maxima
+//!          2  what is kept beside the sums: 1 squares, 2 minima, 4 maxima,
+//!             8 numbers of missing values
 //!          4  columns of a block, 1024
 //!          8  columns
 //!          8  objects
@@ -16,7 +17,8 @@
 //! trailer
 //! blocks   4  bytes of the payload
 //!          4  what is there: 1, 2, 4 the second, third and fourth part of the sums,
-//!             8 exceptions; 16, 32 the second and third part of the squares, 64 exceptions
+//!             8 exceptions; 16, 32 the second and third part of the squares, 64 exceptions;
+//!             128 numbers of missing values
 //!          8  checksum of those eight bytes and the payload, seeded with the block's number
 //!             the payload
 //! ```
@@ -24,7 +26,8 @@
 //! A payload holds for its columns, one after the other: the four parts of the
 //! sums, those after the first unless they are nought for all columns; the
 //! exceptions, if any; the minima and the maxima if kept, as keys; and if squares
-//! are kept their three parts and exceptions likewise. Exceptions are a count of
+//! are kept their three parts and exceptions likewise; the numbers of missing values,
+//! unless nothing is missing. Exceptions are a count of
 //! four bytes, then for each its column in the block (2), sign (1), first limb
 //! (1), number of limbs (1), and limbs of 8 bytes. See
 //! [`super::expansion::Canonical`] for why there is but one way to write a sum.

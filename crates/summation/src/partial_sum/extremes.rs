@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::kernel;
 use super::payload::Payload;
+use super::{BLOCK_COLUMNS, kernel};
 
 /// Which extreme is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,22 @@ impl Extremes {
             Extreme::Least => kernel::keep_least(keys, x),
             Extreme::Greatest => kernel::keep_greatest(keys, x),
         }
+    }
+
+    /// Looks likewise at numbers, all of one block, among which NaN stands for what is
+    /// missing. It is taken for the infinity that no number is beaten by, also in a column
+    /// that has no number at all: whoever asks for the extremes knows which these are.
+    pub(crate) fn add_present(&mut self, start: usize, x: &[f64]) {
+        let nothing = match self.extreme {
+            Extreme::Least => f64::INFINITY,
+            Extreme::Greatest => f64::NEG_INFINITY,
+        };
+        let mut present = [nothing; BLOCK_COLUMNS];
+        let present = &mut present[..x.len()];
+        for (present, &x) in present.iter_mut().zip(x) {
+            *present = if x.is_nan() { nothing } else { x };
+        }
+        self.add(start, present);
     }
 
     /// The extremes of some columns; NaN for those where no number was seen.

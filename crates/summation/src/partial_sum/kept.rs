@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use protocol::request::{Kept, SUM_COLUMN_BYTES, Statistic};
+use protocol::request::{Kept, Missing, SUM_COLUMN_BYTES, Statistic};
 
+use super::absences::Absences;
 use super::extremes::{Extreme, Extremes};
 use super::payload::Payload;
 use super::squares::{CanonicalSquares, Squares};
@@ -19,6 +20,8 @@ pub(super) enum Kernel {
     Extremes(Extremes),
     /// The sums of the squares.
     Squares(Squares),
+    /// The numbers of missing values.
+    Absences(Absences),
 }
 
 /// Memory that encoding uses again for each block.
@@ -28,9 +31,10 @@ pub(super) struct EncodeScratch {
 }
 
 impl KeptSet {
-    /// What these statistics need.
-    pub(super) fn of(statistics: &[Statistic]) -> KeptSet {
+    /// What these statistics need, and what is to happen to missing values.
+    pub(super) fn of(statistics: &[Statistic], missing: Missing) -> KeptSet {
         let needed = statistics.iter().flat_map(|statistic| statistic.keeps());
+        let needed = needed.chain(missing.keeps());
         KeptSet(needed.fold(0, |flags, kept| flags | flag(*kept)))
     }
 
@@ -44,9 +48,14 @@ impl KeptSet {
         self.0
     }
 
+    /// Whether this is kept.
+    pub(super) const fn has(self, kept: Kept) -> bool {
+        self.0 & flag(kept) != 0
+    }
+
     /// In the order in which they are encoded.
     fn iter(self) -> impl Iterator<Item = Kept> {
-        Kept::ALL.into_iter().filter(move |kept| self.0 & flag(*kept) != 0)
+        Kept::ALL.into_iter().filter(move |kept| self.has(*kept))
     }
 
     /// Kernels that have seen nothing, in the order in which they are encoded.
@@ -74,13 +83,14 @@ const fn flag(kept: Kept) -> u16 {
         Kept::Squares => 1,
         Kept::Least => 2,
         Kept::Greatest => 4,
+        Kept::Absences => 8,
     }
 }
 
 /// Bytes that a column takes in addition where its numbers spill over.
 const fn spill_bytes(kept: Kept) -> usize {
     match kept {
-        Kept::Least | Kept::Greatest => 0,
+        Kept::Least | Kept::Greatest | Kept::Absences => 0,
         // Remainders of 67 limbs and their places.
         Kept::Squares => 2 * 8 * 67 + 2,
     }
@@ -92,6 +102,7 @@ impl Kernel {
             Kept::Least => Kernel::Extremes(Extremes::new(Extreme::Least, columns)),
             Kept::Greatest => Kernel::Extremes(Extremes::new(Extreme::Greatest, columns)),
             Kept::Squares => Kernel::Squares(Squares::new(columns)),
+            Kept::Absences => Kernel::Absences(Absences::new(columns)),
         }
     }
 
@@ -102,6 +113,7 @@ impl Kernel {
                 Extreme::Greatest => Kept::Greatest,
             },
             Kernel::Squares(_) => Kept::Squares,
+            Kernel::Absences(_) => Kept::Absences,
         }
     }
 
@@ -110,6 +122,7 @@ impl Kernel {
         match self {
             Kernel::Extremes(extremes) => extremes.reset(columns),
             Kernel::Squares(squares) => squares.reset(columns),
+            Kernel::Absences(absences) => absences.reset(columns),
         }
     }
 
@@ -118,6 +131,7 @@ impl Kernel {
         match self {
             Kernel::Extremes(extremes) => extremes.truncate(columns),
             Kernel::Squares(squares) => squares.truncate(columns),
+            Kernel::Absences(absences) => absences.truncate(columns),
         }
     }
 
@@ -134,6 +148,17 @@ impl Kernel {
             Kernel::Extremes(extremes) => extremes.add(start, values),
             Kernel::Squares(squares) if all_finite => squares.add(start, values, low),
             Kernel::Squares(squares) => squares.add_finite(start, values, low),
+            // Nothing is missing.
+            Kernel::Absences(_) => {}
+        }
+    }
+
+    /// Takes in likewise numbers among which NaN stands for what is missing.
+    pub(super) fn add_present(&mut self, start: usize, values: &[f64], low: Option<&[f64]>) {
+        match self {
+            Kernel::Extremes(extremes) => extremes.add_present(start, values),
+            Kernel::Squares(squares) => squares.add_finite(start, values, low),
+            Kernel::Absences(absences) => absences.count(start, values),
         }
     }
 
@@ -151,6 +176,7 @@ impl Kernel {
                     scratch.squares.get_or_insert_with(|| Box::new(CanonicalSquares::new()));
                 squares.encode(columns, canonical, payload)
             }
+            Kernel::Absences(absences) => absences.encode(columns, payload),
         }
     }
 
@@ -165,25 +191,29 @@ impl Kernel {
         match self {
             Kernel::Extremes(extremes) => extremes.decode(start, payload, scratch.len() / 3),
             Kernel::Squares(squares) => squares.decode(start, payload, scratch),
+            Kernel::Absences(absences) => absences.decode(start, payload, scratch.len() / 3),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use protocol::request::Choice;
+    use protocol::request::Choice as _;
 
     use super::*;
 
     #[test]
     fn the_header_of_what_is_stored_stays_as_it_is() {
-        assert_eq!(KeptSet::of(&[]).flags(), 0);
-        assert_eq!(KeptSet::of(&[Statistic::Sum]).flags(), 0);
-        assert_eq!(KeptSet::of(&[Statistic::Std, Statistic::Variance]).flags(), 1);
-        assert_eq!(KeptSet::of(&[Statistic::Min]).flags(), 2);
-        assert_eq!(KeptSet::of(&[Statistic::Max, Statistic::Min]).flags(), 6);
-        assert_eq!(KeptSet::from_flags(7).map(KeptSet::flags), Some(7));
-        assert_eq!(KeptSet::from_flags(8), None);
+        let of = |statistics: &[Statistic]| KeptSet::of(statistics, Missing::Propagate).flags();
+        assert_eq!(of(&[]), 0);
+        assert_eq!(of(&[Statistic::Sum]), 0);
+        assert_eq!(of(&[Statistic::Std, Statistic::Variance]), 1);
+        assert_eq!(of(&[Statistic::Min]), 2);
+        assert_eq!(of(&[Statistic::Max, Statistic::Min]), 6);
+        assert_eq!(KeptSet::of(&[Statistic::Std], Missing::Error).flags(), 1);
+        assert_eq!(KeptSet::of(&[Statistic::Std], Missing::Skip).flags(), 9);
+        assert_eq!(KeptSet::from_flags(15).map(KeptSet::flags), Some(15));
+        assert_eq!(KeptSet::from_flags(16), None);
     }
 
     #[test]
@@ -196,8 +226,10 @@ mod tests {
     #[test]
     fn a_column_takes_what_its_statistics_need() {
         assert_eq!(KeptSet::default().column_bytes(), (16, 586));
-        assert_eq!(KeptSet::of(&[Statistic::Min]).column_bytes(), (24, 594));
-        let (usual, most) = KeptSet::of(Statistic::ALL).column_bytes();
-        assert_eq!((usual, most), (56, 586 + 8 + 8 + 24 + 1074));
+        let of =
+            |statistics: &[Statistic], missing| KeptSet::of(statistics, missing).column_bytes();
+        assert_eq!(of(&[Statistic::Min], Missing::Propagate), (24, 594));
+        assert_eq!(of(&[], Missing::Skip), (24, 594));
+        assert_eq!(of(Statistic::ALL, Missing::Error), (56, 586 + 8 + 8 + 24 + 1074));
     }
 }

@@ -10,7 +10,8 @@ use super::{BLOCK_COLUMNS, PartialSum, pieces};
 
 impl PartialSum {
     /// The mean of every column: the exact sum divided by the number of
-    /// objects, rounded once to nearest, ties to even. NaN for no objects.
+    /// objects, rounded once to nearest, ties to even. NaN for no objects. Where
+    /// missing values are left out, the divisor is the number of values of the column.
     #[must_use]
     pub fn mean(&self) -> Vec<f64> {
         let mut means = Vec::with_capacity(self.columns());
@@ -21,19 +22,23 @@ impl PartialSum {
     /// Appends the mean of every column to others; see [`PartialSum::mean`].
     pub fn put_mean(&self, means: &mut Vec<f64>) {
         let divisor = Divisor::new(self.objects());
-        self.for_each_block(|sums, length| {
+        self.for_each_block(|sums, columns| {
             let start = means.len();
-            means.resize(start + length, 0.0);
-            divisor.divide_block(sums, &mut means[start..]);
+            means.resize(start + columns.len(), 0.0);
+            let means = &mut means[start..];
+            match self.counts(columns) {
+                None => divisor.divide_block(sums, means),
+                Some(counts) => divide_each(sums, &counts, means),
+            }
         });
     }
 
     /// The sum of every column, rounded once.
     pub(super) fn sum(&self) -> Vec<f64> {
         let mut result = Vec::with_capacity(self.columns());
-        self.for_each_block(|sums, length| {
+        self.for_each_block(|sums, columns| {
             let start = result.len();
-            result.extend_from_slice(&sums.parts[0][..length]);
+            result.extend_from_slice(&sums.parts[0][..columns.len()]);
             for (index, sum) in &sums.exceptions {
                 result[start + index] = sum.round();
             }
@@ -48,12 +53,11 @@ impl PartialSum {
         self.specials.count()
     }
 
-    fn for_each_block(&self, mut visit: impl FnMut(&CanonicalSums, usize)) {
+    fn for_each_block(&self, mut visit: impl FnMut(&CanonicalSums, Range<usize>)) {
         let mut canonical = Box::new(CanonicalSums::new());
         for columns in pieces(0..self.columns()) {
-            let length = columns.len();
-            self.canonical_sums(columns, &mut canonical);
-            visit(&canonical, length);
+            self.canonical_sums(columns.clone(), &mut canonical);
+            visit(&canonical, columns);
         }
     }
 
@@ -66,6 +70,19 @@ impl PartialSum {
             to.set(index, [special, 0.0, 0.0, 0.0]);
             to.exceptions.retain(|(exception, _)| *exception != index);
         }
+    }
+}
+
+/// The sums of a block, each divided by its count and rounded once.
+fn divide_each(sums: &CanonicalSums, counts: &[u64], means: &mut [f64]) {
+    for (index, (mean, &count)) in means.iter_mut().zip(counts).enumerate() {
+        let divisor = Divisor::new(count);
+        let [hi, lo, third, _] = sums.parts.each_ref().map(|part| part[index]);
+        let divided = divisor.divide([hi, lo, third]);
+        *mean = divided.unwrap_or_else(|| divisor.divide_exact(&sums.exact(index)));
+    }
+    for (index, sum) in &sums.exceptions {
+        means[*index] = Divisor::new(counts[*index]).divide_exact(sum);
     }
 }
 

@@ -10,6 +10,7 @@ pub(super) mod part {
     pub(crate) const SQUARES: [u32; 2] = [16, 32];
     pub(crate) const EXCEPTIONS: u32 = 8;
     pub(crate) const SQUARE_EXCEPTIONS: u32 = 64;
+    pub(crate) const ABSENCES: u32 = 128;
 }
 
 /// Puts the first part, and of the others those that are not all zeros; tells

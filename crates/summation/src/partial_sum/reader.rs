@@ -10,7 +10,7 @@ const TRAILER_BYTES_MAX: u64 = 16 << 20;
 
 /// The longest payload: every column with every part and two exceptions of
 /// full length.
-const PAYLOAD_BYTES_MAX: usize = BLOCK_COLUMNS * (8 * 9 + 2 * 5 + 8 * (34 + 67)) + 8;
+const PAYLOAD_BYTES_MAX: usize = BLOCK_COLUMNS * (8 * 10 + 2 * 5 + 8 * (34 + 67)) + 8;
 
 /// How many columns [`PartialSumReader::push_pieces`] has in a piece: enough to
 /// be worth a call, and few enough for the processor's cache.

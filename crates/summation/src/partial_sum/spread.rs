@@ -1,7 +1,7 @@
 //! Variance and standard deviation of each column, rounded once.
 //!
 //! With S the exact sum, Q the exact sum of squares and F the number of
-//! objects, the population variance is `(F * Q - S * S) / (F * F)`.
+//! objects, or of the values that the column has, the population variance is `(F * Q - S * S) / (F * F)`.
 
 mod quick;
 
@@ -36,22 +36,24 @@ impl PartialSum {
         for columns in pieces(0..self.columns()) {
             self.canonical_sums(columns.clone(), &mut sums);
             squares.canonical(columns.clone(), &mut canonical);
+            let counts = self.counts(columns.clone());
             for index in 0..columns.len() {
+                let objects = counts.as_ref().map_or(self.objects(), |counts| counts[index]);
                 let [hi, lo, ..] = sums.parts.each_ref().map(|part| part[index]);
                 let squares = canonical.parts.each_ref().map(|part| part[index]);
                 // An exception has no parts to go by.
                 let certain = if sums.exceptions.is_empty() {
-                    round_fast([hi, lo], squares, self.objects())
+                    round_fast([hi, lo], squares, objects)
                 } else {
                     None
                 };
-                result.push(if !hi.is_finite() || self.objects() == 0 {
+                result.push(if !hi.is_finite() || objects == 0 {
                     f64::NAN
                 } else if let Some(certain) = certain {
                     certain
                 } else {
                     let (sum, squares) = (sums.exact(index), canonical.exact(index));
-                    round(&numerator(&sum, &squares, self.objects()), self.objects())
+                    round(&numerator(&sum, &squares, objects), objects)
                 });
             }
         }

@@ -3,6 +3,7 @@
 
 mod encodings;
 mod means;
+mod missing;
 mod numbers;
 mod oracle;
 mod statistics;

@@ -74,7 +74,7 @@ pub(crate) fn read_in_pieces(random: &mut Random, bytes: &[u8], sum: &mut Partia
     reader.trailer().cloned().unwrap_or_default()
 }
 
-fn shuffle(random: &mut Random, objects: &mut [Vec<f64>]) {
+pub(crate) fn shuffle(random: &mut Random, objects: &mut [Vec<f64>]) {
     for index in (1..objects.len()).rev() {
         objects.swap(index, random.below(index + 1));
     }

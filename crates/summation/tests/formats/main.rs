@@ -3,4 +3,5 @@
 mod binary;
 mod compressed;
 mod reading;
+mod tables;
 mod text;

@@ -1,7 +1,7 @@
 //! Reading a whole object, in one range or in many.
 
 use proptest::prelude::*;
-use protocol::request::RawNumbers;
+use protocol::request::{RawNumbers, ReadOptions};
 use summation::{Block, Checkpoint, Decoder, Detection, Format, HEAD_BYTES, InputError};
 
 /// All that a decoder makes of an object: its numbers with what rounding left
@@ -30,15 +30,27 @@ pub(crate) fn detect(bytes: &[u8], raw: Option<RawNumbers>) -> Result<Format, In
     detect_in_steps(bytes, raw).map(|(format, _)| format)
 }
 
+/// The same of an object that is to be read as the options say.
+pub(crate) fn detect_with(bytes: &[u8], options: &ReadOptions) -> Result<Format, InputError> {
+    detect_with_in_steps(bytes, options).map(|(format, _)| format)
+}
+
 /// The same, and how many bytes were shown.
 pub(crate) fn detect_in_steps(
     bytes: &[u8],
     raw: Option<RawNumbers>,
 ) -> Result<(Format, usize), InputError> {
+    detect_with_in_steps(bytes, &ReadOptions { raw, ..ReadOptions::default() })
+}
+
+fn detect_with_in_steps(
+    bytes: &[u8],
+    options: &ReadOptions,
+) -> Result<(Format, usize), InputError> {
     let total = bytes.len() as u64;
     let mut shown = HEAD_BYTES.min(bytes.len());
     loop {
-        match Format::detect(&bytes[..shown], total, raw)? {
+        match Format::detect_with(&bytes[..shown], total, options)? {
             Detection::Format(format) => return Ok((format, shown)),
             Detection::Needs(needed) => {
                 assert!(needed > shown && shown < bytes.len(), "{shown}, then {needed}");
@@ -160,7 +172,17 @@ pub(crate) fn check(
     ranges: &[usize],
     limits: &[usize],
 ) -> Result<Reading, TestCaseError> {
-    let format = match detect(bytes, raw) {
+    check_with(bytes, &ReadOptions { raw, ..ReadOptions::default() }, ranges, limits)
+}
+
+/// The same of an object that is to be read as the options say.
+pub(crate) fn check_with(
+    bytes: &[u8],
+    options: &ReadOptions,
+    ranges: &[usize],
+    limits: &[usize],
+) -> Result<Reading, TestCaseError> {
+    let format = match detect_with(bytes, options) {
         Ok(format) => format,
         Err(error) => return Ok(Reading { numbers: Vec::new(), end: Err(error) }),
     };
@@ -172,7 +194,7 @@ pub(crate) fn check(
     if whole.end.is_ok() {
         prop_assert_eq!(&whole.numbers, &lent.numbers);
     }
-    let is_lendable = raw == Some(RawNumbers::F64) && format.is_seekable();
+    let is_lendable = options.raw == Some(RawNumbers::F64) && format.is_seekable();
     let has_whole_range =
         limits.iter().all(|limit| *limit > 0) && ranges.iter().all(|range| *range >= 16);
     prop_assert!(lent_numbers > 0 || !is_lendable || !has_whole_range || bytes.len() < 16);

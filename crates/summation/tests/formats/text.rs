@@ -11,6 +11,11 @@ fn read_text(text: &str) -> Reading {
     }
 }
 
+/// Whether the first line is taken for the names of columns.
+fn is_table(text: &str) -> bool {
+    detect(text.as_bytes(), None).is_ok_and(|format| format.names().is_some())
+}
+
 /// The same by the plainest means: the numbers before the first error, and
 /// whether there is one.
 fn plain(text: &str) -> (Vec<u64>, bool) {
@@ -119,6 +124,9 @@ proptest! {
         limits in limits(),
     ) {
         let reading = check(text.as_bytes(), None, &ranges, &limits)?;
+        if is_table(&text) {
+            return Ok(());
+        }
         let found: Vec<u64> = reading.numbers.iter().map(|&(value, _)| value).collect();
         prop_assert_eq!((found, reading.end.is_err()), plain(&text));
     }
@@ -170,8 +178,8 @@ fn errors_say_where_and_what() {
             "line 3, position 16 (byte 23): found \"temp_c\" where a number was expected",
         ),
         (
-            "year,temp\n1950,3\n",
-            "line 1, position 1 (byte 0): found \"year\" where a number was expected; remove the header line",
+            "year,1950,1951\n3,4,5\n",
+            "line 1, position 1 (byte 0): found \"year\" where a number was expected; remove the header line, or say",
         ),
         ("1,2\r\n3,x\r\n", "line 2, position 3 (byte 7): found \"x\" where a number was expected"),
         ("1,,2", "line 1, position 3 (byte 2): an empty field"),
@@ -180,7 +188,7 @@ fn errors_say_where_and_what() {
         ("1,NA,3", "found \"NA\" where a number was expected; write missing values as nan"),
         ("# comment\n1", "remove the comment"),
         ("1,\"2\"", "found \"\\\"2\\\"\" where a number was expected"),
-        ("\u{feff}a,b\n1,2", "line 1, position 4 (byte 3): found \"a\""),
+        ("\u{feff}a,1\n1,2", "line 1, position 4 (byte 3): found \"a\""),
         ("1 0x10", "found \"0x10\""),
         ("1 1_000", "found \"1_000\""),
         ("", "no numbers"),
@@ -206,7 +214,8 @@ fn other_kinds_of_files_are_named() {
         let error = detect(bytes, None).map(|format| format.describe()).unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
     }
-    assert_eq!(detect(b"CDF,x\n1,2", None).map(|format| format.describe()), Ok("text".to_owned()));
+    let described = detect(b"CDF,x\n1,2", None).map(|format| format.describe());
+    assert_eq!(described, Ok("csv, 2 columns".to_owned()));
 }
 
 #[test]

@@ -114,6 +114,11 @@ impl Planning {
             let bytes = written_bytes(&record.plan, columns, &request.statistics);
             check_free_space(store, "the job", bytes).await?;
         }
+        if record.inputs.keyed
+            && let Some(first) = record.objects.first()
+        {
+            planner.store_keys(self.job, first, &request.read_options()).await?;
+        }
         records::store_plan(store, self.job, &record).await?;
         Ok(record)
     }

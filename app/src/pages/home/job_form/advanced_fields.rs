@@ -8,8 +8,8 @@ use super::field::Fields;
 use crate::form::fields::{Section, section_of, statistic_key};
 use crate::form::{JobForm, field_of};
 
-/// The settings of speculation and the statistics, collapsed unless one of them is
-/// invalid.
+/// The settings of speculation, the statistics, and how values are read, collapsed
+/// unless one of them is invalid.
 #[component]
 pub fn AdvancedFields(
     /// The texts of the fields.
@@ -18,7 +18,7 @@ pub fn AdvancedFields(
     problem: Option<Problem>,
 ) -> impl IntoView {
     let rejected_section = problem.as_ref().and_then(field_of).and_then(section_of);
-    let is_open = rejected_section == Some(Section::Advanced);
+    let is_open = matches!(rejected_section, Some(Section::Advanced | Section::Values));
     let statistics = Statistic::ALL
         .iter()
         .map(|statistic| {
@@ -30,12 +30,15 @@ pub fn AdvancedFields(
         <details class="advanced" open=is_open>
             <summary>"Advanced: speculation and statistics"</summary>
             <div class="fields">
-                <Fields section=Section::Advanced form problem />
+                <Fields section=Section::Advanced form=form.clone() problem=problem.clone() />
             </div>
             <fieldset class="statistics">
                 <legend>{STATISTICS.title}</legend>
                 {statistics}
             </fieldset>
+            <div class="fields">
+                <Fields section=Section::Values form problem />
+            </div>
         </details>
     }
 }
