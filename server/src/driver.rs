@@ -2,7 +2,6 @@
 //! commands.
 
 mod checkpoints;
-mod depths;
 mod earlier;
 mod effects;
 mod gates;
@@ -12,6 +11,7 @@ mod measuring;
 mod message;
 mod observing;
 mod pulse;
+mod queue_watch;
 mod reports;
 mod showing;
 mod store_watch;
@@ -46,10 +46,10 @@ use crate::planning::Planner;
 use crate::pool::{Observed, WorkerPool};
 use crate::records::{self, Checkpoint, RequestSummary};
 
-pub use self::depths::forward as forward_depths;
 pub use self::message::DriverMessage;
 pub use self::observing::forward as forward_observed;
 pub use self::pulse::Pulse;
+pub use self::queue_watch::{empty as empty_queue, forward as forward_queue_watch};
 pub use self::reports::forward as forward_reports;
 pub use self::store_watch::forward as forward_store_watch;
 

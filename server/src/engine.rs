@@ -26,8 +26,8 @@ use self::supervision::Supervision;
 use crate::access::shares::{Share, Shares};
 use crate::board::Board;
 use crate::driver::{
-    Driver, DriverMessage, MESSAGES_CAPACITY, Parts, Pulse, forward_depths, forward_observed,
-    forward_reports, forward_store_watch,
+    Driver, DriverMessage, MESSAGES_CAPACITY, Parts, Pulse, empty_queue, forward_observed,
+    forward_queue_watch, forward_reports, forward_store_watch,
 };
 use crate::garbage_collection::Sweeper;
 use crate::generated_quota::{GeneratedQuota, Reservation};
@@ -93,7 +93,7 @@ impl Engine {
             generated: GeneratedQuota::new(restored.generated_bytes, limits.generated_bytes),
             keys: restored.keys.clone(),
         };
-        parts.queue.purge().await.map_err(|error| error.problem("emptying the queue"))?;
+        empty_queue(&*parts.queue).await.map_err(|error| error.problem("emptying the queue"))?;
         let driver =
             Driver::new(Scheduler::new(settings), parts.clone(), board.clone(), messages.clone());
         let shares = Arc::new(Shares::new(parts.store.clone()));
@@ -117,12 +117,12 @@ impl Engine {
         engine.supervise("the driver", driver.run(incoming, engine.stop.clone()));
         let reports = forward_reports(engine.parts.queue.clone(), engine.messages.clone());
         engine.supervise("taking in reports", engine.while_driven(reports));
-        let depths = forward_depths(
+        let watch = forward_queue_watch(
             engine.parts.queue.clone(),
             engine.parts.queue_management_url.clone(),
             engine.messages.clone(),
         );
-        engine.supervise("watching the queue", engine.while_driven(depths));
+        engine.supervise("watching the queue", engine.while_driven(watch));
         let watch = forward_store_watch(engine.parts.store.clone(), engine.messages.clone());
         engine.supervise("watching the store", engine.while_driven(watch));
         if let Some(observed) = engine.parts.pool.observed() {

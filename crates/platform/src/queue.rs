@@ -59,6 +59,27 @@ pub trait ServerEnd: Send + Sync + 'static {
     /// Deletes all assignments that no worker has taken, for a server that starts
     /// and publishes them again.
     async fn purge(&self) -> Result<(), QueueError>;
+
+    /// Checks that messages pass through the queue, in some seconds at most. A probe
+    /// never reaches [`ServerEnd::next_report`], and reports are probed only once that has
+    /// been called.
+    ///
+    /// A queue inside the process always passes messages.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Stuck`] if only [`ServerEnd::renew`] helps.
+    async fn probe(&self) -> Result<Probed, QueueError> {
+        Ok(Probed::default())
+    }
+
+    /// Replaces the queue by an empty one that passes messages. Those of the old one are
+    /// lost. Workers that are connected follow by themselves.
+    ///
+    /// A queue inside the process needs no replacement.
+    async fn renew(&self) -> Result<(), QueueError> {
+        Ok(())
+    }
 }
 
 /// A worker's end of the queue.
@@ -146,6 +167,14 @@ pub struct Depths {
     pub dead_letters: u64,
 }
 
+/// What a probe of the queue has found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Probed {
+    /// How many times since the end connected the queue has lost its messages: it was
+    /// replaced, or its broker did not have it any more.
+    pub losses: u64,
+}
+
 /// Why an operation on a queue failed.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
@@ -163,6 +192,15 @@ pub enum QueueError {
     #[error("the queue does not answer")]
     Unavailable {
         /// The error of the client.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The queue takes or gives no messages, although its broker answers. It may have to
+    /// be replaced.
+    #[error("{queue} takes or gives no messages, although its broker answers")]
+    Stuck {
+        /// The name of the queue at the broker.
+        queue: String,
+        /// What was noticed.
         source: Box<dyn Error + Send + Sync>,
     },
 }

@@ -146,6 +146,8 @@ pub enum Event {
         /// The part.
         part: Part,
     },
+    /// The queue has lost all its messages.
+    QueueLost,
     /// The server itself stood still for seconds, so that it took in no reports.
     ServerResumed,
     /// A user set the number of workers, or returned to automatic scaling.
@@ -179,6 +181,7 @@ impl Event {
             | Event::JobForgotten { .. }
             | Event::PartMissed { .. }
             | Event::PartReturned { .. }
+            | Event::QueueLost
             | Event::ServerResumed
             | Event::DesiredWorkersSet { .. }
             | Event::TimePassed => None,

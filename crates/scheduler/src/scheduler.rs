@@ -193,6 +193,9 @@ impl Scheduler {
             Event::PartReturned { part } => {
                 self.part_returned(part);
             }
+            Event::QueueLost => {
+                self.queue_lost();
+            }
             Event::ServerResumed => {
                 self.renew_all_leases();
             }

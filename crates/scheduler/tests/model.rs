@@ -56,6 +56,8 @@ enum Step {
     /// A part does not answer the server, or answers again.
     Miss(Part),
     Return(Part),
+    /// The queue has lost its messages.
+    LoseQueue,
     /// The server stood still.
     Resume,
 }
@@ -97,6 +99,7 @@ impl ReferenceStateMachine for Model {
             4 => (1..20_000_u16).prop_map(Step::PassTime),
             1 => part().prop_map(Step::Miss),
             2 => part().prop_map(Step::Return),
+            1 => Just(Step::LoseQueue),
             1 => Just(Step::Resume),
         ]
         .boxed()
@@ -119,6 +122,7 @@ impl ReferenceStateMachine for Model {
             | Step::PassTime(_)
             | Step::Miss(_)
             | Step::Return(_)
+            | Step::LoseQueue
             | Step::Resume => true,
         }
     }
@@ -323,6 +327,10 @@ impl StateMachineTest for Checked {
                 world.handle(Event::PartMissed { part, reason: "model".to_owned() });
             }
             Step::Return(part) => world.handle(Event::PartReturned { part }),
+            Step::LoseQueue => {
+                world.queue.clear();
+                world.handle(Event::QueueLost);
+            }
             Step::Resume => world.handle(Event::ServerResumed),
         }
         world

@@ -19,6 +19,11 @@ const SCRIPTS: [&str; 3] = [
     "/opt/homebrew/opt/rabbitmq/sbin/rabbitmq-server",
 ];
 
+/// The program that talks to a running broker, in the same packages.
+const CTL: &str = "rabbitmqctl";
+/// The name of the broker's node.
+const NODE: &str = "testbed@localhost";
+
 /// A broker with one node. Durable messages survive [`stop`](RabbitMq::stop) and
 /// [`kill`](RabbitMq::kill).
 pub struct RabbitMq {
@@ -96,7 +101,7 @@ impl RabbitMq {
                 .env("RABBITMQ_LOG_BASE", self.path("log"))
                 .env("RABBITMQ_LOGS", "-")
                 .env("RABBITMQ_MNESIA_BASE", self.path("mnesia"))
-                .env("RABBITMQ_NODENAME", "testbed@localhost")
+                .env("RABBITMQ_NODENAME", NODE)
                 // Busy-waiting scheduler threads would take CPU time from the test.
                 .env(
                     "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
@@ -121,6 +126,51 @@ impl RabbitMq {
     /// Kills the broker.
     pub fn kill(&mut self) {
         self.running = None;
+    }
+
+    /// Deletes all data of a broker that is stopped or killed: its queues, exchanges and
+    /// messages.
+    ///
+    /// # Panics
+    ///
+    /// If the broker runs, or the data cannot be deleted.
+    pub fn wipe(&mut self) {
+        assert!(self.running.is_none(), "the broker runs");
+        fs::remove_dir_all(self.path("mnesia")).expect("deleting the data of the broker");
+    }
+
+    /// Suspends the process of a quorum queue, so that it neither takes nor gives
+    /// messages, while everything else in the broker works. It ends with the broker.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such queue.
+    pub async fn suspend_queue(&self, queue: &str) {
+        let said = self.eval(&format!("sys:suspend(whereis('%2F_{queue}')).")).await;
+        assert_eq!(said.as_deref(), Some("ok"), "suspending {queue}");
+    }
+
+    /// Runs an Erlang expression in the broker, and returns its value as it is printed;
+    /// `None` if it fails.
+    ///
+    /// # Panics
+    ///
+    /// If `rabbitmqctl` cannot be started.
+    pub async fn eval(&self, expression: &str) -> Option<String> {
+        let ctl = Path::new(self.script).with_file_name(CTL);
+        let mut command = Command::new(ctl);
+        command
+            .args(["-n", NODE, "eval", expression])
+            .env("HOME", self.directory.path())
+            .env("ERL_EPMD_ADDRESS", "127.0.0.1")
+            .env("ERL_EPMD_PORT", self.epmd_port.to_string())
+            .env("RABBITMQ_CONF_ENV_FILE", self.path("environment.conf"));
+        let output = tokio::task::spawn_blocking(move || command.output())
+            .await
+            .expect("waiting for rabbitmqctl")
+            .expect("starting rabbitmqctl");
+        let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        output.status.success().then_some(said)
     }
 
     /// The AMQP URL, with user and password.

@@ -47,7 +47,8 @@ pub(super) async fn health(State(shared): State<Shared>) -> Result<&'static str,
         .into())
 }
 
-/// Whether the queue answers too.
+/// Whether the queue passes messages and the store answers too. A queue or a store that
+/// does not is named.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -58,6 +59,16 @@ pub(super) async fn health(State(shared): State<Shared>) -> Result<&'static str,
     ),
 )]
 pub(super) async fn ready(State(shared): State<Shared>) -> Result<&'static str, ProblemResponse> {
+    // What the last probes have found.
+    if let Some(outage) = shared.engine.board().pool().outages.first() {
+        let remedy = match outage.part {
+            Part::Queue => "see that the broker runs; a queue that is lost is replaced by itself",
+            Part::Store => "see that the store runs and can be reached",
+        };
+        return Err(Problem::new(ProblemKind::Unavailable, outage.to_string())
+            .remedy(remedy)
+            .into());
+    }
     match timeout(PATIENCE, shared.engine.queue().depths()).await {
         Ok(Ok(_)) => Ok("ready\n"),
         Ok(Err(error)) => Err(error.problem("asking the queue").into()),

@@ -7,7 +7,7 @@ use protocol::task::{Assignment, Control, Report};
 
 use super::{Faults, InjectedFault};
 use crate::Description;
-use crate::queue::{Delivery, Depths, QueueError, ReportDelivery, ServerEnd, WorkerEnd};
+use crate::queue::{Delivery, Depths, Probed, QueueError, ReportDelivery, ServerEnd, WorkerEnd};
 
 /// A decorator that injects faults into a server's end. Only what it sends meets
 /// faults: what it receives is duplicated by the worker's end.
@@ -52,6 +52,14 @@ impl ServerEnd for FaultyServerEnd {
 
     async fn purge(&self) -> Result<(), QueueError> {
         self.inner.purge().await
+    }
+
+    async fn probe(&self) -> Result<Probed, QueueError> {
+        self.inner.probe().await
+    }
+
+    async fn renew(&self) -> Result<(), QueueError> {
+        self.inner.renew().await
     }
 }
 

@@ -2,17 +2,20 @@
 //!
 //! In reading order: [`settings`], `failure` (classifies the broker's errors),
 //! `topology` (declares exchanges and queues), `connection` (reconnects by itself),
-//! `intake` (consumes a queue), `message` (encodes JSON).
+//! `intake` (consumes a queue), `probe` (whether the queues take and give messages),
+//! `message` (encodes JSON).
 
 mod connection;
 mod failure;
 mod intake;
 mod message;
+mod probe;
 pub mod settings;
 mod topology;
 
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,15 +24,15 @@ use lapin::options::BasicConsumeOptions;
 use lapin::types::{FieldTable, ShortString};
 use protocol::task::{Assignment, Control, Report};
 use tokio::sync::{Mutex, mpsc, oneshot};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
-use self::connection::{Link, Outgoing, Session, Sessions};
+use self::connection::{ANSWER_TIME_MAX, Link, Outgoing, Route, Session, Sessions, Source};
 use self::intake::{AmqpReceipt, Intake, Mode};
-use self::message::{ControlReader, Message, encode};
+use self::message::{ControlReader, Message, decode_replaced, encode, encode_replaced};
 pub use self::settings::AmqpSettings;
 use self::topology::{End, Topology};
 use super::place::{QueueKind, QueuePlace};
-use super::{Delivery, Depths, Queue, QueueError, ReportDelivery, ServerEnd, WorkerEnd};
+use super::{Delivery, Depths, Probed, Queue, QueueError, ReportDelivery, ServerEnd, WorkerEnd};
 use crate::Description;
 use crate::place::InvalidPlace;
 
@@ -112,7 +115,7 @@ impl AmqpServerEnd {
         let description = settings.description();
         let link = Link::connect(settings, End::Server).await?;
         let mode = Mode::Many { prefetch: REPORTS_PREFETCH };
-        let reports = Intake::new(&link, link.topology.reports.clone(), mode);
+        let reports = Intake::new(&link, Source::Reports, mode);
         Ok(AmqpServerEnd { description, reports, link })
     }
 }
@@ -124,9 +127,7 @@ impl ServerEnd for AmqpServerEnd {
     }
 
     async fn publish(&self, assignment: &Assignment) -> Result<(), QueueError> {
-        // The default exchange routes to the queue of the key's name.
-        let queue = self.link.topology.assignments.clone();
-        self.link.publish(&durable((ShortString::default(), queue), assignment)).await
+        self.link.publish(&durable(Route::Assignments, assignment)).await
     }
 
     async fn next_report(&self) -> Result<ReportDelivery, QueueError> {
@@ -136,13 +137,7 @@ impl ServerEnd for AmqpServerEnd {
     }
 
     async fn control(&self, control: &Control) -> Result<(), QueueError> {
-        let message = Outgoing {
-            exchange: self.link.topology.control.clone(),
-            routing_key: ShortString::default(),
-            body: encode(control),
-            durable: false,
-        };
-        self.link.publish(&message).await
+        self.link.publish(&transient(encode(control))).await
     }
 
     async fn depths(&self) -> Result<Depths, QueueError> {
@@ -150,7 +145,8 @@ impl ServerEnd for AmqpServerEnd {
         let [assignments, reports, dead_letters] = self
             .link
             .persist(|session| async move {
-                let queues = [&topology.assignments, &topology.reports, &topology.dead_letters];
+                let generation = &session.generation;
+                let queues = [&generation.assignments, &generation.reports, &topology.dead_letters];
                 topology.depths(&session.connection, queues).await.map(Some)
             })
             .await?;
@@ -161,9 +157,34 @@ impl ServerEnd for AmqpServerEnd {
         let topology = &*self.link.topology;
         self.link
             .persist(|session| async move {
-                topology.purge_assignments(&session.connection).await.map(Some)
+                let queue = &session.generation.assignments;
+                topology.purge(&session.connection, queue).await.map(Some)
             })
             .await
+    }
+
+    async fn probe(&self) -> Result<Probed, QueueError> {
+        self.probe_queues().await
+    }
+
+    async fn renew(&self) -> Result<(), QueueError> {
+        let topology = &*self.link.topology;
+        let (session, number) = self
+            .link
+            .persist(|session| async move {
+                let next = topology.generation(session.generation.number.saturating_add(1));
+                topology.declare_all(&session.connection, &next).await?;
+                Ok(Some((session, next.number)))
+            })
+            .await?;
+        self.link.losses.fetch_add(1, Ordering::SeqCst);
+        // A worker's end that misses it notices by itself, but later.
+        let replaced = transient(encode_replaced(number));
+        if !matches!(timeout(ANSWER_TIME_MAX, session.publish(&replaced)).await, Ok(Ok(_))) {
+            tracing::warn!("workers were not told that the queues have been replaced");
+        }
+        session.lost.cancel();
+        Ok(())
     }
 }
 
@@ -186,7 +207,7 @@ impl AmqpWorkerEnd {
     pub async fn connect(settings: AmqpSettings) -> Result<AmqpWorkerEnd, QueueError> {
         let mode = Mode::One { idle_timeout: settings.idle_timeout };
         let link = Link::connect(settings, End::Worker).await?;
-        let assignments = Intake::new(&link, link.topology.assignments.clone(), mode);
+        let assignments = Intake::new(&link, Source::Assignments, mode);
         let (tx, rx) = mpsc::channel(CONTROL_CAPACITY);
         let (listening, is_listening) = oneshot::channel();
         let reader = ControlReader::default();
@@ -213,7 +234,7 @@ impl WorkerEnd for AmqpWorkerEnd {
     }
 
     async fn report(&self, report: &Report) -> Result<(), QueueError> {
-        self.link.publish(&durable(self.link.topology.report_route(), report)).await
+        self.link.publish(&durable(Route::Reports, report)).await
     }
 
     async fn next_control(&self) -> Result<Control, QueueError> {
@@ -221,12 +242,14 @@ impl WorkerEnd for AmqpWorkerEnd {
     }
 }
 
-/// A message that outlives the broker, by way of an exchange and a routing key.
-fn durable(
-    (exchange, routing_key): (ShortString, ShortString),
-    message: &impl Message,
-) -> Outgoing {
-    Outgoing { exchange, routing_key, body: encode(message), durable: true }
+/// A message that outlives the broker.
+fn durable(route: Route, message: &impl Message) -> Outgoing {
+    Outgoing { route, kind: None, body: encode(message), durable: true }
+}
+
+/// A message to all workers that are connected.
+fn transient(body: Vec<u8>) -> Outgoing {
+    Outgoing { route: Route::Control, kind: None, body, durable: false }
 }
 
 /// The task that listens for control messages.
@@ -270,6 +293,12 @@ impl ControlListener {
             let Some(delivery) = delivery.transpose()? else {
                 return Ok(());
             };
+            if let Some(generation) = decode_replaced(&delivery.data) {
+                if generation > session.generation.number {
+                    return Ok(());
+                }
+                continue;
+            }
             if let Some(control) = self.reader.read(&delivery.data)
                 && self.tx.try_send(control).is_err()
             {

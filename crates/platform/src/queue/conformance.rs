@@ -30,6 +30,8 @@ pub async fn run(queue: &dyn Queue) {
     a_dropped_wait_takes_nothing(queue).await;
     who_stopped_waiting_holds_nothing_back(queue).await;
     a_dropped_delivery_goes_back(queue).await;
+    a_probe_passes_and_reaches_nobody(queue).await;
+    a_renewed_queue_passes_messages_of_all_who_were_connected(queue).await;
 }
 
 async fn assignments_reach_one_worker_each(queue: &dyn Queue) {
@@ -154,6 +156,59 @@ async fn a_dropped_delivery_goes_back(queue: &dyn Queue) {
     worker.report(&report(1)).await.expect("report");
     drop(soon(server.next_report()).await.expect("report"));
     soon(server.next_report()).await.expect("report").ack().await.expect("ack");
+}
+
+async fn a_probe_passes_and_reaches_nobody(queue: &dyn Queue) {
+    let (server, worker) = (server_end(queue).await, worker_end(queue).await);
+    let taking = async {
+        let delivery = server.next_report().await.expect("report");
+        let taken = delivery.report.clone();
+        delivery.ack().await.expect("ack");
+        taken
+    };
+    let probing = async {
+        for _ in 0..3 {
+            let waiting = worker.next_delivery();
+            tokio::select! {
+                probed = server.probe() => assert_eq!(probed.expect("a probe").losses, 0),
+                _ = waiting => panic!("a worker was given a probe"),
+            }
+        }
+        worker.report(&report(7)).await.expect("report");
+    };
+    let (taken, ()) = soon(async { futures::join!(taking, probing) }).await;
+    assert_eq!(taken, report(7));
+    // An assignment that waits is still there afterwards.
+    server.publish(&assignment(1)).await.expect("publish");
+    server.probe().await.expect("a probe");
+    let delivery = soon(worker.next_delivery()).await.expect("delivery");
+    assert_eq!(delivery.assignment, assignment(1));
+    delivery.ack().await.expect("ack");
+}
+
+async fn a_renewed_queue_passes_messages_of_all_who_were_connected(queue: &dyn Queue) {
+    let (server, workers) =
+        (server_end(queue).await, [worker_end(queue).await, worker_end(queue).await]);
+    for worker in &workers {
+        worker.report(&report(1)).await.expect("report");
+        soon(server.next_report()).await.expect("report").ack().await.expect("ack");
+    }
+    server.renew().await.expect("a renewed queue");
+    server.probe().await.expect("a probe");
+    server.publish(&assignment(5)).await.expect("publish");
+    for worker in &workers {
+        worker.report(&report(2)).await.expect("report");
+        let delivery = soon(server.next_report()).await.expect("report");
+        assert_eq!(delivery.report, report(2));
+        delivery.ack().await.expect("ack");
+        let delivery = soon(worker.next_delivery()).await.expect("delivery");
+        assert_eq!(delivery.assignment, assignment(5));
+        delivery.ack().await.expect("ack");
+        server.publish(&assignment(5)).await.expect("publish");
+    }
+    // The queue is left empty.
+    soon(workers[0].next_delivery()).await.expect("delivery").ack().await.expect("ack");
+    assert_eq!(server.depths().await.expect("depths").assignments, 0);
 }
 
 async fn server_end(queue: &dyn Queue) -> Arc<dyn ServerEnd> {

@@ -57,8 +57,12 @@ async fn the_queue_in_rabbitmq() {
     a_silent_connection_is_given_up(&broker).await;
     installations_do_not_mix(&broker).await;
     a_wrong_password_is_an_error_and_not_printed(&broker).await;
+    for queue in ["assignments", "reports"] {
+        a_stuck_queue_is_noticed_and_replaced(&broker, queue).await;
+    }
     nothing_is_lost_when_the_broker(&mut broker, Ending::Stopped).await;
     nothing_is_lost_when_the_broker(&mut broker, Ending::Killed).await;
+    a_wiped_broker_is_noticed(&mut broker).await;
     a_broker_that_does_not_exist_is_an_error(&mut broker).await;
 }
 
@@ -126,6 +130,84 @@ async fn a_deleted_queue_is_declared_again(broker: &RabbitMq) {
     delivery.ack().await.expect("ack");
 }
 
+/// The queue is declared without an error and counts no messages: only a probe tells.
+async fn a_stuck_queue_is_noticed_and_replaced(broker: &RabbitMq, queue: &str) {
+    let prefix = format!("stuck-{queue}");
+    let installation = Installation::new(broker, &prefix);
+    let (server, worker) = (installation.server().await, installation.worker().await);
+    passes_messages(&server, &worker, 1).await;
+    assert_eq!(server.probe().await.expect("a probe").losses, 0);
+    broker.suspend_queue(&format!("{prefix}.{queue}")).await;
+    let found = server.probe().await;
+    let Err(QueueError::Stuck { queue: named, .. }) = found else {
+        panic!("a stuck queue passes: {found:?}");
+    };
+    assert_eq!(named, format!("{prefix}.{queue}"));
+    assert_eq!(server.depths().await.expect("depths"), Depths::default());
+    server.renew().await.expect("a new queue");
+    assert_eq!(losses_once_probed(&server).await, 1);
+    passes_messages(&server, &worker, 2).await;
+    // Who comes later finds the new queues too.
+    passes_messages(&server, &installation.worker().await, 3).await;
+    let raw = raw_channel(broker).await;
+    let next = format!("{prefix}.{queue}.1");
+    let options = QueueDeclareOptions::durable().passive();
+    raw.queue_declare(next.into(), options, FieldTable::default()).await.expect("the new queue");
+    for earlier in ["assignments", "reports"] {
+        let name = format!("{prefix}.{earlier}");
+        let deleted = async {
+            while raw_channel(broker)
+                .await
+                .queue_declare(name.clone().into(), options, FieldTable::default())
+                .await
+                .is_ok()
+            {
+                sleep(Duration::from_millis(100)).await;
+            }
+        };
+        soon(deleted).await;
+    }
+    drop(server);
+    let server = installation.server().await;
+    passes_messages(&server, &worker, 4).await;
+}
+
+/// Sends an assignment and a report, each identified by a number, and takes them.
+async fn passes_messages(server: &AmqpServerEnd, worker: &AmqpWorkerEnd, number: u32) {
+    server.publish(&assignment(number)).await.expect("publish");
+    let delivery = soon(worker.next_delivery()).await.expect("delivery");
+    assert_eq!(delivery.assignment, assignment(number));
+    worker.report(&report(u64::from(number))).await.expect("report");
+    delivery.ack().await.expect("ack");
+    let delivery = soon(server.next_report()).await.expect("report");
+    assert_eq!(delivery.report, report(u64::from(number)));
+    delivery.ack().await.expect("ack");
+}
+
+async fn a_wiped_broker_is_noticed(broker: &mut RabbitMq) {
+    let installation = Installation::new(broker, "wiped");
+    let (server, worker) = (installation.server().await, installation.worker().await);
+    passes_messages(&server, &worker, 1).await;
+    server.publish(&assignment(2)).await.expect("publish");
+    broker.stop().await;
+    broker.wipe();
+    broker.start_again().await;
+    assert_eq!(losses_once_probed(&server).await, 1);
+    passes_messages(&server, &worker, 3).await;
+}
+
+/// How often the queue has lost its messages, once a probe passes on a new connection.
+async fn losses_once_probed(server: &AmqpServerEnd) -> u64 {
+    let probing = async {
+        loop {
+            if let Ok(probed) = server.probe().await {
+                return probed.losses;
+            }
+        }
+    };
+    soon(probing).await
+}
+
 async fn a_silent_connection_is_given_up(broker: &RabbitMq) {
     let proxy = Proxy::start(broker.port()).await;
     let direct = Installation::new(broker, "silent");
@@ -162,11 +244,11 @@ async fn a_silent_connection_is_given_up(broker: &RabbitMq) {
 
 async fn installations_do_not_mix(broker: &RabbitMq) {
     let (one, other) = (Installation::new(broker, "one"), Installation::new(broker, "other"));
-    let (server, worker) = (one.server().await, other.worker().await);
+    let (server, their_server) = (one.server().await, other.server().await);
+    let worker = other.worker().await;
     server.publish(&assignment(1)).await.expect("publish");
     server.control(&Control::RollCall).await.expect("control");
     until_depths(&server, Depths { assignments: 1, ..Depths::default() }).await;
-    let their_server = other.server().await;
     their_server.publish(&assignment(2)).await.expect("publish");
     let delivery = soon(worker.next_delivery()).await.expect("delivery");
     assert_eq!(delivery.assignment, assignment(2));

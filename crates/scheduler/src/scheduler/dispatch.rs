@@ -23,13 +23,14 @@
 //! W covers the whole pool, so that the job cannot exceed W attempts on workers.
 //! It is withdrawn as soon as the pool grows beyond W.
 
-use protocol::JobId;
 use protocol::detail::AttemptState;
 use protocol::task::{Direction, StopReason};
+use protocol::{AttemptId, JobId};
 
 use super::Scheduler;
 use crate::command::Command;
 use crate::job::Job;
+use crate::task::TaskKey;
 
 /// No look-ahead if a task takes this many round trips on average: latency then
 /// costs at most 2 % of the time.
@@ -143,27 +144,63 @@ impl Scheduler {
                 .iter()
                 .rev()
                 .copied()
-                .filter(|(key, number)| {
-                    let mut live = job.task(*key).live();
-                    live.any(|a| a.number == *number && a.state == AttemptState::Published)
-                })
+                .filter(|(key, number)| is_published(job, *key, *number))
                 .take(surplus)
                 .collect();
             for (key, number) in withdrawn {
-                let Some(job) = self.jobs.get_mut(&id) else {
+                let reason = "it was withdrawn before a worker started it";
+                let Some(attempt) = self.withdraw(id, key, number, reason) else {
                     continue;
                 };
-                let attempt = job.attempt_id(key, number);
-                let is_alone = job.task(key).live().count() == 1;
-                let reason = "it was withdrawn before a worker started it".to_owned();
-                self.close_attempt(attempt, key, AttemptState::Stopped, Some(reason));
-                if let Some(job) = self.jobs.get_mut(&id)
-                    && is_alone
-                {
-                    job.make_ready(key);
-                }
                 commands.push(Command::StopAttempt { attempt, reason: StopReason::LeaseLost });
             }
         }
     }
+
+    /// Stops an attempt that no worker has started, and makes its task ready again unless
+    /// another attempt is live. Returns its id; `None` if the job is not known.
+    fn withdraw(
+        &mut self,
+        id: JobId,
+        key: TaskKey,
+        number: u32,
+        reason: &str,
+    ) -> Option<AttemptId> {
+        let job = self.jobs.get(&id)?;
+        let attempt = job.attempt_id(key, number);
+        let is_alone = job.task(key).live().count() == 1;
+        self.close_attempt(attempt, key, AttemptState::Stopped, Some(reason.to_owned()));
+        if is_alone {
+            self.jobs.get_mut(&id)?.make_ready(key);
+        }
+        Some(attempt)
+    }
+
+    /// Withdraws all attempts that no worker has started, because the queue has lost them.
+    /// They are published again like other ready tasks. If a worker has one nevertheless,
+    /// because the report of its start was lost too, it is told to stop.
+    pub(super) fn queue_lost(&mut self) {
+        for id in self.running.clone() {
+            let Some(job) = self.jobs.get(&id) else {
+                continue;
+            };
+            let published: Vec<_> = job
+                .live
+                .iter()
+                .copied()
+                .filter(|(key, number)| is_published(job, *key, *number))
+                .collect();
+            for (key, number) in published {
+                let reason = "the queue lost it before a worker started it";
+                self.withdraw(id, key, number, reason);
+            }
+            self.job_changed(id);
+        }
+    }
+}
+
+/// Whether an attempt is in the queue.
+fn is_published(job: &Job, key: TaskKey, number: u32) -> bool {
+    let mut live = job.task(key).live();
+    live.any(|attempt| attempt.number == number && attempt.state == AttemptState::Published)
 }

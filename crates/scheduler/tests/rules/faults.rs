@@ -375,6 +375,27 @@ fn while_a_part_is_away_nothing_is_published_and_afterwards_slowly_at_first() {
 }
 
 #[test]
+fn what_the_queue_has_lost_is_published_again_and_what_workers_have_goes_on() {
+    let mut scene = scene();
+    scene.runs(1, without_speculation(3), &[(3, 1), (1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.joins("b").gives(["publish 1/0.1.0/1"]);
+    scene.joins("c").gives(["publish 1/0.2.0/1"]);
+    scene.started("1/0.0.0/1", "a").gives([]);
+    scene.misses(Part::Queue).gives([]);
+    scene.queue_lost().gives([]);
+    // As after every outage, slowly at first.
+    scene.returns(Part::Queue).gives(["publish 1/0.1.0/2 resume"]);
+    scene.after_ms(100).time_passes().gives(["publish 1/0.2.0/2 resume"]);
+    assert_eq!((scene.view(1).attempts.failed, scene.view(1).attempts.lost), (0, 0));
+    // The start of one was lost with the queue.
+    scene.progressed("1/0.1.0/1", "b", 0.1).first("stop 1/0.1.0/1 LeaseLost");
+    scene.does("1/0.1.0/2", "c").gives([]);
+    scene.does("1/0.2.0/2", "b").gives([]);
+    scene.after_ms(1_000).completed("1/0.0.0/1", "a").gives(["publish 1/1.0.0/1"]);
+}
+
+#[test]
 fn a_server_that_stood_still_does_not_expire_leases() {
     let mut scene = scene();
     scene.runs(1, without_speculation(1), &[(1, 1)]);

@@ -336,6 +336,10 @@ impl Scene {
         self.handle(Event::PartReturned { part })
     }
 
+    pub(crate) fn queue_lost(&mut self) -> Given {
+        self.handle(Event::QueueLost)
+    }
+
     pub(crate) fn server_resumes(&mut self) -> Given {
         self.handle(Event::ServerResumed)
     }

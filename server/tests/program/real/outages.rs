@@ -99,6 +99,60 @@ async fn says_that_the_queue_is_silent(server: &Server) {
     assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
 }
 
+/// A queue that passes no messages, and later a broker without its data, cost time only.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_survives_the_loss_of_the_queue() {
+    let (mut broker, store) = (RabbitMq::start().await, SeaweedFs::start().await);
+    let installation = Installation::on(&broker, &store);
+    let server = installation.server(&EXTERNAL).await;
+    let _workers = ["a", "b"].map(|name| installation.worker(name, &["--slowness", "50"]));
+    server.ready(2).await;
+    let job = begun(&server).await;
+    let completed = async || {
+        let snapshot = server.get_json(&format!("/api/jobs/{job}")).await;
+        assert_eq!(snapshot["phase"], "running", "{}", snapshot["error"]);
+        snapshot["attempts"]["completed"].as_u64().expect("a number")
+    };
+    for queue in ["reports", "assignments.1"] {
+        broker.suspend_queue(&format!("{}.{queue}", installation.name())).await;
+        let suspended = Instant::now();
+        let why = until_ready_is(&server, 503).await;
+        assert!(why.contains(queue) && why.contains("takes or gives no messages"), "{why}");
+        until_ready_is(&server, 200).await;
+        let mended = suspended.elapsed();
+        assert!(mended < Duration::from_secs(60), "{mended:?}");
+        let before = completed().await;
+        let deadline = Instant::now() + PATIENCE;
+        while completed().await <= before {
+            assert!(Instant::now() < deadline, "{queue}: the job stands still");
+            sleep(Duration::from_millis(50)).await;
+        }
+        eprintln!("{queue} replaced after {mended:?}");
+    }
+    broker.stop().await;
+    broker.wipe();
+    until_ready_is(&server, 503).await;
+    broker.start_again().await;
+    ends_well(&server, &job).await;
+    until_ready_is(&server, 200).await;
+    server.stop().await;
+}
+
+/// Waits until `/readyz` answers with a status, and returns the body.
+async fn until_ready_is(server: &Server, status: u16) -> String {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let answer = server.get("/readyz").await;
+        let found = answer.status();
+        let body = answer.text().await.expect("a body");
+        if found == status {
+            return body;
+        }
+        assert!(Instant::now() < deadline, "/readyz: {found} {body}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_survives_a_restart_of_the_store() {
     let (broker, mut store) = (RabbitMq::start().await, SeaweedFs::start().await);

@@ -1,7 +1,8 @@
 //! A connection to the broker that reconnects by itself.
 
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, Retryable};
@@ -15,7 +16,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::failure::{Classify, ConnectError};
 use super::settings::AmqpSettings;
-use super::topology::{End, Topology};
+use super::topology::{End, Generation, Topology};
 use crate::QueueError;
 use crate::retry;
 
@@ -25,6 +26,8 @@ const CONNECT_TIME_MAX: Duration = Duration::from_secs(15);
 /// without a leader answers nothing, and requests sent to it meanwhile may stay
 /// unanswered for ever.
 pub(super) const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long the broker may take to delete the queues of earlier generations.
+const DELETE_TIME_MAX: Duration = Duration::from_mins(1);
 /// How long a broker that may be lost may take to answer a close.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(3);
 /// The interval at which an unused connection is checked.
@@ -43,14 +46,24 @@ pub(super) struct Link {
     patience: Duration,
     pub(super) renew: Duration,
     pub(super) topology: Arc<Topology>,
+    /// How many times the queues were found lost or replaced since the first session.
+    pub(super) losses: Arc<AtomicU64>,
     closing: CancellationToken,
     _close_on_drop: DropGuard,
 }
 
-/// One open connection, on which exchanges and queues have been declared.
+/// One open connection, and the queues that are used on it.
 pub(super) struct Session {
     pub(super) connection: Connection,
+    topology: Arc<Topology>,
+    pub(super) generation: Generation,
+    /// Whether a queue was not there when the session began.
+    was_lost: bool,
     publishing: Channel,
+    /// Why the broker has blocked publishing; `None` if it has not.
+    blocked: Mutex<Option<String>>,
+    /// Whether the queue of assignments has been looked into on this session.
+    pub(super) has_looked: AtomicBool,
     /// Cancelled once the session is unusable.
     pub(super) lost: CancellationToken,
 }
@@ -79,12 +92,21 @@ impl Link {
         let (tx, sessions) = watch::channel(Some(first.clone()));
         let closing = CancellationToken::new();
         let (patience, renew) = (settings.patience, settings.renew);
-        tokio::spawn(stay_connected(settings, topology.clone(), first, tx, closing.clone()));
+        let losses = Arc::new(AtomicU64::new(0));
+        let connecting = Connecting {
+            settings,
+            topology: topology.clone(),
+            losses: losses.clone(),
+            sessions: tx,
+            closing: closing.clone(),
+        };
+        tokio::spawn(connecting.stay_connected(first));
         Ok(Link {
             sessions,
             patience,
             renew,
             topology,
+            losses,
             _close_on_drop: closing.clone().drop_guard(),
             closing,
         })
@@ -178,75 +200,163 @@ impl Sessions {
     }
 }
 
+/// Where a message goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Route {
+    Assignments,
+    Reports,
+    Control,
+}
+
 /// A message to be published.
 pub(super) struct Outgoing {
-    pub(super) exchange: ShortString,
-    pub(super) routing_key: ShortString,
+    pub(super) route: Route,
+    /// What the body is, if it is not one of the messages of this route.
+    pub(super) kind: Option<&'static str>,
     pub(super) body: Vec<u8>,
     /// Whether it must reach a queue and the broker's disk to count as published.
     pub(super) durable: bool,
 }
 
 impl Session {
-    async fn publish(&self, message: &Outgoing) -> lapin::Result<Confirmation> {
+    /// Publishes a message once, and returns whether the broker has accepted it.
+    pub(super) async fn publish(&self, message: &Outgoing) -> lapin::Result<Confirmation> {
         const TRANSIENT: u8 = 1;
         const PERSISTENT: u8 = 2;
         let mode = if message.durable { PERSISTENT } else { TRANSIENT };
+        let (exchange, routing_key) = self.address(message.route);
+        let mut properties = BasicProperties::default()
+            .with_delivery_mode(mode)
+            .with_content_type("application/json".into());
+        if let Some(kind) = message.kind {
+            properties = properties.with_type(kind.into());
+        }
         self.publishing
             .basic_publish(
-                message.exchange.clone(),
-                message.routing_key.clone(),
+                exchange,
+                routing_key,
                 BasicPublishOptions { mandatory: message.durable, immediate: false },
                 &message.body,
-                BasicProperties::default()
-                    .with_delivery_mode(mode)
-                    .with_content_type("application/json".into()),
+                properties,
             )
             .await?
             .await
     }
+
+    /// The exchange and the routing key of a route.
+    fn address(&self, route: Route) -> (ShortString, ShortString) {
+        match route {
+            // The default exchange routes to the queue of the key's name.
+            Route::Assignments => (ShortString::default(), self.generation.assignments.clone()),
+            Route::Reports => self.topology.report_route(),
+            Route::Control => (self.topology.control.clone(), ShortString::default()),
+        }
+    }
+
+    /// The queue that messages of a route reach.
+    pub(super) fn queue(&self, source: Source) -> &ShortString {
+        match source {
+            Source::Assignments => &self.generation.assignments,
+            Source::Reports => &self.generation.reports,
+        }
+    }
+
+    /// Whether the server has replaced the queues of this session.
+    pub(super) async fn is_outdated(&self) -> lapin::Result<bool> {
+        self.topology.is_replaced(&self.connection, self.generation.number).await
+    }
+
+    /// Why the broker has blocked publishing; `None` if it has not.
+    pub(super) fn blocked(&self) -> Option<String> {
+        self.blocked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_blocked(&self, reason: Option<String>) {
+        *self.blocked.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
 }
 
-async fn open(settings: &AmqpSettings, topology: &Topology) -> Result<Session, ConnectError> {
+/// A queue that is consumed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Source {
+    Assignments,
+    Reports,
+}
+
+async fn open(settings: &AmqpSettings, topology: &Arc<Topology>) -> Result<Session, ConnectError> {
     let opening = async {
-        let name: LongString = settings.connection_name.as_str().into();
-        let properties = ConnectionProperties::default().with_connection_name(name);
-        let connection = Connection::connect_uri(settings.uri.clone(), properties).await?;
-        topology.declare(&connection).await?;
+        let connection = connect(settings).await?;
+        let declared = topology.declare(&connection).await?;
         let publishing = connection.create_channel().await?;
         publishing.confirm_select(ConfirmSelectOptions::default()).await?;
-        Ok(Session { connection, publishing, lost: CancellationToken::new() })
+        Ok(Session {
+            connection,
+            topology: topology.clone(),
+            generation: declared.generation,
+            was_lost: declared.was_lost,
+            publishing,
+            blocked: Mutex::new(None),
+            has_looked: AtomicBool::new(false),
+            lost: CancellationToken::new(),
+        })
     };
     timeout(CONNECT_TIME_MAX, opening)
         .await
         .unwrap_or_else(|_| Err(ConnectError::Absent("the broker did not answer in time".into())))
 }
 
-async fn stay_connected(
+async fn connect(settings: &AmqpSettings) -> lapin::Result<Connection> {
+    let name: LongString = settings.connection_name.as_str().into();
+    let properties = ConnectionProperties::default().with_connection_name(name);
+    Connection::connect_uri(settings.uri.clone(), properties).await
+}
+
+/// The task that keeps a [`Link`] connected.
+struct Connecting {
     settings: AmqpSettings,
     topology: Arc<Topology>,
-    mut session: Arc<Session>,
+    losses: Arc<AtomicU64>,
     sessions: watch::Sender<Option<Arc<Session>>>,
     closing: CancellationToken,
-) {
-    let broker = settings.address();
-    loop {
-        tokio::select! {
-            reason = loss(&session) => tracing::warn!(broker, reason, "connection to the broker lost"),
-            () = closing.cancelled() => {}
-        }
-        session.lost.cancel();
-        sessions.send_replace(None);
-        // A lost broker does not answer, but the socket is closed in any case.
-        let close = session.connection.close(CLOSED_ON_PURPOSE, "bye".into());
-        let _ = timeout(CLOSE_TIME_MAX, close).await;
-        let mut pauses = retry::CONNECTION.build();
-        session = loop {
-            if closing.is_cancelled() {
-                return;
+}
+
+impl Connecting {
+    async fn stay_connected(self, mut session: Arc<Session>) {
+        let broker = self.settings.address();
+        loop {
+            self.delete_earlier(&session);
+            tokio::select! {
+                reason = loss(&session) => tracing::warn!(broker, reason, "connection to the broker lost"),
+                () = self.closing.cancelled() => {}
             }
-            match open(&settings, &topology).await {
-                Ok(session) => break Arc::new(session),
+            session.lost.cancel();
+            self.sessions.send_replace(None);
+            // A lost broker does not answer, but the socket is closed in any case.
+            let close = session.connection.close(CLOSED_ON_PURPOSE, "bye".into());
+            let _ = timeout(CLOSE_TIME_MAX, close).await;
+            let Some(next) = self.reconnect().await else {
+                return;
+            };
+            session = next;
+            if session.was_lost {
+                tracing::warn!(broker, "the broker has lost the queues; they are declared again");
+                self.losses.fetch_add(1, Ordering::SeqCst);
+            }
+            tracing::info!(broker, "reconnected to the broker");
+            self.sessions.send_replace(Some(session.clone()));
+        }
+    }
+
+    /// Opens the next session; `None` once the link is dropped.
+    async fn reconnect(&self) -> Option<Arc<Session>> {
+        let broker = self.settings.address();
+        let mut pauses = retry::CONNECTION.build();
+        loop {
+            if self.closing.is_cancelled() {
+                return None;
+            }
+            match open(&self.settings, &self.topology).await {
+                Ok(session) => return Some(Arc::new(session)),
                 Err(ConnectError::Absent(reason)) => {
                     tracing::debug!(broker, %reason, "broker not reachable yet");
                 }
@@ -257,11 +367,35 @@ async fn stay_connected(
             // There is always a next pause: the policy has no end.
             tokio::select! {
                 () = sleep(pauses.next().unwrap_or_default()) => {}
+                () = self.closing.cancelled() => {}
+            }
+        }
+    }
+
+    /// Starts to delete the queues that have been replaced. A broker that fails to delete
+    /// one may close the connection, so this has a connection of its own.
+    fn delete_earlier(&self, session: &Session) {
+        let number = session.generation.number;
+        if number == 0 || self.topology.end() != End::Server {
+            return;
+        }
+        let (settings, topology) = (self.settings.clone(), self.topology.clone());
+        let closing = self.closing.clone();
+        tokio::spawn(async move {
+            let deletion = async {
+                let connection = connect(&settings).await?;
+                topology.delete_before(&connection, number).await?;
+                connection.close(CLOSED_ON_PURPOSE, "bye".into()).await
+            };
+            tokio::select! {
+                deleted = timeout(DELETE_TIME_MAX, deletion) => match deleted {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::warn!(%error, "replaced queues not deleted yet"),
+                    Err(_) => tracing::warn!("replaced queues not deleted yet: no answer"),
+                },
                 () = closing.cancelled() => {}
             }
-        };
-        tracing::info!(broker, "reconnected to the broker");
-        sessions.send_replace(Some(session.clone()));
+        });
     }
 }
 
@@ -275,9 +409,11 @@ async fn loss(session: &Session) -> String {
                 Some(Event::Error(error)) => return error.to_string(),
                 Some(Event::ConnectionBlocked(reason)) => {
                     tracing::warn!(reason, "the broker has blocked publishing");
+                    session.set_blocked(Some(reason));
                 }
                 Some(Event::ConnectionUnblocked) => {
                     tracing::info!("the broker has unblocked publishing");
+                    session.set_blocked(None);
                 }
                 Some(_) => {}
                 None => return "it ended".to_owned(),

@@ -14,8 +14,8 @@ use lapin::{Acker, Channel, Consumer};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-use super::connection::{ANSWER_TIME_MAX, Link, Session, Sessions};
-use super::message::{Message, decode};
+use super::connection::{ANSWER_TIME_MAX, Link, Session, Sessions, Source};
+use super::message::{Message, PROBE, decode};
 use crate::QueueError;
 use crate::queue::Receipt;
 
@@ -58,6 +58,9 @@ pub(super) struct Intake<T> {
     /// Has a permit while a turn may begin.
     turns: Arc<Semaphore>,
     need: watch::Sender<Need>,
+    /// How many messages the queue has given, probes included.
+    given: watch::Receiver<u64>,
+    waiting: mpsc::WeakSender<Arrived<T>>,
     mode: Mode,
 }
 
@@ -69,7 +72,7 @@ pub(super) struct Arrived<T> {
 }
 
 impl<T: Message> Intake<T> {
-    pub(super) fn new(link: &Link, queue: ShortString, mode: Mode) -> Intake<T> {
+    pub(super) fn new(link: &Link, source: Source, mode: Mode) -> Intake<T> {
         let prefetch = match mode {
             Mode::Many { prefetch } => prefetch,
             Mode::One { .. } => 1,
@@ -77,9 +80,18 @@ impl<T: Message> Intake<T> {
         let (tx, rx) = mpsc::channel(usize::from(prefetch));
         let arrived = Arc::new(Mutex::new(rx));
         let (need, needs) = watch::channel(Need::None);
-        let renew = link.renew;
-        let forwarder =
-            Forwarder { queue, mode, prefetch, renew, tx, arrived: arrived.clone(), need: needs };
+        let (counting, given) = watch::channel(0);
+        let waiting = tx.downgrade();
+        let forwarder = Forwarder {
+            source,
+            mode,
+            prefetch,
+            renew: link.renew,
+            tx,
+            arrived: arrived.clone(),
+            need: needs,
+            given: counting,
+        };
         let (closing, sessions) = (link.closing(), link.sessions());
         tokio::spawn(async move {
             tokio::select! {
@@ -91,7 +103,23 @@ impl<T: Message> Intake<T> {
             Mode::Many { .. } => Semaphore::MAX_PERMITS,
             Mode::One { .. } => 1,
         };
-        Intake { arrived, turns: Arc::new(Semaphore::new(turns)), need, mode }
+        Intake { arrived, turns: Arc::new(Semaphore::new(turns)), need, given, waiting, mode }
+    }
+
+    /// Whether messages are consumed, or will be as soon as there is a session.
+    pub(super) fn is_consuming(&self) -> bool {
+        *self.need.borrow() != Need::None
+    }
+
+    /// How many messages the queue has given so far, probes included.
+    pub(super) fn given(&self) -> watch::Receiver<u64> {
+        self.given.clone()
+    }
+
+    /// Whether messages that the queue has given are not taken yet by the receiver.
+    pub(super) fn has_waiting(&self) -> bool {
+        let sender = self.waiting.upgrade();
+        sender.is_some_and(|sender| sender.capacity() < sender.max_capacity())
     }
 
     /// Waits for the next message. Cancel safe: a future that is dropped before it
@@ -180,7 +208,7 @@ enum Ended {
 
 /// The task behind an [`Intake`]: forwards messages from a consumer to the receiver.
 struct Forwarder<T> {
-    queue: ShortString,
+    source: Source,
     mode: Mode,
     prefetch: u16,
     /// The time without a message after which a consumer is replaced. RabbitMQ 3.10
@@ -190,6 +218,8 @@ struct Forwarder<T> {
     tx: mpsc::Sender<Arrived<T>>,
     arrived: Arc<Mutex<mpsc::Receiver<Arrived<T>>>>,
     need: watch::Receiver<Need>,
+    /// Counts the messages that the queue has given.
+    given: watch::Sender<u64>,
 }
 
 impl<T: Message> Forwarder<T> {
@@ -202,7 +232,7 @@ impl<T: Message> Forwarder<T> {
                 return;
             };
             if let Err(error) = self.consume(&session).await {
-                tracing::debug!(queue = self.queue.as_str(), %error, "a consumer ended");
+                tracing::debug!(source = ?self.source, %error, "a consumer ended");
                 session.lost.cancel();
                 sleep(RESTART_PAUSE).await;
             }
@@ -215,7 +245,7 @@ impl<T: Message> Forwarder<T> {
         loop {
             let begun = timeout(ANSWER_TIME_MAX, self.begin(session)).await;
             let Ok(begun) = begun else {
-                tracing::warn!(queue = self.queue.as_str(), "the broker does not answer");
+                tracing::warn!(source = ?self.source, "the broker does not answer");
                 session.lost.cancel();
                 return Ok(());
             };
@@ -230,6 +260,11 @@ impl<T: Message> Forwarder<T> {
             if matches!(ended, Ended::Idle) {
                 return Ok(());
             }
+            // The message that says so may have been lost.
+            if session.is_outdated().await? {
+                session.lost.cancel();
+                return Ok(());
+            }
         }
     }
 
@@ -238,7 +273,7 @@ impl<T: Message> Forwarder<T> {
         channel.basic_qos(self.prefetch, BasicQosOptions::default()).await?;
         let consumer = channel
             .basic_consume(
-                self.queue.clone(),
+                session.queue(self.source).clone(),
                 ShortString::default(),
                 BasicConsumeOptions::default(),
                 FieldTable::default(),
@@ -280,7 +315,12 @@ impl<T: Message> Forwarder<T> {
     }
 
     async fn receive(&self, delivery: Delivery) -> lapin::Result<()> {
-        let Delivery { data, redelivered, acker, .. } = delivery;
+        let Delivery { data, redelivered, acker, properties, .. } = delivery;
+        self.given.send_modify(|given| *given += 1);
+        if properties.kind().as_ref().is_some_and(|kind| kind.as_str() == PROBE) {
+            acker.ack(BasicAckOptions::default()).await?;
+            return Ok(());
+        }
         match decode(&data) {
             Ok(message) => {
                 // The channel has room for all prefetched messages, except those of
@@ -289,7 +329,7 @@ impl<T: Message> Forwarder<T> {
                 let _ = self.tx.send(arrived).await;
             }
             Err(reason) => {
-                tracing::error!(queue = self.queue.as_str(), %reason, "message rejected as a dead letter");
+                tracing::error!(source = ?self.source, %reason, "message rejected as a dead letter");
                 acker.reject(BasicRejectOptions { requeue: false }).await?;
             }
         }

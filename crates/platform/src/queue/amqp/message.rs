@@ -3,8 +3,30 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use protocol::task::{Assignment, Control, Report};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// The type of a probe: a message that only shows that its queue takes and gives
+/// messages. Other messages have no type.
+pub(super) const PROBE: &str = "probe";
+
+/// Tells the workers' ends that the queues have been replaced. It passes through the
+/// exchange of control messages, where workers of earlier versions skip it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Replaced {
+    queue_generation: u32,
+}
+
+/// Encodes the message that says that a generation is complete.
+pub(super) fn encode_replaced(queue_generation: u32) -> Vec<u8> {
+    // Numbers always encode.
+    serde_json::to_vec(&Replaced { queue_generation }).unwrap_or_default()
+}
+
+/// The generation that a message says is complete; `None` if it is another message.
+pub(super) fn decode_replaced(bytes: &[u8]) -> Option<u32> {
+    serde_json::from_slice(bytes).ok().map(|Replaced { queue_generation }| queue_generation)
+}
 
 /// A message that passes through the broker.
 pub(super) trait Message: Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -143,6 +165,16 @@ mod tests {
 
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
+        }
+    }
+
+    #[test]
+    fn control_messages_and_replacements_are_told_apart() {
+        assert_eq!(decode_replaced(&encode_replaced(3)), Some(3));
+        assert!(decode::<Control>(&encode_replaced(3)).is_err(), "skipped by earlier workers");
+        let worker = WorkerId::from("worker-1");
+        for control in [Control::RollCall, Control::Rest { worker, rest_ms: 1 }] {
+            assert_eq!(decode_replaced(&encode(&control)), None);
         }
     }
 
