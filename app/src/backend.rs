@@ -75,6 +75,10 @@ pub trait Backend: Send + Sync + 'static {
     /// who submits it.
     async fn rerun(&self, id: JobId, by: Option<String>) -> Result<JobId, Problem>;
 
+    /// Resumes a job that has failed or was cancelled. Fails with `NotFound` or
+    /// `Conflict`.
+    async fn resume(&self, id: JobId) -> Result<(), Problem>;
+
     /// Makes the link that shows a job to anybody; `by` is the name of who makes it.
     async fn share(&self, id: JobId, by: Option<String>) -> Result<(), Problem>;
 

@@ -295,6 +295,21 @@ pub async fn rerun(
     }
 }
 
+/// Resumes a job that has failed or was cancelled, and redirects to its page.
+#[server(prefix = "/app", endpoint = "resume")]
+pub async fn resume(
+    /// The id of the job.
+    id: JobId,
+) -> Result<(), CallError> {
+    match backend().resume(id).await {
+        Ok(()) => {
+            leptos_axum::redirect(&job_path(id));
+            Ok(())
+        }
+        Err(problem) => refuse(problem, &job_path(id), MAIN),
+    }
+}
+
 /// Makes the link that shows a job to anybody, and redirects to the job's page.
 #[server(prefix = "/app", endpoint = "share")]
 pub async fn share(

@@ -124,6 +124,9 @@ impl Board {
             let id = job.id;
             if job.phase.is_over() {
                 state.over.insert(id);
+            } else if state.over.remove(&id) {
+                // It was resumed, maybe with another tree.
+                state.drawn.remove(&id);
             }
             state.draw(&job, version, levels);
             let before = state.jobs.get(&id).map_or(0.0, |(_, job)| job.overall);

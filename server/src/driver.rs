@@ -233,6 +233,7 @@ impl Driver {
             DriverMessage::Restored { job, request, plan, columns, completed, checkpoint } => {
                 let terms = terms(&request);
                 let tree = plan.plan.clone();
+                let earlier_attempts = plan.earlier_attempts();
                 let room = self.effects.gates.room_at_once(&plan);
                 let mut known = Job::new(*request, None);
                 known.set_plan(*plan, room);
@@ -241,10 +242,32 @@ impl Driver {
                 known.earlier = Some(Earlier::new(*checkpoint, found, clock::now()));
                 known.has_learned = columns.is_some();
                 self.jobs.insert(job, known);
-                self.event(Event::JobRestored { job, terms, plan: tree, columns, completed });
+                self.event(Event::JobRestored {
+                    job,
+                    terms,
+                    plan: tree,
+                    columns,
+                    completed,
+                    earlier_attempts,
+                });
                 if let Some(view) = self.scheduler.job(job) {
                     self.measuring.restored(&view);
                 }
+            }
+            DriverMessage::Resumed { job, request, place, report, published } => {
+                self.over.retain(|(over, _)| *over != job);
+                self.event(Event::JobForgotten { job });
+                self.measuring.taken_up(0);
+                journal::resumed(job);
+                let terms = terms(&request);
+                let mut known = Job::new(*request, place);
+                known.is_resumed = true;
+                known.earlier = Some(Earlier::resumed(report.as_deref(), clock::now()));
+                self.jobs.insert(job, known);
+                self.event(Event::JobSubmitted { job, terms });
+                self.publish();
+                // The receiver may have stopped waiting.
+                let _ = published.send(());
             }
             DriverMessage::Flush { published } => {
                 self.publish();
@@ -274,6 +297,17 @@ impl Driver {
                     known.set_plan(*record, Some(room));
                 }
                 self.event(Event::JobPlanned { job, plan });
+            }
+            DriverMessage::Replanned { job, record, room, columns, completed } => {
+                let (plan, earlier_attempts) = (record.plan.clone(), record.earlier_attempts());
+                if let Some(known) = self.jobs.get_mut(&job) {
+                    known.set_plan(*record, Some(room));
+                    known.has_learned = columns.is_some();
+                }
+                self.event(Event::JobResumed { job, plan, columns, completed, earlier_attempts });
+                if let Some(view) = self.scheduler.job(job) {
+                    self.measuring.resumed(&view);
+                }
             }
             DriverMessage::Finished { job, summary } => {
                 if let Some(known) = self.jobs.get_mut(&job) {
@@ -338,7 +372,10 @@ impl Driver {
     fn perform(&mut self, command: Command) {
         match command {
             Command::PlanJob { job } => match self.jobs.get_mut(&job) {
-                Some(known) => known.writing = Some(self.effects.plan(job, &known.request)),
+                Some(known) => {
+                    let planning = self.effects.plan(job, &known.request, known.is_resumed);
+                    known.writing = Some(planning);
+                }
                 None => tracing::error!(job_id = %job, "plan requested for an unknown job"),
             },
             Command::PublishAttempt { attempt, .. } => {

@@ -3,6 +3,7 @@
 mod browsing;
 mod history;
 mod restoring;
+mod resuming;
 mod supervision;
 
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use protocol::request::Generate;
 use protocol::task::Control;
 use protocol::{Inputs, JobId, Preview, Problem, ValidRequest};
 use scheduler::{Event, Scheduler, Settings};
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -62,6 +63,9 @@ pub struct Engine {
     /// The keys that jobs were submitted with.
     keys: Keys,
     retention: Retention,
+    /// Held while it is decided whether an ended job is resumed, deleted, or loses its
+    /// partial sums.
+    endings: Arc<Mutex<()>>,
     tasks: TaskTracker,
     pulse: Pulse,
     supervision: Supervision,
@@ -109,6 +113,7 @@ impl Engine {
             previewed: Semaphore::new(PREVIEWED_OBJECTS as usize),
             keys: restored.keys,
             retention,
+            endings: Arc::default(),
             tasks: TaskTracker::new(),
             pulse: driver.pulse(),
             supervision: Supervision::new(stop.clone()),
@@ -132,7 +137,13 @@ impl Engine {
             engine.send(message).await?;
         }
         engine.flush().await?;
-        let sweeper = Sweeper { store: engine.parts.store.clone(), board: engine.board.clone() };
+        let keeps_all = engine.parts.keep_partial_sums;
+        let sweeper = Sweeper {
+            store: engine.parts.store.clone(),
+            board: engine.board.clone(),
+            keep_resumable: (!keeps_all).then_some(limits.keep_resumable),
+            endings: engine.endings.clone(),
+        };
         engine.spawn(sweeper.run());
         if let Some(keep) = limits.keep_jobs {
             engine.spawn(engine.retention.clone().run(keep));
@@ -375,6 +386,7 @@ impl Engine {
     ///
     /// If there is no such job, it is not over, or the store does not answer.
     pub async fn delete(&self, job: JobId) -> Result<(), Problem> {
+        let _turn = self.endings.lock().await;
         let snapshot = self.job(job).await?;
         if !snapshot.phase.is_over() {
             let detail = format!("the job is still {}", snapshot.phase.word());

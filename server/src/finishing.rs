@@ -39,6 +39,8 @@ pub struct Total {
     pub job: JobId,
     /// The sum tree, whose root holds the total.
     pub plan: Plan,
+    /// The prefix of the segments of the root.
+    pub root: String,
     /// C.
     pub columns: u64,
     /// The shape of the inputs, if they had one.
@@ -104,14 +106,14 @@ pub async fn write_result(
     for array in &mut arrays {
         array.write(header.clone()).await?;
     }
-    let prefix = keys::node(total.job, total.plan.root_level(), 0);
+    let prefix = &total.root;
     let segments = 0..total.columns.div_ceil(total.plan.segment_columns);
     let spare = Spare::default();
     let buffers = Arc::new(Buffers::new(2 * SEGMENTS_AT_ONCE));
     let divided = segments.map(|segment| {
         let start = segment * total.plan.segment_columns;
         let columns = (total.columns - start).min(total.plan.segment_columns);
-        let key = segment_key(&prefix, segment);
+        let key = segment_key(prefix, segment);
         let sum = StoredSum::open(store, key, RANGE_BYTES, &buffers);
         let divided = divide(sum, columns, &total, spare.take());
         divided.map_err(move |error| (segment, error))

@@ -87,11 +87,16 @@ pub async fn collect_behind_writers(store: &dyn ObjectStore, job_id: JobId, turn
 /// Deletes what a worker has written of a job after the garbage of the job was collected:
 /// it had been told to stop, but stood still, or did not hear it. `None` for `report` says
 /// that it is not in memory.
-pub async fn sweep(store: &dyn ObjectStore, job_id: JobId, report: Option<Arc<JobSnapshot>>) {
+pub async fn sweep(
+    store: &dyn ObjectStore,
+    job_id: JobId,
+    report: Option<Arc<JobSnapshot>>,
+    keep_resumable: Duration,
+) {
     let leaves_nothing = match report {
-        Some(report) => leaves_no_sums(&report),
+        Some(report) => leaves_no_sums(&report, keep_resumable),
         None => match records::load(store, job_id).await {
-            Ok(Some(StoredJob::Over(report))) => leaves_no_sums(&report),
+            Ok(Some(StoredJob::Over(report))) => leaves_no_sums(&report, keep_resumable),
             // It was deleted.
             Ok(None) => true,
             Ok(Some(_)) => false,
@@ -107,10 +112,12 @@ pub async fn sweep(store: &dyn ObjectStore, job_id: JobId, report: Option<Arc<Jo
 }
 
 /// Whether the partial sums of a job are deleted once it is over, unless all are kept.
+/// Those of a job that can be resumed are kept for some time.
 #[must_use]
-pub fn leaves_no_sums(job: &JobSnapshot) -> bool {
+pub fn leaves_no_sums(job: &JobSnapshot, keep_resumable: Duration) -> bool {
     match job.phase {
-        Phase::Failed => is_too_large(job),
+        Phase::Failed => is_too_large(job) || keep_resumable.is_zero(),
+        Phase::Cancelled => keep_resumable.is_zero(),
         phase => phase.is_over(),
     }
 }

@@ -158,6 +158,7 @@ fn api(shared: Shared) -> Router {
         .routes(routes!(jobs::tasks))
         .routes(routes!(jobs::inputs))
         .routes(routes!(jobs::rerun))
+        .routes(routes!(jobs::resume))
         .routes(routes!(jobs::plan))
         .routes(routes!(shares::share, shares::show, shares::withdraw))
         .routes(routes!(results::download))

@@ -20,6 +20,11 @@ pub(crate) fn continued(job: JobId, completed: usize) {
     tracing::info!(job_id = %job, completed, "job continues after a restart");
 }
 
+/// A user has resumed a job that had failed or been cancelled.
+pub(crate) fn resumed(job: JobId) {
+    tracing::info!(job_id = %job, "job resumed");
+}
+
 /// The plan of a job is in the store.
 pub(crate) fn planned(job: JobId, record: &PlanRecord) {
     let PlanRecord { plan, inputs, .. } = record;

@@ -196,6 +196,20 @@ pub fn keys(id: JobId) -> String {
     job(id)
 }
 
+/// The prefix of the segments of a node that was computed again because its inputs had changed when the job
+/// was resumed for the `resume`-th time. So workers that still read the inputs of before
+/// write elsewhere.
+#[must_use]
+pub fn node_again(id: JobId, level: u8, node: u32, resume: u32) -> String {
+    format!("{}{level}/{node}.{resume}/", sums(id))
+}
+
+/// Mark that an ended job has been resumed, until its new plan is stored.
+#[must_use]
+pub fn resuming(id: JobId) -> String {
+    format!("{}resuming", job(id))
+}
+
 /// The mean, as .npy.
 #[must_use]
 pub fn mean(id: JobId) -> String {
@@ -236,6 +250,7 @@ mod tests {
             header(id),
         ];
         let made = made.into_iter().chain([checksums(id), learned(id)]);
+        let made = made.chain([resuming(id), node_again(id, 1, 2, 3)]);
         let made = made.chain([cancelled(id), generated(id, 1), marks(id)]);
         let made = made.into_iter().chain([inputs(id), sums(id), node(id, 1, 2)]);
         for key in made.chain([statistic(id, Statistic::Min), SERVER.to_owned()]) {

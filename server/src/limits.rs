@@ -35,6 +35,8 @@ pub struct Limits {
     pub jobs_in_memory: usize,
     /// The age at which finished jobs are deleted; `None` for never.
     pub keep_jobs: Option<Duration>,
+    /// How long the partial sums of failed and cancelled jobs are kept.
+    pub keep_resumable: Duration,
 }
 
 /// The limits of one job.
@@ -67,6 +69,7 @@ impl Limits {
             generated_bytes: u64::MAX,
             jobs_in_memory: 1,
             keep_jobs: None,
+            keep_resumable: Duration::ZERO,
         }
     }
 

@@ -169,7 +169,7 @@ impl Planner {
         };
         self.job_limits.check_plan(&plan, &inputs, &request.statistics)?;
         let header = header_line(&first.format);
-        Ok(PlanRecord { plan, inputs, objects, header })
+        Ok(PlanRecord { header, ..PlanRecord::new(plan, inputs, objects) })
     }
 
     /// The objects of a folder, or the one object of that name.

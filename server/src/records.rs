@@ -10,7 +10,10 @@ mod checkpoint;
 mod completed;
 pub mod index;
 mod inputs;
+mod resumed;
 mod validity;
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use platform::problems::internal;
@@ -32,6 +35,7 @@ use crate::keys;
 pub use self::checkpoint::{Checkpoint, checkpoint, delete_checkpoint, store_checkpoint};
 pub use self::completed::completed_tasks;
 pub use self::inputs::inputs;
+pub use self::resumed::{Changed, begin_resume, end_resume, load_open, store_resumed};
 
 /// `request.json`: a request, and what the server added to it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -60,6 +64,17 @@ pub struct PlanRecord {
     /// object of its own, because it may be long.
     #[serde(skip)]
     pub header: Option<String>,
+    /// How many times the job was resumed after it had failed or been cancelled.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub resumes: u32,
+    /// The last resume for which the whole tree was computed again, because other objects
+    /// were listed, or the tree did not fit them any more; 0 for none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub all_again: u32,
+    /// The nodes whose inputs had changed since: by level and node, the last resume for which
+    /// the node was computed again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub again: BTreeMap<u8, BTreeMap<u32, u32>>,
 }
 
 /// `learned.json`: what was learned of the inputs of a job while they were read. Without
@@ -122,6 +137,8 @@ pub enum StoredJob {
     Unreadable(Box<JobSnapshot>),
     /// A user has cancelled the job, and it has no report yet; this is its report.
     Cancelled(Box<JobSnapshot>),
+    /// A user has resumed the job, whose report is still there, or is not any more.
+    Resuming(Box<RequestSummary>, Option<Box<JobSnapshot>>),
     /// The job was planned, and continues. C is given if it was known or learned.
     Planned(Box<RequestSummary>, Box<PlanRecord>, Option<u64>),
     /// The job was submitted but not planned.
@@ -185,6 +202,15 @@ pub async fn store_plan(
         stored.map_err(|error| error.problem("storing the names of the columns"))?;
     }
     put(store, &keys::plan(job), record).await
+}
+
+/// The plan of a job; `None` if there is none, or it cannot be read.
+///
+/// # Errors
+///
+/// If the store does not answer.
+pub async fn plan(store: &dyn ObjectStore, job: JobId) -> Result<Option<PlanRecord>, Problem> {
+    Ok(get::<PlanRecord>(store, job, &keys::plan(job)).await?.and_then(Result::ok))
 }
 
 /// Stores what was learned of the inputs of a job.
@@ -304,6 +330,11 @@ fn unreadable(job: JobId, request: Option<RequestSummary>, problem: Problem) -> 
         error: Some(problem),
         ..submitted
     }))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 async fn put<T: Serialize + Sync>(

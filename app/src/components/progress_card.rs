@@ -29,6 +29,7 @@ pub fn ProgressCard(
             plan.map(|plan| view! { <SumTree job states plan /> })
         })
     };
+    let has_no_resumes = Signal::derive(move || job.with(|job| job.resumes.is_empty()));
     let has_no_restarts = Signal::derive(move || job.with(|job| job.restarts.is_empty()));
     let marks = move || {
         let restarts = restarted.get();
@@ -55,12 +56,21 @@ pub fn ProgressCard(
             <p class="hint restarts" hidden=has_no_restarts>
                 {text(restarts)}
             </p>
+            <p class="hint resumes" hidden=has_no_resumes>
+                {text(resumes)}
+            </p>
             {tree}
             <p class="empty" hidden=has_plan>
                 {text(before_plan)}
             </p>
         </section>
     }
+}
+
+/// When the job was resumed, in words.
+fn resumes(job: &JobSnapshot) -> String {
+    let times: Vec<String> = job.resumes.iter().map(|at| utc(*at)).collect();
+    format!("The job was resumed at {}.", times.join(", "))
 }
 
 /// The restarts of the server, in words.

@@ -104,6 +104,10 @@ pub struct JobSnapshot {
     /// latest of many.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restarts: Vec<Restart>,
+    /// When the job was resumed after it had failed or been cancelled, oldest first; only
+    /// the latest of many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resumes: Vec<Timestamp>,
     /// The current input throughput in bytes per second; 0 while nothing runs.
     #[serde(default)]
     pub bytes_per_sec: f64,
@@ -155,6 +159,7 @@ impl JobSnapshot {
             bytes: ByteCounts::default(),
             overall: 0.0,
             restarts: Vec::new(),
+            resumes: Vec::new(),
             bytes_per_sec: 0.0,
             remaining_ms: None,
             result: None,

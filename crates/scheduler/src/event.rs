@@ -34,6 +34,22 @@ pub enum Event {
         columns: Option<u64>,
         /// The tasks whose segments are all in the store.
         completed: Vec<TaskId>,
+        /// Attempts up to this number were made before the job was last resumed, and are
+        /// ignored: they may have read other versions of its inputs.
+        earlier_attempts: u32,
+    },
+    /// A job that had ended and was submitted again has its plan. It continues.
+    JobResumed {
+        /// A job in phase Listing.
+        job: JobId,
+        /// The sum tree.
+        plan: Plan,
+        /// C; `None` if no task has determined it yet.
+        columns: Option<u64>,
+        /// The tasks whose segments are all in the store, and still valid.
+        completed: Vec<TaskId>,
+        /// As in [`Event::JobRestored`].
+        earlier_attempts: u32,
     },
     /// The inputs of a job could not be listed or planned, or its result could
     /// not be written. The job fails.
@@ -174,6 +190,7 @@ impl Event {
             Event::JobSubmitted { .. }
             | Event::JobPlanned { .. }
             | Event::JobRestored { .. }
+            | Event::JobResumed { .. }
             | Event::JobBroken { .. }
             | Event::CancelRequested { .. }
             | Event::ResultWritten { .. }

@@ -47,6 +47,8 @@ pub(crate) struct Job {
     /// Whether the job was restored after a restart. Any of its tasks may then
     /// have segments in the store.
     pub(crate) restored: bool,
+    /// Attempts up to this number were made before the job was last resumed.
+    pub(crate) earlier_attempts: u32,
     pub(crate) attempts: AttemptCounts,
     /// How many of them were started before a restart of the server and went on.
     pub(crate) adopted: u64,
@@ -83,6 +85,7 @@ impl Job {
             shape: None,
             format: None,
             restored: false,
+            earlier_attempts: 0,
             attempts: AttemptCounts::default(),
             adopted: 0,
             bytes: ByteCounts::default(),
@@ -99,7 +102,7 @@ impl Job {
     pub(crate) fn create_tasks(&mut self, plan: Plan) {
         self.levels = (0_u8..)
             .zip(&plan.levels)
-            .map(|(number, shape)| Level::new(number, *shape, &plan))
+            .map(|(number, shape)| Level::new(number, *shape, &plan, self.earlier_attempts))
             .collect();
         let columns = plan.columns;
         self.plan = Some(plan);

@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::{JobId, Part, Timestamp, WorkerId};
 
+use self::jobs::Stored;
 use self::outages::{Away, SpeedUp};
 use self::rests::NodeFaults;
 use crate::command::Command;
@@ -145,8 +146,13 @@ impl Scheduler {
             Event::JobPlanned { job, plan } => {
                 self.job_planned(job, plan, commands);
             }
-            Event::JobRestored { job, terms, plan, columns, completed } => {
-                self.job_restored(job, terms, plan, columns, &completed, commands);
+            Event::JobRestored { job, terms, plan, columns, completed, earlier_attempts } => {
+                let stored = Stored { plan, columns, completed, earlier_attempts };
+                self.job_restored(job, terms, stored, commands);
+            }
+            Event::JobResumed { job, plan, columns, completed, earlier_attempts } => {
+                let stored = Stored { plan, columns, completed, earlier_attempts };
+                self.job_resumed(job, stored, commands);
             }
             Event::JobBroken { job, problem } => {
                 self.job_broken(job, problem, commands);

@@ -42,21 +42,23 @@ pub(crate) struct Task {
     /// How often a speculative attempt was refused because it was delivered to
     /// the worker or node of the other attempt.
     pub(crate) refusals: u32,
-    /// The number of the latest attempt; 0 if there was none.
+    /// The number of the latest attempt, or of those before the job was resumed; 0 if there
+    /// was none.
     pub(crate) last_number: u32,
     /// The attempts, oldest first. The oldest ended ones may have been dropped.
     pub(crate) attempts: Vec<Attempt>,
 }
 
 impl Task {
-    /// Creates a task with `missing` incomplete inputs.
-    pub(crate) fn new(missing: u32) -> Task {
+    /// Creates a task with `missing` incomplete inputs, whose attempts are numbered from
+    /// after `last_number`.
+    pub(crate) fn new(missing: u32, last_number: u32) -> Task {
         Task {
             state: if missing == 0 { TaskState::Ready } else { TaskState::Waiting },
             missing,
             failures: 0,
             refusals: 0,
-            last_number: 0,
+            last_number,
             attempts: Vec::new(),
         }
     }
@@ -218,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_stale_heartbeat_changes_nothing() {
-        let mut task = Task::new(0);
+        let mut task = Task::new(0, 0);
         task.add_attempt(Timestamp::from_millis(1), false);
         let attempt = task.attempt_mut(1).unwrap();
         let late = Progress { fraction: 0.5, input_read_bytes: 50, ..Progress::default() };
@@ -235,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_task_keeps_few_attempts_but_every_live_one() {
-        let mut task = Task::new(0);
+        let mut task = Task::new(0, 0);
         for number in 1..=100 {
             task.add_attempt(Timestamp::default(), false);
             if number > 1 {

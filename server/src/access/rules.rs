@@ -42,13 +42,14 @@ pub fn need(method: &Method, uri: &Uri) -> Need {
     let parts: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
     let role = match (method.as_str(), &parts[..]) {
         // Planning reads inputs, and changes nothing.
-        ("POST", ["api", "plan" | "jobs"] | ["api", "jobs", _, "rerun"]) => Role::Submit,
+        ("POST", ["api", "plan" | "jobs"] | ["api", "jobs", _, "rerun" | "resume"]) => Role::Submit,
         ("POST" | "DELETE", ["api", "jobs", _, "share"]) => Role::Submit,
         ("DELETE", ["api", "jobs", _]) if !is_purge(uri.query()) => Role::Submit,
         ("PUT", ["api", "files", ..]) | ("POST", ["files", "upload"]) => Role::Submit,
-        ("POST", ["app", "preview" | "submit" | "cancel" | "rerun" | "share" | "withdraw"]) => {
-            Role::Submit
-        }
+        (
+            "POST",
+            ["app", "preview" | "submit" | "cancel" | "rerun" | "resume" | "share" | "withdraw"],
+        ) => Role::Submit,
         _ => Role::Admin,
     };
     Need::Role(role)
@@ -106,6 +107,7 @@ mod tests {
             (view, &["GET /api/files/a", "GET /api/workers", "GET /app/overview", "GET /jobs/x"]),
             (view, &["GET /pkg", "GET /api/openapi.json"]),
             (submit, &["POST /api/jobs", "POST /api/plan", "POST /api/jobs/JOB/rerun"]),
+            (submit, &["POST /api/jobs/JOB/resume", "POST /app/resume"]),
             (
                 submit,
                 &[

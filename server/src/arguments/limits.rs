@@ -49,6 +49,12 @@ pub struct LimitArguments {
     #[arg(long, env = "DISTRIBUTED_AVERAGE_KEEP_JOBS", value_name = "DURATION",
         value_parser = duration)]
     pub keep_jobs: Option<Duration>,
+    /// Time for which the partial sums of a failed or cancelled job are kept, so that it
+    /// can be resumed where it stands, such as 30d, 12h, 90m or 45s; 0s deletes them at
+    /// once.
+    #[arg(long, env = "DISTRIBUTED_AVERAGE_KEEP_RESUMABLE", value_name = "DURATION",
+        default_value = "24h", value_parser = duration_or_none)]
+    pub keep_resumable: Duration,
 }
 
 impl LimitArguments {
@@ -68,8 +74,14 @@ impl LimitArguments {
             generated_bytes: self.max_generated_bytes,
             jobs_in_memory: count(self.jobs_in_memory),
             keep_jobs: self.keep_jobs,
+            keep_resumable: self.keep_resumable,
         }
     }
+}
+
+/// Parses a duration that may be zero.
+fn duration_or_none(text: &str) -> Result<Duration, String> {
+    if text == "0s" { Ok(Duration::ZERO) } else { duration(text) }
 }
 
 /// Parses a duration: a whole number from 1 and its unit.
@@ -103,5 +115,8 @@ mod tests {
         for wrong in ["", "d", "30", "0d", "-1d", "1.5h", "30 d", "18446744073709551615d", "1é"] {
             assert!(duration(wrong).is_err(), "{wrong:?}");
         }
+        assert_eq!(duration_or_none("0s"), Ok(Duration::ZERO));
+        assert_eq!(duration_or_none("24h"), Ok(Duration::from_hours(24)));
+        assert!(duration_or_none("0").is_err());
     }
 }

@@ -12,6 +12,7 @@ pub(super) struct Earlier {
     /// How many tasks are complete in the store of which the checkpoint does not know.
     found: u64,
     restarts: Vec<Restart>,
+    resumes: Vec<Timestamp>,
 }
 
 impl Earlier {
@@ -23,7 +24,21 @@ impl Earlier {
         let surplus = restarts.len().saturating_sub(RESTARTS_SHOWN);
         restarts.drain(..surplus);
         let found = completed.saturating_sub(checkpoint.completed_tasks);
-        Earlier { checkpoint, found, restarts }
+        let resumes = checkpoint.resumes.clone();
+        Earlier { checkpoint, found, restarts, resumes }
+    }
+
+    /// What the report of a job holds that is resumed at `now`.
+    pub(super) fn resumed(report: Option<&JobSnapshot>, now: Timestamp) -> Earlier {
+        let mut checkpoint = report.map(Checkpoint::of).unwrap_or_default();
+        checkpoint.timings.finishing_at = None;
+        checkpoint.timings.ended_at = None;
+        let restarts = checkpoint.restarts.clone();
+        let mut resumes = checkpoint.resumes.clone();
+        resumes.push(now);
+        let surplus = resumes.len().saturating_sub(RESTARTS_SHOWN);
+        resumes.drain(..surplus);
+        Earlier { checkpoint, found: 0, restarts, resumes }
     }
 
     /// Adds the times and counts of before to a snapshot of this run, in which `adopted`
@@ -53,6 +68,7 @@ impl Earlier {
         job.bytes = before.bytes.plus(&job.bytes, input_bytes);
         job.overall = job.overall.max(before.overall);
         job.restarts.clone_from(&self.restarts);
+        job.resumes.clone_from(&self.resumes);
     }
 }
 
@@ -155,6 +171,22 @@ mod tests {
         Earlier::new(Checkpoint::default(), 4, at(9_000)).add_to(&mut unknown, 0);
         assert_eq!(unknown.timings.planning_at, Some(at(9_000)));
         assert_eq!((unknown.attempts.started, unknown.attempts.completed), (9, 7));
+    }
+
+    #[test]
+    fn a_resumed_job_counts_on_and_has_not_ended() {
+        let mut ended = job(AttemptCounts { running: 0, lost: 4, ..BEFORE }, Some(200));
+        ended.timings.ended_at = Some(at(500));
+        ended.resumes = vec![at(100)];
+        let mut again = job(SINCE, Some(9_500));
+        Earlier::resumed(Some(&ended), at(9_000)).add_to(&mut again, 0);
+        assert_eq!((again.attempts.started, again.attempts.completed), (25, 15));
+        assert_eq!(again.attempts.started, again.attempts.in_all_states());
+        assert_eq!((again.timings.ended_at, again.timings.running_at), (None, Some(at(200))));
+        assert_eq!(again.resumes, [at(100), at(9_000)]);
+        // Its report is not there any more.
+        Earlier::resumed(None, at(9_001)).add_to(&mut again, 0);
+        assert_eq!(again.resumes, [at(9_001)]);
     }
 
     #[test]

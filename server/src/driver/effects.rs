@@ -83,8 +83,9 @@ impl Effects {
         }
     }
 
-    /// Lists the job's objects, lays out its sum tree and stores the plan.
-    pub(super) fn plan(&self, job: JobId, request: &RequestSummary) -> Writing {
+    /// Lists the job's objects, lays out its sum tree and stores the plan. A job that
+    /// `is_resumed` keeps what it can of its earlier plan.
+    pub(super) fn plan(&self, job: JobId, request: &RequestSummary, is_resumed: bool) -> Writing {
         let stop = self.stop.child_token();
         let planning = Planning {
             parts: self.parts.clone(),
@@ -92,6 +93,7 @@ impl Effects {
             gates: self.gates.clone(),
             job,
             request: request.clone(),
+            is_resumed,
             stop: stop.clone(),
         };
         Writing { stop, task: self.spawn_for(job, "planning the job", planning.run()) }
@@ -250,10 +252,18 @@ impl Effects {
             let job_id = snapshot.id;
             // A job that was never planned has no attempts.
             let leaves_writers = snapshot.phase != Phase::Done && snapshot.plan.is_some();
+            let keep = parts.limits.keep_resumable;
             let collects =
-                garbage_collection::leaves_no_sums(&snapshot) && !parts.keep_partial_sums;
+                garbage_collection::leaves_no_sums(&snapshot, keep) && !parts.keep_partial_sums;
             if collects && let Err(error) = garbage_collection::mark(&*parts.store, job_id).await {
                 tracing::warn!(%job_id, error = with_sources(&error), "job not marked for garbage collection");
+            }
+            if !snapshot.resumes.is_empty() {
+                // Otherwise the next start of the server would resume the job.
+                while let Err(error) = records::end_resume(&*parts.store, job_id).await {
+                    tracing::error!(%job_id, error = with_sources(&error), "report not stored yet");
+                    sleep(UNTIL_DONE_PAUSE).await;
+                }
             }
             while let Err(problem) = records::store_report(&*parts.store, &snapshot).await {
                 tracing::error!(%job_id, %problem, "report not stored yet");
@@ -292,7 +302,8 @@ impl Effects {
         self.tasks.spawn(async move {
             // An error would say that the semaphore was closed; it never is.
             let _permit = collecting.acquire().await;
-            garbage_collection::sweep(&*parts.store, job, report).await;
+            let keep = parts.limits.keep_resumable;
+            garbage_collection::sweep(&*parts.store, job, report, keep).await;
         });
     }
 

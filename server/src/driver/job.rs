@@ -40,6 +40,8 @@ pub(super) struct Job {
     pub(super) known_since: Instant,
     /// What earlier runs of the server knew of the job.
     pub(super) earlier: Option<Earlier>,
+    /// Whether the job had ended before, and is planned with what the store has of it.
+    pub(super) is_resumed: bool,
     pub(super) checkpoints: Checkpoints,
     /// How many bytes the job had written when the free space was looked at.
     space_seen_at: u64,
@@ -81,6 +83,7 @@ impl Job {
             place,
             known_since: Instant::now(),
             earlier: None,
+            is_resumed: false,
             checkpoints: Checkpoints::default(),
             space_seen_at: 0,
             plan: None,
@@ -136,7 +139,8 @@ impl Job {
         else {
             return None;
         };
-        let PlanRecord { plan, objects, inputs, .. } = self.plan.as_ref()?;
+        let record = self.plan.as_ref()?;
+        let PlanRecord { plan, objects, inputs, .. } = record;
         let task = attempt.task;
         let node_inputs = plan.node_inputs(task.level, task.node);
         let work = match task.level.checked_sub(1) {
@@ -157,7 +161,7 @@ impl Job {
             Some(below) => Work::Merge {
                 partial_sums: node_inputs
                     .filter_map(|node| u32::try_from(node).ok())
-                    .map(|node| keys::node(attempt.job, below, node))
+                    .map(|node| record.node(attempt.job, below, node))
                     .collect(),
             },
         };
@@ -179,7 +183,7 @@ impl Job {
             },
             statistics: self.request.request.statistics.clone(),
             missing: self.request.request.missing,
-            output: keys::node(attempt.job, task.level, task.node),
+            output: record.node(attempt.job, task.level, task.node),
             heartbeat_ms,
         })
     }
@@ -187,7 +191,8 @@ impl Job {
     /// The inputs of a task: locations of objects, or prefixes of partial sums. `None` if
     /// the job has no plan or no such task.
     pub(super) fn inputs_of(&self, job: JobId, task: TaskId) -> Option<Vec<String>> {
-        let PlanRecord { plan, objects, .. } = self.plan.as_ref()?;
+        let record = self.plan.as_ref()?;
+        let PlanRecord { plan, objects, .. } = record;
         let inputs = plan.node_inputs(task.level, task.node);
         match task.level.checked_sub(1) {
             None => {
@@ -198,7 +203,7 @@ impl Job {
             }
             Some(below) => {
                 let nodes = inputs.filter_map(|node| u32::try_from(node).ok());
-                Some(nodes.map(|node| keys::node(job, below, node)).collect())
+                Some(nodes.map(|node| record.node(job, below, node)).collect())
             }
         }
     }
@@ -209,6 +214,7 @@ impl Job {
         Some(Total {
             job,
             plan: record.plan.clone(),
+            root: record.node(job, record.plan.root_level(), 0),
             columns,
             shape: record.inputs.shape.clone().or_else(|| view.inputs.shape.clone()),
             order: Order::from_fortran(record.inputs.fortran_order),
@@ -241,6 +247,7 @@ impl Job {
             bytes: view.bytes,
             overall: 0.0,
             restarts: Vec::new(),
+            resumes: Vec::new(),
             bytes_per_sec: view.bytes_per_sec,
             remaining_ms: view.remaining_ms,
             result: self.result.clone(),

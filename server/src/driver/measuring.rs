@@ -50,6 +50,13 @@ impl Measuring {
         self.jobs.insert(view.id, Measured { counted, ..Measured::default() });
     }
 
+    /// Counts the tasks of a resumed job, which was taken up before, that are complete.
+    pub(super) fn resumed(&mut self, view: &JobView) {
+        let counted = counts(view);
+        self.metrics.tasks_found(counted.tasks);
+        self.jobs.insert(view.id, Measured { counted, ..Measured::default() });
+    }
+
     /// Notes an event before the scheduler handles it.
     pub(super) fn event(&mut self, event: &Event, now: Instant) {
         match event {

@@ -45,6 +45,19 @@ pub enum DriverMessage {
         /// Its times and counts before.
         checkpoint: Box<Checkpoint>,
     },
+    /// A user has resumed a job that had failed or been cancelled, and the store says so.
+    Resumed {
+        /// The job.
+        job: JobId,
+        /// Its request.
+        request: Box<RequestSummary>,
+        /// Its place, as of a submitted job.
+        place: Option<OwnedSemaphorePermit>,
+        /// How it had ended, if that is still known.
+        report: Option<Box<JobSnapshot>>,
+        /// Signalled once the job is on the board.
+        published: oneshot::Sender<()>,
+    },
     /// The sender waits until all messages before this one are on the board.
     Flush {
         /// Signalled once they are.
@@ -79,6 +92,19 @@ pub enum DriverMessage {
         record: Box<PlanRecord>,
         /// The room of the plan in memory.
         room: OwnedSemaphorePermit,
+    },
+    /// A resumed job's new plan is in the store, and its report is deleted.
+    Replanned {
+        /// The job.
+        job: JobId,
+        /// Its plan.
+        record: Box<PlanRecord>,
+        /// The room of the plan in memory.
+        room: OwnedSemaphorePermit,
+        /// C, if it was known or learned.
+        columns: Option<u64>,
+        /// The tasks whose segments are all in the store.
+        completed: Vec<TaskId>,
     },
     /// A job's result is in the store.
     Finished {

@@ -99,9 +99,9 @@ impl Engine {
                 StoredJob::Over(report)
                 | StoredJob::Unreadable(report)
                 | StoredJob::Cancelled(report) => *report,
-                StoredJob::Planned(request, ..) | StoredJob::Submitted(request) => {
-                    request.snapshot(job)
-                }
+                StoredJob::Planned(request, ..)
+                | StoredJob::Resuming(request, _)
+                | StoredJob::Submitted(request) => request.snapshot(job),
             })
         }))
     }

@@ -44,10 +44,17 @@ pub(super) async fn restore(
     }
     let generated_bytes = survey.generated_bytes;
     let mut restored = Restored { messages: Vec::new(), generated_bytes, keys };
-    let loading = survey
-        .jobs
-        .into_iter()
-        .map(|job| async move { records::load(store, job).await.map(|found| (job, found)) });
+    let loading = survey.jobs.iter().copied().map(|job| {
+        let is_over = survey.over.contains(&job);
+        async move {
+            let found = if is_over {
+                records::load(store, job).await
+            } else {
+                records::load_open(store, job).await
+            };
+            found.map(|found| (job, found))
+        }
+    });
     let mut loaded = Box::pin(stream::iter(loading).buffered(RECORDS_AT_ONCE));
     while let Some((job, found)) = loaded.try_next().await? {
         match found {
@@ -61,24 +68,32 @@ pub(super) async fn restore(
             }
             Some(StoredJob::Unreadable(report)) => board.publish(vec![*report], None),
             Some(StoredJob::Cancelled(report)) => {
-                if !parts.keep_partial_sums
-                    && let Err(error) = garbage_collection::mark(store, job).await
-                {
+                let collects = !parts.keep_partial_sums && parts.limits.keep_resumable.is_zero();
+                if collects && let Err(error) = garbage_collection::mark(store, job).await {
                     tracing::warn!(job_id = %job, error = with_sources(&error),
                         "job not marked for garbage collection");
                 }
+                // Otherwise the next start would resume it, if it had been resumed.
+                let ended = records::end_resume(store, job).await;
+                ended.map_err(|error| error.problem("cancelling the job"))?;
                 records::store_report(store, &report).await?;
-                index::complete(store, &report, !parts.keep_partial_sums).await?;
+                index::complete(store, &report, collects).await?;
                 journal::ended(&report);
                 board.publish(vec![*report], None);
             }
             Some(StoredJob::Planned(request, plan, columns)) => {
-                let completed = records::completed_tasks(store, job, &plan.plan, columns).await?;
+                let completed = records::completed_tasks(store, job, &plan, columns).await?;
                 let checkpoint = records::checkpoint(store, job).await?.unwrap_or_default();
                 let checkpoint = Box::new(checkpoint);
                 let message =
                     DriverMessage::Restored { job, request, plan, columns, completed, checkpoint };
                 restored.messages.push(message);
+            }
+            Some(StoredJob::Resuming(request, report)) => {
+                let place = queue.clone().try_acquire_owned().ok();
+                let (published, _) = oneshot::channel();
+                let resumed = DriverMessage::Resumed { job, request, place, report, published };
+                restored.messages.push(resumed);
             }
             Some(StoredJob::Submitted(request)) => {
                 let place = queue.clone().try_acquire_owned().ok();

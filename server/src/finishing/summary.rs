@@ -234,6 +234,7 @@ mod tests {
                 levels: Vec::new(),
                 estimate: Default::default(),
             },
+            root: String::new(),
             columns: numbers.len() as u64,
             shape,
             order: Order::C,

@@ -13,10 +13,11 @@ use futures::TryStreamExt;
 use platform::problems::with_sources;
 use platform::{ObjectMeta, ObjectStore};
 use program::clock;
-use protocol::{JobId, JobSnapshot, Problem, Timestamp};
+use protocol::{JobId, JobSnapshot, Phase, Problem, Timestamp};
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
-use super::{collect, collect_marked, remove_leftovers};
+use super::{collect, collect_marked, mark, remove_leftovers};
 use crate::board::Board;
 use crate::keys;
 use crate::records::index;
@@ -43,6 +44,10 @@ pub struct Sweeper {
     pub store: Arc<dyn ObjectStore>,
     /// The jobs in memory.
     pub board: Board,
+    /// How long the partial sums of failed and cancelled jobs are kept; `None` for ever.
+    pub keep_resumable: Option<Duration>,
+    /// Held while it is decided whether a job is resumed or loses its partial sums.
+    pub endings: Arc<Mutex<()>>,
 }
 
 impl Sweeper {
@@ -78,6 +83,11 @@ impl Sweeper {
     /// Deletes the partial sums of jobs that are due since `swept`.
     async fn follow_up(&self, started: Timestamp, swept: Option<Timestamp>, now: Timestamp) {
         for job in self.board.over() {
+            if self.has_expired(&job, swept, now)
+                && let Err(problem) = self.expire(job.id, now).await
+            {
+                tracing::debug!(job_id = %job.id, %problem, "partial sums not deleted yet");
+            }
             if is_due(ended_at(&job), started, swept, now)
                 && let Err(problem) = self.sweep(job.id).await
             {
@@ -116,8 +126,47 @@ impl Sweeper {
         let jobs = index::latest(&*self.store, newest, cursor, ROUND_JOBS).await?;
         for job in &jobs {
             self.sweep(*job).await?;
+            self.expire(*job, clock::now()).await?;
         }
         Ok(jobs.last().copied().filter(|_| jobs.len() == ROUND_JOBS))
+    }
+
+    /// Whether the time to resume a job has ended since `swept`.
+    fn has_expired(&self, job: &JobSnapshot, swept: Option<Timestamp>, now: Timestamp) -> bool {
+        let is_resumable = matches!(job.phase, Phase::Failed | Phase::Cancelled);
+        is_resumable
+            && self.expires_at(ended_at(job)).is_some_and(|expires_at| {
+                expires_at <= now && swept.is_none_or(|swept| expires_at > swept)
+            })
+    }
+
+    /// When the partial sums are deleted of a job that ended at `ended_at`.
+    fn expires_at(&self, ended_at: Timestamp) -> Option<Timestamp> {
+        let keep = self.keep_resumable?;
+        Some(ended_at.plus_millis(u64::try_from(keep.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// Deletes the partial sums of a failed or cancelled job that can no longer be resumed
+    /// where it stood.
+    async fn expire(&self, job_id: JobId, now: Timestamp) -> Result<(), Problem> {
+        let turn = self.endings.lock().await;
+        let Some(ending) = index::ending(&*self.store, job_id).await? else {
+            return Ok(());
+        };
+        let is_resumable = matches!(ending.phase, Phase::Failed | Phase::Cancelled);
+        let expires_at = self.expires_at(ending.ended_at);
+        if ending.is_collected || !is_resumable || expires_at.is_none_or(|at| at > now) {
+            return Ok(());
+        }
+        // While it is marked, nobody resumes it.
+        let marked = mark(&*self.store, job_id).await;
+        marked.map_err(|error| error.problem("marking garbage"))?;
+        drop(turn);
+        let deleted = self.store.delete_prefix(&keys::sums(job_id)).await;
+        deleted.map_err(|error| error.problem("deleting partial sums"))?;
+        index::collected(&*self.store, job_id, ending).await?;
+        collect(&*self.store, job_id).await;
+        Ok(())
     }
 
     /// Deletes the partial sums of a job that were written after its others were deleted.
@@ -163,7 +212,7 @@ fn is_due(
 mod tests {
     use futures::StreamExt;
     use platform::backends;
-    use protocol::{Inputs, JobRequest, Phase};
+    use protocol::{Inputs, JobRequest};
 
     use super::*;
     use crate::generated_quota::GeneratedQuota;
@@ -207,6 +256,11 @@ mod tests {
         snapshot
     }
 
+    fn sweeper(store: &Arc<dyn ObjectStore>, board: &Board, keep: Option<Duration>) -> Sweeper {
+        let (store, board) = (store.clone(), board.clone());
+        Sweeper { store, board, keep_resumable: keep, endings: Arc::default() }
+    }
+
     async fn sums(store: &dyn ObjectStore, job: &JobSnapshot) -> usize {
         store.list(&keys::sums(job.id)).count().await
     }
@@ -216,7 +270,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = backends::scratch(folder.path()).open().await.unwrap();
         let board = Board::new(0, 10);
-        let sweeper = Sweeper { store: store.clone(), board: board.clone() };
+        let sweeper = sweeper(&store, &board, None);
         let recent = over(&*store, 10, Phase::Done).await;
         let failed = over(&*store, 11, Phase::Failed).await;
         board.publish(vec![recent.clone(), failed.clone()], None);
@@ -244,6 +298,39 @@ mod tests {
         }
         assert_eq!(sums(&*store, &failed).await, 1, "its partial sums were kept");
     }
+
+    #[tokio::test]
+    async fn partial_sums_of_failed_jobs_are_deleted_once_nobody_has_resumed_them_in_time() {
+        const KEEP: Duration = Duration::from_secs(600);
+        let folder = tempfile::tempdir().unwrap();
+        let store = backends::scratch(folder.path()).open().await.unwrap();
+        let board = Board::new(0, 10);
+        let failed = over(&*store, 10, Phase::Failed).await;
+        let resumed = over(&*store, 10, Phase::Failed).await;
+        let resumed = JobSnapshot { id: JobId::from_parts(at(36_000_000), 2), ..resumed };
+        records::store_request(&*store, resumed.id, "{}".into(), 0, None).await.unwrap();
+        index::complete(&*store, &resumed, false).await.unwrap();
+        store.put(&format!("{}7", keys::node(resumed.id, 0, 3)), "7".into()).await.unwrap();
+        board.publish(vec![failed.clone(), resumed.clone()], None);
+        let ended = failed.timings.ended_at.unwrap();
+        let kept = sweeper(&store, &board, None);
+        let sweeper = sweeper(&store, &board, Some(KEEP));
+        let later = |secs: u64| ended.plus_millis(secs * 1000);
+        sweeper.follow_up(ended, None, later(599)).await;
+        assert_eq!(sums(&*store, &failed).await, 1);
+        kept.follow_up(ended, None, later(9_999)).await;
+        assert_eq!(sums(&*store, &failed).await, 1, "all partial sums are kept");
+        records::begin_resume(&*store, resumed.id).await.unwrap();
+        sweeper.follow_up(ended, Some(later(599)), later(600)).await;
+        assert_eq!((sums(&*store, &failed).await, sums(&*store, &resumed).await), (0, 1));
+        assert!(!garbage_collection::is_marked(&*store, failed.id).await.unwrap());
+        assert!(index::ending(&*store, failed.id).await.unwrap().unwrap().is_collected);
+        // Of older jobs, of which the board knows nothing.
+        let old = over(&*store, 1, Phase::Failed).await;
+        sweeper.round(None).await.unwrap();
+        assert_eq!((sums(&*store, &old).await, sums(&*store, &resumed).await), (0, 1));
+    }
+
     #[tokio::test]
     async fn segments_of_deleted_jobs_are_deleted_once_nobody_writes_any_more() {
         let folder = tempfile::tempdir().unwrap();
@@ -261,7 +348,7 @@ mod tests {
         assert!(!garbage_collection::is_marked(&*store, old.id).await.unwrap(), "long ago");
         let late = format!("{}7", keys::node(deleted.id, 0, 3));
         store.put(&late, "late".into()).await.unwrap();
-        let sweeper = Sweeper { store: store.clone(), board };
+        let sweeper = sweeper(&store, &board, None);
         let mut marks = BTreeMap::new();
         sweeper.collect_old_marks(&mut marks, Duration::from_secs(60)).await;
         assert_eq!(sums(&*store, &deleted).await, 1, "a worker may still write");

@@ -150,6 +150,30 @@ pub(super) async fn rerun(
     created(&shared, job).await
 }
 
+/// Resume a job that has failed or was cancelled.
+///
+/// Its inputs are listed anew. What was computed of those that have not changed is used
+/// again, unless it was deleted (`--keep-resumable`).
+#[utoipa::path(
+    post,
+    path = "/api/jobs/{id}/resume",
+    operation_id = "resume_job",
+    tag = "jobs",
+    params(("id" = JobId, Path, description = "A job that has failed or was cancelled")),
+    responses(
+        (status = 202, description = "The job is being resumed", body = JobSnapshot),
+        (status = "default", response = Failed),
+    ),
+)]
+pub(super) async fn resume(
+    State(shared): State<Shared>,
+    JobInPath(job): JobInPath,
+) -> Result<(StatusCode, Json<JobSnapshot>), ProblemResponse> {
+    shared.engine.resume(job).await?;
+    let snapshot = JobSnapshot::clone(&*shared.engine.job(job).await?);
+    Ok((StatusCode::ACCEPTED, Json(snapshot)))
+}
+
 async fn created(
     shared: &Shared,
     job: JobId,

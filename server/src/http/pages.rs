@@ -125,6 +125,10 @@ impl Backend for Engine {
         Engine::rerun(self, id, by).await
     }
 
+    async fn resume(&self, id: JobId) -> Result<(), Problem> {
+        Engine::resume(self, id).await
+    }
+
     async fn share(&self, id: JobId, by: Option<String>) -> Result<(), Problem> {
         Engine::share(self, id, by).await.map(drop)
     }

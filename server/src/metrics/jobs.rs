@@ -169,6 +169,11 @@ impl JobMetrics {
     /// Counts a job of an earlier run, of which so many tasks are complete in the store.
     pub(crate) fn job_restored(&self, found: u64) {
         self.restored.inc();
+        self.tasks_found(found);
+    }
+
+    /// Counts tasks that are complete in the store when a job continues.
+    pub(crate) fn tasks_found(&self, found: u64) {
         self.tasks.get_or_create(&[("outcome", "found")]).inc_by(found);
     }
 

@@ -6,7 +6,7 @@
 
 use platform::{ObjectStore, StoreError};
 use protocol::job::{AttemptCounts, ByteCounts, Restart, Timings};
-use protocol::{JobId, JobSnapshot, Problem};
+use protocol::{JobId, JobSnapshot, Problem, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{get, put};
@@ -28,6 +28,8 @@ pub struct Checkpoint {
     pub overall: f64,
     /// The restarts before.
     pub restarts: Vec<Restart>,
+    /// When the job was resumed.
+    pub resumes: Vec<Timestamp>,
 }
 
 impl Checkpoint {
@@ -41,6 +43,7 @@ impl Checkpoint {
             completed_tasks: job.progress.iter().map(|level| level.completed).sum(),
             overall: job.overall.max(job.overall_now()),
             restarts: job.restarts.clone(),
+            resumes: job.resumes.clone(),
         }
     }
 }

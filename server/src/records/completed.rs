@@ -4,16 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt;
 use platform::ObjectStore;
-use protocol::{JobId, Plan, Problem, TaskId};
+use protocol::{JobId, Problem, TaskId};
 
+use super::PlanRecord;
 use crate::keys;
 
 /// The tasks of a job whose segments are all in the store. Empty if C is not
-/// known: then each attempt looks for the segments of its task.
+/// known: then each attempt looks for the segments of its task. Partial sums of inputs
+/// that have changed since do not count.
 pub async fn completed_tasks(
     store: &dyn ObjectStore,
     job: JobId,
-    plan: &Plan,
+    record: &PlanRecord,
     columns: Option<u64>,
 ) -> Result<Vec<TaskId>, Problem> {
     let Some(columns) = columns else {
@@ -29,13 +31,16 @@ pub async fn completed_tasks(
             continue;
         }
         let mut parts = object.key[prefix.len()..].split('/');
-        let mut next = || parts.next()?.parse::<u64>().ok();
-        if let (Some(level), Some(node), Some(segment)) = (next(), next(), next())
-            && let (Ok(level), Ok(node)) = (u8::try_from(level), u32::try_from(node))
+        let level = parts.next().and_then(|level| level.parse().ok());
+        let node = parts.next().and_then(node_and_resume);
+        let segment = parts.next().and_then(|segment| segment.parse().ok());
+        if let (Some(level), Some((node, resume)), Some(segment)) = (level, node, segment)
+            && record.resume_of(level, node) == resume
         {
             found.entry((level, node)).or_default().insert(segment);
         }
     }
+    let plan = &record.plan;
     let segments = columns.div_ceil(plan.segment_columns);
     let mut completed = Vec::new();
     for ((level, node), there) in found {
@@ -52,4 +57,12 @@ pub async fn completed_tasks(
         }
     }
     Ok(completed)
+}
+
+/// A node and the resume for which it was computed, from its part of a key; 0 for none.
+fn node_and_resume(part: &str) -> Option<(u32, u32)> {
+    match part.split_once('.') {
+        None => Some((part.parse().ok()?, 0)),
+        Some((node, resume)) => Some((node.parse().ok()?, resume.parse().ok()?)),
+    }
 }

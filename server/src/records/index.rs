@@ -99,7 +99,20 @@ pub async fn complete(
     put.map_err(|error| error.problem(doing))
 }
 
-/// Empties the entry of a job that is being deleted: a server that starts looks at it.
+/// Says in the entry of a job that is over that its partial sums are deleted.
+///
+/// # Errors
+///
+/// If the store does not answer.
+pub async fn collected(store: &dyn ObjectStore, job: JobId, ending: Ending) -> Result<(), Problem> {
+    let doing = "completing the job's entry in the index";
+    let ending = Ending { is_collected: true, ..ending };
+    let bytes = serde_json::to_vec(&ending).map_err(|error| internal(doing, &error))?;
+    let put = store.put(&keys::index(job), Bytes::from(bytes)).await;
+    put.map_err(|error| error.problem(doing))
+}
+
+/// Empties the entry of a job that is deleted or resumed: a server that starts looks at it.
 pub(super) async fn reopen(store: &dyn ObjectStore, job: JobId) -> Result<(), StoreError> {
     store.put(&keys::index(job), Bytes::new()).await
 }

@@ -81,12 +81,8 @@ impl World {
         let plan = scheduler::plan::plan(&inputs, fan_in, 3, &limits, &Costs::default());
         let object =
             |index| InputObject { location: format!("{index}.csv"), bytes: 100, version: None };
-        let record = PlanRecord {
-            plan: plan.clone(),
-            inputs: InputSummary { objects: Some(objects), ..InputSummary::default() },
-            objects: (0..objects).map(object).collect(),
-            header: None,
-        };
+        let inputs = InputSummary { objects: Some(objects), ..InputSummary::default() };
+        let record = PlanRecord::new(plan.clone(), inputs, (0..objects).map(object).collect());
         let request = JobRequest::new(Inputs::Prefix("in".to_owned())).validate().unwrap();
         let submitted_at = job.submitted_at();
         let request = RequestRecord { request, workers: 3, submitted_at, submitted_by: None };
@@ -228,9 +224,17 @@ impl World {
             panic!("{loaded:?} is not planned");
         };
         self.fired.learned += u32::from(columns.is_some());
-        let completed = completed_tasks(&*self.store, self.job, &plan.plan, columns).await.unwrap();
+        let completed = completed_tasks(&*self.store, self.job, &plan, columns).await.unwrap();
         let (job, plan) = (self.job, plan.plan);
-        self.handle(Event::JobRestored { job, terms: terms(), plan, columns, completed }).await;
+        self.handle(Event::JobRestored {
+            job,
+            terms: terms(),
+            plan,
+            columns,
+            completed,
+            earlier_attempts: 0,
+        })
+        .await;
         self.join();
     }
 

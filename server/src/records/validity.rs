@@ -1,6 +1,8 @@
 //! Checks records when they are read: they may be damaged, edited by hand, or written by
 //! another program. Whatever passes cannot divide by zero, overflow or fill the memory.
 
+use std::collections::BTreeMap;
+
 use protocol::job::{AttemptCounts, ByteCounts, InputSummary, SkippedFiles};
 use protocol::result::{FIRST_NUMBERS, IMAGE_PIXELS, PLOT_POINTS, ResultSummary};
 use protocol::task::InputObject;
@@ -65,6 +67,9 @@ impl Record for PlanRecord {
         }
         let bytes = self.objects.iter().try_fold(0_u64, |sum, it| sum.checked_add(it.bytes));
         ensure(bytes.is_some(), "objects", || "their sizes add up to too much".to_owned())?;
+        let latest = self.again.values().flat_map(BTreeMap::values).max().copied();
+        let latest = latest.unwrap_or_default().max(self.all_again);
+        within(u64::from(latest), 0..=u64::from(self.resumes), "again")?;
         check_inputs(&self.inputs, self.plan.columns)
     }
 }

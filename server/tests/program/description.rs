@@ -40,6 +40,7 @@ async fn every_call_is_described_and_answers_as_it_is_described() {
         "get /readyz",
         "post /api/jobs",
         "post /api/jobs/{id}/rerun",
+        "post /api/jobs/{id}/resume",
         "post /api/jobs/{id}/share",
         "get /api/jobs/{id}/share",
         "delete /api/jobs/{id}/share",

@@ -104,7 +104,7 @@ async fn what_a_worker_writes_after_the_garbage_was_collected_is_deleted_once_it
     let server_end = queue.clone();
     let running = Running::start_on(
         folder.path(),
-        &[],
+        &["--keep-resumable", "0s"],
         |store| store,
         |parts| {
             (parts.queue, parts.pool) = (Arc::new(server_end), Arc::new(ExternalPool));

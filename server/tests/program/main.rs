@@ -30,6 +30,7 @@ mod provenance;
 mod readme;
 mod real;
 mod restart;
+mod resuming;
 mod retention;
 mod running;
 mod several_servers;

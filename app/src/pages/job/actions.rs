@@ -4,19 +4,20 @@ use leptos::prelude::*;
 use protocol::{JobId, Phase, Role};
 
 use crate::backend::caller_may;
-use crate::calls::{Cancel, Delete, Rerun};
+use crate::calls::{Cancel, Delete, Rerun, Resume};
 use crate::components::icon::{AGAIN, Drawn, Icon, TRASH};
 use crate::notices;
 
-/// The forms that cancel, rerun and delete a job. A job can be cancelled while it
-/// runs and deleted once it is over; CSS shows the forms by the job's
-/// `data-state`.
+/// The forms that cancel, resume, rerun and delete a job. A job can be cancelled while it
+/// runs, resumed once it has failed or was cancelled, and deleted once it is over; CSS
+/// shows the forms by the job's `data-state`.
 #[component]
 pub fn JobActions(
     /// The id of the job.
     id: JobId,
 ) -> impl IntoView {
     let cancel = ServerAction::<Cancel>::new();
+    let resume = ServerAction::<Resume>::new();
     let rerun = ServerAction::<Rerun>::new();
     let delete = ServerAction::<Delete>::new();
     let error = notices::shown().map(|problem| {
@@ -34,6 +35,15 @@ pub fn JobActions(
                     <button type="submit" class="button">
                         <Drawn icon=Icon::of_phase(Phase::Cancelled) />
                         "Cancel"
+                    </button>
+                </ActionForm>
+            </div>
+            <div class="when-stopped">
+                <ActionForm action=resume>
+                    <input type="hidden" name="id" value=id.to_string() />
+                    <button type="submit" class="button">
+                        <Drawn icon=Icon::of_phase(Phase::Running) />
+                        "Resume"
                     </button>
                 </ActionForm>
             </div>

@@ -33,8 +33,9 @@ pub(crate) struct Level {
 }
 
 impl Level {
-    /// Creates the tasks of a level. Leaf tasks are ready.
-    pub(crate) fn new(number: u8, shape: PlanLevel, plan: &Plan) -> Level {
+    /// Creates the tasks of a level. Leaf tasks are ready. Attempts are numbered from
+    /// after `earlier_attempts`.
+    pub(crate) fn new(number: u8, shape: PlanLevel, plan: &Plan, earlier_attempts: u32) -> Level {
         let count = usize::try_from(shape.tasks()).unwrap_or(usize::MAX);
         let mut tasks = Vec::with_capacity(count);
         for node in 0..shape.nodes {
@@ -44,7 +45,7 @@ impl Level {
                 let inputs = plan.node_inputs(number, node);
                 u32::try_from(inputs.end - inputs.start).unwrap_or(u32::MAX)
             };
-            tasks.extend((0..shape.ranges).map(|_| Task::new(missing)));
+            tasks.extend((0..shape.ranges).map(|_| Task::new(missing, earlier_attempts)));
         }
         Level {
             ready: if number == 0 { shape.tasks() } else { 0 },

@@ -220,10 +220,11 @@ impl Scheduler {
         });
     }
 
-    /// The job and task key of an attempt; `None` unless the job is running.
+    /// The job and task key of an attempt; `None` unless the job is running, and has not
+    /// been resumed since.
     pub(super) fn running_task(&mut self, id: AttemptId) -> Option<(&mut Job, TaskKey)> {
         let job = self.jobs.get_mut(&id.job)?;
-        if job.phase != Phase::Running {
+        if job.phase != Phase::Running || id.number <= job.earlier_attempts {
             return None;
         }
         let key = job.key(id.task)?;

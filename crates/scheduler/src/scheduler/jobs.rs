@@ -14,6 +14,14 @@ use crate::task::TaskKey;
 /// plan would exhaust memory.
 const LEVEL_TASKS_MAX: u64 = 100_000_000;
 
+/// What the store has of a job that continues.
+pub(super) struct Stored {
+    pub(super) plan: Plan,
+    pub(super) columns: Option<u64>,
+    pub(super) completed: Vec<TaskId>,
+    pub(super) earlier_attempts: u32,
+}
+
 impl Scheduler {
     pub(super) fn job_submitted(
         &mut self,
@@ -46,21 +54,33 @@ impl Scheduler {
         &mut self,
         id: JobId,
         terms: JobTerms,
-        plan: Plan,
-        columns: Option<u64>,
-        completed: &[TaskId],
+        stored: Stored,
         commands: &mut Vec<Command>,
     ) {
         if self.jobs.contains_key(&id) {
             return;
         }
-        let columns = plan.columns.or(columns);
-        let mut job = Job::new(id, terms, self.now);
-        job.phase = Phase::Planning;
-        job.timings.planning_at = Some(self.now);
-        job.restored = true;
-        self.jobs.insert(id, job);
+        self.jobs.insert(id, Job::new(id, terms, self.now));
         self.open.insert(id);
+        self.continue_job(id, stored, commands);
+    }
+
+    pub(super) fn job_resumed(&mut self, id: JobId, stored: Stored, commands: &mut Vec<Command>) {
+        if self.jobs.get(&id).is_some_and(|job| job.phase == Phase::Listing) {
+            self.continue_job(id, stored, commands);
+        }
+    }
+
+    /// Continues a job of which tasks may be complete in the store.
+    fn continue_job(&mut self, id: JobId, stored: Stored, commands: &mut Vec<Command>) {
+        let Stored { plan, columns, completed, earlier_attempts } = stored;
+        let columns = plan.columns.or(columns);
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.phase = Phase::Planning;
+            job.timings.planning_at = Some(self.now);
+            job.restored = true;
+            job.earlier_attempts = earlier_attempts;
+        }
         if !self.create_tasks(id, plan, commands) {
             return;
         }
@@ -73,7 +93,7 @@ impl Scheduler {
         if let Some(columns) = columns {
             job.set_columns(columns);
             for task in completed {
-                if let Some(key) = job.key(*task) {
+                if let Some(key) = job.key(task) {
                     job.complete(key);
                 }
             }

@@ -75,7 +75,7 @@ impl Scheduler {
                 }
                 continue;
             };
-            if job.task(key).last_number < ATTEMPTS_MAX {
+            if job.task(key).last_number.saturating_sub(job.earlier_attempts) < ATTEMPTS_MAX {
                 let second_is_slower = running_tasks[index].second_is_slower();
                 let (slower, faster) =
                     if second_is_slower { (second, first) } else { (first, second) };

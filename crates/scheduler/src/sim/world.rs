@@ -417,6 +417,7 @@ impl World {
                 columns: columns_known.then_some(stored.columns),
                 completed: stored.complete_tasks(),
                 plan: stored.plan.clone(),
+                earlier_attempts: 0,
             };
             self.handle_event(event)?;
         }

@@ -57,6 +57,33 @@ fn a_lost_segment_reopens_only_its_range() {
 }
 
 #[test]
+fn a_resumed_job_goes_on_where_it_stands_and_ignores_who_read_other_inputs() {
+    let mut scene = scene();
+    scene.runs(1, terms(2), &[(3, 1), (1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.joins("b").gives(["publish 1/0.1.0/1"]);
+    scene.does("1/0.0.0/1", "a").gives(["publish 1/0.2.0/1"]);
+    scene.started("1/0.1.0/1", "b").gives([]);
+    scene.started("1/0.2.0/1", "a").gives([]);
+    scene.fails("1/0.1.0/1", "b", false).gives(["end 1 failed: disk full"]);
+    // The worker that executes the third leaf stands still meanwhile.
+    scene
+        .resumed(1, terms(2), &[(3, 1), (1, 1)], &["0.0.0"])
+        .gives(["publish 1/0.1.0/1001 resume"]);
+    assert_eq!(scene.phase(1), Phase::Running);
+    assert_eq!(scene.view(1).progress[0].completed, 1);
+    scene.does("1/0.1.0/1001", "b").gives(["publish 1/0.2.0/1001 resume"]);
+    scene.progressed("1/0.2.0/1", "a", 0.9).gives(["stop 1/0.2.0/1 JobOver"]);
+    scene.completed("1/0.2.0/1", "a").gives([]);
+    assert_eq!(scene.view(1).progress[0].completed, 2, "it has read other inputs");
+    // Nor can an old input fail the job.
+    scene.fails("1/0.1.0/1", "a", false).gives([]);
+    scene.does("1/0.2.0/1001", "b").gives(["publish 1/1.0.0/1001 resume"]);
+    scene.does("1/1.0.0/1001", "a").gives(["write 1 columns 1000"]);
+    scene.written(1).gives(["end 1 done"]);
+}
+
+#[test]
 fn a_loss_that_cannot_be_is_only_a_task_handed_back() {
     let mut scene = scene();
     scene.restored(1, terms(1), &[(2, 1), (1, 1)], &["0.0.0", "0.1.0"]).gives([]);

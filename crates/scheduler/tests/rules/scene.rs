@@ -185,6 +185,27 @@ impl Scene {
             plan: plan(levels, Some(COLUMNS)),
             columns: None,
             completed,
+            earlier_attempts: 0,
+        })
+    }
+
+    /// Submits a job again that has ended, and continues it.
+    pub(crate) fn resumed(
+        &mut self,
+        number: u128,
+        terms: JobTerms,
+        levels: &[(u32, u32)],
+        completed: &[&str],
+    ) -> Given {
+        let completed = completed.iter().map(|task| task.parse().unwrap()).collect();
+        self.handle(Event::JobForgotten { job: job(number) });
+        self.handle(Event::JobSubmitted { job: job(number), terms });
+        self.handle(Event::JobResumed {
+            job: job(number),
+            plan: plan(levels, Some(COLUMNS)),
+            columns: None,
+            completed,
+            earlier_attempts: 1000,
         })
     }
 
@@ -201,6 +222,7 @@ impl Scene {
             plan: plan(levels, None),
             columns: None,
             completed: Vec::new(),
+            earlier_attempts: 0,
         })
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use protocol::job::Counted;
 use protocol::problem::ProblemKind;
 use protocol::request::Generate;
-use protocol::{Inputs, JobId, Problem};
+use protocol::{Inputs, JobId, Problem, TaskId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +14,7 @@ use super::super::{DriverMessage, Parts};
 use super::holding::Holding;
 use super::{broken, send};
 use crate::limits::{check_free_space, written_bytes};
-use crate::records::{self, PlanRecord, RequestSummary};
+use crate::records::{self, Changed, PlanRecord, RequestSummary, StoredJob};
 
 /// A job that is being planned.
 pub(super) struct Planning {
@@ -23,7 +23,21 @@ pub(super) struct Planning {
     pub(super) gates: Gates,
     pub(super) job: JobId,
     pub(super) request: RequestSummary,
+    pub(super) is_resumed: bool,
     pub(super) stop: CancellationToken,
+}
+
+/// The stored plan of a job.
+struct Planned {
+    record: PlanRecord,
+    /// What a resumed job continues from.
+    found: Option<Found>,
+}
+
+/// What the store has of a job that is resumed.
+struct Found {
+    columns: Option<u64>,
+    completed: Vec<TaskId>,
 }
 
 /// The planning was told to stop.
@@ -38,8 +52,14 @@ impl Planning {
     pub(super) async fn run(self) {
         let message = match self.plan().await {
             Err(Stopped) => return,
-            Ok(Ok((record, room))) => {
-                DriverMessage::Planned { job: self.job, record: Box::new(record), room }
+            Ok(Ok((Planned { record, found }, room))) => {
+                let (job, record) = (self.job, Box::new(record));
+                match found {
+                    None => DriverMessage::Planned { job, record, room },
+                    Some(Found { columns, completed }) => {
+                        DriverMessage::Replanned { job, record, room, columns, completed }
+                    }
+                }
             }
             Ok(Err(problem)) => broken(self.job, problem),
         };
@@ -47,7 +67,7 @@ impl Planning {
     }
 
     /// The stored plan of the job, and its room in memory.
-    async fn plan(&self) -> Outcome<(PlanRecord, OwnedSemaphorePermit)> {
+    async fn plan(&self) -> Outcome<(Planned, OwnedSemaphorePermit)> {
         let mut holding = Holding::new(self.job, &self.messages);
         if let Inputs::Generate(data) = self.request.request.inputs {
             loop {
@@ -73,21 +93,29 @@ impl Planning {
         }
     }
 
-    async fn list_and_get_room(&self) -> Outcome<(PlanRecord, OwnedSemaphorePermit)> {
+    async fn list_and_get_room(&self) -> Outcome<(Planned, OwnedSemaphorePermit)> {
         // Kept until the plan has room, so that few plans wait for it in memory.
         let _permit = self.pass(&self.gates.listing, 1).await?;
-        let record = match self.until_stopped(self.list()).await? {
-            Ok(record) => record,
+        let planned = match self.until_stopped(self.list()).await? {
+            Ok(planned) => planned,
             Err(problem) => return Ok(Err(problem)),
         };
-        let room = self.pass(&self.gates.room, Gates::room_of(&record)).await?;
-        Ok(Ok((record, room)))
+        let room = self.pass(&self.gates.room, Gates::room_of(&planned.record)).await?;
+        Ok(Ok((planned, room)))
     }
 
     /// Generates the job's test data.
     async fn generate(&self, data: Generate) -> Outcome<()> {
         let _permit = self.pass(&self.gates.generating, 1).await?;
         let parts = &self.parts;
+        if self.is_resumed {
+            // A job with a plan had all its data.
+            match self.until_stopped(records::plan(&*parts.store, self.job)).await? {
+                Ok(None) => {}
+                Ok(Some(_)) => return Ok(Ok(())),
+                Err(problem) => return Ok(Err(problem)),
+            }
+        }
         let space = check_free_space(&*parts.store, "the test data", data.bytes());
         if let Err(problem) = self.until_stopped(space).await? {
             return Ok(Err(problem));
@@ -101,7 +129,7 @@ impl Planning {
     }
 
     /// Lists the objects, lays out the tree, and stores the plan.
-    async fn list(&self) -> Result<PlanRecord, Problem> {
+    async fn list(&self) -> Result<Planned, Problem> {
         let store = &*self.parts.store;
         // Not before the gate: long lists are in the store while the job waits.
         let request = match self.request.whole() {
@@ -119,8 +147,29 @@ impl Planning {
         {
             planner.store_keys(self.job, first, &request.read_options()).await?;
         }
+        if self.is_resumed {
+            return self.resume(record).await;
+        }
         records::store_plan(store, self.job, &record).await?;
-        Ok(record)
+        Ok(Planned { record, found: None })
+    }
+
+    /// Stores the plan of a job that continues from its partial sums, as far as their inputs
+    /// are as they were.
+    async fn resume(&self, now: PlanRecord) -> Result<Planned, Problem> {
+        let (store, job) = (&*self.parts.store, self.job);
+        let (record, changed) = match records::plan(store, job).await? {
+            Some(earlier) => PlanRecord::resumed(earlier, now),
+            None => (now, Changed::Everything),
+        };
+        tracing::info!(job_id = %job, ?changed, "job resumed");
+        records::store_resumed(store, job, &record, changed).await?;
+        let Some(StoredJob::Planned(_, record, columns)) = records::load(store, job).await? else {
+            let detail = "the job that is resumed was changed by somebody else";
+            return Err(Problem::new(ProblemKind::Internal, detail).remedy("resume it again"));
+        };
+        let completed = records::completed_tasks(store, job, &record, columns).await?;
+        Ok(Planned { record: *record, found: Some(Found { columns, completed }) })
     }
 
     /// Waits at a gate. The job is shown as waiting meanwhile.

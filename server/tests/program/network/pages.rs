@@ -113,7 +113,7 @@ async fn an_address_puts_no_words_into_a_page() {
         json!({"type": "conflict", "title": "t", "status": 409, "detail": "Call 0800 for help"});
     let error = base64(problem.to_string().as_bytes());
     let mut queries = vec![format!("refused=files&why={forged}&remedy={forged}")];
-    for function in ["submit", "workers", "cancel", "delete", "rerun"] {
+    for function in ["submit", "workers", "cancel", "delete", "rerun", "resume"] {
         queries.push(format!("__path=%2Fapp%2F{function}&__err={error}"));
     }
     for path in ["/".to_owned(), format!("/jobs/{job}"), "/jobs".to_owned()] {

@@ -1,0 +1,176 @@
+//! Jobs that are resumed after they have failed or been cancelled.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::exact;
+use super::running::Running;
+
+/// Three leaves of three files, and the root above them.
+const FILES: usize = 9;
+/// So many that the end of a file is not looked at before the job runs.
+const NUMBERS: usize = 12_000;
+/// The file that is wrong at first: of the leaf that is summed last.
+const BAD: usize = 7;
+
+fn arrays() -> Vec<Vec<f64>> {
+    let number = |file: usize, index: usize| (file * NUMBERS + index) as f64 * 0.25 + 1.0;
+    (0..FILES).map(|file| (0..NUMBERS).map(|index| number(file, index)).collect()).collect()
+}
+
+fn text(numbers: &[f64]) -> String {
+    numbers.iter().map(|number| format!("{number}\n")).collect()
+}
+
+async fn upload(running: &Running, arrays: &[Vec<f64>]) {
+    for (file, numbers) in arrays.iter().enumerate() {
+        running.upload(&format!("in/{file}.csv"), text(numbers)).await;
+    }
+}
+
+/// One worker does one task after the other, in their order.
+fn request() -> Value {
+    json!({"inputs": {"prefix": "in"}, "fan_in": 3, "workers": 1})
+}
+
+/// Resumes a job, and returns the status and the answer.
+async fn resume(running: &Running, job: &str) -> (u16, Value) {
+    let answer = running.post(&format!("/api/jobs/{job}/resume"), &json!({})).await;
+    (answer.status().as_u16(), answer.json().await.expect("JSON"))
+}
+
+fn input_read(job: &Value) -> u64 {
+    job["bytes"]["input_read"].as_u64().expect("a number")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_one_bad_file_has_failed_goes_on_where_it_stood() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(folder.path()).await;
+    let arrays = arrays();
+    upload(&running, &arrays).await;
+    let wrong = text(&arrays[BAD][..NUMBERS - 1]) + "wrong\n";
+    running.upload(&format!("in/{BAD}.csv"), wrong).await;
+    let job = running.submit(&request()).await;
+    let failed = running.follow(&job).await;
+    assert_eq!(failed["phase"], "failed");
+    let progress = |job: &Value| job["progress"][0]["completed"].as_u64();
+    assert_eq!(progress(&failed), Some(2), "the leaves before are summed: {failed}");
+
+    // Nothing is mended yet.
+    let (status, resumed) = resume(&running, &job).await;
+    assert_eq!((status, &resumed["id"]), (202, &json!(job)), "{resumed}");
+    let again = running.follow(&job).await;
+    assert_eq!(again["phase"], "failed", "{again}");
+    assert_eq!(again["error"]["detail"], failed["error"]["detail"]);
+    assert_eq!(again["resumes"].as_array().map(Vec::len), Some(1));
+
+    running.upload(&format!("in/{BAD}.csv"), text(&arrays[BAD])).await;
+    let late = writes_late(folder.path(), &job);
+    assert_eq!(resume(&running, &job).await.0, 202);
+    let done = running.follow(&job).await;
+    assert_eq!(done["phase"], "done", "{}", done["error"]);
+    assert_eq!(exact::bits(&running.result(&job).await), exact::bits(&exact::mean(&arrays)));
+    // Only the three files of the leaf were read again.
+    let leaf: usize = arrays[6..].iter().map(|numbers| text(numbers).len()).sum();
+    let read = input_read(&done) - input_read(&again);
+    assert_eq!(read, leaf as u64, "{} then {}", input_read(&again), input_read(&done));
+    assert_eq!(done["resumes"].as_array().map(Vec::len), Some(2));
+    assert!(!late.exists(), "the partial sums are deleted as of every job that is done");
+    let (status, refused) = resume(&running, &job).await;
+    assert_eq!(status, 409, "{refused}");
+    running.stop().await;
+}
+
+/// A worker that stood still writes what it has computed of the files as they were: sums of
+/// other numbers, which are whole and intact.
+fn writes_late(store: &Path, job: &str) -> PathBuf {
+    let sums = store.join("jobs").join(job).join("sums/0");
+    let (other, late) = (sums.join("0/0000000000"), sums.join("2/0000000000"));
+    fs::create_dir_all(late.parent().expect("a folder")).unwrap();
+    fs::copy(other, &late).expect("the segment of the first leaf");
+    late
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_job_is_resumed_also_across_a_restart_of_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(folder.path()).await;
+    let arrays = arrays();
+    upload(&running, &arrays).await;
+    let none = running.http.put(format!("{}/api/workers", running.url));
+    assert!(none.json(&json!({"desired": 0})).send().await.unwrap().status().is_success());
+    while running.get_json("/api/workers").await["ready"] != 0 {
+        sleep(Duration::from_millis(20)).await;
+    }
+    let job = running.submit(&request()).await;
+    running.until(&job, |job| job["phase"] == "running").await;
+    let (status, refused) = resume(&running, &job).await;
+    assert_eq!(status, 409, "{refused}");
+    let cancel = running.http.delete(format!("{}/api/jobs/{job}", running.url));
+    assert_eq!(cancel.send().await.expect("an answer").status(), 202);
+    assert_eq!(running.follow(&job).await["phase"], "cancelled");
+    let (status, _) = resume(&running, &job).await;
+    assert_eq!(status, 202);
+    // What has been resumed can be cancelled, and resumed again.
+    let cancel = running.http.delete(format!("{}/api/jobs/{job}", running.url));
+    assert_eq!(cancel.send().await.expect("an answer").status(), 202);
+    assert_eq!(running.follow(&job).await["phase"], "cancelled");
+    let (status, _) = resume(&running, &job).await;
+    assert_eq!(status, 202);
+    running.stop().await;
+
+    let again = Running::start(folder.path()).await;
+    let done = again.follow(&job).await;
+    assert_eq!(done["phase"], "done", "{}", done["error"]);
+    assert_eq!(exact::bits(&again.result(&job).await), exact::bits(&exact::mean(&arrays)));
+    assert!(!folder.path().join("jobs").join(&job).join("resuming").exists());
+    let (status, missing) = resume(&again, "01M8BZPGWD9PQ4H2DH2FTD93D7").await;
+    assert_eq!(status, 404, "{missing}");
+    again.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn if_other_files_are_there_the_whole_job_is_computed_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(folder.path()).await;
+    let arrays = arrays();
+    upload(&running, &arrays).await;
+    running.upload("in/8.csv", text(&arrays[8][..NUMBERS - 1]) + "wrong\n").await;
+    let job = running.submit(&request()).await;
+    assert_eq!(running.follow(&job).await["phase"], "failed");
+    let deleted = running.http.delete(format!("{}/api/files/in/8.csv", running.url));
+    assert!(deleted.send().await.expect("an answer").status().is_success());
+    assert_eq!(resume(&running, &job).await.0, 202);
+    let done = running.follow(&job).await;
+    assert_eq!(done["phase"], "done", "{}", done["error"]);
+    assert_eq!(done["inputs"]["objects"], 8);
+    let mean = exact::mean(&arrays[..8]);
+    assert_eq!(exact::bits(&running.result(&job).await), exact::bits(&mean));
+    running.stop().await;
+}
+
+/// A server that ended right after it had accepted the request.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_resume_that_was_interrupted_is_done_by_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(folder.path()).await;
+    let arrays = arrays();
+    upload(&running, &arrays).await;
+    running.upload("in/8.csv", text(&arrays[8][..NUMBERS - 1]) + "wrong\n").await;
+    let job = running.submit(&request()).await;
+    assert_eq!(running.follow(&job).await["phase"], "failed");
+    running.stop().await;
+    fs::write(folder.path().join("in/8.csv"), text(&arrays[8])).unwrap();
+    fs::write(folder.path().join("index").join(&job), "").unwrap();
+    fs::write(folder.path().join("jobs").join(&job).join("resuming"), "").unwrap();
+    let again = Running::start(folder.path()).await;
+    let done = again.follow(&job).await;
+    assert_eq!(done["phase"], "done", "{}", done["error"]);
+    assert_eq!(exact::bits(&again.result(&job).await), exact::bits(&exact::mean(&arrays)));
+    again.stop().await;
+}
