@@ -30,7 +30,7 @@ async fn the_lives_of_jobs_are_told_by_the_log_alone() {
     let json = ["--log-format", "json"];
     let server = Child::start(folder.path(), &json).await;
     let inputs = json!({"generate": {"files": 6, "count": 100, "format": "csv", "seed": 1}});
-    let name = "two\nlines \"of\" text";
+    let name = "a \"name\" of words";
     let done = server.submit(&json!({"inputs": inputs, "name": name, "fan_in": 3})).await;
     assert_eq!(server.follow(&done).await["phase"], "done");
     let failed = server.submit(&json!({"inputs": {"objects": ["none.csv"]}})).await;
