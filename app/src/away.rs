@@ -53,7 +53,8 @@ pub(crate) fn follow(away_since: RwSignal<Option<Timestamp>>) {
     });
 }
 
-fn elements(selector: &str) -> impl Iterator<Item = Element> {
+/// The elements of the document that a selector selects.
+pub(crate) fn elements(selector: &str) -> impl Iterator<Item = Element> {
     let found = document().unchecked_into::<Searched>().all(selector);
     Array::from(&found).into_iter().filter_map(|element| element.dyn_into().ok())
 }

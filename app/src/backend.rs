@@ -9,6 +9,7 @@ use protocol::detail::InputPage;
 use protocol::files::FolderPage;
 use protocol::live::{JobPage, Overview};
 use protocol::states::TaskStates;
+use protocol::timeline::Timeline;
 use protocol::{Caller, JobId, JobSnapshot, Preview, Problem, Role, Timestamp, ValidRequest};
 
 use crate::filter::JobFilter;
@@ -46,6 +47,15 @@ pub trait Backend: Send + Sync + 'static {
     /// are known. Fails with `NotFound`.
     async fn job_with_tasks(&self, id: JobId)
     -> Result<(JobSnapshot, Option<TaskStates>), Problem>;
+
+    /// The attempts of a job over time, between two times, of which an absent one is that of
+    /// the job. Fails with `NotFound` if they were not recorded.
+    async fn timeline(
+        &self,
+        id: JobId,
+        from: Option<Timestamp>,
+        to: Option<Timestamp>,
+    ) -> Result<Timeline, Problem>;
 
     /// A page of the input objects of a job, from the one at index `start`. Fails with
     /// `NotFound` if the job is not planned.

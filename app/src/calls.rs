@@ -14,7 +14,8 @@ use protocol::files::FolderPage;
 use protocol::live::{JobPage, Overview};
 use protocol::problem::ProblemKind;
 use protocol::states::TaskStates;
-use protocol::{JobId, JobSnapshot, Problem};
+use protocol::timeline::Timeline;
+use protocol::{JobId, JobSnapshot, Problem, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::backend::{backend, caller_name, now, set_response_status};
@@ -216,6 +217,19 @@ pub async fn inputs(id: &str, start: u64) -> Result<InputPage, CallError> {
         set_response_status(problem.status);
         problem.into()
     })
+}
+
+/// The attempts of a job over time, between two times, of which an absent one is that of
+/// the job.
+///
+/// Only the pages call it, so it has no path of its own.
+pub async fn timeline(
+    id: &str,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+) -> Result<Timeline, CallError> {
+    let id = id.parse().map_err(|_| no_such_job(id))?;
+    Ok(backend().timeline(id, from, to).await?)
 }
 
 /// The plan of the job in the form, without running it.

@@ -15,7 +15,7 @@ use crate::pages::files::FilesPage;
 use crate::pages::history::HistoryPage;
 use crate::pages::home::HomePage;
 use crate::pages::inputs::InputsPage;
-use crate::pages::job::JobPage;
+use crate::pages::job::{JobPage, LogPage, RunPage};
 use crate::pages::not_found::NotFoundPage;
 use crate::pages::sign_in::SignInPage;
 
@@ -87,6 +87,8 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/files") view=FilesPage ssr=SsrMode::Async />
                     <Route path=path!("/jobs") view=HistoryPage ssr=SsrMode::Async />
                     <Route path=path!("/jobs/:id") view=JobPage ssr=SsrMode::Async />
+                    <Route path=path!("/jobs/:id/run") view=RunPage ssr=SsrMode::Async />
+                    <Route path=path!("/jobs/:id/log") view=LogPage ssr=SsrMode::Async />
                     <Route path=path!("/jobs/:id/inputs") view=InputsPage ssr=SsrMode::Async />
                     <Route path=path!("/sign-in") view=SignInPage ssr=SsrMode::Async />
                 </FlatRoutes>

@@ -4,10 +4,12 @@
 //! locale or time zone. A no-break space joins a number and its unit, and narrow
 //! no-break spaces group the digits of large numbers.
 
+mod attempt;
 mod job;
 mod quantity;
 mod time;
 
+pub use attempt::{attempt_words, rescue_words};
 pub use job::job_title;
 pub use quantity::{bytes, count, percent, plural, rate, scientific};
 pub use time::{age, date_time, duration, new_folder, rfc3339, time_of_day, utc};

@@ -21,6 +21,7 @@
 //! - [`fetch`]: other requests of the browser.
 //! - [`paths`]: the paths of pages and event streams.
 //! - [`format`](mod@format): numbers, bytes, durations and dates as text.
+//! - [`run_log`]: what happened to a job, in words.
 //! - [`uploads`]: uploads of a user's files.
 //! - [`picture`]: the layout of plots, images and the sum tree.
 //!
@@ -50,6 +51,7 @@ pub mod keyed;
 pub mod live;
 pub mod paths;
 pub mod picture;
+pub mod run_log;
 pub mod uploads;
 
 #[cfg(feature = "ssr")]

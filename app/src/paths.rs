@@ -1,6 +1,7 @@
 //! The paths of pages and event streams.
 
 use protocol::JobId;
+use serde::{Deserialize, Serialize};
 
 /// The path of the event stream of all jobs and the workers.
 pub const EVENTS: &str = "/api/events?alive=true";
@@ -11,10 +12,45 @@ pub fn job_path(id: JobId) -> String {
     format!("/jobs/{id}")
 }
 
-/// The path of the page with the input files of a job.
-#[must_use]
-pub fn inputs_path(id: JobId) -> String {
-    format!("/jobs/{id}/inputs")
+/// The pages of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobTab {
+    /// The result, and the progress until it is there.
+    Result,
+    /// The attempts over time.
+    Run,
+    /// The input files.
+    Inputs,
+    /// What happened.
+    Log,
+}
+
+impl JobTab {
+    /// All pages, in the order in which they are shown.
+    pub const ALL: [JobTab; 4] = [JobTab::Result, JobTab::Run, JobTab::Inputs, JobTab::Log];
+
+    /// The name of the page, shown and used in `data-tab`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            JobTab::Result => "Result",
+            JobTab::Run => "Run",
+            JobTab::Inputs => "Inputs",
+            JobTab::Log => "Log",
+        }
+    }
+
+    /// The path of the page.
+    #[must_use]
+    pub fn path(self, id: JobId) -> String {
+        match self {
+            JobTab::Result => job_path(id),
+            JobTab::Run => format!("/jobs/{id}/run"),
+            JobTab::Inputs => format!("/jobs/{id}/inputs"),
+            JobTab::Log => format!("/jobs/{id}/log"),
+        }
+    }
 }
 
 /// The path of the page with the files of a folder of the store.

@@ -1,7 +1,8 @@
-//! The layout of plots, images and the sum tree, as pure functions.
+//! The layout of plots, images, the sum tree and a job's attempts, as pure functions.
 
 pub mod axis;
 pub mod colour_map;
 pub mod curve;
+pub mod run;
 pub mod timeline;
 pub mod tree;

@@ -16,6 +16,7 @@ mod reports;
 mod showing;
 mod store_watch;
 mod time;
+mod timelines;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -330,6 +331,10 @@ impl Driver {
                 self.observed = observed;
                 self.pool_changed = true;
             }
+            DriverMessage::TimelineRequested { job, span, reply } => {
+                // The receiver may have stopped waiting.
+                let _ = reply.send(self.timeline(job, span).map(Box::new));
+            }
             DriverMessage::TasksRequested { job, level, start, limit, reply } => {
                 // The receiver may have stopped waiting.
                 let page = self.scheduler.tasks(job, level, start, limit);
@@ -437,7 +442,8 @@ impl Driver {
             self.jobs.get_mut(&job).map_or((None, None, None), |known| {
                 (known.writing.take(), known.checkpoints.take(), known.learning.take())
             });
-        self.effects.record(snapshot, writing, checkpoint, learning);
+        let timeline = snapshot.plan.is_some().then(|| self.timeline_of(&snapshot, None));
+        self.effects.record(snapshot, timeline, writing, checkpoint, learning);
     }
 
     /// Publishes the report of a job, from which on only the board knows the job.

@@ -17,6 +17,7 @@ use protocol::detail::{InputPage, TaskPage};
 use protocol::problem::ProblemKind;
 use protocol::request::Generate;
 use protocol::task::Control;
+use protocol::timeline::Timeline;
 use protocol::{Inputs, JobId, Preview, Problem, ValidRequest};
 use scheduler::{Event, Scheduler, Settings};
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit, mpsc, oneshot};
@@ -38,6 +39,7 @@ use crate::limits::check_free_space;
 use crate::metrics::Metrics;
 use crate::records::{self, RequestRecord};
 use crate::retention::Retention;
+use crate::timeline::Span;
 
 pub use self::browsing::{check_readable, check_users};
 
@@ -436,6 +438,26 @@ impl Engine {
                 .remedy(
                     "tasks are listed once a job is planned, and of the latest jobs that are over",
                 )
+        })
+    }
+
+    /// The attempts of a job over time: those of a span, or of the whole job without one.
+    /// Of a job that is in the store only, always those of the whole job.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such job, its attempts were not recorded, or the store does not
+    /// answer.
+    pub async fn timeline(&self, job: JobId, span: Option<Span>) -> Result<Timeline, Problem> {
+        self.job(job).await?;
+        let (reply, replied) = oneshot::channel();
+        self.send(DriverMessage::TimelineRequested { job, span, reply }).await?;
+        if let Some(timeline) = replied.await.map_err(|_| stopping())? {
+            return Ok(*timeline);
+        }
+        records::timeline(&*self.parts.store, job).await?.ok_or_else(|| {
+            Problem::new(ProblemKind::NotFound, "the attempts of the job were not recorded")
+                .remedy("run the job again; earlier versions of the program did not record them")
         })
     }
 

@@ -23,6 +23,7 @@ pub mod settings;
 mod shares;
 mod status;
 mod steady_body;
+mod timelines;
 pub mod tls;
 mod workers;
 
@@ -156,6 +157,7 @@ fn api(shared: Shared) -> Router {
         .routes(routes!(jobs::submit, jobs::list))
         .routes(routes!(jobs::show, jobs::delete))
         .routes(routes!(jobs::tasks))
+        .routes(routes!(timelines::show))
         .routes(routes!(jobs::inputs))
         .routes(routes!(jobs::rerun))
         .routes(routes!(jobs::resume))

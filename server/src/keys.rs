@@ -153,6 +153,12 @@ pub fn learned(id: JobId) -> String {
     format!("{}learned.json", job(id))
 }
 
+/// The attempts of the job over time, once the job is over.
+#[must_use]
+pub fn timeline(id: JobId) -> String {
+    format!("{}timeline.json", job(id))
+}
+
 /// The job's report, present once the job is over.
 #[must_use]
 pub fn report(id: JobId) -> String {
@@ -249,7 +255,7 @@ mod tests {
             share(id),
             header(id),
         ];
-        let made = made.into_iter().chain([checksums(id), learned(id)]);
+        let made = made.into_iter().chain([checksums(id), learned(id), timeline(id)]);
         let made = made.chain([resuming(id), node_again(id, 1, 2, 3)]);
         let made = made.chain([cancelled(id), generated(id, 1), marks(id)]);
         let made = made.into_iter().chain([inputs(id), sums(id), node(id, 1, 2)]);

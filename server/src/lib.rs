@@ -48,3 +48,4 @@ pub mod records;
 pub mod results;
 pub mod retention;
 pub mod store_lease;
+pub mod timeline;

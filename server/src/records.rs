@@ -11,6 +11,7 @@ mod completed;
 pub mod index;
 mod inputs;
 mod resumed;
+mod timeline;
 mod validity;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ pub use self::checkpoint::{Checkpoint, checkpoint, delete_checkpoint, store_chec
 pub use self::completed::completed_tasks;
 pub use self::inputs::inputs;
 pub use self::resumed::{Changed, begin_resume, end_resume, load_open, store_resumed};
+pub use self::timeline::{store_timeline, timeline};
 
 /// `request.json`: a request, and what the server added to it.
 #[derive(Clone, Debug, Serialize, Deserialize)]

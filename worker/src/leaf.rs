@@ -8,7 +8,7 @@ mod transposed;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
 use protocol::Problem;
@@ -21,6 +21,7 @@ use self::lengths::Ends;
 pub(crate) use self::objects::Objects;
 use self::transposed::Transposed;
 use crate::failure::{self, Interruption};
+use crate::meter::Spent;
 use crate::segments::Segments;
 use crate::source::{Source, SourceError, add_available};
 
@@ -51,7 +52,9 @@ impl<'a> Leaf<'a> {
         segments: &mut Segments<'_>,
         found: &BTreeSet<u64>,
     ) -> Result<Outcome, Interruption> {
+        let began = Instant::now();
         let first = self.inputs.open_first().await?;
+        self.spend_reading(began.elapsed());
         if self.inputs.is_seekable(0) {
             self.sum_in_any_order(first, segments, found).await
         } else {
@@ -141,7 +144,9 @@ impl<'a> Leaf<'a> {
         let max_open = self.inputs.objects.settings.max_open_objects;
         for first in (0..objects).step_by(max_open) {
             let indices = first..objects.min(first + max_open);
+            let began = Instant::now();
             let mut group = self.inputs.open_group(indices, start, open).await?;
+            self.spend_reading(began.elapsed());
             self.expect_keys(&mut group.sources, (start, end), &mut expected).await?;
             let members = group.len() as u64;
             (sum, group.sources) =
@@ -232,6 +237,7 @@ impl<'a> Leaf<'a> {
                 ready.map_err(|error| objects.unreadable(source.index, &error))
             });
             try_join_all(wanting).await?;
+            let ready = began.elapsed();
             let before: u64 = sources.iter().map(|source| source.column).sum();
             let add = move || {
                 let columns = (start, end);
@@ -248,7 +254,12 @@ impl<'a> Leaf<'a> {
             objects.count_read(read_bytes);
             let after: u64 = sources.iter().map(|source| source.column).sum();
             self.count_added(after - before, segments);
-            objects.settings.faults.slow_down(began.elapsed()).await;
+            let worked = began.elapsed();
+            let reading = ready + sources.iter_mut().map(Source::take_waited).sum::<Duration>();
+            let computing = worked.saturating_sub(reading);
+            let spent = Spent { reading, computing, ..Spent::default() };
+            objects.meter.spend(spent.times(objects.settings.faults.factor()));
+            objects.settings.faults.slow_down(worked).await;
         }
         Ok((sum, sources))
     }
@@ -280,6 +291,11 @@ impl<'a> Leaf<'a> {
         self.count_added(end - start, segments);
         objects.settings.faults.slow_down(began.elapsed()).await;
         Ok(added)
+    }
+
+    /// Counts time for which inputs were opened.
+    fn spend_reading(&self, reading: Duration) {
+        self.inputs.objects.meter.spend(Spent { reading, ..Spent::default() });
     }
 
     /// Updates the progress by numbers that were added.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
 use platform::problems::with_sources;
@@ -13,6 +13,7 @@ use reading::{Buffers, ReadError, StoredSum};
 use summation::{PartialSum, Trailer};
 
 use crate::failure::{self, Interruption};
+use crate::meter::Spent;
 use crate::segments::Segments;
 use crate::settings::Settings;
 
@@ -99,8 +100,11 @@ impl Merge<'_> {
                     StoredSum::open(&segments.store, key, range_bytes, &self.buffers)
                 })
                 .collect();
+            let mut reading = Duration::ZERO;
             while parts.iter().any(|part| !part.is_over()) {
+                let waits = Instant::now();
                 try_join_all(parts.iter_mut().map(StoredSum::ready)).await?;
+                reading += waits.elapsed();
                 let add = move || {
                     let read: Result<usize, ReadError> =
                         parts.iter_mut().map(|part| part.add(&mut sum)).sum();
@@ -108,10 +112,15 @@ impl Merge<'_> {
                 };
                 let read;
                 (sum, parts, read) = segments.thread.run("adding partial sums", add).await?;
+                reading += parts.iter_mut().map(StoredSum::take_waited).sum::<Duration>();
                 let read_bytes = read? as u64;
                 segments.meter.update(|progress| progress.partial_read_bytes += read_bytes);
             }
-            self.settings.faults.slow_down(began.elapsed()).await;
+            let worked = began.elapsed();
+            let computing = worked.saturating_sub(reading);
+            let spent = Spent { reading, computing, ..Spent::default() };
+            segments.meter.spend(spent.times(self.settings.faults.factor()));
+            self.settings.faults.slow_down(worked).await;
         }
         Ok(sum)
     }

@@ -1,27 +1,83 @@
 //! Counts the progress of an attempt, for its heartbeats.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use protocol::task::Progress;
+use protocol::task::{PhaseTimes, Progress};
 
 /// The progress of one attempt, written by it and read by its heartbeats.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
-    progress: Mutex<Progress>,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    progress: Progress,
+    spent: Spent,
+}
+
+/// What an attempt has spent its time on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Spent {
+    /// Opening inputs, and waiting for their bytes.
+    pub(crate) reading: Duration,
+    /// Decoding, adding and encoding numbers.
+    pub(crate) computing: Duration,
+    /// Waiting until segments were written.
+    pub(crate) writing: Duration,
 }
 
 impl Meter {
     /// Updates the counts.
     pub(crate) fn update(&self, change: impl FnOnce(&mut Progress)) {
-        // The counts stay whole even if somebody panicked while adding to one.
-        change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner));
+        self.change(|counts| change(&mut counts.progress));
+    }
+
+    /// Adds time that the attempt has spent.
+    pub(crate) fn spend(&self, spent: Spent) {
+        self.change(|counts| {
+            counts.spent.reading += spent.reading;
+            counts.spent.computing += spent.computing;
+            counts.spent.writing += spent.writing;
+        });
     }
 
     /// The progress of the attempt up to now.
     pub(crate) fn progress(&self) -> Progress {
-        let mut progress = *self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let Counts { mut progress, spent } = self.change(|counts| *counts);
+        progress.phases = spent.phases();
         progress.resident_bytes = resident_bytes();
         progress
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Counts) -> T) -> T {
+        // The counts stay whole even if somebody panicked while adding to one.
+        change(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Spent {
+    /// The times in milliseconds; `None` before any was spent.
+    fn phases(&self) -> Option<PhaseTimes> {
+        if (self.reading + self.computing + self.writing).is_zero() {
+            return None;
+        }
+        let ms = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+        Some(PhaseTimes {
+            reading_ms: ms(self.reading),
+            computing_ms: ms(self.computing),
+            writing_ms: ms(self.writing),
+        })
+    }
+
+    /// The times of an attempt that is `factor` times slower.
+    pub(crate) fn times(self, factor: f64) -> Spent {
+        Spent {
+            reading: self.reading.mul_f64(factor),
+            computing: self.computing.mul_f64(factor),
+            writing: self.writing.mul_f64(factor),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::failure::{self, Interruption};
-use crate::meter::Meter;
+use crate::meter::{Meter, Spent};
 use crate::sums::SpareSums;
 use crate::thread::Thread;
 
@@ -168,14 +169,15 @@ impl Segments<'_> {
 
     /// Waits until all segments are written.
     pub(crate) async fn finish(&mut self) -> Result<(), Failure> {
-        match self.writing.take() {
-            None => Ok(()),
-            Some(writing) => match writing.await {
-                Ok(outcome) => {
-                    outcome.map_err(|error| failure::store("writing a partial sum", &error))
-                }
-                Err(stopped) => Err(failure::internal("writing a partial sum", &stopped)),
-            },
+        let Some(writing) = self.writing.take() else {
+            return Ok(());
+        };
+        let began = Instant::now();
+        let written = writing.await;
+        self.meter.spend(Spent { writing: began.elapsed(), ..Spent::default() });
+        match written {
+            Ok(outcome) => outcome.map_err(|error| failure::store("writing a partial sum", &error)),
+            Err(stopped) => Err(failure::internal("writing a partial sum", &stopped)),
         }
     }
 
@@ -204,7 +206,9 @@ impl Segments<'_> {
             sum.encode_into(&trailer, &mut bytes);
             (bytes, sum)
         };
+        let began = Instant::now();
         let (bytes, sum) = self.thread.run("encoding a partial sum", encode).await?;
+        self.meter.spend(Spent { computing: began.elapsed(), ..Spent::default() });
         self.spare.give_sum(sum, &self.assignment.statistics, self.missing());
         Ok(bytes)
     }

@@ -77,6 +77,11 @@ impl Faults {
         }
     }
 
+    /// How many times longer than at full speed work takes, at least 1.
+    pub(crate) const fn factor(&self) -> f64 {
+        self.slowness.max(1.0)
+    }
+
     /// The faults as text, if there are any; the dashboard shows them.
     #[must_use]
     pub fn describe(&self) -> Option<String> {

@@ -1,6 +1,7 @@
 //! An open input object: its bytes, range by range, and the numbers that they hold.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use platform::StoreError;
 use reading::{Buffers, Ranges};
@@ -139,6 +140,11 @@ impl Source {
         self.buffers.give(std::mem::take(&mut self.buffer));
         (self.used, self.range_bytes) = (0, 0);
         self.ranges.ready().await
+    }
+
+    /// How long taking its ranges has waited for the disk since the last call.
+    pub(crate) fn take_waited(&mut self) -> Duration {
+        self.ranges.take_waited()
     }
 
     /// Takes the next range if it has arrived. Returns its size in bytes. The current one

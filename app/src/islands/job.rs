@@ -1,14 +1,18 @@
 //! A live job.
 
+mod axis;
+mod gestures;
+mod parts;
+
 use leptos::prelude::*;
-use leptos::task::spawn_local;
 use protocol::live::LiveEvent;
 use protocol::problem::ProblemKind;
 use protocol::states::TaskStates;
-use protocol::{JobSnapshot, Outage, Phase, Problem};
-use wasm_bindgen::JsValue;
-use web_sys::{Document, DomParser, SupportedType};
+use protocol::{JobSnapshot, Outage, Problem};
 
+use self::axis::draw_axis;
+use self::gestures::Gestures;
+use self::parts::{Parts, local_times};
 use super::Given;
 use crate::clock::AsOf;
 use crate::clock::Clock;
@@ -16,41 +20,54 @@ use crate::components::attempt_figures::AttemptFigures;
 use crate::components::byte_figures::ByteFigures;
 use crate::components::connection_badge::ConnectionBadge;
 use crate::components::icon::{Drawn, WARNING};
+use crate::components::job_tabs::JobTabs;
 use crate::components::phase_badge::PhaseBadge;
 use crate::components::phase_steps::PhaseSteps;
 use crate::components::plan_figures::{PlanFigures, Planned};
 use crate::components::problem_card::ProblemCard;
 use crate::components::progress_card::ProgressCard;
+use crate::components::whole_bar::WholeBar;
 use crate::format::{job_title, percent, rfc3339, utc};
-use crate::paths::job_events_path;
-use crate::{fetch, live};
+use crate::live;
+use crate::paths::{JobTab, job_events_path};
 
-/// A job: its phase, its error, its result, its progress and its figures.
+/// The id of the element that scrolls the picture of the attempts.
+pub const RUN_SCROLL: &str = "run-scroll";
+/// The id of the time axis in it.
+pub const RUN_AXIS: &str = "run-axis";
+
+/// A page of a job: its phase and its progress, and below them what the page shows.
 #[island]
 pub fn LiveJob(
     /// The job when the page was rendered.
     job: Given<AsOf<JobSnapshot>>,
     /// The states of its tasks then, if they are known.
     states: Given<Option<TaskStates>>,
-    /// The slot of the result.
+    /// Which page it is.
+    tab: Given<JobTab>,
+    /// What the server renders of the page.
     children: Children,
 ) -> impl IntoView {
     let Given(job) = job;
+    let Given(tab) = tab;
     let states = RwSignal::new(states.0);
     Clock::provide(job.at);
     let submitted_at = job.value.timings.submitted_at;
     let id = job.value.id;
     let job = RwSignal::new(job.value);
     let is_deleted = RwSignal::new(false);
+    let parts = Parts::new();
+    let gestures = Gestures::new(parts);
     let is_over = Memo::new(move |_| job.with(|job| job.phase.is_over()) || is_deleted.get());
     let contact = live::subscribe(job_events_path(id), Some(is_over), move |event| {
         match event {
             LiveEvent::Job(changed) if changed.id == id => {
                 document().set_title(&title(&changed));
-                if changed.phase == Phase::Done {
-                    fetch_result();
-                }
+                let has_ended = changed.phase.is_over();
                 job.set(*changed);
+                if has_ended || matches!(tab, JobTab::Run | JobTab::Log) {
+                    parts.refresh(has_ended);
+                }
             }
             LiveEvent::JobDeleted(deleted) if deleted == id => is_deleted.set(true),
             LiveEvent::Tasks(change) if change.job == id => {
@@ -73,8 +90,31 @@ pub fn LiveJob(
     let has_no_plan = Signal::derive(move || job.with(|job| job.plan.is_none()));
     let planned = Signal::derive(move || job.with(Planned::of_job));
     let text = move |text: fn(&JobSnapshot) -> String| Signal::derive(move || job.with(text));
+    // Effects run only in the browser.
+    Effect::new(move || {
+        local_times();
+        draw_axis();
+    });
+    let is_result = tab == JobTab::Result;
+    let is_run = tab == JobTab::Run;
+    let steps = (is_result || is_run).then(|| view! { <PhaseSteps job /> });
+    let progress = (is_result || is_run).then(|| view! { <ProgressCard job states /> });
+    let plan = is_result.then(|| view! { <PlanFigures planned /> });
+    let figures = (is_result || is_run).then(|| {
+        view! {
+            <div class="job-figures" hidden=has_no_plan>
+                {plan}
+                <ByteFigures job />
+                <AttemptFigures job />
+            </div>
+        }
+    });
     view! {
-        <article class="job" data-state=text(|job| job.phase.word().to_owned())>
+        <article
+            class="job"
+            data-state=text(|job| job.phase.word().to_owned())
+            data-tab=tab.word()
+        >
             <header class="job-header">
                 <div class="job-title">
                     <h1>{text(job_title)}</h1>
@@ -83,50 +123,40 @@ pub fn LiveJob(
                     </div>
                     <ConnectionBadge contact />
                 </div>
-                <p class="hint">
-                    "Submitted " <time datetime=rfc3339(submitted_at)>{utc(submitted_at)}</time>
-                </p>
+                <WholeBar job />
+                <JobTabs id shown=tab />
             </header>
-            <PhaseSteps job />
+            <p class="hint">
+                "Submitted " <time datetime=rfc3339(submitted_at)>{utc(submitted_at)}</time>
+            </p>
+            {steps}
             <p class="notice" hidden=move || job.with(|job| job.outage.is_none())>
                 <Drawn icon=WARNING />
                 <span>{text(|job| job.outage.as_ref().map_or_else(String::new, Outage::to_string))}</span>
             </p>
             <ProblemCard problem />
-            {children()}
-            <ProgressCard job states />
-            <div class="job-figures" hidden=has_no_plan>
-                <PlanFigures planned />
-                <ByteFigures job />
-                <AttemptFigures job />
+            <div
+                class="job-parts"
+                data-zoomed="1"
+                on:wheel=move |event| gestures.wheel(&event)
+                on:keydown=move |event| gestures.key(&event)
+                on:pointerdown=move |event| gestures.pointer_down(&event)
+                on:pointermove=move |event| gestures.pointer_move(&event)
+                on:pointerover=move |event| gestures.point(&event)
+                on:focusin=move |event| gestures.point(&event)
+                on:dragstart=move |event| event.prevent_default()
+                on:click=move |event| gestures.click(&event)
+            >
+                {children()}
             </div>
+            {progress}
+            {figures}
         </article>
     }
 }
 
 /// The id of the element with the result, which is empty before the job is done.
 pub const RESULT_SLOT: &str = "result-slot";
-
-/// Replaces the result by that of the page as the server renders it now, or reloads
-/// the page if that fails.
-fn fetch_result() {
-    spawn_local(async {
-        if replace_result().await.is_err() {
-            let _ = window().location().reload();
-        }
-    });
-}
-
-async fn replace_result() -> Result<(), JsValue> {
-    let text = fetch::text(&window().location().href()?).await?;
-    let page = DomParser::new()?.parse_from_string(&text, SupportedType::TextHtml)?;
-    let slot_of = |document: Document| document.get_element_by_id(RESULT_SLOT);
-    let (Some(ours), Some(theirs)) = (slot_of(document()), slot_of(page)) else {
-        return Err(JsValue::NULL);
-    };
-    ours.set_inner_html(&theirs.inner_html());
-    Ok(())
-}
 
 /// The title of a job's page: its progress or final phase, and the title of the job.
 #[must_use]

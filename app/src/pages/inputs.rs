@@ -1,34 +1,48 @@
 //! The input files of a job.
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::components::A;
-use leptos_router::hooks::{use_params_map, use_query_map};
+use leptos_router::hooks::use_query_map;
 use protocol::detail::InputPage;
 
+use super::job::frame::JobFrame;
+use super::job::shown_id;
 use super::not_found::Missing;
 use crate::calls;
+use crate::components::problem_card::ProblemCard;
 use crate::format::{bytes, count};
+use crate::paths::JobTab;
 
 /// The input files of a job, in pages: each with its size and the version that was read.
 #[component]
 pub fn InputsPage() -> impl IntoView {
-    let (params, query) = (use_params_map(), use_query_map());
-    let shown = move || {
-        let id = params.with(|params| params.get("id").unwrap_or_default());
+    let (id, query) = (shown_id(), use_query_map());
+    let start = move || {
         let start = query.with(|query| query.get_str("start").and_then(|it| it.parse().ok()));
-        (id, start.unwrap_or(0))
+        start.unwrap_or(0)
     };
-    let page = Resource::new(shown, async |(id, start)| {
-        let page = calls::inputs(&id, start).await;
-        page.map(|page| (id, start, page))
-    });
+    let page = Resource::new(
+        move || (id(), start()),
+        async |(id, start)| {
+            let job = calls::job(id.clone()).await?;
+            let inputs = calls::inputs(&id, start).await;
+            Ok::<_, calls::CallError>((job, id, start, inputs))
+        },
+    );
     view! {
-        <Title text="Input files" />
         <Suspense>
             {move || Suspend::new(async move {
                 match page.await {
-                    Ok((id, start, page)) => view! { <InputFiles id start page /> }.into_any(),
+                    Ok((mut page, id, start, inputs)) => {
+                        page.value.0.result = None;
+                        let shown = match inputs {
+                            Ok(inputs) => view! { <InputFiles id start page=inputs /> }.into_any(),
+                            Err(error) => {
+                                view! { <ProblemCard problem=Some(error.0) /> }.into_any()
+                            }
+                        };
+                        view! { <JobFrame page tab=JobTab::Inputs>{shown}</JobFrame> }.into_any()
+                    }
                     Err(error) => view! { <Missing problem=error.0 /> }.into_any(),
                 }
             })}
@@ -68,18 +82,10 @@ fn InputFiles(id: String, start: u64, page: InputPage) -> impl IntoView {
             </p>
         }
     });
-    let shown_id = id.clone();
     view! {
-        <p class="breadcrumb">
-            <A href="/jobs">"Jobs"</A>
-            <span aria-hidden="true">"/"</span>
-            <A href=format!("/jobs/{id}")>
-                <code>{shown_id}</code>
-            </A>
-        </p>
         <section class="card" aria-labelledby="inputs-heading">
             <header class="card-header">
-                <h1 id="inputs-heading">"Input files"</h1>
+                <h2 id="inputs-heading">"Input files"</h2>
                 <span class="hint">{count(page.total)} " in all"</span>
                 <a class="card-header-link" href=format!("/api/jobs/{id}/inputs")>
                     "As JSON"

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::task::PhaseTimes;
 use crate::{TaskId, Timestamp, WorkerId};
 
 /// One page of the tasks of one level of a job.
@@ -105,6 +106,19 @@ pub struct AttemptSnapshot {
     /// The number of segments that earlier attempts had computed and it reused.
     #[serde(default)]
     pub segments_reused: u64,
+    /// Bytes read from input objects and partial sums.
+    #[serde(default)]
+    pub read_bytes: u64,
+    /// Bytes written as partial sums.
+    #[serde(default)]
+    pub written_bytes: u64,
+    /// What it spent its time on; absent as long as its worker has not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phases: Option<PhaseTimes>,
+    /// How much longer it would have run, by its rate, when another attempt completed its
+    /// task, in milliseconds; absent if that is not known, or did not happen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_ms: Option<u64>,
     /// Why it ended; absent if the state says enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -141,5 +155,19 @@ impl AttemptState {
     #[must_use]
     pub const fn is_live(self) -> bool {
         matches!(self, AttemptState::Published | AttemptState::Running)
+    }
+
+    /// The name of the state, shown on the pages and used in `data-state`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            AttemptState::Published => "published",
+            AttemptState::Running => "running",
+            AttemptState::Completed => "completed",
+            AttemptState::Failed => "failed",
+            AttemptState::Lost => "lost",
+            AttemptState::Superseded => "superseded",
+            AttemptState::Stopped => "stopped",
+        }
     }
 }

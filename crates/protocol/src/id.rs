@@ -1,5 +1,6 @@
 //! Ids of jobs, tasks, attempts and workers.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -137,6 +138,35 @@ impl WorkerId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Compares names as people do: `worker-2` comes before `worker-10`.
+    #[must_use]
+    pub fn natural_cmp(&self, other: &WorkerId) -> Ordering {
+        let (mut one, mut two) = (self.as_str(), other.as_str());
+        while !one.is_empty() && !two.is_empty() {
+            let (first, second);
+            (first, one) = first_run(one);
+            (second, two) = first_run(two);
+            // Of numbers without zeros before them, the longer one is larger.
+            let numbers = [first, second].map(|run| run.trim_start_matches('0'));
+            let are_numbers = [first, second].iter().all(|run| run.as_bytes()[0].is_ascii_digit());
+            let order = match are_numbers {
+                true => numbers[0].len().cmp(&numbers[1].len()).then(numbers[0].cmp(numbers[1])),
+                false => first.cmp(second),
+            };
+            if order.is_ne() {
+                return order;
+            }
+        }
+        one.len().cmp(&two.len()).then_with(|| self.cmp(other))
+    }
+}
+
+/// Splits a text, which is not empty, after its first digits, or before them.
+fn first_run(text: &str) -> (&str, &str) {
+    let begins_with_digit = text.as_bytes()[0].is_ascii_digit();
+    let is_other = |letter: char| letter.is_ascii_digit() != begins_with_digit;
+    text.split_at(text.find(is_other).unwrap_or(text.len()))
 }
 
 impl<T: Into<Arc<str>>> From<T> for WorkerId {
@@ -212,6 +242,16 @@ mod tests {
         let old = JobId::from_parts(Timestamp::from_millis(1), u128::MAX);
         let new = JobId::from_parts(Timestamp::from_millis(2), 0);
         assert!(old < new);
+    }
+
+    #[test]
+    fn names_of_workers_are_sorted_by_their_numbers() {
+        let mut names = ["worker-10", "worker-2", "w", "worker-1", "node-7-2", "node-07-1", "7"]
+            .map(WorkerId::from);
+        names.sort_by(WorkerId::natural_cmp);
+        let names = names.each_ref().map(WorkerId::as_str);
+        let sorted = ["7", "node-07-1", "node-7-2", "w", "worker-1", "worker-2", "worker-10"];
+        assert_eq!(names, sorted);
     }
 
     #[test]

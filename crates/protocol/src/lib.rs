@@ -15,6 +15,7 @@
 //! - [`preview`]: the plan of a request that is not submitted.
 //! - [`task`]: assignments and controls to workers, and their reports.
 //! - [`detail`]: the public state of tasks and attempts.
+//! - [`timeline`]: the attempts of a job over time.
 //! - [`states`]: the states of all tasks of a job, as pages draw them.
 //! - [`version`]: the version of an object, which shows whether it has changed.
 //! - [`worker`]: the public state of the worker pool.
@@ -53,6 +54,7 @@ mod schema;
 pub mod states;
 pub mod task;
 pub mod time;
+pub mod timeline;
 pub mod version;
 pub mod worker;
 

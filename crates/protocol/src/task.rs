@@ -276,6 +276,36 @@ pub struct Progress {
     pub open_objects_max: u32,
     /// The resident memory of the process, in bytes.
     pub resident_bytes: u64,
+    /// What the time was spent on. Absent from workers of earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phases: Option<PhaseTimes>,
+}
+
+/// What an attempt has spent its time on. The phases alternate for every range of its
+/// inputs, so these are sums. What is left of its time went into everything else, such as
+/// looking for finished segments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct PhaseTimes {
+    /// Opening inputs and waiting for their bytes, in milliseconds.
+    pub reading_ms: u32,
+    /// Decoding, adding and encoding numbers, in milliseconds.
+    pub computing_ms: u32,
+    /// Waiting until segments were written, in milliseconds.
+    pub writing_ms: u32,
+}
+
+impl PhaseTimes {
+    /// The larger of each of two times.
+    #[must_use]
+    pub fn max(self, other: PhaseTimes) -> PhaseTimes {
+        PhaseTimes {
+            reading_ms: self.reading_ms.max(other.reading_ms),
+            computing_ms: self.computing_ms.max(other.computing_ms),
+            writing_ms: self.writing_ms.max(other.writing_ms),
+        }
+    }
 }
 
 /// What a completed attempt found about its inputs.

@@ -5,6 +5,7 @@ mod file;
 mod remote;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use platform::{ObjectStore, Pin, StoreError};
@@ -56,6 +57,12 @@ pub trait Ranges: Send {
     ///
     /// As [`ready`](Ranges::ready).
     fn next(&mut self, buffer: &mut Vec<u8>) -> Result<Option<Piece>, StoreError>;
+
+    /// How long [`next`](Ranges::next) has waited for the disk since the last call. Zero
+    /// where it never waits.
+    fn take_waited(&mut self) -> Duration {
+        Duration::ZERO
+    }
 
     /// The longest gap, in bytes, that is cheaper to read than to skip with a new
     /// request.

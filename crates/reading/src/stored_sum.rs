@@ -1,6 +1,7 @@
 //! A partial sum in a store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use platform::{ObjectStore, StoreError};
 use summation::{CorruptError, PartialSum, PartialSumReader};
@@ -122,6 +123,11 @@ impl StoredSum {
         self.use_ranges(|reader, bytes, is_last| {
             reader.push_pieces(bytes, is_last, columns, piece, &mut show)
         })
+    }
+
+    /// How long using its ranges has waited for the disk since the last call.
+    pub fn take_waited(&mut self) -> Duration {
+        self.ranges.take_waited()
     }
 
     fn use_ranges(

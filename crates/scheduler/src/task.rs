@@ -119,6 +119,7 @@ impl Task {
             renewed_at: now,
             progress: Progress::default(),
             progress_rate: ProgressRate::default(),
+            left_ms: 0,
             released: false,
             died: false,
             reason: None,
@@ -151,6 +152,9 @@ pub(crate) struct Attempt {
     pub(crate) progress: Progress,
     /// The rate estimated from its heartbeats.
     pub(crate) progress_rate: ProgressRate,
+    /// How much longer it would have run when another attempt completed its task, in
+    /// milliseconds; 0 if that is not known, or did not happen.
+    pub(crate) left_ms: u32,
     /// Whether its worker has reported the end of its execution.
     pub(crate) released: bool,
     /// Whether its worker seems to have died while executing it.
@@ -184,6 +188,10 @@ impl Attempt {
         is.segments_reused = was.segments_reused.max(said.segments_reused);
         is.open_objects_max = was.open_objects_max.max(said.open_objects_max);
         is.resident_bytes = said.resident_bytes;
+        is.phases = match (was.phases, said.phases) {
+            (Some(was), Some(said)) => Some(was.max(said)),
+            (was, said) => was.or(said),
+        };
         Progress {
             fraction: is.fraction - was.fraction,
             input_read_bytes: is.input_read_bytes - was.input_read_bytes,
@@ -193,6 +201,7 @@ impl Attempt {
             segments_reused: is.segments_reused - was.segments_reused,
             open_objects_max: is.open_objects_max,
             resident_bytes: is.resident_bytes,
+            phases: is.phases,
         }
     }
 
@@ -209,6 +218,13 @@ impl Attempt {
             fraction: self.progress.fraction,
             segments_written: self.progress.segments_written,
             segments_reused: self.progress.segments_reused,
+            read_bytes: self
+                .progress
+                .input_read_bytes
+                .saturating_add(self.progress.partial_read_bytes),
+            written_bytes: self.progress.written_bytes,
+            phases: self.progress.phases,
+            left_ms: (self.left_ms > 0).then_some(u64::from(self.left_ms)),
             reason: self.reason.as_deref().map(str::to_owned),
         }
     }

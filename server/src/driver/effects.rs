@@ -11,6 +11,7 @@ use platform::problems::with_sources;
 use platform::retry::UNTIL_DONE_PAUSE;
 use protocol::problem::ProblemKind;
 use protocol::task::{Assignment, Control};
+use protocol::timeline::Timeline;
 use protocol::{JobId, JobSnapshot, Phase, Problem, WorkerId};
 use scheduler::Event;
 use tokio::sync::{Semaphore, mpsc};
@@ -225,12 +226,13 @@ impl Effects {
         });
     }
 
-    /// Stores the report of a job that is over, then collects its garbage. Storing
-    /// is retried until it succeeds: without a report, the next start of the
+    /// Stores the report of a job that is over, and before it its timeline, if it has one;
+    /// then collects its garbage. Storing the report is retried until it succeeds: without a report, the next start of the
     /// server would resume the job.
     pub(super) fn record(
         &self,
         snapshot: JobSnapshot,
+        timeline: Option<Timeline>,
         writing: Option<Writing>,
         checkpoint: Option<Writing>,
         learning: Option<JoinHandle<()>>,
@@ -264,6 +266,12 @@ impl Effects {
                     tracing::error!(%job_id, error = with_sources(&error), "report not stored yet");
                     sleep(UNTIL_DONE_PAUSE).await;
                 }
+            }
+            if let Some(timeline) = timeline
+                && let Err(problem) =
+                    records::store_timeline(&*parts.store, job_id, &timeline).await
+            {
+                tracing::warn!(%job_id, %problem, "timeline not stored");
             }
             while let Err(problem) = records::store_report(&*parts.store, &snapshot).await {
                 tracing::error!(%job_id, %problem, "report not stored yet");

@@ -3,6 +3,7 @@
 use protocol::detail::TaskPage;
 use protocol::job::Counted;
 use protocol::result::ResultSummary;
+use protocol::timeline::Timeline;
 use protocol::worker::QueueSnapshot;
 use protocol::{JobId, JobSnapshot, TaskId};
 use scheduler::Event;
@@ -10,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::pool::Observed;
 use crate::records::{Checkpoint, PlanRecord, RequestSummary};
+use crate::timeline::Span;
 
 /// A message to the driver: an event of the scheduler, the outcome of an effect,
 /// or a request of the engine.
@@ -139,6 +141,15 @@ pub enum DriverMessage {
     PoolObserved {
         /// The view as it is now.
         observed: Observed,
+    },
+    /// The engine wants the timeline of a job.
+    TimelineRequested {
+        /// The job.
+        job: JobId,
+        /// The span to be told, by the machine's clock; `None` for the whole job.
+        span: Option<Span>,
+        /// Receives the timeline; `None` if the job's tasks are not in memory.
+        reply: oneshot::Sender<Option<Box<Timeline>>>,
     },
     /// The engine wants a page of tasks.
     TasksRequested {

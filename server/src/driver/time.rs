@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use program::clock;
 use protocol::Timestamp;
-use protocol::detail::TaskPage;
+use protocol::detail::{AttemptSnapshot, TaskPage};
 use protocol::job::Timings;
 use protocol::worker::WorkerSnapshot;
 
@@ -81,12 +81,19 @@ impl Time {
 
     /// The times of attempts by the machine's clock.
     pub(super) fn task_page(&self, mut page: TaskPage) -> TaskPage {
-        for attempt in page.tasks.iter_mut().flat_map(|task| &mut task.attempts) {
+        for task in &mut page.tasks {
+            self.attempts(&mut task.attempts);
+        }
+        page
+    }
+
+    /// The times of the attempts at a task by the machine's clock.
+    pub(super) fn attempts(&self, attempts: &mut [AttemptSnapshot]) {
+        for attempt in attempts {
             attempt.published_at = self.shown(attempt.published_at);
             attempt.started_at = attempt.started_at.map(|at| self.shown(at));
             attempt.ended_at = attempt.ended_at.map(|at| self.shown(at));
         }
-        page
     }
 
     /// The times of workers by the machine's clock.

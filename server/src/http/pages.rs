@@ -14,11 +14,13 @@ use protocol::detail::InputPage;
 use protocol::files::FolderPage;
 use protocol::live::{JobPage, Overview};
 use protocol::states::TaskStates;
+use protocol::timeline::Timeline;
 use protocol::{JobId, JobSnapshot, Preview, Problem, Timestamp, ValidRequest};
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::engine::Engine;
+use crate::timeline::Span;
 
 /// Browsers may cache a file for ever: its name changes with its content.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
@@ -91,6 +93,15 @@ impl Backend for Engine {
             return Ok(found);
         }
         Engine::job(self, id).await.map(|job| (JobSnapshot::clone(&job), None))
+    }
+
+    async fn timeline(
+        &self,
+        id: JobId,
+        from: Option<Timestamp>,
+        to: Option<Timestamp>,
+    ) -> Result<Timeline, Problem> {
+        Engine::timeline(self, id, Span::between(from, to)).await
     }
 
     async fn inputs(&self, id: JobId, start: u64, limit: usize) -> Result<InputPage, Problem> {

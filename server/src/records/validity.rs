@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use protocol::job::{AttemptCounts, ByteCounts, InputSummary, SkippedFiles};
 use protocol::result::{FIRST_NUMBERS, IMAGE_PIXELS, PLOT_POINTS, ResultSummary};
 use protocol::task::InputObject;
+use protocol::timeline::{ATTEMPTS_LISTED, LANE_PARTS, LANES_LISTED, MOMENTS, Timeline};
 use protocol::{JobId, JobSnapshot, Plan, Timestamp};
 
 use super::{Checkpoint, LearnedRecord, PlanRecord, RequestRecord};
@@ -114,6 +115,23 @@ impl Record for Checkpoint {
         let entered = [times.planning_at, times.running_at, times.finishing_at, times.ended_at];
         let are_times = entered.into_iter().flatten().all(|time| time <= LATEST);
         ensure(are_times && times.submitted_at <= LATEST, "timings", not_a_time)
+    }
+}
+
+impl Record for Timeline {
+    fn check(&self, _: JobId) -> Result<(), Flaw> {
+        let most = |found: usize, most: usize, field: &str| {
+            within(found as u64, 0..=most as u64, field)
+        };
+        let times = [self.start, self.end, self.job_start, self.job_end];
+        ensure(times.into_iter().all(|time| time <= LATEST), "end", not_a_time)?;
+        let is_within = self.start >= self.job_start && self.end <= self.job_end;
+        ensure(is_within && self.start <= self.end, "end", || "it is not in the job".to_owned())?;
+        most(self.lanes.len(), LANES_LISTED, "lanes")?;
+        most(self.lanes.iter().map(|it| it.attempts.len()).sum(), ATTEMPTS_LISTED, "lanes")?;
+        most(self.lanes.iter().map(|it| it.busy.len()).max().unwrap_or(0), LANE_PARTS, "lanes")?;
+        most(self.moments.len(), MOMENTS, "moments")?;
+        most(self.levels.len(), LEVELS_MAX, "levels")
     }
 }
 

@@ -34,6 +34,7 @@ async fn every_call_is_described_and_answers_as_it_is_described() {
         "get /api/jobs/{id}/inputs",
         "get /api/jobs/{id}/result",
         "get /api/jobs/{id}/tasks",
+        "get /api/jobs/{id}/timeline",
         "get /api/workers",
         "get /healthz",
         "get /metrics",
@@ -75,6 +76,7 @@ async fn every_call_is_described_and_answers_as_it_is_described() {
     schema.check("JobSnapshot", &ended);
     schema.check("JobPage", &running.get_json("/api/jobs?limit=1").await);
     schema.check("TaskPage", &running.get_json(&format!("/api/jobs/{job}/tasks?level=0")).await);
+    schema.check("Timeline", &running.get_json(&format!("/api/jobs/{job}/timeline")).await);
     schema.check("PoolSnapshot", &running.get_json("/api/workers").await);
     schema.check("FilePage", &running.get_json("/api/files?prefix=in").await);
     let plan = running.http.post(format!("{}/api/plan", running.url)).json(&request).send().await;

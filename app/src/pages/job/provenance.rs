@@ -7,7 +7,7 @@ use protocol::{Inputs, JobId, JobRequest, JobSnapshot};
 
 use crate::backend::host;
 use crate::format::count;
-use crate::paths::{inputs_path, job_path};
+use crate::paths::{JobTab, job_path};
 
 /// What a job was asked: its inputs and its settings, with a link to the list of its
 /// files.
@@ -26,7 +26,7 @@ pub fn Provenance(
         <section class="card provenance" aria-labelledby="provenance-heading">
             <header class="card-header">
                 <h2 id="provenance-heading">"Provenance"</h2>
-                <a class="card-header-link" href=inputs_path(id)>
+                <a class="card-header-link" href=JobTab::Inputs.path(id)>
                     "Files, sizes and versions"
                 </a>
             </header>

@@ -1,5 +1,7 @@
 //! Ranges of a file.
 
+use std::time::{Duration, Instant};
+
 use async_trait::async_trait;
 use platform::StoreError;
 use platform::store::ObjectReader;
@@ -17,11 +19,13 @@ const GAP_BYTES: u64 = 4 << 10;
 pub(super) struct FileRanges {
     reader: Box<dyn ObjectReader>,
     cursor: Cursor,
+    /// How long reads have taken since that was asked.
+    waited: Duration,
 }
 
 impl FileRanges {
     pub(super) fn new(reader: Box<dyn ObjectReader>, cursor: Cursor) -> FileRanges {
-        FileRanges { reader, cursor }
+        FileRanges { reader, cursor, waited: Duration::ZERO }
     }
 }
 
@@ -53,9 +57,16 @@ impl Ranges for FileRanges {
         if buffer.len() < length {
             buffer.resize(length, 0);
         }
-        let bytes = self.reader.read_at(offset, &mut buffer[..length])?;
+        let began = Instant::now();
+        let read = self.reader.read_at(offset, &mut buffer[..length]);
+        self.waited += began.elapsed();
+        let bytes = read?;
         self.cursor.check((offset, length), bytes)?;
         Ok(Some(Piece { offset, bytes }))
+    }
+
+    fn take_waited(&mut self) -> Duration {
+        std::mem::take(&mut self.waited)
     }
 
     fn gap_bytes(&self) -> u64 {

@@ -137,13 +137,14 @@ impl Scheduler {
                 let remaining_ms = attempt.progress_rate.remaining_ms(now).filter(|_| is_first);
                 remaining_ms.map(|remaining_ms| remaining_ms.min(most_ms))
             });
+            let saved_ms = saturating_u64(remaining_ms.unwrap_or(0.0));
             let closed = job.close(key, number, now, |attempt| {
                 attempt.state = AttemptState::Superseded;
+                attempt.left_ms = u32::try_from(saved_ms).unwrap_or(u32::MAX);
             });
             if closed.is_some_and(|closed| closed.was_published) {
                 self.published -= 1;
             }
-            let saved_ms = saturating_u64(remaining_ms.unwrap_or(0.0));
             job.attempts.saved_ms = job.attempts.saved_ms.saturating_add(saved_ms);
             commands.push(Command::StopAttempt {
                 attempt: AttemptId { number, ..winner },

@@ -1,6 +1,6 @@
 //! Views of the state: summaries and pages of tasks.
 
-use protocol::detail::{AttemptState, TaskPage, TaskSnapshot};
+use protocol::detail::{AttemptSnapshot, AttemptState, TaskPage, TaskSnapshot};
 use protocol::job::{AttemptCounts, ByteCounts, InputSummary, LevelProgress, Phase, Timings};
 use protocol::worker::{RunningAttempt, SHOWN_WORKERS, WorkerSnapshot};
 use protocol::{JobId, Outage, Plan, Problem, TaskId};
@@ -70,6 +70,19 @@ pub struct PoolView {
     pub outages: Vec<Outage>,
     /// The first workers by name, at most [`SHOWN_WORKERS`].
     pub workers: Vec<WorkerSnapshot>,
+}
+
+/// A task that [`Scheduler::visit_attempts`] visits.
+#[derive(Debug)]
+pub struct VisitedTask<'a> {
+    /// The id of the task.
+    pub id: TaskId,
+    /// The index of the task in its level.
+    pub index: u64,
+    /// The number of tasks of its level.
+    pub of_tasks: u64,
+    /// Its attempts, oldest first, which the visitor may change.
+    pub attempts: &'a mut [AttemptSnapshot],
 }
 
 impl Scheduler {
@@ -177,6 +190,27 @@ impl Scheduler {
             total: tasks.len() as u64,
             cursor: (end < tasks.len()).then_some(end as u64),
         })
+    }
+
+    /// Visits the tasks of a job that have had attempts, level by level: the index of each
+    /// in its level, its id, its attempts, oldest first, and the number of tasks of the
+    /// level. Takes time proportional to the number of tasks. Does nothing if there is no
+    /// such job.
+    pub fn visit_attempts(&self, id: JobId, visit: &mut dyn FnMut(VisitedTask<'_>)) {
+        let Some(job) = self.jobs.get(&id) else {
+            return;
+        };
+        let mut attempts = Vec::new();
+        for (level, of_level) in (0_u8..).zip(&job.levels) {
+            let tried = (0_u32..).zip(&of_level.tasks).filter(|(_, it)| !it.attempts.is_empty());
+            for (index, task) in tried {
+                attempts.clear();
+                attempts.extend(task.attempts.iter().map(Attempt::snapshot));
+                let id = job.task_id(TaskKey { level, index });
+                let of_tasks = of_level.tasks.len() as u64;
+                visit(VisitedTask { id, index: index.into(), of_tasks, attempts: &mut attempts });
+            }
+        }
     }
 
     fn running_attempt(&self, worker: &Worker) -> Option<RunningAttempt> {

@@ -171,6 +171,7 @@ mod tests {
             segments_reused: progress,
             open_objects_max: 5,
             resident_bytes: progress,
+            phases: None,
         }
     }
 

@@ -1,0 +1,154 @@
+//! Parts of a job's page that the server renders again while the job runs.
+
+use std::time::Duration;
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use protocol::Timestamp;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{Document, DomParser, HtmlElement, SupportedType};
+
+use super::RUN_SCROLL;
+use super::axis::draw_axis;
+use crate::away::elements;
+use crate::clock::browser_utc_offset_ms;
+use crate::fetch;
+use crate::format::date_time;
+
+/// The names of the parts, in `data-part`.
+const PARTS: [&str; 8] =
+    ["result", "story", "summary", "picture", "notes", "drawer", "times", "log"];
+/// The time from one rendering to the next.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The parts of the page.
+#[derive(Clone, Copy)]
+pub(super) struct Parts {
+    state: StoredValue<State>,
+    /// The address at which they are rendered; that of the page if `None`.
+    address: StoredValue<Option<String>>,
+    /// Whether nothing changes any more.
+    is_last: StoredValue<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Idle,
+    /// They are being rendered, or were within the last second.
+    Busy,
+    /// The same, and something has changed since.
+    Due,
+}
+
+impl Parts {
+    pub(super) fn new() -> Parts {
+        Parts {
+            state: StoredValue::new(State::Idle),
+            address: StoredValue::new(None),
+            is_last: StoredValue::new(false),
+        }
+    }
+
+    /// Has the parts rendered again soon; `is_last` says that nothing changes afterwards.
+    pub(super) fn refresh(self, is_last: bool) {
+        self.is_last.set_value(is_last);
+        if self.state.get_value() == State::Idle {
+            self.render();
+        } else {
+            self.state.set_value(State::Due);
+        }
+    }
+
+    /// Shows the parts as they are at another address, and then moves the focus to an
+    /// element, if it is there.
+    pub(super) fn show(self, address: Option<String>, focus: &'static str) {
+        self.address.set_value(address);
+        spawn_local(async move {
+            if self.replace().await.is_ok() {
+                let element = document().get_element_by_id(focus);
+                if let Some(element) = element.and_then(|it| it.dyn_into::<HtmlElement>().ok()) {
+                    let _ = element.focus();
+                }
+            }
+        });
+    }
+
+    fn render(self) {
+        self.state.set_value(State::Busy);
+        spawn_local(async move {
+            // The next change tries again.
+            if self.replace().await.is_err() && self.is_last.try_get_value() == Some(true) {
+                let _ = window().location().reload();
+            }
+            set_timeout(
+                move || match self.state.try_get_value() {
+                    Some(State::Due) => self.render(),
+                    Some(State::Idle | State::Busy) => self.state.set_value(State::Idle),
+                    // The page has been left.
+                    None => {}
+                },
+                INTERVAL,
+            );
+        });
+    }
+
+    /// Replaces the parts by those of the page as the server renders it now.
+    async fn replace(self) -> Result<(), JsValue> {
+        let address = match self.address.try_get_value().flatten() {
+            Some(address) => address,
+            None => window().location().href()?,
+        };
+        let text = fetch::text(&address).await?;
+        let page = DomParser::new()?.parse_from_string(&text, SupportedType::TextHtml)?;
+        let focused = document().active_element().map(|element| element.id());
+        let scrolled = scroller().map_or(0, |it| it.scroll_left());
+        for part in PARTS {
+            let ours = found(&document(), part);
+            let theirs = found(&page, part);
+            if let (Some(ours), Some(theirs)) = (ours, theirs) {
+                let html = theirs.inner_html();
+                if ours.inner_html() != html {
+                    ours.set_inner_html(&html);
+                }
+            }
+        }
+        if let Some(scroller) = scroller() {
+            scroller.set_scroll_left(scrolled);
+        }
+        draw_axis();
+        // An element that was replaced has lost the focus.
+        if let Some(id) = focused.filter(|id| !id.is_empty())
+            && let Some(element) = document().get_element_by_id(&id)
+            && document().active_element().map(|it| it.id()) != Some(id)
+            && let Ok(focus) = js_focus(&element)
+        {
+            let _ = focus.call0(&element);
+        }
+        local_times();
+        Ok(())
+    }
+}
+
+/// The focus function of an element, which may be one of SVG.
+fn js_focus(element: &web_sys::Element) -> Result<web_sys::js_sys::Function, JsValue> {
+    web_sys::js_sys::Reflect::get(element, &JsValue::from_str("focus"))?.dyn_into()
+}
+
+fn found(document: &Document, part: &str) -> Option<web_sys::Element> {
+    document.query_selector(&format!("[data-part={part}]")).ok().flatten()
+}
+
+fn scroller() -> Option<web_sys::Element> {
+    document().get_element_by_id(RUN_SCROLL)
+}
+
+/// Writes the times of the parts in the browser's time zone.
+pub(super) fn local_times() {
+    for time in elements("time.local-time") {
+        let ms = time.get_attribute("data-ms").and_then(|ms| ms.parse().ok());
+        if let Some(ms) = ms {
+            let local = date_time(Timestamp::from_millis(ms), browser_utc_offset_ms());
+            time.set_text_content(Some(&local));
+        }
+    }
+}

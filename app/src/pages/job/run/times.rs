@@ -1,0 +1,99 @@
+//! How long the tasks of a job took.
+
+use leptos::prelude::*;
+use protocol::timeline::{LevelTimes, SlowTask, Timeline};
+
+use crate::format::{count, duration};
+use crate::picture::run::heat::steps;
+
+/// The durations of the tasks: a row of cells for each level, coloured by how many times
+/// the median they took, and the slowest tasks.
+#[component]
+pub fn TaskTimes(
+    /// The attempts of the job.
+    timeline: Timeline,
+) -> impl IntoView {
+    let levels = timeline
+        .levels
+        .iter()
+        .enumerate()
+        .filter(|(_, level)| !level.cells.is_empty())
+        .map(|(number, level)| view! { <LevelRow number level=level.clone() /> })
+        .collect_view();
+    let slowest =
+        timeline.slowest.iter().map(|task| view! { <SlowRow task=task.clone() /> }).collect_view();
+    let is_known = !timeline.slowest.is_empty();
+    is_known.then(|| {
+        view! {
+            <section class="card task-times" aria-labelledby="times-heading">
+                <header class="card-header">
+                    <h2 id="times-heading">"Task durations"</h2>
+                </header>
+                {levels}
+                <p class="legend" aria-hidden="true">
+                    <span data-heat="0">"faster"</span>
+                    <span data-heat="1">"about the median"</span>
+                    <span data-heat="2">"1.5 times"</span>
+                    <span data-heat="3">"3 times"</span>
+                    <span data-heat="4">"6 times or more"</span>
+                </p>
+                <h3>"Slowest tasks"</h3>
+                <div class="table-scroll" tabindex="0" role="region" aria-label="Slowest tasks">
+                    <table class="files">
+                        <thead>
+                            <tr>
+                                <th scope="col">"Task"</th>
+                                <th scope="col">"Duration"</th>
+                                <th scope="col">"Attempts"</th>
+                                <th scope="col">"Completed by"</th>
+                            </tr>
+                        </thead>
+                        <tbody>{slowest}</tbody>
+                    </table>
+                </div>
+            </section>
+        }
+    })
+}
+
+#[component]
+fn LevelRow(number: usize, level: LevelTimes) -> impl IntoView {
+    let cells = steps(&level)
+        .into_iter()
+        .map(|step| view! { <i data-heat=step.map(|step| step.to_string())></i> })
+        .collect_view();
+    let figures = match level.tasks {
+        0 => "no task was completed by one attempt alone".to_owned(),
+        tasks => format!(
+            "median {}, 95th percentile {}, of {}",
+            duration(level.median_ms),
+            duration(level.p95_ms),
+            count(tasks)
+        ),
+    };
+    view! {
+        <div class="level">
+            <p class="level-label">
+                <strong>{format!("Level {number}")}</strong>
+                <span class="level-counts">{figures}</span>
+            </p>
+            <div class="cells heat" aria-hidden="true">
+                {cells}
+            </div>
+        </div>
+    }
+}
+
+#[component]
+fn SlowRow(task: SlowTask) -> impl IntoView {
+    view! {
+        <tr>
+            <td>
+                <code>{task.task.to_string()}</code>
+            </td>
+            <td class="number">{duration(task.took_ms)}</td>
+            <td class="number">{count(task.attempts)}</td>
+            <td>{task.worker.to_string()}</td>
+        </tr>
+    }
+}
