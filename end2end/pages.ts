@@ -4,7 +4,7 @@ import { type Locator, type Page, expect } from "@playwright/test";
 
 /** Fields of the form of a new job, by their keys. */
 export type Fields = Partial<Record<"files" | "count" | "seed" | "prefix" | "workers" | "fan_in" | "name", string>> & {
-  source?: "generate" | "prefix";
+  source?: "demo" | "generate" | "prefix";
   format?: "csv" | "npy";
 };
 
@@ -12,9 +12,9 @@ export type Fields = Partial<Record<"files" | "count" | "seed" | "prefix" | "wor
 export async function fillIn(page: Page, fields: Fields): Promise<void> {
   await page.goto("/");
   const { source, format, ...texts } = fields;
-  if (source) {
-    await page.locator(`input[name="form[source]"][value="${source}"]`).check({ force: true });
-  }
+  // The fields of the demonstration, which is chosen at first, cannot be changed.
+  const chosen = source ?? (Object.keys(fields).length > 0 ? "generate" : "demo");
+  await page.locator(`input[name="form[source]"][value="${chosen}"]`).check({ force: true });
   if (format) {
     await page.locator('select[name="form[format]"]').selectOption(format);
   }

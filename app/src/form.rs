@@ -11,10 +11,10 @@ use protocol::request::{
     MISSING, MODE, MULTIPLIER, Missing, NAME, OTHER_FILES, OtherFiles, PREFIX, QUANTILE, RAW,
     RawNumbers, SEED, SELECT, SpeculationMode, Statistic, WORKERS,
 };
-use protocol::{Inputs, JobRequest, Problem, ValidRequest};
+use protocol::{FanIn, Inputs, JobRequest, Problem, ValidRequest};
 use serde::{Deserialize, Serialize};
 
-use self::fields::{FROM_PREFIX, SOURCE, defaults, statistic_key};
+use self::fields::{DEMO, FROM_GENERATE, FROM_PREFIX, SOURCE, defaults, statistic_key};
 
 /// The form of a new job: the typed texts of its [`fields`], by key.
 ///
@@ -25,8 +25,8 @@ use self::fields::{FROM_PREFIX, SOURCE, defaults, statistic_key};
 pub struct JobForm(BTreeMap<String, String>);
 
 impl Default for JobForm {
-    /// The initial form: an example job that takes a few seconds and shows every part
-    /// of the dashboard.
+    /// The initial form: the demonstration, which takes some eight seconds and shows every
+    /// part of the dashboard.
     fn default() -> Self {
         JobForm(defaults().map(|(key, text)| (key, text.to_owned())).collect())
     }
@@ -78,6 +78,9 @@ impl JobForm {
     ///
     /// A [`Problem`] that names the invalid field.
     pub fn request(&self) -> Result<ValidRequest, Problem> {
+        if self.is_demo() {
+            return demo().validate();
+        }
         let mut request = JobRequest::new(self.inputs()?);
         request.name = self.filled_in(&NAME).map(str::to_owned);
         let workers = self.filled_in(&WORKERS.field);
@@ -128,6 +131,12 @@ impl JobForm {
         }))
     }
 
+    /// Whether the form is for the demonstration, whatever its other fields say.
+    #[must_use]
+    pub fn is_demo(&self) -> bool {
+        self.typed(&SOURCE) == DEMO
+    }
+
     /// Whether the inputs are files in the store.
     #[must_use]
     pub fn is_from_prefix(&self) -> bool {
@@ -143,12 +152,43 @@ impl JobForm {
         self.0.get(key).map_or("", String::as_str)
     }
 
+    /// The form with these texts. Without a source it is the demonstration if nothing was
+    /// typed, and generated data otherwise.
     fn filled(mut typed: impl FnMut(&str) -> Option<String>) -> JobForm {
-        let fields = defaults().map(|(key, default)| {
-            let text = typed(&key).unwrap_or_else(|| default.to_owned());
-            (key, text)
+        let typed: Vec<_> =
+            defaults().map(|(key, default)| (typed(&key), key, default)).collect();
+        let is_typed = typed.iter().any(|(text, ..)| text.is_some());
+        let fields = typed.into_iter().map(|(text, key, default)| {
+            let is_source = key == SOURCE.key();
+            let default = if is_typed && is_source { FROM_GENERATE } else { default };
+            (key, text.unwrap_or_else(|| default.to_owned()))
         });
         JobForm(fields.collect())
+    }
+}
+
+/// The name of the demonstration.
+const DEMO_NAME: &str = "Demo, paced on purpose";
+/// Its size: twelve leaf tasks and four, two and one above them, for three workers.
+const DEMO_FILES: u64 = 36;
+const DEMO_COUNT: u64 = 4_096;
+const DEMO_FAN_IN: u32 = 3;
+const DEMO_WORKERS: u32 = 3;
+
+/// The demonstration: a small job, paced so that it can be watched.
+fn demo() -> JobRequest {
+    let data = Generate {
+        files: DEMO_FILES,
+        count: DEMO_COUNT,
+        format: GeneratedFormat::Csv,
+        seed: 1,
+    };
+    JobRequest {
+        name: Some(DEMO_NAME.to_owned()),
+        workers: Some(DEMO_WORKERS),
+        fan_in: FanIn::Fixed(DEMO_FAN_IN),
+        paced: true,
+        ..JobRequest::new(Inputs::Generate(data))
     }
 }
 
@@ -162,7 +202,6 @@ pub fn field_of(problem: &Problem) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::FanIn;
     use protocol::request::{Speculation, SpeculationPolicy};
 
     /// The initial form with other texts in some fields.
@@ -172,8 +211,17 @@ mod tests {
     }
 
     #[test]
-    fn the_initial_form_is_a_valid_request() {
+    fn the_initial_form_is_the_demonstration() {
         let request = JobForm::default().request().unwrap();
+        assert!(request.paced);
+        assert_eq!(JobForm::from(BTreeMap::new()), JobForm::default());
+        assert_eq!(request.workers, Some(3));
+    }
+
+    #[test]
+    fn a_form_without_a_source_is_for_generated_data_if_something_was_typed() {
+        let request = form(&[(&NAME, "")]).request().unwrap();
+        assert!(!request.paced);
         assert_eq!(
             request.inputs,
             Inputs::Generate(Generate {

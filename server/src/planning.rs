@@ -10,7 +10,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use platform::{InputStores, ObjectStore, Pin, StoreError};
 use protocol::job::{Counted, InputSummary, SkippedFiles};
 use protocol::problem::ProblemKind;
-use protocol::request::{Generate, GeneratedFormat, OtherFiles, ReadOptions};
+use protocol::request::{
+    Generate, GeneratedFormat, OtherFiles, ReadOptions, paced_duration_ms,
+};
 use protocol::task::InputObject;
 use protocol::{Inputs, JobId, JobRequest, Plan, Problem, Timestamp, ValidRequest};
 use reading::DetectError;
@@ -82,8 +84,7 @@ impl Planner {
             compressed: false,
             partial_column_bytes: column_bytes(request),
         };
-        let plan =
-            scheduler::plan::plan(&inputs, request.fan_in, workers, &self.limits, &self.costs);
+        let plan = self.tree(&inputs, request, workers);
         let summary = InputSummary {
             objects: Some(data.files),
             bytes: Some(bytes),
@@ -93,6 +94,16 @@ impl Planner {
         };
         self.job_limits.check_plan(&plan, &summary, &request.statistics)?;
         Ok((plan, summary))
+    }
+
+    /// Lays out the tree of these inputs.
+    fn tree(&self, inputs: &PlanInputs, request: &JobRequest, workers: u32) -> Plan {
+        let fan_in = request.fan_in;
+        let mut plan = scheduler::plan::plan(inputs, fan_in, workers, &self.limits, &self.costs);
+        if request.paced {
+            plan.estimate.duration_ms = Some(paced_duration_ms(&plan, workers));
+        }
+        plan
     }
 
     /// Finds the job's objects, which include its generated ones, and lays out the tree.
@@ -153,8 +164,7 @@ impl Planner {
             compressed: probed.iter().any(|probe| probe.access() == Access::Beginning),
             partial_column_bytes: column_bytes(request),
         };
-        let plan =
-            scheduler::plan::plan(&inputs, request.fan_in, workers, &self.limits, &self.costs);
+        let plan = self.tree(&inputs, request, workers);
         let inputs = InputSummary {
             objects: Some(objects.len() as u64),
             bytes: Some(bytes),

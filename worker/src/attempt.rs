@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use platform::{InputStores, ObjectStore};
@@ -20,6 +21,7 @@ use crate::formats::Formats;
 use crate::leaf::{Leaf, Objects, StoredKeys};
 use crate::merge::Merge;
 use crate::meter::Meter;
+use crate::pace;
 use crate::second_look;
 use crate::segments::Segments;
 use crate::settings::Settings;
@@ -111,6 +113,10 @@ impl Attempt {
     /// Computes the missing segments of the task.
     async fn run(self, thread: Thread) -> Result<Outcome, Ended> {
         let assignment = &self.assignment;
+        let began = Instant::now();
+        if let Some(pace_ms) = assignment.pace_ms {
+            pace::wait(Duration::from_millis(pace_ms), &self.meter, &self.leaving).await;
+        }
         let mut segments = Segments {
             assignment,
             store: self.store.clone(),
@@ -161,6 +167,9 @@ impl Attempt {
             Ok(mut outcome) => {
                 segments.finish().await.map_err(Ended::Failed)?;
                 self.meter.update(|progress| progress.fraction = 1.0);
+                if assignment.pace_ms.is_some() {
+                    self.meter.stretch(began.elapsed());
+                }
                 outcome.progress = self.meter.progress();
                 Ok(outcome)
             }

@@ -16,6 +16,7 @@
 //! - `segments`: finds and writes segments. `sums` reuses the memory of their
 //!   sums.
 //! - `thread`: the thread on which an attempt does its long computations.
+//! - `pace`: lets an attempt of a demonstration last for a while.
 //! - [`health`]: the health file, for health checks.
 //! - `meter`: counts what an attempt does, for its heartbeats. [`metrics`]: counts what
 //!   a worker does, for Prometheus.
@@ -41,6 +42,7 @@ mod leaf;
 mod merge;
 mod meter;
 pub mod metrics;
+mod pace;
 mod second_look;
 mod segments;
 pub mod service;

@@ -43,6 +43,17 @@ impl Meter {
         });
     }
 
+    /// Stretches the times to those of an attempt that has taken `whole`: it was paced, and
+    /// its work took less.
+    pub(crate) fn stretch(&self, whole: Duration) {
+        self.change(|counts| {
+            let spent = counts.spent.reading + counts.spent.computing + counts.spent.writing;
+            if !spent.is_zero() {
+                counts.spent = counts.spent.times(whole.as_secs_f64() / spent.as_secs_f64());
+            }
+        });
+    }
+
     /// The progress of the attempt up to now.
     pub(crate) fn progress(&self) -> Progress {
         let Counts { mut progress, spent } = self.change(|counts| *counts);

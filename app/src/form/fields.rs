@@ -54,6 +54,8 @@ pub const SOURCE: Field = Field {
     hint: "",
     description: "The source of the inputs",
 };
+/// The value of [`SOURCE`] for the demonstration.
+pub const DEMO: &str = "demo";
 /// The value of [`SOURCE`] for generated data.
 pub const FROM_GENERATE: &str = "generate";
 /// The value of [`SOURCE`] for files in the store.
@@ -94,7 +96,7 @@ pub fn section_of(key: &str) -> Option<Section> {
 
 /// The keys of all inputs, with their initial texts.
 pub(super) fn defaults() -> impl Iterator<Item = (String, &'static str)> {
-    let source = (SOURCE.key().to_owned(), FROM_GENERATE);
+    let source = (SOURCE.key().to_owned(), DEMO);
     let fields = FIELDS.iter().map(|row| (row.field.key().to_owned(), row.default));
     let statistics = Statistic::ALL.iter().map(|statistic| (statistic_key(*statistic), ""));
     std::iter::once(source).chain(fields).chain(statistics)

@@ -11,6 +11,7 @@ mod field;
 mod generate;
 mod missing;
 mod other_files;
+mod pace;
 mod raw;
 mod reading;
 #[cfg(feature = "schema")]
@@ -32,6 +33,7 @@ pub use field::{Field, Number, Numeric};
 pub use generate::{COUNT, FILES, FORMAT, Generate, GeneratedFormat, SEED};
 pub use missing::{MISSING, Missing};
 pub use other_files::{OTHER_FILES, OtherFiles};
+pub use pace::{PACED, PACED_FILES_MAX, pace_ms, paced_duration_ms};
 pub use raw::{RAW, RawNumbers};
 pub use reading::{HEADER, Header, KEY, ReadOptions, SELECT};
 pub use shortened::{OBJECTS_SHOWN, Shortened};
@@ -128,6 +130,10 @@ pub struct JobRequest {
     /// What happens to files below a prefix that are not data.
     #[serde(default, skip_serializing_if = "OtherFiles::is_default")]
     pub other_files: OtherFiles,
+    /// Whether every task lasts for a while on purpose, and one of them much longer than the
+    /// others, so that a demonstration can be watched. Only for at most 100 generated files.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paced: bool,
 }
 
 #[cfg(feature = "schema")]
@@ -169,6 +175,7 @@ impl JobRequest {
             key: None,
             raw: None,
             other_files: OtherFiles::default(),
+            paced: false,
         }
     }
 
@@ -201,6 +208,9 @@ impl JobRequest {
         self.fan_in.validate()?;
         self.speculation.validate()?;
         reading::validate(&self.select, self.key.as_deref())?;
+        if self.paced {
+            pace::check_paced(&self.inputs)?;
+        }
         Ok(ValidRequest(self))
     }
 }
@@ -351,6 +361,13 @@ mod tests {
         assert_eq!(rejected_field(|r| r.inputs = generated(2, u64::MAX).inputs), "inputs.generate");
         assert_eq!(rejected_field(|r| r.workers = Some(0)), "workers");
         assert_eq!(rejected_field(|r| r.fan_in = FanIn::Fixed(1)), "fan_in");
+        assert_eq!(
+            rejected_field(|r| {
+                r.inputs = generated(101, 1).inputs;
+                r.paced = true;
+            }),
+            "paced"
+        );
         assert_eq!(rejected_field(|r| r.speculation.quantile = 1.1), "speculation.quantile");
         assert_eq!(rejected_field(|r| r.speculation.quantile = f64::NAN), "speculation.quantile");
         assert_eq!(rejected_field(|r| r.speculation.multiplier = 0.9), "speculation.multiplier");

@@ -44,6 +44,10 @@ pub struct Assignment {
     pub output: String,
     /// The interval of heartbeats in milliseconds.
     pub heartbeat_ms: u64,
+    /// How long the attempt lasts at least, in milliseconds, on purpose; absent but in
+    /// demonstrations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace_ms: Option<u64>,
 }
 
 /// The key of a segment below its node's prefix. It has ten digits, so that keys

@@ -1,6 +1,7 @@
 //! What the driver knows of a job and the scheduler does not need.
 
 use protocol::job::Counted;
+use protocol::request::pace_ms;
 use protocol::result::ResultSummary;
 use protocol::task::{Assignment, Columns, Work};
 use protocol::{JobId, JobSnapshot, Outage, Part, Phase, TaskId, Timestamp};
@@ -185,6 +186,7 @@ impl Job {
             missing: self.request.request.missing,
             output: record.node(attempt.job, task.level, task.node),
             heartbeat_ms,
+            pace_ms: self.request.request.paced.then(|| pace_ms(attempt)),
         })
     }
 

@@ -29,6 +29,7 @@ fn assignment() -> Assignment {
         missing: None,
         output: "sum/".to_owned(),
         heartbeat_ms: 10_000,
+        pace_ms: None,
     }
 }
 

@@ -167,6 +167,7 @@ impl Scene {
             missing: None,
             output: OUTPUT.to_owned(),
             heartbeat_ms: 10_000,
+            pace_ms: None,
         }
     }
 }

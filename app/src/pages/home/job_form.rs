@@ -37,10 +37,12 @@ pub fn JobFormCard() -> impl IntoView {
             <ActionForm action=submit>
                 {general_error}
                 <SourceFields form=form.clone() problem=problem.clone() />
-                <div class="fields">
+                <div class="fields not-demo">
                     <Fields section=Section::Job form=form.clone() problem=problem.clone() />
                 </div>
-                <AdvancedFields form problem />
+                <div class="not-demo">
+                    <AdvancedFields form problem />
+                </div>
                 <div class="buttons">
                     <button type="submit" class="button primary">
                         "Start job"

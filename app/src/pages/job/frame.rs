@@ -43,6 +43,14 @@ pub fn JobFrame(
     let submitted_by = job.value.submitted_by.clone().map(|name| {
         view! { <span class="hint">"Submitted by " {name}</span> }
     });
+    let demo = job.value.request.paced.then(|| {
+        view! {
+            <p class="demo-note">
+                "Paced on purpose, for the demonstration: every task lasts a while, and the first "
+                "attempt at task 0.2.0 eight times as long."
+            </p>
+        }
+    });
     view! {
         <Title text=title formatter=|title: String| title />
         {reload}
@@ -59,6 +67,7 @@ pub fn JobFrame(
                 <JobActions id />
             </div>
         </div>
+        {demo}
         <LiveJob job=Given(job) states=Given(states) tab=Given(tab)>
             {children()}
         </LiveJob>

@@ -254,6 +254,7 @@ pub fn assignment(node: u32) -> Assignment {
         missing: None,
         output: format!("c/{node}/"),
         heartbeat_ms: 1000,
+        pace_ms: None,
     }
 }
 

@@ -6,11 +6,11 @@ use protocol::Problem;
 use super::field::Fields;
 use crate::backend::now;
 use crate::form::JobForm;
-use crate::form::fields::{FROM_GENERATE, FROM_PREFIX, SOURCE, Section};
+use crate::form::fields::{DEMO, FROM_GENERATE, FROM_PREFIX, SOURCE, Section};
 use crate::format::new_folder;
 use crate::islands::uploads::UploadZone;
 
-/// The inputs of a new job: generated data, or files in the store. CSS shows the
+/// The inputs of a new job: the demonstration, generated data, or files in the store. CSS shows the
 /// fields of the selected source.
 #[component]
 pub fn SourceFields(
@@ -19,7 +19,7 @@ pub fn SourceFields(
     /// The error of a rejected form.
     problem: Option<Problem>,
 ) -> impl IntoView {
-    let is_prefix = form.is_from_prefix();
+    let (is_prefix, is_demo) = (form.is_from_prefix(), form.is_demo());
     let source = |value: &'static str, title: &'static str, checked: bool| {
         view! {
             <label>
@@ -36,9 +36,14 @@ pub fn SourceFields(
     view! {
         <fieldset class="source">
             <legend class="visually-hidden">{SOURCE.title}</legend>
-            {source(FROM_GENERATE, "Generated data", !is_prefix)}
+            {source(DEMO, "Demo", is_demo)}
+            {source(FROM_GENERATE, "Generated data", !is_prefix && !is_demo)}
             {source(FROM_PREFIX, "Files in the store", is_prefix)}
         </fieldset>
+        <p class="source-demo hint">
+            "36 generated files and 3 workers, one of which has a straggling task. "
+            "Paced on purpose, for the demonstration: it takes about 8 seconds."
+        </p>
         <div class="fields source-generate">
             <Fields section=Section::Generate form=form.clone() problem=problem.clone() />
         </div>
