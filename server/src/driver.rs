@@ -26,6 +26,7 @@ use futures::future::join_all;
 use platform::{InputStores, ObjectStore, ServerEnd};
 use program::clock;
 use protocol::task::Control;
+use protocol::timeline::ATTEMPTS_LISTED;
 use protocol::worker::QueueSnapshot;
 use protocol::{JobId, JobSnapshot, Part, Phase, Problem};
 use scheduler::{Command, Event, JobTerms, JobView, Scheduler};
@@ -331,9 +332,9 @@ impl Driver {
                 self.observed = observed;
                 self.pool_changed = true;
             }
-            DriverMessage::TimelineRequested { job, span, reply } => {
+            DriverMessage::TimelineRequested { job, span, attempts_listed, reply } => {
                 // The receiver may have stopped waiting.
-                let _ = reply.send(self.timeline(job, span).map(Box::new));
+                let _ = reply.send(self.timeline(job, span, attempts_listed).map(Box::new));
             }
             DriverMessage::TasksRequested { job, level, start, limit, reply } => {
                 // The receiver may have stopped waiting.
@@ -442,7 +443,7 @@ impl Driver {
             self.jobs.get_mut(&job).map_or((None, None, None), |known| {
                 (known.writing.take(), known.checkpoints.take(), known.learning.take())
             });
-        let timeline = snapshot.plan.is_some().then(|| self.timeline_of(&snapshot, None));
+        let timeline = snapshot.plan.is_some().then(|| self.timeline_of(&snapshot, None, ATTEMPTS_LISTED));
         self.effects.record(snapshot, timeline, writing, checkpoint, learning);
     }
 

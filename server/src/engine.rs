@@ -441,17 +441,23 @@ impl Engine {
         })
     }
 
-    /// The attempts of a job over time: those of a span, or of the whole job without one.
-    /// Of a job that is in the store only, always those of the whole job.
+    /// The attempts of a job over time: those of a span, or of the whole job without one. At
+    /// most `attempts_listed` are listed one by one. Of a job that is in the store only, the
+    /// answer is what was stored, of the whole job.
     ///
     /// # Errors
     ///
     /// If there is no such job, its attempts were not recorded, or the store does not
     /// answer.
-    pub async fn timeline(&self, job: JobId, span: Option<Span>) -> Result<Timeline, Problem> {
+    pub async fn timeline(
+        &self,
+        job: JobId,
+        span: Option<Span>,
+        attempts_listed: usize,
+    ) -> Result<Timeline, Problem> {
         self.job(job).await?;
         let (reply, replied) = oneshot::channel();
-        self.send(DriverMessage::TimelineRequested { job, span, reply }).await?;
+        self.send(DriverMessage::TimelineRequested { job, span, attempts_listed, reply }).await?;
         if let Some(timeline) = replied.await.map_err(|_| stopping())? {
             return Ok(*timeline);
         }

@@ -158,6 +158,7 @@ fn api(shared: Shared) -> Router {
         .routes(routes!(jobs::show, jobs::delete))
         .routes(routes!(jobs::tasks))
         .routes(routes!(timelines::show))
+        .routes(routes!(timelines::trace))
         .routes(routes!(jobs::inputs))
         .routes(routes!(jobs::rerun))
         .routes(routes!(jobs::resume))

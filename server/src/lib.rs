@@ -49,3 +49,4 @@ pub mod results;
 pub mod retention;
 pub mod store_lease;
 pub mod timeline;
+pub mod trace;

@@ -63,7 +63,7 @@ pub fn job_shown(path: &str, query: Option<&str>) -> Option<JobId> {
         ["jobs", id]
         | ["jobs", id, "run" | "inputs" | "log"]
         | ["api", "jobs", id]
-        | ["api", "jobs", id, "result" | "events" | "tasks" | "timeline" | "inputs"] => id.parse().ok(),
+        | ["api", "jobs", id, "result" | "events" | "tasks" | "timeline" | "trace.json" | "inputs"] => id.parse().ok(),
         // The page's own read of its job.
         ["app", "job"] => parameter(query?, "id")?.parse().ok(),
         _ => None,
@@ -102,6 +102,7 @@ mod tests {
             (Need::Nothing, &["POST /sign-out", "GET /pkg/a.js", "HEAD /pkg/a.wasm"]),
             (job, &["GET /jobs/JOB", "GET /api/jobs/JOB", "GET /api/jobs/JOB/result?format=npy"]),
             (job, &["GET /jobs/JOB/run", "GET /jobs/JOB/log", "GET /api/jobs/JOB/timeline?from=1"]),
+            (job, &["GET /api/jobs/JOB/trace.json"]),
             (job, &["GET /jobs/JOB/inputs", "GET /api/jobs/JOB/inputs?cursor=1"]),
             (job, &["GET /api/jobs/JOB/events", "HEAD /jobs/JOB?share=x", "GET /app/job?id=JOB"]),
             (view, &["GET /", "GET /jobs", "GET /api/jobs", "GET /api/events", "GET /metrics"]),

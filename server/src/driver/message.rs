@@ -148,6 +148,8 @@ pub enum DriverMessage {
         job: JobId,
         /// The span to be told, by the machine's clock; `None` for the whole job.
         span: Option<Span>,
+        /// The most attempts that are listed one by one.
+        attempts_listed: usize,
         /// Receives the timeline; `None` if the job's tasks are not in memory.
         reply: oneshot::Sender<Option<Box<Timeline>>>,
     },

@@ -14,7 +14,7 @@ use protocol::detail::InputPage;
 use protocol::files::FolderPage;
 use protocol::live::{JobPage, Overview};
 use protocol::states::TaskStates;
-use protocol::timeline::Timeline;
+use protocol::timeline::{ATTEMPTS_LISTED, Timeline};
 use protocol::{JobId, JobSnapshot, Preview, Problem, Timestamp, ValidRequest};
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -101,7 +101,7 @@ impl Backend for Engine {
         from: Option<Timestamp>,
         to: Option<Timestamp>,
     ) -> Result<Timeline, Problem> {
-        Engine::timeline(self, id, Span::between(from, to)).await
+        Engine::timeline(self, id, Span::between(from, to), ATTEMPTS_LISTED).await
     }
 
     async fn inputs(&self, id: JobId, start: u64, limit: usize) -> Result<InputPage, Problem> {

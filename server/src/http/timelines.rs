@@ -2,7 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
-use protocol::timeline::Timeline;
+use axum::http::header;
+use axum::response::IntoResponse;
+use protocol::timeline::{ATTEMPTS_LISTED, Timeline};
 use protocol::{JobId, Timestamp};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -11,6 +13,7 @@ use super::Shared;
 use super::body::{JobInPath, Parameters};
 use super::problem_response::{Failed, ProblemResponse};
 use crate::timeline::Span;
+use crate::trace::{self, TRACE_ATTEMPTS};
 
 /// The parameters of `GET /api/jobs/{id}/timeline`.
 #[derive(Deserialize, IntoParams)]
@@ -46,5 +49,32 @@ pub(super) async fn show(
     JobInPath(job): JobInPath,
     Parameters(TimelineParameters { from, to }): Parameters<TimelineParameters>,
 ) -> Result<Json<Timeline>, ProblemResponse> {
-    Ok(Json(shared.engine.timeline(job, Span::between(from, to)).await?))
+    let span = Span::between(from, to);
+    Ok(Json(shared.engine.timeline(job, span, ATTEMPTS_LISTED).await?))
+}
+
+/// Get the attempts of a job as a trace.
+///
+/// Perfetto (ui.perfetto.dev) and Chrome (about:tracing) open it: a thread for each worker,
+/// a slice for each attempt, at most 20,000, and arrows to speculative attempts.
+#[utoipa::path(
+    get,
+    path = "/api/jobs/{id}/trace.json",
+    operation_id = "show_trace",
+    tag = "jobs",
+    params(("id" = JobId, Path, description = "The job")),
+    responses(
+        (status = 200, description = "The trace, in the Trace Event Format",
+         body = serde_json::Value),
+        (status = "default", response = Failed),
+    ),
+)]
+pub(super) async fn trace(
+    State(shared): State<Shared>,
+    JobInPath(job): JobInPath,
+) -> Result<impl IntoResponse, ProblemResponse> {
+    let snapshot = shared.engine.job(job).await?;
+    let timeline = shared.engine.timeline(job, None, TRACE_ATTEMPTS).await?;
+    let name = format!("attachment; filename=\"{job}.trace.json\"");
+    Ok(([(header::CONTENT_DISPOSITION, name)], Json(trace::trace(&snapshot, &timeline))))
 }

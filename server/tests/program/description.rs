@@ -35,6 +35,7 @@ async fn every_call_is_described_and_answers_as_it_is_described() {
         "get /api/jobs/{id}/result",
         "get /api/jobs/{id}/tasks",
         "get /api/jobs/{id}/timeline",
+        "get /api/jobs/{id}/trace.json",
         "get /api/workers",
         "get /healthz",
         "get /metrics",

@@ -80,9 +80,13 @@ pub fn RunView(
             <header class="card-header">
                 <h2 id="run-heading">"Attempts over time"</h2>
                 <span class="hint" data-part="summary">{summary}</span>
-                <a class="card-header-link" href=format!("/api/jobs/{id}/timeline")>
-                    "As JSON"
-                </a>
+                <span class="card-header-link">
+                    <a href=format!("/api/jobs/{id}/trace.json") title="For ui.perfetto.dev">
+                        "Chrome trace"
+                    </a>
+                    " "
+                    <a href=format!("/api/jobs/{id}/timeline")>"As JSON"</a>
+                </span>
             </header>
             <div class="run-tools needs-script">
                 <button type="button" class="button small" data-zoom="in">"Zoom in"</button>
