@@ -3,6 +3,7 @@
 mod access;
 mod body;
 mod callers;
+mod compression;
 mod conditional;
 mod connections;
 mod content_digest;
@@ -98,6 +99,7 @@ pub async fn serve(
     let pages = pages::routes(&shared.engine, site.as_deref());
     let routes = api(shared).merge(pages).merge(access::routes(access.clone()));
     let routes = routes.layer(from_fn_with_state(access, access::check));
+    let routes = routes.layer(compression::layer());
     let app = guarded(routes, Arc::new(hosts), &limits, metrics);
     let acceptor = certificate.as_ref().map(tls::Certificate::acceptor);
     let following = async {

@@ -2,8 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header;
-use axum::response::IntoResponse;
 use protocol::timeline::{ATTEMPTS_LISTED, Timeline};
 use protocol::{JobId, Timestamp};
 use serde::Deserialize;
@@ -13,7 +11,7 @@ use super::Shared;
 use super::body::{JobInPath, Parameters};
 use super::problem_response::{Failed, ProblemResponse};
 use crate::timeline::Span;
-use crate::trace::{self, TRACE_ATTEMPTS};
+use crate::trace::{self, TRACE_ATTEMPTS, Trace};
 
 /// The parameters of `GET /api/jobs/{id}/timeline`.
 #[derive(Deserialize, IntoParams)]
@@ -72,9 +70,8 @@ pub(super) async fn show(
 pub(super) async fn trace(
     State(shared): State<Shared>,
     JobInPath(job): JobInPath,
-) -> Result<impl IntoResponse, ProblemResponse> {
+) -> Result<Json<Trace>, ProblemResponse> {
     let snapshot = shared.engine.job(job).await?;
     let timeline = shared.engine.timeline(job, None, TRACE_ATTEMPTS).await?;
-    let name = format!("attachment; filename=\"{job}.trace.json\"");
-    Ok(([(header::CONTENT_DISPOSITION, name)], Json(trace::trace(&snapshot, &timeline))))
+    Ok(Json(trace::trace(&snapshot, &timeline)))
 }

@@ -1,6 +1,7 @@
 //! What somebody on the network may not do to a server.
 
 mod access;
+mod compression;
 mod cross_site;
 mod files;
 mod limits;

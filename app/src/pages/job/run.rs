@@ -81,7 +81,11 @@ pub fn RunView(
                 <h2 id="run-heading">"Attempts over time"</h2>
                 <span class="hint" data-part="summary">{summary}</span>
                 <span class="card-header-link">
-                    <a href=format!("/api/jobs/{id}/trace.json") title="For ui.perfetto.dev">
+                    <a
+                        href=format!("/api/jobs/{id}/trace.json")
+                        download=format!("{id}.trace.json")
+                        title="For ui.perfetto.dev"
+                    >
                         "Chrome trace"
                     </a>
                     " "
