@@ -25,6 +25,7 @@ export interface JobRequest {
   name?: string;
   workers?: number;
   fan_in?: number | "auto";
+  paced?: boolean;
 }
 
 const target =

@@ -26,11 +26,19 @@ for (const [screen, viewport] of Object.entries(screens)) {
         });
         const failed = await server.submit({ inputs: { prefix: "inputs/bad/" } });
         await Promise.all([server.over(done), server.over(failed)]);
-        const pages = { home: "/", history: "/jobs", done: `/jobs/${done}`, failed: `/jobs/${failed}` };
+        const pages = {
+          home: "/",
+          history: "/jobs",
+          done: `/jobs/${done}`,
+          run: `/jobs/${done}/run`,
+          inputs: `/jobs/${done}/inputs`,
+          log: `/jobs/${done}/log`,
+          failed: `/jobs/${failed}`,
+        };
         for (const [name, path] of Object.entries(pages)) {
           await page.goto(path);
-          if (name === "done" || name === "failed") {
-            await expectPhase(page, name);
+          if (name !== "home" && name !== "history") {
+            await expectPhase(page, name === "failed" ? "failed" : "done");
           } else {
             await expect(page.locator(".connection")).toHaveAttribute("data-state", "live");
           }

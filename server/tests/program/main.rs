@@ -38,4 +38,5 @@ mod small_disk;
 mod stopping;
 mod supervision;
 mod tables;
+mod timelines;
 mod truth;
