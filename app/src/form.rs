@@ -155,8 +155,7 @@ impl JobForm {
     /// The form with these texts. Without a source it is the demonstration if nothing was
     /// typed, and generated data otherwise.
     fn filled(mut typed: impl FnMut(&str) -> Option<String>) -> JobForm {
-        let typed: Vec<_> =
-            defaults().map(|(key, default)| (typed(&key), key, default)).collect();
+        let typed: Vec<_> = defaults().map(|(key, default)| (typed(&key), key, default)).collect();
         let is_typed = typed.iter().any(|(text, ..)| text.is_some());
         let fields = typed.into_iter().map(|(text, key, default)| {
             let is_source = key == SOURCE.key();
@@ -177,12 +176,8 @@ const DEMO_WORKERS: u32 = 3;
 
 /// The demonstration: a small job, paced so that it can be watched.
 fn demo() -> JobRequest {
-    let data = Generate {
-        files: DEMO_FILES,
-        count: DEMO_COUNT,
-        format: GeneratedFormat::Csv,
-        seed: 1,
-    };
+    let data =
+        Generate { files: DEMO_FILES, count: DEMO_COUNT, format: GeneratedFormat::Csv, seed: 1 };
     JobRequest {
         name: Some(DEMO_NAME.to_owned()),
         workers: Some(DEMO_WORKERS),

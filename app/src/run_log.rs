@@ -89,7 +89,8 @@ fn of_attempt(it: &TimedAttempt, entries: &mut Vec<Entry>) {
         entries.extend(at.map(|at| Entry { at, kind, words }));
     };
     if attempt.speculative {
-        let beside = it.beside.map_or_else(String::new, |number| format!(" beside attempt {number}"));
+        let beside =
+            it.beside.map_or_else(String::new, |number| format!(" beside attempt {number}"));
         let words = format!("{worker} began a speculative attempt at task {task}{beside}.");
         add(attempt.started_at, Kind::Speculation, words);
     } else if attempt.number > 1 {
@@ -102,13 +103,10 @@ fn of_attempt(it: &TimedAttempt, entries: &mut Vec<Entry>) {
             Kind::Speculation,
             format!("The speculative attempt of {worker} completed task {task}."),
         ),
-        AttemptState::Superseded => (
-            Kind::Speculation,
-            format!("The attempt of {worker} at task {task} was superseded."),
-        ),
-        AttemptState::Failed => {
-            (Kind::Attempt, format!("{worker} failed at task {task}{why}."))
+        AttemptState::Superseded => {
+            (Kind::Speculation, format!("The attempt of {worker} at task {task} was superseded."))
         }
+        AttemptState::Failed => (Kind::Attempt, format!("{worker} failed at task {task}{why}.")),
         AttemptState::Lost => {
             (Kind::Attempt, format!("The attempt of {worker} at task {task} was lost{why}."))
         }

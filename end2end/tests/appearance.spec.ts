@@ -60,3 +60,28 @@ test("the theme follows the system", async ({ page }) => {
   await page.emulateMedia({ colorScheme: "dark" });
   expect(await background()).not.toBe(light);
 });
+
+test("with forced colours the states of tasks, bars and legends can be told apart", async ({ page, server }) => {
+  const id = await server.submit({ inputs: { generate: { files: 36, count: 4096 } }, workers: 3, fan_in: 3, paced: true });
+  await page.emulateMedia({ forcedColors: "active" });
+  await page.goto(`/jobs/${id}`);
+  await expect(page.locator('.cells i[data-state="running"]').first()).toBeVisible();
+  await expect(page.locator('.cells i[data-state="complete"]').first()).toBeVisible();
+  const look = () =>
+    page.evaluate(() => {
+      const background = (selector: string, part?: string) =>
+        getComputedStyle(document.querySelector(selector)!, part).backgroundColor;
+      const states = ["complete", "running", "waiting"];
+      return {
+        cells: states.map((state) => background(`.cells i[data-state="${state}"]`)),
+        legend: states.map((state) => background(`.legend [data-state="${state}"]`, "::before")),
+        bar: background("progress.whole", "::-webkit-progress-value"),
+        page: getComputedStyle(document.body).backgroundColor,
+      };
+    });
+  const { cells, legend, bar, page: canvas } = await look();
+  expect(new Set(cells).size, String(cells)).toBe(3);
+  expect(legend).toEqual(cells);
+  expect(bar).not.toBe(canvas);
+  expect(cells.filter((colour) => colour === canvas).length, "waiting alone is as the page").toBeLessThan(2);
+});

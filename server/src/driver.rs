@@ -443,7 +443,8 @@ impl Driver {
             self.jobs.get_mut(&job).map_or((None, None, None), |known| {
                 (known.writing.take(), known.checkpoints.take(), known.learning.take())
             });
-        let timeline = snapshot.plan.is_some().then(|| self.timeline_of(&snapshot, None, ATTEMPTS_LISTED));
+        let timeline =
+            snapshot.plan.is_some().then(|| self.timeline_of(&snapshot, None, ATTEMPTS_LISTED));
         self.effects.record(snapshot, timeline, writing, checkpoint, learning);
     }
 

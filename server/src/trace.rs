@@ -121,8 +121,7 @@ fn phases(job: &JobSnapshot, end: Timestamp, clock: &Clock) -> Vec<Event> {
         ("running", timings.running_at),
         ("finishing", timings.finishing_at),
     ];
-    let entered: Vec<_> =
-        entered.into_iter().filter_map(|(name, at)| Some((name, at?))).collect();
+    let entered: Vec<_> = entered.into_iter().filter_map(|(name, at)| Some((name, at?))).collect();
     let ends = entered.iter().skip(1).map(|(_, at)| *at).chain([end]);
     let phase = |((name, from), to): (&(&str, Timestamp), Timestamp)| {
         let (ts, dur) = clock.slice(*from, to);
@@ -262,7 +261,8 @@ mod tests {
             ]
         );
         let arrows = [of("s"), of("f")].concat();
-        let arrows: Vec<_> = arrows.iter().map(|it| (it["tid"].clone(), it["id"].clone())).collect();
+        let arrows: Vec<_> =
+            arrows.iter().map(|it| (it["tid"].clone(), it["id"].clone())).collect();
         assert_eq!(arrows, [(json!(2), json!(1)), (json!(3), json!(1))]);
         assert_eq!(of("C").len(), 6);
         assert_eq!(of("C")[3]["args"]["attempts"], 2.0);

@@ -1,9 +1,9 @@
 //! Attempts in words.
 
+use protocol::Timestamp;
 use protocol::WorkerId;
 use protocol::detail::{AttemptSnapshot, AttemptState};
 use protocol::timeline::{Rescue, TimedAttempt};
-use protocol::Timestamp;
 
 use super::{bytes, duration, percent};
 
@@ -67,10 +67,13 @@ pub fn rescue_words(rescue: &Rescue) -> String {
         Some(times) => format!("{times:.0} times slower"),
         None => "slow".to_owned(),
     };
-    let saved = saved_ms.map_or_else(String::new, |ms| {
-        format!(", which saved about {}", duration(ms))
-    });
-    format!("{} was {slow}; its task {task} was finished by {}{saved}.", name(straggler), name(rescuer))
+    let saved =
+        saved_ms.map_or_else(String::new, |ms| format!(", which saved about {}", duration(ms)));
+    format!(
+        "{} was {slow}; its task {task} was finished by {}{saved}.",
+        name(straggler),
+        name(rescuer)
+    )
 }
 
 fn name(worker: &WorkerId) -> &str {
@@ -99,10 +102,7 @@ mod tests {
              about 46 s."
         );
         let unknown = Rescue { times_slower: None, saved_ms: None, ..rescue.clone() };
-        assert_eq!(
-            words(&unknown),
-            "worker-3 was slow; its task 0.2.0 was finished by worker-2."
-        );
+        assert_eq!(words(&unknown), "worker-3 was slow; its task 0.2.0 was finished by worker-2.");
         let much = Rescue { times_slower: Some(12.6), ..rescue };
         assert!(words(&much).starts_with("worker-3 was 13 times slower; "));
     }

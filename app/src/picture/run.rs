@@ -187,7 +187,11 @@ fn phases(attempt: &AttemptSnapshot, now: Timestamp) -> Vec<PhasePart> {
         y += height;
         part
     };
-    if whole > 0.0 { spent.into_iter().map(part).filter(|it| it.height > 0.0).collect() } else { Vec::new() }
+    if whole > 0.0 {
+        spent.into_iter().map(part).filter(|it| it.height > 0.0).collect()
+    } else {
+        Vec::new()
+    }
 }
 
 #[cfg(test)]

@@ -63,7 +63,12 @@ pub fn job_shown(path: &str, query: Option<&str>) -> Option<JobId> {
         ["jobs", id]
         | ["jobs", id, "run" | "inputs" | "log"]
         | ["api", "jobs", id]
-        | ["api", "jobs", id, "result" | "events" | "tasks" | "timeline" | "trace.json" | "inputs"] => id.parse().ok(),
+        | [
+            "api",
+            "jobs",
+            id,
+            "result" | "events" | "tasks" | "timeline" | "trace.json" | "inputs",
+        ] => id.parse().ok(),
         // The page's own read of its job.
         ["app", "job"] => parameter(query?, "id")?.parse().ok(),
         _ => None,

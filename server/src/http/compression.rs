@@ -34,9 +34,9 @@ mod tests {
     #[test]
     fn pages_and_json_are_compressed_and_nothing_else() {
         let is_wanted = |headers: &[(header::HeaderName, &'static str)]| {
-            let headers = headers.iter().map(|(name, value)| {
-                (name.clone(), header::HeaderValue::from_static(value))
-            });
+            let headers = headers
+                .iter()
+                .map(|(name, value)| (name.clone(), header::HeaderValue::from_static(value)));
             is_wanted(StatusCode::OK, Version::HTTP_11, &headers.collect(), &Extensions::new())
         };
         let content_type = header::CONTENT_TYPE;

@@ -120,9 +120,8 @@ impl Record for Checkpoint {
 
 impl Record for Timeline {
     fn check(&self, _: JobId) -> Result<(), Flaw> {
-        let most = |found: usize, most: usize, field: &str| {
-            within(found as u64, 0..=most as u64, field)
-        };
+        let most =
+            |found: usize, most: usize, field: &str| within(found as u64, 0..=most as u64, field);
         let times = [self.start, self.end, self.job_start, self.job_end];
         ensure(times.into_iter().all(|time| time <= LATEST), "end", not_a_time)?;
         let is_within = self.start >= self.job_start && self.end <= self.job_end;

@@ -75,7 +75,9 @@ impl Lanes {
             let Some(&lane) = self.indices.get(&attempt.worker) else {
                 continue;
             };
-            if self.is_dense && let Some(ran) = ran(attempt, self.frame.job.end) {
+            if self.is_dense
+                && let Some(ran) = ran(attempt, self.frame.job.end)
+            {
                 for (part, ms) in self.parts.shared(&ran) {
                     self.busy_ms[lane][part] += ms;
                 }

@@ -65,10 +65,8 @@ impl Parts {
     /// The parts that a span shares, and how many milliseconds of each.
     pub(super) fn shared(&self, span: &Span) -> impl Iterator<Item = (usize, u64)> + use<> {
         let span = span.within(&self.span);
-        let (from, to) = (
-            span.start.millis_since(self.span.start),
-            span.end.millis_since(self.span.start),
-        );
+        let (from, to) =
+            (span.start.millis_since(self.span.start), span.end.millis_since(self.span.start));
         let parts = *self;
         let first = from * self.count / self.span.ms().max(1);
         (first..self.count)

@@ -47,7 +47,8 @@ impl Survey {
     }
 
     pub(super) fn visit(&mut self, task: &VisitedTask<'_>) {
-        for attempt in task.attempts.iter().filter(|attempt| is_shown(attempt, &self.frame)) {
+        let frame = self.frame;
+        for attempt in task.attempts.iter().filter(|attempt| is_shown(attempt, &frame)) {
             self.count(attempt, task.attempts.len() > 1);
         }
         let level = usize::from(task.id.level);

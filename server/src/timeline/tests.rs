@@ -33,13 +33,8 @@ fn attempt(number: u32, worker: &str, started: u64, ended: u64) -> AttemptSnapsh
 fn told(tasks: &[Vec<AttemptSnapshot>], end: u64, shown: (u64, u64)) -> Timeline {
     let job = Span { start: at(0), end: at(end) };
     let shown = Span { start: at(shown.0), end: at(shown.1) };
-    let frame = Frame {
-        job,
-        shown,
-        is_over: true,
-        known_from: None,
-        attempts_listed: ATTEMPTS_LISTED,
-    };
+    let frame =
+        Frame { job, shown, is_over: true, known_from: None, attempts_listed: ATTEMPTS_LISTED };
     timeline(frame, |visit| {
         for (index, attempts) in (0..).zip(tasks) {
             let id = TaskId { level: 0, node: index, range: 0 };

@@ -33,8 +33,8 @@ fn told(timeline: &Value) -> BTreeMap<(String, u64), Value> {
 async fn listed(client: &Client, job: &str, levels: usize) -> BTreeMap<(String, u64), Value> {
     let mut listed = BTreeMap::new();
     for level in 0..levels {
-        let page = client.get_json(&format!("/api/jobs/{job}/tasks?level={level}&limit=1000"));
-        for task in page.await["tasks"].as_array().expect("tasks") {
+        let path = format!("/api/jobs/{job}/tasks?level={level}&limit=1000");
+        for task in client.get_json(&path).await["tasks"].as_array().expect("tasks") {
             let id = task["id"].as_str().expect("an id");
             for attempt in task["attempts"].as_array().expect("attempts") {
                 let number = attempt["number"].as_u64().expect("a number");

@@ -1,7 +1,9 @@
 //! What the keyboard and the pointer do to the picture of a job's attempts.
 
 use leptos::prelude::*;
-use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::js_sys::Reflect;
 use web_sys::{Element, Event, KeyboardEvent, MouseEvent, PointerEvent, WheelEvent};
 
 use super::RUN_SCROLL;
@@ -18,6 +20,16 @@ const STEP: f64 = 1.5;
 const ZOOM_MAX: f64 = 200.0;
 /// A pointer that has moved less still clicks, in pixels.
 const CLICK_PX: i32 = 4;
+
+#[wasm_bindgen]
+extern "C" {
+    /// An element, with the one method that is needed here.
+    #[wasm_bindgen(extends = Element)]
+    type Placed;
+
+    #[wasm_bindgen(method, js_name = getBoundingClientRect)]
+    fn place(this: &Placed) -> JsValue;
+}
 
 /// The state of the gestures on a page.
 #[derive(Clone, Copy)]
@@ -40,7 +52,7 @@ impl Gestures {
             return;
         };
         event.prevent_default();
-        let left = scroller.get_bounding_client_rect().left();
+        let left = left(&scroller);
         let factor = if event.delta_y() < 0.0 { STEP } else { 1.0 / STEP };
         zoom(&scroller, factor, f64::from(event.client_x()) - left);
     }
@@ -154,6 +166,12 @@ fn zoom(scroller: &Element, factor: f64, anchor: f64) {
     #[allow(clippy::cast_possible_truncation, reason = "a number of pixels")]
     scroller.set_scroll_left((share * after - anchor).round() as i32);
     draw_axis();
+}
+
+/// The distance of an element from the left of the window, in pixels.
+fn left(element: &Element) -> f64 {
+    let place = element.unchecked_ref::<Placed>().place();
+    Reflect::get(&place, &JsValue::from_str("left")).ok().and_then(|it| it.as_f64()).unwrap_or(0.0)
 }
 
 fn target(event: &Event) -> Option<Element> {

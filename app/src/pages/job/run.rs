@@ -8,6 +8,7 @@ use leptos::prelude::*;
 use protocol::detail::AttemptState;
 use protocol::timeline::Timeline;
 use protocol::{JobId, JobSnapshot, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use self::drawer::AttemptDrawer;
 use self::picture::RunPicture;
@@ -20,7 +21,7 @@ use crate::picture::run::attempt_name;
 const PARTS: u64 = 8;
 
 /// What a page of the run was asked to show.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunQuery {
     /// The start of the span; that of the job if absent.
     pub from: Option<Timestamp>,
@@ -68,7 +69,8 @@ pub fn RunView(
         view! { <AttemptDrawer job=job.clone() it at_task now /> }
     });
     let notes = notes(&timeline);
-    let parts = timeline.is_shortened().then(|| view! { <PartLinks id timeline=timeline.clone() /> });
+    let parts =
+        timeline.is_shortened().then(|| view! { <PartLinks id timeline=timeline.clone() /> });
     let whole = (query.from.is_some() || query.to.is_some()).then(|| {
         view! { <a href=JobTab::Run.path(id)>"The whole job"</a> }
     });
@@ -118,7 +120,8 @@ pub fn RunView(
 fn notes(timeline: &Timeline) -> Vec<impl IntoView + use<>> {
     let mut notes = Vec::new();
     if timeline.known_from.is_some() {
-        notes.push("The server has restarted: attempts that ended before are not known.".to_owned());
+        notes
+            .push("The server has restarted: attempts that ended before are not known.".to_owned());
     }
     if timeline.lanes_left_out > 0 {
         notes.push(format!(

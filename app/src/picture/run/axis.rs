@@ -28,9 +28,11 @@ pub fn time_marks(from_ms: u64, to_ms: u64, wanted: u64) -> Vec<TimeMark> {
     let wanted = wanted.max(1);
     let fits = |step: &&u64| span_ms / **step <= wanted;
     // Of spans of years, whole days.
-    let step = STEPS_MS.iter().find(fits).copied().unwrap_or_else(|| {
-        (span_ms / wanted).div_ceil(86_400_000).max(1) * 86_400_000
-    });
+    let step = STEPS_MS
+        .iter()
+        .find(fits)
+        .copied()
+        .unwrap_or_else(|| (span_ms / wanted).div_ceil(86_400_000).max(1) * 86_400_000);
     let first = from_ms.div_ceil(step);
     (first..=to_ms / step)
         .map(|index| TimeMark { ms: index * step, label: label(index * step) })
@@ -85,7 +87,10 @@ mod tests {
         assert_eq!(labels(0, 8_300), ["0 s", "2 s", "4 s", "6 s", "8 s"]);
         assert_eq!(labels(1_100, 1_900), ["1.2 s", "1.4 s", "1.6 s", "1.8 s"]);
         assert_eq!(labels(0, 33), ["0 s", "10 ms", "20 ms", "30 ms"]);
-        assert_eq!(labels(55_000, 80_000), ["55 s", "1 min 00 s", "1 min 05 s", "1 min 10 s", "1 min 15 s", "1 min 20 s"]);
+        assert_eq!(
+            labels(55_000, 80_000),
+            ["55 s", "1 min 00 s", "1 min 05 s", "1 min 10 s", "1 min 15 s", "1 min 20 s"]
+        );
     }
 
     #[test]

@@ -10,7 +10,8 @@ use serde_json::json;
 use super::Running;
 
 async fn accepting_gzip(running: &Running, path: &str) -> Response {
-    let get = running.http.get(format!("{}{path}", running.url)).header(ACCEPT_ENCODING, "gzip, br");
+    let get =
+        running.http.get(format!("{}{path}", running.url)).header(ACCEPT_ENCODING, "gzip, br");
     get.send().await.expect("an answer")
 }
 

@@ -51,7 +51,10 @@ pub fn AttemptDrawer(
     let rows: Vec<(&'static str, String)> = [
         ("Outcome", Some(attempt.state.word().to_owned())),
         ("Reason", attempt.reason.clone()),
-        ("Worker", Some(attempt.worker.as_ref().map_or("none yet".to_owned(), ToString::to_string))),
+        (
+            "Worker",
+            Some(attempt.worker.as_ref().map_or("none yet".to_owned(), ToString::to_string)),
+        ),
         ("Speculative", Some(speculative)),
         ("Waited in the queue", Some(duration(queued))),
         ("Ran", ran),
@@ -69,10 +72,8 @@ pub fn AttemptDrawer(
     .into_iter()
     .filter_map(|(label, value)| Some((label, value?)))
     .collect();
-    let rows = rows
-        .into_iter()
-        .map(|(label, value)| view! { <Row label>{value}</Row> })
-        .collect_view();
+    let rows =
+        rows.into_iter().map(|(label, value)| view! { <Row label>{value}</Row> }).collect_view();
     let time = |label: &'static str, at: Option<Timestamp>| {
         at.map(|at| {
             view! {

@@ -249,9 +249,8 @@ struct Charted {
 }
 
 fn charts(timeline: &Timeline) -> Vec<Charted> {
-    let values = |value: fn(&Moment) -> f64| -> Vec<f64> {
-        timeline.moments.iter().map(value).collect()
-    };
+    let values =
+        |value: fn(&Moment) -> f64| -> Vec<f64> { timeline.moments.iter().map(value).collect() };
     let workers = timeline.lanes.iter().filter(|lane| lane.worker.is_some()).count() as u64;
     let workers = (workers + timeline.lanes_left_out).max(1) as f64;
     let (read, running, queued) = (
