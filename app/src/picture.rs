@@ -4,5 +4,6 @@ pub mod axis;
 pub mod colour_map;
 pub mod curve;
 pub mod run;
+pub mod sides;
 pub mod timeline;
 pub mod tree;

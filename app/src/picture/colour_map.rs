@@ -33,6 +33,9 @@ pub fn colour(level: u8) -> [u8; 3] {
     })
 }
 
+/// The RGB colour of pixels without a finite number, which the colour map does not have.
+pub const NO_NUMBER: [u8; 3] = [222, 62, 160];
+
 /// The colour map as a CSS gradient from left to right.
 #[must_use]
 pub fn gradient() -> String {

@@ -8,6 +8,7 @@ use protocol::result::{Image, ResultSummary};
 use self::png::data_url;
 use crate::format::count;
 use crate::picture::colour_map::gradient;
+use crate::picture::sides::Sides;
 
 /// A two-dimensional result as an image, with a colour scale.
 #[component]
@@ -22,8 +23,11 @@ pub fn ResultImage(
     let shape = shape.join(" × ");
     let least = result.min.unwrap_or_default();
     let greatest = result.max.unwrap_or_default();
+    let sides = Sides::of(image.width, image.height);
+    let has_gaps = image.pixels.contains(&0);
+    let gaps = has_gaps.then(|| view! { <span class="scale-nan">"no finite number"</span> });
     Some(view! {
-        <figure class="result-image">
+        <figure class="result-image" data-shape=sides.word() style=sides.style()>
             <img
                 src=url
                 width=image.width
@@ -36,6 +40,7 @@ pub fn ResultImage(
                     <span class="number">{least}</span>
                     <span class="scale-colours" style:background=gradient()></span>
                     <span class="number">{greatest}</span>
+                    {gaps}
                 </span>
             </figcaption>
         </figure>

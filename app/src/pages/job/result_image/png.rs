@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use png::{BitDepth, ColorType, Encoder, EncodingError};
 use protocol::result::Image;
 
-use crate::picture::colour_map::colour;
+use crate::picture::colour_map::{NO_NUMBER, colour};
 
 /// The picture as a data URL; `None` if it has not as many pixels as it says.
 #[must_use]
@@ -27,9 +27,9 @@ fn encode(image: &Image) -> Result<Vec<u8>, EncodingError> {
     let mut encoder = Encoder::new(&mut file, image.width, image.height);
     encoder.set_color(ColorType::Indexed);
     encoder.set_depth(BitDepth::Eight);
-    encoder.set_palette((0..=255).flat_map(colour).collect::<Vec<u8>>());
-    // Level 0, where there are no numbers, is transparent.
-    encoder.set_trns(vec![0_u8]);
+    // Level 0 stands for no finite number.
+    let colours = std::iter::once(NO_NUMBER).chain((1..=255).map(colour));
+    encoder.set_palette(colours.flatten().collect::<Vec<u8>>());
     let mut writer = encoder.write_header()?;
     writer.write_image_data(&image.pixels)?;
     writer.finish()?;
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_has_the_colours_of_its_levels_and_is_transparent_without_numbers() {
+    fn a_picture_has_the_colours_of_its_levels_and_another_one_without_numbers() {
         let levels: Vec<u8> = (0..=255).collect();
         let image = Image { width: 32, height: 8, pixels: levels.clone() };
         let file = encode(&image).unwrap();
@@ -65,8 +65,8 @@ mod tests {
         assert_eq!((width, height), (32, 8));
         let (pixels, []) = pixels.as_chunks::<4>() else { panic!("not four bytes a pixel") };
         for (level, [red, green, blue, alpha]) in levels.into_iter().zip(pixels) {
-            assert_eq!([*red, *green, *blue], colour(level), "{level}");
-            assert_eq!(*alpha, if level == 0 { 0 } else { 255 }, "{level}");
+            let expected = if level == 0 { NO_NUMBER } else { colour(level) };
+            assert_eq!(([*red, *green, *blue], *alpha), (expected, 255), "{level}");
         }
     }
 
