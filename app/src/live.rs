@@ -49,16 +49,27 @@ pub struct Contact {
     pub away_since: RwSignal<Option<Timestamp>>,
 }
 
+/// What a page in a hidden tab does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhileHidden {
+    /// Nothing.
+    Rests,
+    /// It looks now and then.
+    Peeks,
+}
+
 /// Subscribes to the event stream at `path` until the page is left or `is_over` is
 /// true. `on_event` returns whether it could use an event; if not, the stream is opened
 /// again, and begins with the whole state.
 ///
 /// It does nothing in the server. A hidden tab closes its stream, because a browser
 /// opens at most six connections per server; it reopens the stream with the whole
-/// state when it becomes visible.
+/// state when it becomes visible. Meanwhile it may peek: open the stream now and then, until
+/// the first event.
 pub fn subscribe(
     path: String,
     is_over: Option<Memo<bool>>,
+    while_hidden: WhileHidden,
     on_event: impl Fn(LiveEvent) -> bool + 'static,
 ) -> Contact {
     let connection = RwSignal::new(Connection::default());
@@ -76,7 +87,12 @@ pub fn subscribe(
                 without_superseded(events).into_iter().all(&*on_event)
             };
             // Owned by this effect: dropped when it runs again, or with the page.
-            StoredValue::new_local(stream::Subscription::start(&path, contact, deliver));
+            StoredValue::new_local(stream::Subscription::start(
+                &path,
+                contact,
+                while_hidden,
+                deliver,
+            ));
         }
     });
     contact

@@ -15,6 +15,7 @@ use crate::components::connection_badge::ConnectionBadge;
 use crate::components::job_row::{JobList, JobRows};
 use crate::format::{count, plural};
 use crate::keyed::Keyed;
+use crate::live::WhileHidden;
 use crate::paths::EVENTS;
 use crate::{fetch, json, live};
 
@@ -74,7 +75,7 @@ pub fn LiveHistory(
     let jobs = Keyed::new(jobs.value, |job| job.id);
     let counts = RwSignal::new(counts.0);
     let news = News { path: StoredValue::new(news), counts, jobs, is_due: StoredValue::new(false) };
-    let contact = live::subscribe(EVENTS.to_owned(), None, move |event| {
+    let contact = live::subscribe(EVENTS.to_owned(), None, WhileHidden::Rests, move |event| {
         match event {
             LiveEvent::Snapshot(overview) => {
                 let told: Vec<JobId> = overview.jobs.iter().map(|job| job.id).collect();

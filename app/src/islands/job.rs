@@ -3,6 +3,7 @@
 mod axis;
 mod gestures;
 mod parts;
+mod signs;
 
 use leptos::prelude::*;
 use protocol::live::LiveEvent;
@@ -28,7 +29,7 @@ use crate::components::problem_card::ProblemCard;
 use crate::components::progress_card::ProgressCard;
 use crate::components::whole_bar::WholeBar;
 use crate::format::{job_title, percent, rfc3339, utc};
-use crate::live;
+use crate::live::{self, WhileHidden};
 use crate::paths::{JobTab, job_events_path};
 
 /// The id of the element that scrolls the picture of the attempts.
@@ -59,30 +60,34 @@ pub fn LiveJob(
     let parts = Parts::new();
     let gestures = Gestures::new(parts);
     let is_over = Memo::new(move |_| job.with(|job| job.phase.is_over()) || is_deleted.get());
-    let contact = live::subscribe(job_events_path(id), Some(is_over), move |event| {
-        match event {
-            LiveEvent::Job(changed) if changed.id == id => {
-                document().set_title(&title(&changed));
-                let has_ended = changed.phase.is_over();
-                job.set(*changed);
-                if has_ended || matches!(tab, JobTab::Run | JobTab::Log) {
-                    parts.refresh(has_ended);
+    let contact =
+        live::subscribe(job_events_path(id), Some(is_over), WhileHidden::Peeks, move |event| {
+            match event {
+                LiveEvent::Job(changed) if changed.id == id => {
+                    document().set_title(&title(&changed));
+                    let has_ended = changed.phase.is_over();
+                    if has_ended {
+                        signs::announce_end(&changed);
+                    }
+                    job.set(*changed);
+                    if has_ended || matches!(tab, JobTab::Run | JobTab::Log) {
+                        parts.refresh(has_ended);
+                    }
                 }
+                LiveEvent::JobDeleted(deleted) if deleted == id => is_deleted.set(true),
+                LiveEvent::Tasks(change) if change.job == id => {
+                    let mut is_complete = true;
+                    states.update(|known| is_complete = change.apply(known));
+                    return is_complete;
+                }
+                LiveEvent::Job(_)
+                | LiveEvent::JobDeleted(_)
+                | LiveEvent::Tasks(_)
+                | LiveEvent::Workers(_)
+                | LiveEvent::Snapshot(_) => {}
             }
-            LiveEvent::JobDeleted(deleted) if deleted == id => is_deleted.set(true),
-            LiveEvent::Tasks(change) if change.job == id => {
-                let mut is_complete = true;
-                states.update(|known| is_complete = change.apply(known));
-                return is_complete;
-            }
-            LiveEvent::Job(_)
-            | LiveEvent::JobDeleted(_)
-            | LiveEvent::Tasks(_)
-            | LiveEvent::Workers(_)
-            | LiveEvent::Snapshot(_) => {}
-        }
-        true
-    });
+            true
+        });
     let problem = Signal::derive(move || {
         if is_deleted.get() { Some(deleted()) } else { job.with(|job| job.error.clone()) }
     });
@@ -94,6 +99,7 @@ pub fn LiveJob(
     Effect::new(move || {
         local_times();
         draw_axis();
+        job.with(|job| signs::show_icon(job.phase));
     });
     let is_result = tab == JobTab::Result;
     let is_run = tab == JobTab::Run;
@@ -122,6 +128,14 @@ pub fn LiveJob(
                         <PhaseBadge job />
                     </div>
                     <ConnectionBadge contact />
+                    <button
+                        type="button"
+                        class="button small quiet needs-script notify"
+                        hidden=is_over
+                        on:click=move |_| signs::ask()
+                    >
+                        "Notify me at the end"
+                    </button>
                 </div>
                 <WholeBar job />
                 <JobTabs id shown=tab />

@@ -11,7 +11,7 @@ use crate::components::connection_badge::ConnectionBadge;
 use crate::components::job_row::JobRows;
 use crate::components::worker_panel::WorkerPanel;
 use crate::keyed::Keyed;
-use crate::live;
+use crate::live::{self, WhileHidden};
 use crate::paths::EVENTS;
 
 /// The maximum number of jobs on the overview; the history shows the others.
@@ -35,7 +35,7 @@ pub fn LiveOverview(
         workers.replace(changed.workers.clone());
         pool.set(changed);
     };
-    let contact = live::subscribe(EVENTS.to_owned(), None, move |event| {
+    let contact = live::subscribe(EVENTS.to_owned(), None, WhileHidden::Rests, move |event| {
         match event {
             LiveEvent::Snapshot(overview) => {
                 jobs.replace(overview.jobs);

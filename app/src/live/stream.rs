@@ -12,7 +12,7 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::{Event, EventSource, MessageEvent, VisibilityState};
 
-use super::{Connection, Contact, decode_event};
+use super::{Connection, Contact, WhileHidden, decode_event};
 use crate::clock::browser_now;
 
 /// The delay before reopening a stream that the browser has closed, as it does when a
@@ -23,6 +23,8 @@ const REOPEN_AFTER: Duration = Duration::from_secs(3);
 const AWAY_AFTER: Duration = Duration::from_secs(1);
 /// How often a page looks whether it hears of the server.
 const LISTEN_EVERY: Duration = Duration::from_secs(2);
+/// How often a hidden tab that peeks opens its stream for a moment.
+const PEEK_EVERY: Duration = Duration::from_secs(5);
 /// After this time without any event the server counts as away: it says every five
 /// seconds that it is there.
 const SILENCE_MS: u64 = 13_000;
@@ -32,6 +34,7 @@ pub(super) struct Subscription {
     shared: Rc<Shared>,
     visibility: Option<WindowListenerHandle>,
     listening: Option<IntervalHandle>,
+    peeking: Option<IntervalHandle>,
 }
 
 struct Shared {
@@ -59,6 +62,7 @@ impl Subscription {
     pub(super) fn start(
         path: &str,
         contact: Contact,
+        while_hidden: WhileHidden,
         deliver: impl Fn(Vec<LiveEvent>) -> bool + 'static,
     ) -> Subscription {
         let shared = Rc::new(Shared {
@@ -88,7 +92,19 @@ impl Subscription {
             };
             set_interval_with_handle(listen, LISTEN_EVERY).ok()
         };
-        Subscription { shared, visibility: Some(visibility), listening }
+        let peeking = (while_hidden == WhileHidden::Peeks).then(|| {
+            let shared = Rc::downgrade(&shared);
+            let peek = move || {
+                if let Some(shared) = shared.upgrade()
+                    && is_hidden()
+                    && shared.open.borrow().is_none()
+                {
+                    *shared.open.borrow_mut() = shared.open_stream();
+                }
+            };
+            set_interval_with_handle(peek, PEEK_EVERY).ok()
+        });
+        Subscription { shared, visibility: Some(visibility), listening, peeking: peeking.flatten() }
     }
 }
 
@@ -97,8 +113,8 @@ impl Drop for Subscription {
         if let Some(listener) = self.visibility.take() {
             listener.remove();
         }
-        if let Some(listening) = self.listening.take() {
-            listening.clear();
+        for interval in [self.listening.take(), self.peeking.take()].into_iter().flatten() {
+            interval.clear();
         }
         self.shared.open.take();
     }
@@ -107,7 +123,7 @@ impl Drop for Subscription {
 impl Shared {
     /// Opens the stream if the tab is visible, and closes it otherwise.
     fn open_if_visible(self: &Rc<Self>) {
-        if document().visibility_state() == VisibilityState::Hidden {
+        if is_hidden() {
             self.open.take();
         } else if self.open.borrow().is_none() {
             self.heard_at.set(browser_now());
@@ -153,16 +169,26 @@ impl Shared {
     fn buffer(self: &Rc<Self>, event: LiveEvent) {
         let is_first = self.buffered.borrow().is_empty();
         self.buffered.borrow_mut().push(event);
-        if is_first {
-            let shared = self.clone();
-            request_animation_frame(move || {
-                let events = shared.buffered.take();
-                // If the stream was closed meanwhile, its page has been left, and its
-                // signals are disposed of.
-                if shared.open.borrow().is_some() && !(shared.deliver)(events) {
-                    shared.reopen();
-                }
-            });
+        if !is_first {
+            return;
+        }
+        let shared = self.clone();
+        let deliver = move || {
+            let events = shared.buffered.take();
+            // If the stream was closed meanwhile, its page has been left, and its signals
+            // are disposed of.
+            if shared.open.borrow().is_some() && !(shared.deliver)(events) {
+                shared.reopen();
+            }
+            if is_hidden() {
+                // It has peeked.
+                shared.open.take();
+            }
+        };
+        // A hidden tab draws no frames.
+        match is_hidden() {
+            true => set_timeout(deliver, Duration::ZERO),
+            false => request_animation_frame(deliver),
         }
     }
 
@@ -225,6 +251,10 @@ impl Shared {
             delay,
         );
     }
+}
+
+fn is_hidden() -> bool {
+    document().visibility_state() == VisibilityState::Hidden
 }
 
 impl Drop for Open {
