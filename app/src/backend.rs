@@ -13,6 +13,7 @@ use protocol::timeline::Timeline;
 use protocol::{Caller, JobId, JobSnapshot, Preview, Problem, Role, Timestamp, ValidRequest};
 
 use crate::filter::JobFilter;
+use crate::lately::Lately;
 
 /// The interface of the server for the dashboard. It is provided as a context of
 /// type `Arc<dyn Backend>`, both to the pages and to the server functions.
@@ -56,6 +57,9 @@ pub trait Backend: Send + Sync + 'static {
         from: Option<Timestamp>,
         to: Option<Timestamp>,
     ) -> Result<Timeline, Problem>;
+
+    /// What the workers have done in the last two minutes, for all jobs.
+    async fn lately(&self) -> Result<Arc<Lately>, Problem>;
 
     /// A page of the input objects of a job, from the one at index `start`. Fails with
     /// `NotFound` if the job is not planned.

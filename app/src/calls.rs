@@ -24,6 +24,7 @@ use crate::components::plan_figures::Planned;
 use crate::filter::{JobFilter, Status};
 use crate::form::JobForm;
 use crate::islands::history::{HistoryCounts, HistoryNews, StatusCount};
+use crate::lately::Lately;
 use crate::notices::refuse;
 use crate::paths::{files_path, job_path, parent};
 
@@ -230,6 +231,13 @@ pub async fn timeline(
 ) -> Result<Timeline, CallError> {
     let id = id.parse().map_err(|_| no_such_job(id))?;
     Ok(backend().timeline(id, from, to).await?)
+}
+
+/// What the workers have done in the last two minutes, for all jobs.
+///
+/// Only the pages call it, so it has no path of its own.
+pub async fn lately() -> Result<Lately, CallError> {
+    Ok(Lately::clone(&*backend().lately().await?))
 }
 
 /// The plan of the job in the form, without running it.

@@ -14,6 +14,7 @@ use crate::content_policy;
 use crate::pages::files::FilesPage;
 use crate::pages::history::HistoryPage;
 use crate::pages::home::HomePage;
+use crate::pages::home::now::NowPage;
 use crate::pages::inputs::InputsPage;
 use crate::pages::job::{JobPage, LogPage, RunPage};
 use crate::pages::not_found::NotFoundPage;
@@ -84,6 +85,7 @@ pub fn App() -> impl IntoView {
                 // of an unknown job can still be set to 404.
                 <FlatRoutes fallback=NotFoundPage>
                     <Route path=path!("/") view=HomePage ssr=SsrMode::Async />
+                    <Route path=path!("/now") view=NowPage ssr=SsrMode::Async />
                     <Route path=path!("/files") view=FilesPage ssr=SsrMode::Async />
                     <Route path=path!("/jobs") view=HistoryPage ssr=SsrMode::Async />
                     <Route path=path!("/jobs/:id") view=JobPage ssr=SsrMode::Async />

@@ -9,6 +9,7 @@ pub mod copy_link;
 pub mod history;
 pub mod job;
 pub mod overview;
+pub mod parts;
 pub mod theme_toggle;
 pub mod uploads;
 

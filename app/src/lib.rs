@@ -21,6 +21,7 @@
 //! - [`fetch`]: other requests of the browser.
 //! - [`paths`]: the paths of pages and event streams.
 //! - [`format`](mod@format): numbers, bytes, durations and dates as text.
+//! - [`lately`]: what the workers have done lately, for all jobs.
 //! - [`run_log`]: what happened to a job, in words.
 //! - [`uploads`]: uploads of a user's files.
 //! - [`picture`]: the layout of plots, images and the sum tree.
@@ -66,6 +67,8 @@ pub mod document;
 pub mod filter;
 #[cfg(feature = "ssr")]
 pub mod form;
+#[cfg(feature = "ssr")]
+pub mod lately;
 #[cfg(feature = "ssr")]
 pub mod mount;
 #[cfg(feature = "ssr")]

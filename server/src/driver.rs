@@ -336,6 +336,10 @@ impl Driver {
                 // The receiver may have stopped waiting.
                 let _ = reply.send(self.timeline(job, span, attempts_listed).map(Box::new));
             }
+            DriverMessage::LatelyRequested { reply } => {
+                // The receiver may have stopped waiting.
+                let _ = reply.send(Box::new(self.lately()));
+            }
             DriverMessage::TasksRequested { job, level, start, limit, reply } => {
                 // The receiver may have stopped waiting.
                 let page = self.scheduler.tasks(job, level, start, limit);

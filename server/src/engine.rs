@@ -9,6 +9,7 @@ mod supervision;
 use std::sync::Arc;
 use std::time::Duration;
 
+use app::lately::Lately;
 use platform::ServerEnd;
 use platform::problems::internal;
 use platform::{InputStores, ObjectStore};
@@ -21,6 +22,7 @@ use protocol::timeline::Timeline;
 use protocol::{Inputs, JobId, Preview, Problem, ValidRequest};
 use scheduler::{Event, Scheduler, Settings};
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit, mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -50,6 +52,9 @@ const PREVIEWED_OBJECTS: u32 = 1_000_000;
 /// How many of them count for a prefix, whose objects are not known before.
 const PREVIEWED_OF_PREFIX: u32 = PREVIEWED_OBJECTS / 4;
 
+/// How long an answer about what workers have done lately is given to others.
+const LATELY_FOR: Duration = Duration::from_secs(1);
+
 /// Everything behind the command line and the HTTP server.
 pub struct Engine {
     messages: mpsc::Sender<DriverMessage>,
@@ -64,6 +69,8 @@ pub struct Engine {
     previewed: Semaphore,
     /// The keys that jobs were submitted with.
     keys: Keys,
+    /// What the workers have done lately, and when that was asked.
+    lately: Mutex<Option<(Instant, Arc<Lately>)>>,
     retention: Retention,
     /// Held while it is decided whether an ended job is resumed, deleted, or loses its
     /// partial sums.
@@ -112,6 +119,7 @@ impl Engine {
             default_workers,
             max_workers: settings.max_workers,
             queue,
+            lately: Mutex::new(None),
             previewed: Semaphore::new(PREVIEWED_OBJECTS as usize),
             keys: restored.keys,
             retention,
@@ -465,6 +473,26 @@ impl Engine {
             Problem::new(ProblemKind::NotFound, "the attempts of the job were not recorded")
                 .remedy("run the job again; earlier versions of the program did not record them")
         })
+    }
+
+    /// What the workers have done in the last two minutes, for all jobs.
+    ///
+    /// # Errors
+    ///
+    /// If the server is stopping.
+    pub async fn lately(&self) -> Result<Arc<Lately>, Problem> {
+        // All pages share one answer a second.
+        let mut latest = self.lately.lock().await;
+        if let Some((at, lately)) = &*latest
+            && at.elapsed() < LATELY_FOR
+        {
+            return Ok(lately.clone());
+        }
+        let (reply, replied) = oneshot::channel();
+        self.send(DriverMessage::LatelyRequested { reply }).await?;
+        let lately: Arc<Lately> = Arc::from(replied.await.map_err(|_| stopping())?);
+        *latest = Some((Instant::now(), lately.clone()));
+        Ok(lately)
     }
 
     /// A page of the input objects of a job, from the one at index `start`.

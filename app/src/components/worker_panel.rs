@@ -61,6 +61,8 @@ pub fn WorkerPanel(
                 <Drawn icon=WARNING />
                 <span>{of_pool(|pool| pool.notice.clone().unwrap_or_default())}</span>
             </p>
+            <details class="worker-details">
+            <summary>"Each worker's present state"</summary>
             <ul class="worker-tiles">
                 <For
                     each=move || workers.order().get()
@@ -73,6 +75,7 @@ pub fn WorkerPanel(
                 />
             </ul>
             <p class="empty">"No workers yet. They start with the next job."</p>
+            </details>
             <p class="hint" hidden=hidden_if_none(|pool| without_tile(pool) > 0)>
                 {of_pool(|pool| {
                     plural(without_tile(pool), "more worker", "more workers")

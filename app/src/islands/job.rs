@@ -2,7 +2,6 @@
 
 mod axis;
 mod gestures;
-mod parts;
 mod signs;
 
 use leptos::prelude::*;
@@ -13,8 +12,8 @@ use protocol::{JobSnapshot, Outage, Problem};
 
 use self::axis::draw_axis;
 use self::gestures::Gestures;
-use self::parts::{Parts, local_times};
 use super::Given;
+use super::parts::{Parts, local_times};
 use crate::clock::AsOf;
 use crate::clock::Clock;
 use crate::components::attempt_figures::AttemptFigures;
@@ -32,9 +31,7 @@ use crate::format::{job_title, percent, rfc3339, utc};
 use crate::live::{self, WhileHidden};
 use crate::paths::{JobTab, job_events_path};
 
-/// The id of the element that scrolls the picture of the attempts.
-pub const RUN_SCROLL: &str = "run-scroll";
-/// The id of the time axis in it.
+/// The id of the time axis of the picture of the attempts.
 pub const RUN_AXIS: &str = "run-axis";
 
 /// A page of a job: its phase and its progress, and below them what the page shows.
@@ -57,7 +54,7 @@ pub fn LiveJob(
     let id = job.value.id;
     let job = RwSignal::new(job.value);
     let is_deleted = RwSignal::new(false);
-    let parts = Parts::new();
+    let parts = Parts::new(None, draw_axis);
     let gestures = Gestures::new(parts);
     let is_over = Memo::new(move |_| job.with(|job| job.phase.is_over()) || is_deleted.get());
     let contact =
@@ -99,8 +96,9 @@ pub fn LiveJob(
     Effect::new(move || {
         local_times();
         draw_axis();
-        job.with(|job| signs::show_icon(job.phase));
     });
+    let phase = Memo::new(move |_| job.with(|job| job.phase));
+    Effect::new(move || signs::show_icon(phase.get()));
     let is_result = tab == JobTab::Result;
     let is_run = tab == JobTab::Run;
     let steps = (is_result || is_run).then(|| view! { <PhaseSteps job /> });

@@ -5,6 +5,7 @@ use protocol::live::{LiveEvent, Overview};
 use protocol::worker::PoolSnapshot;
 
 use super::Given;
+use super::parts::Parts;
 use crate::clock::AsOf;
 use crate::clock::Clock;
 use crate::components::connection_badge::ConnectionBadge;
@@ -22,7 +23,9 @@ const SHOWN_JOBS: usize = 100;
 pub fn LiveOverview(
     /// The workers and jobs when the page was rendered.
     overview: Given<AsOf<Overview>>,
-    /// The control for the number of workers.
+    /// The address at which the lanes of the workers are rendered.
+    now: String,
+    /// The control for the number of workers, and the lanes of the workers.
     children: Children,
 ) -> impl IntoView {
     let Given(overview) = overview;
@@ -31,6 +34,8 @@ pub fn LiveOverview(
     let jobs = Keyed::new(jobs, |job| job.id);
     let workers = Keyed::new(pool.workers.clone(), |worker| worker.id.clone());
     let pool = RwSignal::new(pool);
+    // The server renders the lanes of the workers, at an address of their own.
+    let parts = Parts::new(Some(now), || {});
     let set_pool = move |changed: PoolSnapshot| {
         workers.replace(changed.workers.clone());
         pool.set(changed);
@@ -49,6 +54,7 @@ pub fn LiveOverview(
             LiveEvent::Workers(changed) => set_pool(*changed),
             LiveEvent::Tasks(_) => {}
         }
+        parts.refresh(false);
         true
     });
     view! {

@@ -2,6 +2,7 @@
 
 pub mod desired_workers;
 pub mod job_form;
+pub mod now;
 pub mod plan_preview;
 
 use leptos::prelude::*;
@@ -10,6 +11,7 @@ use protocol::Role;
 
 use self::desired_workers::DesiredWorkers;
 use self::job_form::JobFormCard;
+use self::now::{Now, now_path, shows_all};
 use self::plan_preview::PlanPreview;
 use super::not_found::Missing;
 use crate::backend::caller_may;
@@ -21,6 +23,7 @@ use crate::islands::overview::LiveOverview;
 /// jobs.
 #[component]
 pub fn HomePage() -> impl IntoView {
+    let shows_all = shows_all();
     let overview = Resource::new(|| (), |()| calls::overview());
     let form = match caller_may(Role::Submit) {
         true => view! { <JobFormCard /> }.into_any(),
@@ -47,8 +50,9 @@ pub fn HomePage() -> impl IntoView {
                         Ok(overview) => {
                             let pool = overview.value.workers.clone();
                             view! {
-                                <LiveOverview overview=Given(overview)>
+                                <LiveOverview overview=Given(overview) now=now_path(shows_all)>
                                     {caller_may(Role::Admin).then(|| view! { <DesiredWorkers pool /> })}
+                                    <Now />
                                 </LiveOverview>
                             }
                             .into_any()

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use protocol::detail::{AttemptSnapshot, AttemptState};
 use protocol::timeline::{Lane, TimedAttempt, Timeline};
-use protocol::{TaskId, Timestamp};
+use protocol::{JobId, TaskId, Timestamp};
 
 /// The height of the time axis above the lanes, in pixels.
 pub const AXIS_PX: u32 = 22;
@@ -45,8 +45,15 @@ impl Scale {
         ms as f64 * 100.0 / whole_ms as f64
     }
 
+    /// The end of the span.
+    #[must_use]
+    pub const fn end(&self) -> Timestamp {
+        self.end
+    }
+
     /// Where a stretch of time begins, and how wide it is.
-    fn stretch(&self, from: Timestamp, to: Timestamp) -> Stretch {
+    #[must_use]
+    pub fn stretch(&self, from: Timestamp, to: Timestamp) -> Stretch {
         let x = self.percent(from);
         Stretch { x, width: self.percent(to.max(from)) - x }
     }
@@ -112,6 +119,19 @@ pub struct Tie {
 #[must_use]
 pub fn attempt_name(task: TaskId, number: u32) -> String {
     format!("{task}-{number}")
+}
+
+/// The hue of a job's colour, 0 to 359. Jobs that were submitted after each other have very
+/// different ones.
+#[must_use]
+pub fn hue(job: JobId) -> u64 {
+    /// The golden angle, in degrees.
+    const STEP: u64 = 137;
+    let letters = job.to_string();
+    let sum = letters
+        .bytes()
+        .fold(0_u64, |sum, letter| sum.wrapping_mul(31).wrapping_add(u64::from(letter)));
+    sum % 360 * STEP % 360
 }
 
 /// The distance of a lane from the top of the picture, in pixels.

@@ -1,5 +1,6 @@
 //! What the driver receives.
 
+use app::lately::Lately;
 use protocol::detail::TaskPage;
 use protocol::job::Counted;
 use protocol::result::ResultSummary;
@@ -152,6 +153,11 @@ pub enum DriverMessage {
         attempts_listed: usize,
         /// Receives the timeline; `None` if the job's tasks are not in memory.
         reply: oneshot::Sender<Option<Box<Timeline>>>,
+    },
+    /// The engine wants to know what the workers have done lately.
+    LatelyRequested {
+        /// Receives it.
+        reply: oneshot::Sender<Box<Lately>>,
     },
     /// The engine wants a page of tasks.
     TasksRequested {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use app::backend::Backend;
 use app::filter::JobFilter;
+use app::lately::Lately;
 use async_trait::async_trait;
 use axum::Router;
 use axum::http::{HeaderValue, Response, StatusCode, header};
@@ -102,6 +103,10 @@ impl Backend for Engine {
         to: Option<Timestamp>,
     ) -> Result<Timeline, Problem> {
         Engine::timeline(self, id, Span::between(from, to), ATTEMPTS_LISTED).await
+    }
+
+    async fn lately(&self) -> Result<Arc<Lately>, Problem> {
+        Engine::lately(self).await
     }
 
     async fn inputs(&self, id: JobId, start: u64, limit: usize) -> Result<InputPage, Problem> {

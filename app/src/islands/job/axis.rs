@@ -2,7 +2,8 @@
 
 use leptos::prelude::document;
 
-use super::{RUN_AXIS, RUN_SCROLL};
+use super::RUN_AXIS;
+use crate::islands::parts::RUN_SCROLL;
 use crate::picture::run::axis::{axis_svg, time_marks};
 
 /// The number of marks of the axis in the visible part.

@@ -6,9 +6,8 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::js_sys::Reflect;
 use web_sys::{Element, Event, KeyboardEvent, MouseEvent, PointerEvent, WheelEvent};
 
-use super::RUN_SCROLL;
 use super::axis::draw_axis;
-use super::parts::Parts;
+use crate::islands::parts::{Parts, RUN_SCROLL};
 
 /// The id of the element with the figures of the attempt under the pointer or the focus.
 const FIGURES: &str = "run-figures";

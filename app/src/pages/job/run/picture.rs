@@ -6,7 +6,8 @@ use protocol::timeline::{Moment, TimedAttempt, Timeline};
 use protocol::{JobId, Timestamp};
 
 use crate::format::{attempt_words, rate};
-use crate::islands::job::{RUN_AXIS, RUN_SCROLL};
+use crate::islands::job::RUN_AXIS;
+use crate::islands::parts::RUN_SCROLL;
 use crate::paths::JobTab;
 use crate::picture::run::axis::{axis_svg, time_marks};
 use crate::picture::run::charts::{CHART_HEIGHT, chart, top};

@@ -1,4 +1,4 @@
-//! Parts of a job's page that the server renders again while the job runs.
+//! Parts of a page that the server renders again while things change.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use protocol::Timestamp;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Document, DomParser, HtmlElement, SupportedType};
 
-use super::RUN_SCROLL;
-use super::axis::draw_axis;
 use crate::away::elements;
 use crate::clock::browser_utc_offset_ms;
 use crate::fetch;
 use crate::format::date_time;
 
 /// The names of the parts, in `data-part`.
-const PARTS: [&str; 8] =
-    ["result", "story", "summary", "picture", "notes", "drawer", "times", "log"];
+const PARTS: [&str; 9] =
+    ["now", "result", "story", "summary", "picture", "notes", "drawer", "times", "log"];
+/// The id of the element that scrolls the picture of a job's attempts.
+pub const RUN_SCROLL: &str = "run-scroll";
 /// The time from one rendering to the next.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -29,6 +29,8 @@ pub(super) struct Parts {
     address: StoredValue<Option<String>>,
     /// Whether nothing changes any more.
     is_last: StoredValue<bool>,
+    /// What is done once they are replaced.
+    afterwards: fn(),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,11 +43,13 @@ enum State {
 }
 
 impl Parts {
-    pub(super) fn new() -> Parts {
+    /// The parts of a page; they are rendered at `address`, or at that of the page.
+    pub(super) fn new(address: Option<String>, afterwards: fn()) -> Parts {
         Parts {
             state: StoredValue::new(State::Idle),
-            address: StoredValue::new(None),
+            address: StoredValue::new(address),
             is_last: StoredValue::new(false),
+            afterwards,
         }
     }
 
@@ -115,7 +119,7 @@ impl Parts {
         if let Some(scroller) = scroller() {
             scroller.set_scroll_left(scrolled);
         }
-        draw_axis();
+        (self.afterwards)();
         // An element that was replaced has lost the focus.
         if let Some(id) = focused.filter(|id| !id.is_empty())
             && let Some(element) = document().get_element_by_id(&id)

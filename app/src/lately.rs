@@ -1,0 +1,29 @@
+//! What the workers have done lately, for all jobs.
+
+use protocol::timeline::TimedAttempt;
+use protocol::{JobId, Timestamp, WorkerId};
+use serde::{Deserialize, Serialize};
+
+/// What the workers have done lately, for all jobs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Lately {
+    /// The start of the span.
+    pub start: Timestamp,
+    /// The end of the span: now.
+    pub end: Timestamp,
+    /// The workers with attempts in the span, sorted naturally.
+    pub lanes: Vec<LatelyLane>,
+}
+
+/// What one worker has done lately.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LatelyLane {
+    /// The worker.
+    pub worker: WorkerId,
+    /// Its attempts, each with its job, oldest first. Of jobs with too many, only those that
+    /// run, did not complete their task, or are not the only one at their task.
+    pub attempts: Vec<(JobId, TimedAttempt)>,
+    /// Of jobs with too many attempts, the busy share in thousandths, in equal parts of the
+    /// span.
+    pub busy: Vec<(JobId, Vec<u16>)>,
+}

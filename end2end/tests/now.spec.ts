@@ -1,0 +1,25 @@
+// The lanes of the workers on the home page: what they have done in the last two minutes.
+
+import { expect, test, withAndWithoutJavaScript } from "../test.ts";
+
+withAndWithoutJavaScript((javaScriptEnabled) => {
+  test("each worker has a lane with its attempts, which lead to their jobs", async ({ page, server }) => {
+    await page.goto("/");
+    await expect(page.locator(".now")).toContainText("No worker has done anything");
+    const request = { inputs: { generate: { files: 36, count: 4096 } }, workers: 3, fan_in: 3, paced: true };
+    const id = await server.submit(request);
+    await server.over(id);
+    if (!javaScriptEnabled) {
+      await page.reload();
+    }
+    const blocks = page.locator(`.now-svg a[data-job="${id}"]`);
+    const timeline = await (await fetch(`${server.url}/api/jobs/${id}/timeline`)).json();
+    await expect(blocks).toHaveCount(timeline.attempts);
+    await expect(page.locator(".now-names li")).toHaveText(["worker-1", "worker-2", "worker-3"]);
+    await expect(page.locator('.now-svg a [fill="url(#now-hatch)"]')).toHaveCount(1);
+    await expect(page.locator('.now-svg a[data-state="superseded"]')).toHaveCount(1);
+    await page.locator('.now-svg a[data-state="superseded"]').click();
+    await page.waitForURL(new RegExp(`/jobs/${id}/run\\?attempt=0\\.2\\.0-1`));
+    await expect(page.locator("#attempt")).toContainText("Task 0.2.0, attempt 1");
+  });
+});
