@@ -25,7 +25,7 @@ use self::fields::{DEMO, FROM_GENERATE, FROM_PREFIX, SOURCE, defaults, statistic
 pub struct JobForm(BTreeMap<String, String>);
 
 impl Default for JobForm {
-    /// The initial form: the demonstration, which takes some eight seconds and shows every
+    /// The initial form: the demonstration, which takes some seven seconds and shows every
     /// part of the dashboard.
     fn default() -> Self {
         JobForm(defaults().map(|(key, text)| (key, text.to_owned())).collect())
@@ -168,8 +168,8 @@ impl JobForm {
 
 /// The name of the demonstration.
 const DEMO_NAME: &str = "Demo, paced on purpose";
-/// Its size: twelve leaf tasks and four, two and one above them, for three workers.
-const DEMO_FILES: u64 = 36;
+/// Its size: ten leaf tasks and four, two and one above them, for three workers.
+const DEMO_FILES: u64 = 30;
 const DEMO_COUNT: u64 = 4_096;
 const DEMO_FAN_IN: u32 = 3;
 const DEMO_WORKERS: u32 = 3;

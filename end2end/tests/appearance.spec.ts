@@ -62,7 +62,7 @@ test("the theme follows the system", async ({ page }) => {
 });
 
 test("with forced colours the states of tasks, bars and legends can be told apart", async ({ page, server }) => {
-  const id = await server.submit({ inputs: { generate: { files: 36, count: 4096 } }, workers: 3, fan_in: 3, paced: true });
+  const id = await server.submit({ inputs: { generate: { files: 30, count: 4096 } }, workers: 3, fan_in: 3, paced: true });
   await page.emulateMedia({ forcedColors: "active" });
   await page.goto(`/jobs/${id}`);
   await expect(page.locator('.cells i[data-state="running"]').first()).toBeVisible();

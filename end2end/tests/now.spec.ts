@@ -6,7 +6,7 @@ withAndWithoutJavaScript((javaScriptEnabled) => {
   test("each worker has a lane with its attempts, which lead to their jobs", async ({ page, server }) => {
     await page.goto("/");
     await expect(page.locator(".now")).toContainText("No worker has done anything");
-    const request = { inputs: { generate: { files: 36, count: 4096 } }, workers: 3, fan_in: 3, paced: true };
+    const request = { inputs: { generate: { files: 30, count: 4096 } }, workers: 3, fan_in: 3, paced: true };
     const id = await server.submit(request);
     await server.over(id);
     if (!javaScriptEnabled) {

@@ -25,8 +25,8 @@ interface Timeline {
   rescues: { task: string; straggler: string; rescuer: string }[];
 }
 
-/** The demonstration: 19 tasks, one of them of a straggler. */
-const DEMO = { inputs: { generate: { files: 36, count: 4096 } }, workers: 3, fan_in: 3, paced: true };
+/** The demonstration: 17 tasks, one of them of a straggler. */
+const DEMO = { inputs: { generate: { files: 30, count: 4096 } }, workers: 3, fan_in: 3, paced: true };
 
 async function timelineOf(server: Server, id: string): Promise<Timeline> {
   return (await (await fetch(`${server.url}/api/jobs/${id}/timeline`)).json()) as Timeline;
@@ -87,7 +87,7 @@ withAndWithoutJavaScript((javaScriptEnabled) => {
     await expect(page.locator(".job-tabs [aria-current]")).toHaveText("Run");
     const timeline = await timelineOf(server, id);
     const attempts = timeline.lanes.flatMap((lane) => lane.attempts);
-    expect(attempts.length).toBeGreaterThanOrEqual(20);
+    expect(attempts.length).toBeGreaterThanOrEqual(18);
     expect(await drawn(page)).toEqual(recorded(timeline));
     await expect(page.locator(".run-names ol li")).toHaveText(
       timeline.lanes.map((lane) => lane.worker ?? "in the queue"),
@@ -121,7 +121,7 @@ withAndWithoutJavaScript((javaScriptEnabled) => {
     await page.waitForURL(/kind=speculation/);
     await expect(page.locator('.log-entries li:not([data-kind="speculation"])')).toHaveCount(0);
     await page.getByRole("link", { name: "Inputs", exact: true }).click();
-    await expect(page.locator("table.files tbody tr")).toHaveCount(36);
+    await expect(page.locator("table.files tbody tr")).toHaveCount(30);
     await expectPhase(page, "done");
   });
 });

@@ -18,7 +18,7 @@ for (const viewport of [
         }
       }).observe({ type: "layout-shift", buffered: true });
     });
-    const id = await server.submit({ inputs: { generate: { files: 36, count: 4096 } }, workers: 3, fan_in: 3, paced: true });
+    const id = await server.submit({ inputs: { generate: { files: 30, count: 4096 } }, workers: 3, fan_in: 3, paced: true });
     await page.goto(`/jobs/${id}`);
     await expect(page.locator(".sum-tree")).toBeAttached();
     const sum = () => page.evaluate(() => (window as unknown as { shifts: number[] }).shifts.reduce((a, b) => a + b, 0));

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::client::Client;
 use super::running::Running;
 
-/// The demonstration: 19 tasks, the third of which has a straggler.
+/// The demonstration: 17 tasks, the third of which has a straggler.
 fn demo() -> Value {
-    json!({"inputs": {"generate": {"files": 36, "count": 4096}},
+    json!({"inputs": {"generate": {"files": 30, "count": 4096}},
         "workers": 3, "fan_in": 3, "paced": true})
 }
 

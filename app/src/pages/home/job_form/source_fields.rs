@@ -41,8 +41,8 @@ pub fn SourceFields(
             {source(FROM_PREFIX, "Files in the store", is_prefix)}
         </fieldset>
         <p class="source-demo hint">
-            "36 generated files and 3 workers, one of which has a straggling task. "
-            "Paced on purpose, for the demonstration: it takes about 8 seconds."
+            "30 generated files and 3 workers, one of which has a straggling task. "
+            "Paced on purpose, for the demonstration: it takes about 7 seconds."
         </p>
         <div class="fields source-generate">
             <Fields section=Section::Generate form=form.clone() problem=problem.clone() />
