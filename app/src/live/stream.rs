@@ -175,12 +175,14 @@ impl Shared {
         let shared = self.clone();
         let deliver = move || {
             let events = shared.buffered.take();
+            // The states of tasks come before their job.
+            let is_whole = events.iter().any(|event| !matches!(event, LiveEvent::Tasks(_)));
             // If the stream was closed meanwhile, its page has been left, and its signals
             // are disposed of.
             if shared.open.borrow().is_some() && !(shared.deliver)(events) {
                 shared.reopen();
             }
-            if is_hidden() {
+            if is_hidden() && is_whole {
                 // It has peeked.
                 shared.open.take();
             }

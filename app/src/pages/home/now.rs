@@ -91,7 +91,7 @@ fn Lanes(lately: Lately, shows_all: bool) -> impl IntoView {
     let scale = Scale::new(start, end);
     let drawn = (0_u32..)
         .zip(lanes)
-        .map(|(index, lane)| view! { <LaneBlocks lane y=index * LANE_PX scale /> })
+        .map(|(index, lane)| view! { <LaneBlocks lane y={index * LANE_PX} scale /> })
         .collect_view();
     view! {
         <div class="now-lanes" style=format!("--lane:{LANE_PX}px")>
