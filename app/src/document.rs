@@ -26,6 +26,10 @@ const BEFORE_FIRST_PAINT: &str = "document.documentElement.dataset.script='';\
     try{const t=localStorage.getItem('theme');\
     if(t)document.documentElement.dataset.theme=t}catch{}";
 
+/// What the program does, for search engines and previews of links.
+const DESCRIPTION: &str =
+    "The exact mean of every index across many files, computed by many workers.";
+
 /// The logo, a sum tree: three bars become two, and two become one.
 const FAVICON: &str = "data:image/svg+xml,\
     %3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E\
@@ -50,6 +54,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta charset="utf-8" />
                 <meta name="viewport" content="width=device-width, initial-scale=1" />
                 <meta name="color-scheme" content="light dark" />
+                <meta name="description" content=DESCRIPTION />
                 <link rel="icon" type="image/svg+xml" href=FAVICON />
                 <script nonce=use_nonce() inner_html=BEFORE_FIRST_PAINT></script>
                 <HashedStylesheet options=options.clone() id="style" />

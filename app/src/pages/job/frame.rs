@@ -1,7 +1,7 @@
 //! What the pages of a job have in common.
 
 use leptos::prelude::*;
-use leptos_meta::Title;
+use leptos_meta::{Meta, Title};
 use leptos_router::components::A;
 use protocol::states::TaskStates;
 use protocol::{JobSnapshot, Role};
@@ -52,6 +52,7 @@ pub fn JobFrame(
         }
     });
     view! {
+        <Meta property="og:title" content=title.clone() />
         <Title text=title formatter=|title: String| title />
         {reload}
         <div class="job-bar">
