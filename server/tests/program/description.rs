@@ -148,6 +148,37 @@ async fn every_reference_of_the_description_can_be_resolved() {
 
 /// The description, with no properties allowed but those it names.
 fn strict(mut described: Value) -> Value {
+    /// Makes one schema of those that must all fit, since each would forbid what the others
+    /// describe.
+    fn merge(value: &mut Value, components: &Value) {
+        match value {
+            Value::Object(map) => {
+                for part in map.remove("allOf").iter_mut().flat_map(|it| it.as_array().cloned()) {
+                    for part in part {
+                        let name = part["$ref"].as_str().and_then(|it| it.rsplit('/').next());
+                        let part = name.map_or(&part, |name| &components["schemas"][name]);
+                        for (key, found) in part.as_object().expect("a schema") {
+                            match (map.get_mut(key), found) {
+                                (Some(Value::Object(ours)), Value::Object(theirs)) => {
+                                    ours.extend(theirs.clone());
+                                }
+                                (Some(Value::Array(ours)), Value::Array(theirs)) => {
+                                    ours.extend(theirs.clone());
+                                }
+                                (Some(_), _) => {}
+                                (None, found) => {
+                                    map.insert(key.clone(), found.clone());
+                                }
+                            }
+                        }
+                    }
+                }
+                map.values_mut().for_each(|value| merge(value, components));
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| merge(item, components)),
+            _ => {}
+        }
+    }
     fn close(value: &mut Value) {
         match value {
             Value::Object(map) => {
@@ -160,6 +191,8 @@ fn strict(mut described: Value) -> Value {
             _ => {}
         }
     }
+    let components = described["components"].clone();
+    merge(&mut described["components"], &components);
     close(&mut described["components"]);
     described
 }

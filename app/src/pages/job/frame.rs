@@ -47,7 +47,7 @@ pub fn JobFrame(
         view! {
             <p class="demo-note">
                 "Paced on purpose, for the demonstration: every task lasts a while, and the first "
-                "attempt at task 0.2.0 eight times as long."
+                "attempt at task 0.2.0 twelve times as long."
             </p>
         }
     });

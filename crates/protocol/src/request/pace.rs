@@ -24,7 +24,7 @@ const LEAF_MS: u64 = 800;
 /// … a task above …
 const MERGE_MS: u64 = 450;
 /// … and how many times longer the first attempt at one of the leaf tasks.
-const STRAGGLER_TIMES: u64 = 8;
+const STRAGGLER_TIMES: u64 = 12;
 /// The node of that task: the third one, so that the first two have told how long a task
 /// takes.
 const STRAGGLER_NODE: u32 = 2;
@@ -79,7 +79,7 @@ mod tests {
             let job = JobId::from_parts(Timestamp::default(), 1);
             pace_ms(AttemptId { job, task: TaskId { level, node, range: 0 }, number })
         };
-        assert_eq!([pace(0, 1, 1), pace(0, 2, 1), pace(0, 2, 2)], [800, 6_400, 800]);
+        assert_eq!([pace(0, 1, 1), pace(0, 2, 1), pace(0, 2, 2)], [800, 9_600, 800]);
         assert_eq!([pace(1, 2, 1), pace(2, 0, 1)], [450, 450]);
     }
 }

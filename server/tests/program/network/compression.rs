@@ -32,7 +32,6 @@ async fn pages_and_json_are_compressed_for_clients_that_accept_it() {
         &format!("/jobs/{job}/run"),
         "/api/openapi.json",
         &format!("/api/jobs/{job}/timeline"),
-        "/app/overview",
     ] {
         let plain = running.get(path).await;
         assert_eq!(encoding(&plain), None, "{path}: not asked for");

@@ -38,7 +38,7 @@ pub fn SourceFields(
             <legend class="visually-hidden">{SOURCE.title}</legend>
             {source(DEMO, "Demo", is_demo)}
             {source(FROM_GENERATE, "Generated data", !is_prefix && !is_demo)}
-            {source(FROM_PREFIX, "Files in the store", is_prefix)}
+            {source(FROM_PREFIX, "Stored files", is_prefix)}
         </fieldset>
         <p class="source-demo hint">
             "30 generated files and 3 workers, one of which has a straggling task. "
