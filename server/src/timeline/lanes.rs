@@ -127,7 +127,7 @@ fn order(one: Option<&WorkerId>, other: Option<&WorkerId>) -> Ordering {
 fn beside(attempts: &[AttemptSnapshot], speculative: &AttemptSnapshot) -> Option<u32> {
     let was_live = |attempt: &&AttemptSnapshot| {
         attempt.number < speculative.number
-            && attempt.ended_at.is_none_or(|ended_at| ended_at >= speculative.published_at)
+            && attempt.ended_at.is_none_or(|ended_at| ended_at > speculative.published_at)
     };
     let before = attempts.iter().rev().filter(|_| speculative.speculative).find(was_live)?;
     Some(before.number)

@@ -132,7 +132,8 @@ impl Gestures {
             self.close();
         } else if let Some(link) = closest(&target, "a[data-attempt]") {
             let opens_elsewhere = event.ctrl_key() || event.meta_key() || event.shift_key();
-            if self.has_moved.get_value() {
+            // A key clicks too, and does not move.
+            if self.has_moved.get_value() && event.detail() != 0 {
                 event.prevent_default();
             } else if !opens_elsewhere {
                 event.prevent_default();
