@@ -10,9 +10,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use platform::{InputStores, ObjectStore, Pin, StoreError};
 use protocol::job::{Counted, InputSummary, SkippedFiles};
 use protocol::problem::ProblemKind;
-use protocol::request::{
-    Generate, GeneratedFormat, OtherFiles, ReadOptions, paced_duration_ms,
-};
+use protocol::request::{Generate, GeneratedFormat, OtherFiles, ReadOptions, paced_duration_ms};
 use protocol::task::InputObject;
 use protocol::{Inputs, JobId, JobRequest, Plan, Problem, Timestamp, ValidRequest};
 use reading::DetectError;
