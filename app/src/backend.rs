@@ -132,11 +132,17 @@ pub(crate) fn now() -> Timestamp {
     backend().now()
 }
 
+/// In the extensions of a request whose client uses TLS, with the server or with a proxy in
+/// front of it.
+#[derive(Clone, Copy, Debug)]
+pub struct OverTls;
+
 /// The origin of the server, as the client addressed it: `http://127.0.0.1:3000`.
 pub(crate) fn host() -> String {
     let host = use_context::<axum::http::request::Parts>().and_then(|parts| {
+        let scheme = if parts.extensions.get::<OverTls>().is_some() { "https" } else { "http" };
         let host = parts.headers.get(axum::http::header::HOST)?;
-        host.to_str().ok().map(|host| format!("http://{host}"))
+        host.to_str().ok().map(|host| format!("{scheme}://{host}"))
     });
     host.unwrap_or_default()
 }

@@ -24,6 +24,24 @@ test("files that are chosen in the form of a new job are averaged", async ({ pag
   expect(await shownNumbers(page)).toEqual(["2.0", "3.0"]);
 });
 
+test("files that are dropped anywhere on the page are taken", async ({ page }) => {
+  await page.goto("/");
+  const files = await page.evaluateHandle(() => {
+    const transfer = new DataTransfer();
+    for (const text of ["1,2", "3,4"]) {
+      transfer.items.add(new File([`${text}\n`], `${text}.csv`));
+    }
+    return transfer;
+  });
+  await page.dispatchEvent("h1", "dragover", { dataTransfer: files });
+  await expect(page.locator(".drop-zone")).toHaveAttribute("data-over", "true");
+  await page.dispatchEvent("h1", "drop", { dataTransfer: files });
+  await expect(page.locator(".upload-summary")).toHaveText(/^2\sfiles stored/);
+  await start(page);
+  await expectPhase(page, "done");
+  expect(await shownNumbers(page)).toEqual(["2.0", "3.0"]);
+});
+
 test("a folder is brought with the folders in it, without hidden files", async ({ page }) => {
   const folder = await mkdtemp(join(tmpdir(), "chosen-"));
   await mkdir(join(folder, "runs", "late"), { recursive: true });

@@ -1,4 +1,4 @@
-//! A button that copies the link of the page.
+//! A button that copies a link.
 
 use std::time::Duration;
 
@@ -11,18 +11,21 @@ use crate::components::icon::{DrawnLive, LINK, TICK};
 /// The time for which the button confirms that the link was copied.
 const CONFIRMATION: Duration = Duration::from_secs(2);
 
-/// Copies the address of the page. It is hidden without JavaScript; the address is in
-/// the address bar.
+/// Copies a link. It is hidden without JavaScript; the address of the page is in the
+/// address bar.
 #[island]
-pub fn CopyLink() -> impl IntoView {
+pub fn CopyLink(
+    /// The link; `None` for the address of the page.
+    link: Option<String>,
+) -> impl IntoView {
     let is_copied = RwSignal::new(false);
     let copy = move |_| {
-        let Ok(link) = window().location().href() else {
+        let Some(link) = link.clone().or_else(|| window().location().href().ok()) else {
             return;
         };
         // Browsers provide the clipboard only over HTTPS and on localhost.
         if !window().is_secure_context() {
-            let _ = window().prompt_with_message_and_default("Link to this page:", &link);
+            let _ = window().prompt_with_message_and_default("Link:", &link);
             return;
         }
         spawn_local(async move {

@@ -1,5 +1,6 @@
 //! A drop zone for files, with the progress of their uploads.
 
+use leptos::ev;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use protocol::Phase;
@@ -17,6 +18,22 @@ use crate::uploads::{
 pub const FOLDER: &str = "upload-folder";
 /// The id of the field of the form of a new job with the folder of its files.
 const PREFIX: &str = "prefix";
+
+/// The choice of the form of a new job that its inputs are in the store.
+const STORED: &str = "input[type=radio][value=prefix]";
+
+/// Whether files are dragged, rather than a text or a link.
+fn has_files(event: &web_sys::DragEvent) -> bool {
+    let types = event.data_transfer().map(|transfer| transfer.types());
+    types.is_some_and(|types| types.includes(&"Files".into(), 0))
+}
+
+/// Shows the part of the form of a new job that is about stored files, if the page has one.
+fn choose_stored() {
+    if let Ok(Some(choice)) = document().query_selector(STORED) {
+        choice.unchecked_into::<HtmlInputElement>().click();
+    }
+}
 
 /// Takes files and folders by drop or choice, and uploads them into a folder of the store.
 /// Hidden without JavaScript. Once all are stored, the field of the form of a new job is
@@ -41,18 +58,32 @@ pub fn UploadZone(
         }
     };
     let dropped = move |event: web_sys::DragEvent| {
-        event.prevent_default();
         is_over.set(false);
-        spawn_local(async move { add(dropped_files(&event).await) });
+        if has_files(&event) {
+            event.prevent_default();
+            choose_stored();
+            spawn_local(async move { add(dropped_files(&event).await) });
+        }
     };
     let dragged = move |event: web_sys::DragEvent| {
-        event.prevent_default();
-        is_over.set(true);
+        if has_files(&event) {
+            event.prevent_default();
+            is_over.set(true);
+        }
     };
+    // The whole page takes files: a browser would leave it for one that is dropped beside
+    // the zone. Effects run only in the browser.
+    Effect::new(move || {
+        let listeners = [
+            window_event_listener(ev::drop, dropped),
+            window_event_listener(ev::dragover, dragged),
+            window_event_listener(ev::dragleave, move |_| is_over.set(false)),
+        ];
+        on_cleanup(move || listeners.into_iter().for_each(WindowListenerHandle::remove));
+    });
     let totals = uploads.totals;
     let is_stored =
         Memo::new(move |_| totals.with(|totals| totals.is_over() && totals.failed_files == 0));
-    // Effects run only in the browser.
     Effect::new(move || {
         if is_stored.get() {
             fill_in(&prefix());
@@ -64,9 +95,6 @@ pub fn UploadZone(
             <div
                 class="drop-zone"
                 data-over=Signal::derive(move || is_over.get().to_string())
-                on:drop=dropped
-                on:dragover=dragged
-                on:dragleave=move |_| is_over.set(false)
             >
                 <p>"Drop files or a folder here"</p>
                 <div class="drop-buttons">

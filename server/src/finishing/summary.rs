@@ -189,13 +189,13 @@ fn finite_extremes(numbers: &[f64]) -> Option<(f64, f64)> {
     const LANES: usize = 8;
     let mut least = [f64::INFINITY; LANES];
     let mut greatest = [f64::NEG_INFINITY; LANES];
-    // Not 0 in a lane where a number is not finite: that times nought is NaN.
-    let mut noughts = [0.0; LANES];
+    // Not 0 in a lane where a number is not finite: that times zero is NaN.
+    let mut zeros = [0.0; LANES];
     let (whole, rest) = numbers.as_chunks::<LANES>();
     let mut add = |lane: usize, number: f64| {
         least[lane] = if number < least[lane] { number } else { least[lane] };
         greatest[lane] = if number > greatest[lane] { number } else { greatest[lane] };
-        noughts[lane] += number * 0.0;
+        zeros[lane] += number * 0.0;
     };
     for chunk in whole {
         for (lane, &number) in chunk.iter().enumerate() {
@@ -205,7 +205,7 @@ fn finite_extremes(numbers: &[f64]) -> Option<(f64, f64)> {
     for (lane, &number) in rest.iter().enumerate() {
         add(lane, number);
     }
-    let is_finite = noughts.iter().all(|nought| *nought == 0.0);
+    let is_finite = zeros.iter().all(|zero| *zero == 0.0);
     let least = least.into_iter().fold(f64::INFINITY, f64::min);
     is_finite.then(|| (least, greatest.into_iter().fold(f64::NEG_INFINITY, f64::max)))
 }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use app::backend::OverTls;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -77,6 +78,9 @@ pub(super) async fn check(
     let name = caller.as_ref().and_then(|caller| caller.name.clone());
     if let Some(caller) = caller {
         request.extensions_mut().insert(caller);
+    }
+    if is_secure {
+        request.extensions_mut().insert(OverTls);
     }
     if let Some(credential) = credential {
         request.extensions_mut().insert(Standing { access, credential });

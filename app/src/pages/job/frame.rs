@@ -63,7 +63,7 @@ pub fn JobFrame(
                 {submitted_by}
             </p>
             <div class="job-tools">
-                <CopyLink />
+                {share.is_none().then(|| view! { <CopyLink link=None /> })}
                 {share}
                 <JobActions id />
             </div>

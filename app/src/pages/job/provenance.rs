@@ -5,7 +5,7 @@ use protocol::request::{Choice, Generate};
 use protocol::result::StoredFile;
 use protocol::{Inputs, JobId, JobRequest, JobSnapshot};
 
-use crate::backend::host;
+use crate::backend::{caller, host};
 use crate::format::count;
 use crate::paths::{JobTab, job_path};
 
@@ -47,14 +47,20 @@ pub fn Verification(
     file: StoredFile,
 ) -> impl IntoView {
     let url = format!("{}/api/jobs/{id}/result?format=npy", host());
-    let command = format!("curl -sS '{url}' | sha256sum -c <(echo '{}  -')", file.sha256);
+    let needs_token = caller().is_some_and(|caller| caller.is_restricted);
+    let token = if needs_token { "-H \"Authorization: Bearer $TOKEN\" " } else { "" };
+    let command = format!("curl -fsS {token}'{url}' | sha256sum -c <(echo '{}  -')", file.sha256);
+    let hint = match needs_token {
+        true => "With your token in TOKEN, downloads the mean and compares its hash (bash):",
+        false => "Downloads the mean and compares its hash (bash):",
+    };
     view! {
         <dl class="figures verification">
             <Row label="SHA-256 of the .npy" value=file.sha256 />
         </dl>
         <details class="snippet">
             <summary>"Verify"</summary>
-            <p class="hint">"Downloads the mean and compares its hash (bash):"</p>
+            <p class="hint">{hint}</p>
             <pre tabindex="0">
                 <code>{command}</code>
             </pre>

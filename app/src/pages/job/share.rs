@@ -3,7 +3,9 @@
 use leptos::prelude::*;
 use protocol::JobId;
 
+use crate::backend::host;
 use crate::calls::{self, Share, Withdraw};
+use crate::islands::copy_link::CopyLink;
 
 /// The link that shows a job to anybody who has it, and the forms that make and withdraw
 /// it.
@@ -22,13 +24,14 @@ pub fn ShareLink(
                 {move || Suspend::new(async move {
                     match link.await {
                         Ok(Some(path)) => {
-                            let href = path.clone();
+                            let (href, link) = (path.clone(), format!("{}{path}", host()));
                             view! {
                                 <div>
                                     <p>"Anybody with this link sees this job and its result."</p>
                                     <a class="share-link" href=href>
-                                        {path}
+                                        {link.clone()}
                                     </a>
+                                    <CopyLink link=Some(link) />
                                     <ActionForm action=withdraw>
                                         <input type="hidden" name="id" value=id.to_string() />
                                         <button type="submit" class="button danger">

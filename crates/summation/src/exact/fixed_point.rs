@@ -10,7 +10,7 @@ pub(crate) struct FixedPoint<const LIMBS: usize, const UNIT: i32> {
 }
 
 impl<const LIMBS: usize, const UNIT: i32> FixedPoint<LIMBS, UNIT> {
-    /// Nought.
+    /// Zero.
     pub(crate) const ZERO: Self = FixedPoint { limbs: [0; LIMBS] };
 
     /// Adds a finite number.
@@ -77,18 +77,18 @@ impl<const LIMBS: usize, const UNIT: i32> FixedPoint<LIMBS, UNIT> {
         self.add_words(0, &other.limbs, false);
     }
 
-    /// Whether it is nought.
+    /// Whether it is zero.
     pub(crate) fn is_zero(&self) -> bool {
         self.limbs.iter().all(|&limb| limb == 0)
     }
 
-    /// Whether it is below nought.
+    /// Whether it is below zero.
     pub(crate) fn is_negative(&self) -> bool {
         self.limbs[LIMBS - 1] >> 63 == 1
     }
 
-    /// Its absolute value, trimmed: the first limb that is not nought, and the
-    /// limbs from there to the last that is not nought.
+    /// Its absolute value, trimmed: the first limb that is not zero, and the
+    /// limbs from there to the last that is not zero.
     pub(crate) fn words(&self) -> (usize, Vec<u64>) {
         let mut limbs = self.limbs;
         if self.is_negative() {
@@ -129,7 +129,7 @@ mod tests {
     use crate::exact::{ExactSquares, ExactSum};
 
     #[test]
-    fn what_is_added_and_taken_away_leaves_nought() {
+    fn what_is_added_and_taken_away_leaves_zero() {
         let numbers = [1.0, -3.5e300, f64::MIN_POSITIVE, 5e-324, f64::MAX, -0.1];
         let mut total = ExactSum::ZERO;
         for x in numbers {

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-/// `words * 2^unit`, the words of 64 bits, least first; nought has no words.
+/// `words * 2^unit`, the words of 64 bits, least first; zero has no words.
 #[derive(Clone, Debug)]
 pub(crate) struct Magnitude {
     words: Vec<u64>,
@@ -22,7 +22,7 @@ impl Magnitude {
         Magnitude::new(vec![low(integer), low(integer >> 64)], unit)
     }
 
-    /// Whether it is nought.
+    /// Whether it is zero.
     pub(crate) fn is_zero(&self) -> bool {
         self.words.is_empty()
     }
@@ -122,7 +122,7 @@ impl Magnitude {
         Magnitude::new(words, self.unit + other.unit)
     }
 
-    /// `self - other`, or nought if that is below nought.
+    /// `self - other`, or zero if that is below zero.
     pub(crate) fn subtract(self, other: Magnitude) -> Magnitude {
         let (mut left, right) = (self, other);
         if right.is_zero() {
@@ -189,7 +189,7 @@ impl Magnitude {
         self.words.splice(0..0, std::iter::repeat_n(0, shift / 64));
     }
 
-    /// Drops leading noughts.
+    /// Drops leading zeros.
     fn trim(&mut self) {
         while self.words.last() == Some(&0) {
             self.words.pop();
@@ -223,7 +223,7 @@ mod tests {
         // 3 * 2^-1074 / 2 is a tie between 1 and 2 units: to even.
         let (half, more) = Magnitude::from_integer(3, -1074).widen(2).divide(2);
         assert_eq!(half.round(more).to_bits(), 2);
-        // A third of the least number is nought.
+        // A third of the least number is zero.
         let (third, more) = Magnitude::from_integer(1, -1074).widen(2).divide(3);
         assert_eq!(third.round(more), 0.0);
     }

@@ -33,7 +33,7 @@ pub(crate) fn parse_prefix(bytes: &[u8]) -> Option<Prefix> {
     }
     let whole = digits.count;
     let mut exponent = 0;
-    // Leading noughts are no digits to speak of.
+    // Leading zeros are no digits to speak of.
     if whole == 1 && digits.value == 0 {
         digits.count = 0;
     }
@@ -87,7 +87,7 @@ impl Digits {
             }
             let count = others.trailing_zeros() / 8;
             if count > 0 {
-                // The digits are moved up; what is moved in counts as noughts.
+                // The digits are moved up; what is moved in counts as zeros.
                 let digits = eight_digits(word << (64 - 8 * count));
                 let power = TENS[usize::try_from(count).unwrap_or(0)];
                 self.value = self.value.wrapping_mul(power).wrapping_add(digits);
@@ -116,7 +116,7 @@ const fn not_digits(word: u64) -> u64 {
 }
 
 /// Eight digits, the first in the lowest byte, as a number; a zero byte counts
-/// as nought.
+/// as zero.
 #[inline]
 const fn eight_digits(word: u64) -> u64 {
     let digits = word & 0x0f0f_0f0f_0f0f_0f0f;

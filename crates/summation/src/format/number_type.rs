@@ -5,7 +5,7 @@ use crate::Block;
 /// A type of numbers, as NumPy's `kind` and size name them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum NumberType {
-    /// One byte, nought for false.
+    /// One byte, zero for false.
     Bool,
     /// Signed integers.
     I1,

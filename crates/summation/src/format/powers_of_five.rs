@@ -69,7 +69,7 @@ const fn table() -> [(u64, u64); LENGTH] {
     clippy::cast_possible_truncation,
     reason = "of words that are no longer than what they are cut to"
 )]
-/// The first 128 bits, from the highest that is not nought.
+/// The first 128 bits, from the highest that is not zero.
 const fn leading(big: &[u32; WORDS]) -> (u64, u64) {
     let mut top = WORDS - 1;
     while big[top] == 0 {
@@ -88,7 +88,7 @@ const fn leading(big: &[u32; WORDS]) -> (u64, u64) {
     ((window >> 64) as u64, (window & u64::MAX as u128) as u64)
 }
 
-/// The word that lies `below` words below the one at `top`; nought below the first.
+/// The word that lies `below` words below the one at `top`; zero below the first.
 const fn word(big: &[u32; WORDS], top: usize, below: usize) -> u32 {
     if below <= top { big[top - below] } else { 0 }
 }

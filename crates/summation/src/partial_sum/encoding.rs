@@ -24,7 +24,7 @@
 //! ```
 //!
 //! A payload holds for its columns, one after the other: the four parts of the
-//! sums, those after the first unless they are nought for all columns; the
+//! sums, those after the first unless they are zero for all columns; the
 //! exceptions, if any; the minima and the maxima if kept, as keys; and if squares
 //! are kept their three parts and exceptions likewise; the numbers of missing values,
 //! unless nothing is missing. Exceptions are a count of

@@ -7,7 +7,7 @@ use super::BLOCK_COLUMNS;
 
 /// Numbers of a block of columns as parts: each part is the sum of itself and
 /// those after it, rounded. Where the parts do not hold a number, or it is
-/// beyond the range of `f64`, they are nought and the number is an exception.
+/// beyond the range of `f64`, they are zero and the number is an exception.
 #[derive(Clone, Debug)]
 pub(crate) struct Canonical<const PARTS: usize, const LIMBS: usize, const UNIT: i32> {
     pub(crate) parts: [[f64; BLOCK_COLUMNS]; PARTS],
@@ -16,7 +16,7 @@ pub(crate) struct Canonical<const PARTS: usize, const LIMBS: usize, const UNIT: 
 }
 
 impl<const PARTS: usize, const LIMBS: usize, const UNIT: i32> Canonical<PARTS, LIMBS, UNIT> {
-    /// All nought, to be filled.
+    /// All zero, to be filled.
     pub(crate) fn new() -> Self {
         Canonical { parts: [[0.0; BLOCK_COLUMNS]; PARTS], exceptions: Vec::new() }
     }

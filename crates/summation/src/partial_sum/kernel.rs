@@ -2,7 +2,7 @@
 //!
 //! A sum of two components is `hi + lo`. Adding `x` by two error-free
 //! transformations ([`two_sum`]) leaves a second error; as long as that is
-//! nought, `hi + lo` is the exact sum. Whatever overflows, or is not finite to
+//! zero, `hi + lo` is the exact sum. Whatever overflows, or is not finite to
 //! begin with, makes the second error NaN, so that one comparison a number sees
 //! everything that needs a closer look. Sums of squares work the same with
 //! three components, and sums of numbers that range widely with four.
@@ -63,7 +63,7 @@ for_each_variant! {
 
 for_each_variant! {
     /// Rewrites `hi + lo` so that `hi` is the sum rounded to nearest and `lo`
-    /// the rest; nought keeps the sign that `hi` has if `lo` is nought. Stops
+    /// the rest; zero keeps the sign that `hi` has if `lo` is zero. Stops
     /// where that overflows.
     normalize, normalize_with = normalize_body(hi: &mut [f64], lo: &mut [f64]) -> usize
 }
@@ -252,7 +252,7 @@ fn normalize_body(hi: &mut [f64], lo: &mut [f64]) -> usize {
         for k in 0..GROUP {
             let (s, e) = two_sum(hi[k], lo[k]);
             sum[k] = if lo[k] == 0.0 { hi[k] } else { s };
-            // Adding nought turns -0 into +0.
+            // Adding zero turns -0 into +0.
             rest[k] = e + 0.0;
             fits &= e.is_finite();
         }
@@ -302,8 +302,8 @@ pub(crate) fn divide_one([hi, lo, third]: [f64; 3], count: f64) -> (f64, bool) {
     let error = correction.abs() * (8.0 * f64::EPSILON) + left.abs() + 2.0 * third.abs();
     let is_certain = quotient + (correction - error) == quotient + (correction + error);
     let is_in_range = (quotient.abs() >= QUOTIENT_MIN) & (quotient.abs() < f64::INFINITY);
-    // A sum that is nought keeps its sign.
-    let is_nought = hi == 0.0;
-    let fits = is_nought | (is_in_range & (is_exact | is_certain));
-    (if is_nought { hi } else { mean }, fits)
+    // A sum that is zero keeps its sign.
+    let is_zero = hi == 0.0;
+    let fits = is_zero | (is_in_range & (is_exact | is_certain));
+    (if is_zero { hi } else { mean }, fits)
 }

@@ -61,7 +61,7 @@ impl PartialSum {
     }
 }
 
-/// `F * Q - S * S`, which is never below nought.
+/// `F * Q - S * S`, which is never below zero.
 fn numerator(sum: &ExactSum, squares: &ExactSquares, objects: u64) -> Magnitude {
     let objects = Magnitude::from_integer(u128::from(objects), 0);
     let sum = sum.magnitude();
@@ -94,7 +94,7 @@ fn deviation(numerator: &Magnitude, objects: u64) -> f64 {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "at most 2^55, or nought for what is below the range"
+        reason = "at most 2^55, or zero for what is below the range"
     )]
     let mut quarters = quarters as u64;
     let compare = |quarters: u64| {

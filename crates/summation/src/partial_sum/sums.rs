@@ -133,7 +133,7 @@ impl Sums {
         done
     }
 
-    /// Adds parts of numbers, all finite, in which nought stands for nothing.
+    /// Adds parts of numbers, all finite, in which zero stands for nothing.
     pub(crate) fn add_parts(&mut self, start: usize, parts: &[f64]) {
         let mut neutral_parts = [0.0; BLOCK_COLUMNS];
         let neutral_parts = &mut neutral_parts[..parts.len()];
@@ -240,7 +240,7 @@ impl Sums {
     }
 }
 
-/// -0, which changes no sum, for nought.
+/// -0, which changes no sum, for zero.
 #[inline(always)]
 fn neutral(part: f64) -> f64 {
     if part == 0.0 { -0.0 } else { part }

@@ -123,7 +123,7 @@ fn another_number_of_columns_or_other_statistics_are_refused() {
 }
 
 #[test]
-fn what_is_nought_takes_no_room() {
+fn what_is_zero_takes_no_room() {
     let mut sum = PartialSum::new(1024, &[]);
     sum.add(0, &(0..1024).map(f64::from).collect());
     assert!(sum.encode(&Trailer::default()).len() < 1024 * 8 + 100);

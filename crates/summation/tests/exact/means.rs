@@ -66,7 +66,7 @@ proptest! {
 
     #[test]
     fn of_more_objects_than_were_added(numbers in column(finite(), 6), more in 0u64..1 << 40) {
-        // Objects of nought alone would only take time to add.
+        // Objects of zero alone would only take time to add.
         let mut sum = sum_of(&numbers);
         sum.add(0, &Block::from_iter([0.0]));
         sum.count_objects(more);
@@ -97,7 +97,7 @@ fn a_mean_just_below_the_normal_range_is_rounded_once() {
 }
 
 #[test]
-fn nought_has_the_sign_that_ieee_754_gives_it() {
+fn zero_has_the_sign_that_ieee_754_gives_it() {
     check(&[-0.0]);
     check(&[-0.0, -0.0]);
     check(&[-0.0, 0.0]);

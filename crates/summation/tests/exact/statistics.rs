@@ -44,7 +44,7 @@ proptest! {
     }
 
     #[test]
-    fn of_numbers_far_from_nought(offset in 1e3f64..1e15, numbers in column((-1.0f64..1.0).boxed(), 30)) {
+    fn of_numbers_far_from_zero(offset in 1e3f64..1e15, numbers in column((-1.0f64..1.0).boxed(), 30)) {
         let numbers: Vec<f64> = numbers.iter().map(|x| offset + x).collect();
         check(&numbers);
     }

@@ -88,7 +88,7 @@ fn columns() -> impl Strategy<Value = usize> {
 }
 
 #[test]
-fn a_group_with_a_spill_keeps_the_minus_of_its_noughts() {
+fn a_group_with_a_spill_keeps_the_minus_of_its_zeros() {
     let mut sum = PartialSum::new(16, &[]);
     for first in [1e300, 1.0, 1e-300] {
         let mut object = [-0.0; 16];

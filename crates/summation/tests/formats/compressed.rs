@@ -146,7 +146,7 @@ fn noise(bytes: usize) -> Vec<u8> {
 }
 
 /// An array of 300,000 numbers: of noise, of a wave with noise in its last
-/// bits, and of noughts.
+/// bits, and of zeros.
 fn arrays() -> [Vec<u8>; 3] {
     const COLUMNS: usize = 300_000;
     let random = noise(8 * COLUMNS);

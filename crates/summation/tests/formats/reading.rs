@@ -267,7 +267,7 @@ pub(crate) fn ranges() -> impl Strategy<Value = Vec<usize>> {
     ]
 }
 
-/// Limits to decode with; not nought alone, which would not get on.
+/// Limits to decode with; not zero alone, which would not get on.
 pub(crate) fn limits() -> impl Strategy<Value = Vec<usize>> {
     (proptest::collection::vec(0usize..7, 0..4), 1usize..50).prop_map(|(mut limits, last)| {
         limits.push(last);
