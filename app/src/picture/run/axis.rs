@@ -20,7 +20,7 @@ pub struct TimeMark {
     pub label: String,
 }
 
-/// At most `wanted` marks, at least one, from `from_ms` until `to_ms` since the start of
+/// About `wanted` marks, at most one more and at least one, from `from_ms` until `to_ms` since the start of
 /// the job.
 #[must_use]
 pub fn time_marks(from_ms: u64, to_ms: u64, wanted: u64) -> Vec<TimeMark> {
@@ -86,7 +86,7 @@ mod tests {
     fn marks_are_at_round_times() {
         assert_eq!(labels(0, 8_300), ["0 s", "2 s", "4 s", "6 s", "8 s"]);
         assert_eq!(labels(1_100, 1_900), ["1.2 s", "1.4 s", "1.6 s", "1.8 s"]);
-        assert_eq!(labels(0, 33), ["0 s", "10 ms", "20 ms", "30 ms"]);
+        assert_eq!(labels(0, 41), ["0 s", "10 ms", "20 ms", "30 ms", "40 ms"]);
         assert_eq!(
             labels(55_000, 80_000),
             ["55 s", "1 min 00 s", "1 min 05 s", "1 min 10 s", "1 min 15 s", "1 min 20 s"]
