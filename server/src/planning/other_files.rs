@@ -8,11 +8,11 @@ use protocol::job::SkippedFiles;
 use protocol::problem::ProblemKind;
 
 /// Extensions of documents, images, programs, settings and checksums.
-const EXTENSIONS: [&str; 49] = [
-    "adoc", "asc", "bak", "bat", "bib", "bmp", "c", "cfg", "cff", "conf", "cpp", "css", "doc",
-    "docx", "gif", "h", "htm", "html", "ini", "ipynb", "jl", "jpeg", "jpg", "js", "json", "lock",
-    "m", "markdown", "md", "md5", "mp4", "odt", "pdf", "png", "ps1", "py", "rs", "rst", "sh",
-    "sha1", "sha256", "sha512", "sig", "svg", "tex", "toml", "xml", "yaml", "yml",
+const EXTENSIONS: [&str; 48] = [
+    "adoc", "bak", "bat", "bib", "bmp", "c", "cff", "cfg", "conf", "cpp", "css", "doc", "docx",
+    "gif", "h", "htm", "html", "ini", "ipynb", "jl", "jpeg", "jpg", "js", "json", "lock", "m",
+    "markdown", "md", "md5", "mp4", "odt", "pdf", "png", "ps1", "py", "rs", "rst", "sh", "sha1",
+    "sha256", "sha512", "sig", "svg", "tex", "toml", "xml", "yaml", "yml",
 ];
 /// Names that are documents without an extension, or as text.
 const NAMES: [&str; 15] = [

@@ -15,7 +15,7 @@ fn attempt(number: u32, worker: &str, started: u64, ended: u64) -> AttemptSnapsh
         speculative: false,
         state: AttemptState::Completed,
         worker: Some(WorkerId::from(worker)),
-        published_at: at(started - 1),
+        published_at: at(started.saturating_sub(1)),
         started_at: Some(at(started)),
         ended_at: Some(at(ended)),
         fraction: 1.0,
