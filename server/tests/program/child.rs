@@ -56,9 +56,21 @@ impl Child {
         Child { client: Client::new(url), process, logs }
     }
 
+    /// Waits until it has printed or logged a text: a thread of its own writes the log.
+    pub(crate) async fn until_said(&mut self, text: &str) {
+        self.process.wait_until_said(text).await;
+    }
+
     /// What it has printed and logged up to now.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.logs.path().join(LOG)).expect("a log")
+    }
+
+    /// Stops the server; returns all that it has printed and logged.
+    pub(crate) async fn whole_log(self) -> String {
+        let Child { process, logs, .. } = self;
+        process.stop().await;
+        std::fs::read_to_string(logs.path().join(LOG)).expect("a log")
     }
 
     /// Kills the server, as `kill -9` does.

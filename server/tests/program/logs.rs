@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 use super::child::Child;
 
 /// The lines of a log, each an object of JSON.
-fn lines(server: &Child) -> Vec<Value> {
-    let log = server.log();
+fn lines(log: &str) -> Vec<Value> {
     // The address is announced on standard output, which goes to the same file.
     let lines = log.lines().filter(|line| !line.starts_with("listening on "));
     lines.map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
@@ -45,7 +44,7 @@ async fn the_lives_of_jobs_are_told_by_the_log_alone() {
     assert_eq!(server.follow(&cancelled).await["phase"], "cancelled");
     assert_eq!(delete(format!("/api/jobs/{done}?purge=true")).await, 204);
 
-    let told = lines(&server);
+    let told = lines(&server.whole_log().await);
     let of_done = life(&told, &done);
     let whole = ["job submitted", "job planned", "job started", "job done", "job deleted"];
     assert_eq!(turns(&of_done), whole);
@@ -62,7 +61,6 @@ async fn the_lives_of_jobs_are_told_by_the_log_alone() {
     let detail = error["detail"].as_str().expect("a detail");
     assert!(of_failed[1]["error"].as_str().expect("an error").contains(detail), "{of_failed:?}");
     assert_eq!(turns(&life(&told, &cancelled)), ["job submitted", "job cancelled"]);
-    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -73,15 +71,15 @@ async fn a_job_that_goes_on_after_a_restart_says_so() {
     let inputs = json!({"generate": {"files": 6, "count": 20_000, "format": "csv", "seed": 1}});
     let job = server.submit(&json!({"inputs": inputs, "fan_in": 3})).await;
     server.until(&job, |job| job["attempts"]["running"] == 2).await;
+    server.until_said("job started").await;
     server.kill();
-    let told = lines(&server);
+    let told = lines(&server.log());
     assert_eq!(turns(&life(&told, &job)), ["job submitted", "job planned", "job started"]);
     let server = Child::start(folder.path(), &slow[..2]).await;
     assert_eq!(server.follow(&job).await["phase"], "done");
-    let told = lines(&server);
+    let told = lines(&server.whole_log().await);
     let turns = turns(&life(&told, &job));
     assert_eq!(turns, ["job continues after a restart", "job started", "job done"]);
-    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -105,7 +103,8 @@ async fn requests_have_ids_and_the_log_is_quiet_of_probes_and_of_secrets() {
     assert_eq!(refused.status(), 403);
     let its_id = refused.headers()["x-request-id"].to_str().unwrap().to_owned();
 
-    let told = lines(&server);
+    let log = server.whole_log().await;
+    let told = lines(&log);
     let requests: Vec<&Value> = told.iter().filter(|line| line["target"] == "access").collect();
     let ids: Vec<&str> = requests.iter().map(|it| it["request_id"].as_str().unwrap()).collect();
     assert_eq!(ids, [given, &its_id], "{requests:?}");
@@ -116,8 +115,7 @@ async fn requests_have_ids_and_the_log_is_quiet_of_probes_and_of_secrets() {
     assert_eq!(submitted["location"], location);
     assert_eq!(submitted["caller"], "127.0.0.1");
     assert!(submitted["duration_ms"].as_f64().unwrap() > 0.0);
-    assert!(!server.log().contains("secret"));
-    server.stop().await;
+    assert!(!log.contains("secret"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -129,13 +127,13 @@ async fn every_request_is_logged_on_demand_without_its_query() {
     for path in ["/healthz", "/api/jobs?cursor=0&share=secret"] {
         server.get(path).await;
     }
-    let told = lines(&server);
+    let log = server.whole_log().await;
+    let told = lines(&log);
     let requests: Vec<_> = told
         .iter()
         .filter(|line| line["target"] == "access")
         .map(|line| (line["level"].as_str().unwrap(), line["path"].as_str().unwrap()))
         .collect();
     assert_eq!(requests, [("TRACE", "/healthz"), ("DEBUG", "/api/jobs")]);
-    assert!(!server.log().contains("secret"));
-    server.stop().await;
+    assert!(!log.contains("secret"));
 }
