@@ -66,7 +66,8 @@ pub fn is_data(prefix: &str) -> bool {
 ///
 /// If no key can begin with it.
 pub fn check_prefix(prefix: &str) -> Result<(), Problem> {
-    if !prefix.starts_with('/') {
+    // The whole store may be written as a slash.
+    if !prefix.starts_with('/') || prefix.trim_start_matches('/').is_empty() {
         return Ok(());
     }
     let detail = format!("the prefix {prefix:?} begins with a slash, and no key does");
