@@ -177,16 +177,16 @@ impl Format {
     /// If one of the two objects lacks a part that the other has, or only one has names.
     pub fn aligned(&self, names: Option<&[String]>, of: &str) -> Result<Format, InputError> {
         let only_one = |this: &str, other: &str| {
-            let what = format!("has {this} of parts, such as columns, and {of} has {other}");
+            let what = format!("has {this}, and {of} has {other}");
             let error = InputError::new(what);
             error.remedy("give all files the same form, or say whether they have a header line")
         };
         match names {
-            None if self.names().is_some() => Err(only_one("names", "none")),
+            None if self.names().is_some() => Err(only_one("named columns", "none")),
             None => Ok(self.clone()),
             Some(names) => {
                 let aligned = self.layout.aligned(names, of)?;
-                aligned.ok_or_else(|| only_one("no names", "them"))
+                aligned.ok_or_else(|| only_one("no named columns", "them"))
             }
         }
     }

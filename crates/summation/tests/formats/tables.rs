@@ -158,7 +158,7 @@ fn columns_are_matched_by_name_in_any_order() {
     for (text, words) in [
         ("a,b\n1,2\n", "has no column \"c\", which first.csv has"),
         ("a,b,c,d\n1,2,3,4\n", "has the column \"d\", which first.csv has not"),
-        ("1,2,3\n", "has no names of parts, such as columns, and first.csv has them"),
+        ("1,2,3\n", "has no named columns, and first.csv has them"),
     ] {
         let error = table(text, &auto).aligned(names.as_deref(), "first.csv").unwrap_err();
         assert!(error.to_string().contains(words), "{error}");
