@@ -64,7 +64,8 @@ pub fn put_fields<'a>(fields: impl Iterator<Item = &'a [u8]>, to: &mut Vec<u8>) 
         }
         // Without a name, a single column would make an empty line.
         let is_special = |byte| matches!(byte, b',' | b'"' | b'\n' | b'\r' | b';' | b'\t');
-        if !(field.is_empty() && index == 0) && !field.iter().copied().any(is_special) {
+        let is_odd = field.is_empty() && index == 0 || field.iter().copied().any(is_special);
+        if !is_odd {
             to.extend_from_slice(field);
             continue;
         }
