@@ -73,7 +73,8 @@ impl Measuring {
                 self.attempt_ended(attempt, "completed", now);
             }
             Event::AttemptFailed { attempt, failure, .. } => {
-                if self.attempt_ended(attempt, "failed", now) {
+                let is_known = self.attempt_ended(attempt, "failed", now);
+                if is_known {
                     self.metrics.attempt_failed(failure.fault);
                 }
             }

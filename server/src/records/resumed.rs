@@ -87,7 +87,7 @@ impl PlanRecord {
             let again = nodes.iter().filter_map(|node| u32::try_from(*node).ok());
             let again = again.map(|node| (node, resumes));
             if count > 0 {
-                record.again.entry(level).or_insert_with(BTreeMap::new).extend(again);
+                record.again.entry(level).or_default().extend(again);
             }
             inputs = nodes;
         }

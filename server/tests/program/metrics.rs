@@ -9,7 +9,7 @@ use super::child::Child;
 use super::client::Client;
 
 /// The files of the monitoring component.
-const COMPONENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../k8s/components/monitoring");
+const COMPONENT: &str = "../k8s/components/monitoring";
 
 /// What a program exports at `/metrics`, checked as Prometheus checks it.
 pub(crate) async fn figures(client: &Client) -> Figures {

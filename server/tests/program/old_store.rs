@@ -10,7 +10,7 @@ use super::exact;
 use super::running::Running;
 
 /// What `old_store/README.md` says how it was made.
-const OLD_STORE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/program/old_store/store");
+const OLD_STORE: &str = "tests/program/old_store/store";
 
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;

@@ -1,6 +1,5 @@
 //! The client code in the README, run as it stands there.
 
-use std::path::Path;
 use std::process::Stdio;
 
 use tokio::io::AsyncWriteExt;
@@ -12,8 +11,7 @@ use super::running::Running;
 
 /// The first block of the README in a language that contains a text.
 fn block(language: &str, text: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let readme = std::fs::read_to_string(path).expect("the README");
+    let readme = std::fs::read_to_string("../README.md").expect("the README");
     let opening = format!("```{language}\n");
     let mut blocks = readme.split(&*opening).skip(1).filter_map(|rest| rest.split("```").next());
     blocks.find(|block| block.contains(text)).expect("a block").to_owned()

@@ -91,7 +91,7 @@ async fn a_job_that_one_bad_file_has_failed_goes_on_where_it_stood() {
 fn writes_late(store: &Path, job: &str) -> PathBuf {
     let sums = store.join("jobs").join(job).join("sums/0");
     let (other, late) = (sums.join("0/0000000000"), sums.join("2/0000000000"));
-    fs::create_dir_all(late.parent().expect("a folder")).unwrap();
+    fs::create_dir_all(late.parent().expect("a folder")).expect("the folder");
     fs::copy(other, &late).expect("the segment of the first leaf");
     late
 }

@@ -103,7 +103,7 @@ async fn a_timeline_tells_the_attempts_of_the_tasks_and_is_kept() {
     let again = Running::start(folder.path()).await;
     assert_eq!(told(&again.get_json(&path).await), attempts);
     let page = again.get(&format!("/jobs/{job}/run")).await.text().await.unwrap();
-    assert_eq!(page.matches("<a href=\"/jobs").count() > attempts.len(), true);
+    assert!(page.matches("<a href=\"/jobs").count() > attempts.len());
     std::fs::write(folder.path().join(format!("jobs/{job}/timeline.json")), "{").unwrap();
     again.stop().await;
     let damaged = Running::start(folder.path()).await;

@@ -13,15 +13,16 @@ pub(crate) struct Paths {
 }
 
 impl Paths {
-    /// Derived from the path of this crate and the environment.
+    /// Derived from the working directory and the environment.
     ///
     /// # Errors
-    /// If there is no home directory for the cache.
+    /// If the working directory is not in a checkout, or there is no home directory for the
+    /// cache.
     pub(crate) fn find() -> Result<Paths> {
-        let checkout = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .context("the crate xtask has left the checkout")?
-            .to_owned();
+        let here = env::current_dir()?;
+        let is_checkout = |folder: &&Path| folder.join("xtask/Cargo.toml").is_file();
+        let checkout = here.ancestors().find(is_checkout).context("run it in a checkout")?;
+        let checkout = checkout.to_owned();
         let target = match env::var_os("CARGO_TARGET_DIR") {
             // Cargo resolves a relative path from its working directory.
             Some(target) => env::current_dir()?.join(target),

@@ -42,8 +42,9 @@ pub(crate) fn workspace() -> Vec<Package> {
     struct Metadata {
         packages: Vec<Package>,
     }
-    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
-    let arguments = ["metadata", "--format-version=1", "--no-deps", "--manifest-path", manifest];
+    // Tests run in the folder of their package.
+    let arguments =
+        ["metadata", "--format-version=1", "--no-deps", "--manifest-path", "../Cargo.toml"];
     let output =
         Command::new(env!("CARGO")).args(arguments).output().expect("cargo can be started");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -1,7 +1,7 @@
 //! The users of RabbitMQ in `definitions.json`, which the deployments use: a worker's
 //! user can do what a worker must, and nothing else; and the limits of the queues.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use lapin::options::{
@@ -35,9 +35,8 @@ struct Users {
 impl Users {
     /// The deployments' users, after `change`.
     async fn start(change: impl FnOnce(&mut Value)) -> Users {
-        let path =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../k8s/overlays/local/definitions.json");
-        let text = std::fs::read_to_string(path).expect("the definitions");
+        let text = std::fs::read_to_string("../../k8s/overlays/local/definitions.json")
+            .expect("the definitions");
         let mut definitions: Value = serde_json::from_str(&text).expect("JSON");
         change(&mut definitions);
         let folder = tempfile::tempdir().expect("a temporary folder");

@@ -34,9 +34,10 @@ async fn start(folder: &Path, log: &str) -> (Process, Client) {
 /// Starts the same with a log that goes into a pipe; returns the end that reads it too.
 async fn start_with_pipe(folder: &Path) -> (Process, Client, File) {
     let pipe = folder.join("pipe");
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
     let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
-    let reader = File::options().read(true).custom_flags(nonblocking).open(&pipe).unwrap();
+    let reader = File::options().read(true).custom_flags(nonblocking).open(&pipe);
+    let reader = reader.expect("the pipe");
     let mut command = Command::new("sh");
     command.args(["-c", r#"exec "$@" 2>"$0""#]).arg(&pipe);
     command.arg(env!("CARGO_BIN_EXE_distributed-average"));

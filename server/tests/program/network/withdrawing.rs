@@ -119,7 +119,7 @@ async fn a_token_is_withdrawn_whatever_else_is_wrong_with_the_file() {
     let until = async |role: Role, expected: bool| {
         let is_so = async {
             while may(role).await != expected {
-                tokio::task::yield_now().await
+                tokio::task::yield_now().await;
             }
         };
         timeout(PATIENCE, is_so).await.unwrap_or_else(|_| panic!("{role}: not {expected}"));

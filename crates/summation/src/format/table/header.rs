@@ -106,9 +106,10 @@ pub(super) fn read(head: &Head<'_>) -> Result<Read, InputError> {
 }
 
 /// Whether a field that is not quoted may be a name, or is empty as that of an index is.
-/// Numbers separated by blanks are bare numbers.
+/// Numbers that something else separates are bare numbers.
 fn is_name(field: &str) -> bool {
-    let Some(first) = field.split_whitespace().next() else {
+    let separates = |letter: char| letter.is_whitespace() || matches!(letter, ',' | ';');
+    let Some(first) = field.split(separates).find(|part| !part.is_empty()) else {
         return true;
     };
     let others = ["n/a", "null", "none", "-", "?", "."];
