@@ -99,7 +99,8 @@ impl Planner {
         let fan_in = request.fan_in;
         let mut plan = scheduler::plan::plan(inputs, fan_in, workers, &self.limits, &self.costs);
         if request.paced {
-            plan.estimate.duration_ms = Some(paced_duration_ms(&plan, workers));
+            let tasks = plan.levels.iter().map(protocol::plan::PlanLevel::tasks);
+            plan.estimate.duration_ms = Some(paced_duration_ms(tasks, workers));
         }
         plan
     }

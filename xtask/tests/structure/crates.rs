@@ -10,7 +10,7 @@ use std::process::Command;
 use serde::Deserialize;
 
 /// The line of ARCHITECTURE.md before the table.
-const HEADING: &str = "Arrows only go down";
+const HEADING: &str = "Each crate depends on exactly the crates in its line";
 
 /// A package of the workspace, as `cargo metadata` shows it.
 #[derive(Deserialize)]

@@ -4,7 +4,7 @@
 
 use super::{Field, Inputs};
 use crate::problem::ProblemKind;
-use crate::{AttemptId, Plan, Problem};
+use crate::{AttemptId, Problem};
 
 /// The field of [`JobRequest::paced`](super::JobRequest::paced).
 pub const PACED: Field = Field {
@@ -41,13 +41,14 @@ pub fn pace_ms(attempt: AttemptId) -> u64 {
     }
 }
 
-/// About how long the tasks of a paced job take with `workers` workers, in milliseconds.
+/// About how long a paced job with these numbers of tasks, of level 0 first, takes with
+/// `workers` workers, in milliseconds.
 #[must_use]
-pub fn paced_duration_ms(plan: &Plan, workers: u32) -> u64 {
+pub fn paced_duration_ms(tasks: impl Iterator<Item = u64>, workers: u32) -> u64 {
     let workers = u64::from(workers.max(1));
-    let merges = plan.levels.iter().skip(1).map(|level| level.tasks().div_ceil(workers) * MERGE_MS);
-    let leaves = plan.levels.iter().take(1).map(|level| level.tasks().div_ceil(workers) * LEAF_MS);
-    leaves.chain(merges).fold(0, u64::saturating_add)
+    let each = [LEAF_MS].into_iter().chain(std::iter::repeat(MERGE_MS));
+    let levels = tasks.zip(each).map(|(tasks, each_ms)| tasks.div_ceil(workers) * each_ms);
+    levels.fold(0, u64::saturating_add)
 }
 
 /// Checks that a job may be paced: only a small one of generated data.
