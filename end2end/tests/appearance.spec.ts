@@ -67,22 +67,23 @@ test("with forced colours the states of tasks, bars and legends can be told apar
   const id = await server.submit({ inputs: { generate: { files: 30, count: 4096 } }, workers: 3, fan_in: 3, paced: true });
   await page.emulateMedia({ forcedColors: "active" });
   await page.goto(`/jobs/${id}`);
-  await expect(page.locator('.cells i[data-state="running"]').first()).toBeVisible();
-  await expect(page.locator('.cells i[data-state="complete"]').first()).toBeVisible();
-  const look = () =>
-    page.evaluate(() => {
-      const background = (selector: string, part?: string) =>
-        getComputedStyle(document.querySelector(selector)!, part).backgroundColor;
-      const states = ["complete", "running", "waiting"];
-      return {
-        cells: states.map((state) => background(`.cells i[data-state="${state}"]`)),
-        legend: states.map((state) => background(`.legend [data-state="${state}"]`, "::before")),
-        // The colour of its value cannot be asked for.
-        bar: getComputedStyle(document.querySelector("progress.whole")!).getPropertyValue("forced-color-adjust"),
-        page: getComputedStyle(document.body).backgroundColor,
-      };
-    });
-  const { cells, legend, bar, page: canvas } = await look();
+  const look = await page.waitForFunction(() => {
+    // All at one moment: the job goes on.
+    const states = ["complete", "running", "waiting"];
+    if (!states.every((state) => document.querySelector(`.cells i[data-state="${state}"]`))) {
+      return null;
+    }
+    const background = (selector: string, part?: string) =>
+      getComputedStyle(document.querySelector(selector)!, part).backgroundColor;
+    return {
+      cells: states.map((state) => background(`.cells i[data-state="${state}"]`)),
+      legend: states.map((state) => background(`.legend [data-state="${state}"]`, "::before")),
+      // The colour of its value cannot be asked for.
+      bar: getComputedStyle(document.querySelector("progress.whole")!).getPropertyValue("forced-color-adjust"),
+      page: getComputedStyle(document.body).backgroundColor,
+    };
+  });
+  const { cells, legend, bar, page: canvas } = (await look.jsonValue())!;
   expect(new Set(cells).size, String(cells)).toBe(3);
   expect(legend).toEqual(cells);
   expect(bar, "the bar keeps the colours of the style sheet").toBe("none");

@@ -160,11 +160,16 @@ async fn a_dropped_delivery_goes_back(queue: &dyn Queue) {
 
 async fn a_probe_passes_and_reaches_nobody(queue: &dyn Queue) {
     let (server, worker) = (server_end(queue).await, worker_end(queue).await);
+    // What a server end of before has taken may be delivered once more.
     let taking = async {
-        let delivery = server.next_report().await.expect("report");
-        let taken = delivery.report.clone();
-        delivery.ack().await.expect("ack");
-        taken
+        loop {
+            let delivery = server.next_report().await.expect("report");
+            let is_awaited = delivery.report == report(7);
+            delivery.ack().await.expect("ack");
+            if is_awaited {
+                return;
+            }
+        }
     };
     let probing = async {
         for _ in 0..3 {
@@ -176,8 +181,7 @@ async fn a_probe_passes_and_reaches_nobody(queue: &dyn Queue) {
         }
         worker.report(&report(7)).await.expect("report");
     };
-    let (taken, ()) = soon(async { futures::join!(taking, probing) }).await;
-    assert_eq!(taken, report(7));
+    soon(async { futures::join!(taking, probing) }).await;
     // An assignment that waits is still there afterwards.
     server.publish(&assignment(1)).await.expect("publish");
     server.probe().await.expect("a probe");
