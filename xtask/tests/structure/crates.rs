@@ -122,7 +122,7 @@ pub(crate) fn violations(table: &Table, needed: &BTreeMap<String, Needs>) -> Vec
 mod tests {
     use super::*;
 
-    const TEXT: &str = "# Map\n\nArrows only go down:\n\n```text\ntop → middle bottom\nmiddle → bottom\nbottom\n```\n";
+    const TEXT: &str = "# Map\n\nEach crate depends on exactly the crates in its line:\n\n```text\ntop → middle bottom\nmiddle → bottom\nbottom\n```\n";
 
     fn needs(always: &[&str], for_tests: &[&str]) -> Needs {
         let set = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
