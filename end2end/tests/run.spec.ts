@@ -177,8 +177,10 @@ test("the picture follows the job, and keyboard and wheel zoom it", async ({ pag
 
   // Figures with the focus, details with Enter, and back with Escape.
   const first = blocks.first();
+  // Away from the blocks: one below the pointer shows its figures too.
+  await page.mouse.move(0, 0);
   await first.focus();
-  await expect(page.locator("#run-figures")).toHaveText(/^Task \d+\.\d+\.0, attempt 1 on worker-1: /);
+  await expect(page.locator("#run-figures")).toHaveText(/^Task 0\.\d+\.0, attempt 1 on worker-1: /);
   await page.keyboard.press("Enter");
   await expect(page.locator("#attempt-heading")).toBeFocused();
   await expect(page.locator("#attempt")).toContainText("Waited in the queue");

@@ -24,7 +24,7 @@ test("files that are chosen in the form of a new job are averaged", async ({ pag
   expect(await shownNumbers(page)).toEqual(["2.0", "3.0"]);
 });
 
-test("files that are dropped anywhere on the page are taken", async ({ page }) => {
+test("files that are dropped beside the zone do not replace the page", async ({ page }) => {
   await page.goto("/");
   const files = await page.evaluateHandle(() => {
     const transfer = new DataTransfer();
