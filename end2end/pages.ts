@@ -41,7 +41,8 @@ export function shownJob(page: Page): Locator {
 }
 
 export async function expectPhase(page: Page, phase: string): Promise<void> {
-  await expect(shownJob(page)).toHaveAttribute("data-state", phase);
+  // A job lasts longer on a machine that does much else.
+  await expect(shownJob(page)).toHaveAttribute("data-state", phase, { timeout: 60_000 });
 }
 
 /** The first numbers of the result, once the page shows them. */

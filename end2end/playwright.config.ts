@@ -13,8 +13,13 @@ export default defineConfig({
   // A flaky test is a failed test.
   retries: 0,
   forbidOnly: true,
-  timeout: 60_000,
-  expect: { timeout: 20_000 },
+  timeout: 90_000,
+  expect: {
+    timeout: 20_000,
+    // Versions of a browser draw round corners and slopes a little differently.
+    toHaveScreenshot: { maxDiffPixels: 250, animations: "disabled", caret: "hide" },
+  },
+  snapshotPathTemplate: "pictures/{arg}{ext}",
   reporter: [["list"]],
   use: {
     browserName: "chromium",
@@ -26,6 +31,10 @@ export default defineConfig({
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
+        // As little of the machine in what is drawn as possible.
+        "--disable-lcd-text",
+        "--font-render-hinting=none",
+        "--force-color-profile=srgb",
         "--no-first-run",
       ],
     },

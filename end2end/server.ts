@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { cp, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -26,12 +26,13 @@ export interface JobRequest {
   workers?: number;
   fan_in?: number | "auto";
   paced?: boolean;
+  statistics?: string[];
 }
 
 const target =
   process.env.CARGO_TARGET_DIR ??
   join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "distributed-average/target");
-const program = process.env.DISTRIBUTED_AVERAGE ?? join(target, "debug/distributed-average");
+export const program = process.env.DISTRIBUTED_AVERAGE ?? join(target, "debug/distributed-average");
 
 /** The time limit for a server to start and to stop. */
 const TIMEOUT_MS = 20_000;
@@ -41,6 +42,8 @@ export class Server {
 
   private process!: ChildProcess;
 
+  private flags: string[] = [];
+
   private constructor(
     /** The address, such as `http://127.0.0.1:34567`. */
     public url: string,
@@ -49,10 +52,15 @@ export class Server {
     private readonly slowness: number,
   ) {}
 
-  /** Starts a server and waits until it listens. */
-  static async start(slowness = 1): Promise<Server> {
+  /** Starts a server, on a copy of a store if one is named, and waits until it listens. */
+  static async start(slowness = 1, kept?: string): Promise<Server> {
     const store = await mkdtemp(join(tmpdir(), "distributed-average-"));
+    if (kept) {
+      await cp(kept, store, { recursive: true });
+    }
     const server = new Server("", store, slowness);
+    // Pictures must not depend on how many processors there are.
+    server.flags = kept ? ["--workers=2"] : [];
     await server.launch("127.0.0.1:0");
     return server;
   }
@@ -72,7 +80,7 @@ export class Server {
   private async launch(listen: string): Promise<void> {
     const process = spawn(
       program,
-      ["serve", "--listen", listen, "--store", this.store, `--slowness=${this.slowness}`],
+      ["serve", "--listen", listen, "--store", this.store, `--slowness=${this.slowness}`, ...this.flags],
       { stdio: ["ignore", "pipe", "pipe"] },
     );
     this.process = process;

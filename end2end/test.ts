@@ -29,6 +29,8 @@ interface Fixtures {
   server: Server;
   /** The slowdown factor of the workers, so that a job can be observed. */
   slowness: number;
+  /** The store of which the server has a copy; an empty one if it is not set. */
+  store: string | undefined;
   /** Expected HTTP status codes that browsers log as errors. */
   expectedStatuses: number[];
 }
@@ -36,8 +38,9 @@ interface Fixtures {
 export const test = base.extend<Fixtures>({
   expectedStatuses: [[], { option: true }],
   slowness: [1, { option: true }],
-  server: async ({ slowness }, use) => {
-    const server = await Server.start(slowness);
+  store: [undefined, { option: true }],
+  server: async ({ slowness, store }, use) => {
+    const server = await Server.start(slowness, store);
     await use(server);
     await server.stop();
   },

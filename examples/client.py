@@ -36,9 +36,9 @@ class Client:
                         if job["phase"] in ("done", "failed", "cancelled"):
                             return
 
-    def result(self, job_id: str) -> bytes:
-        """The mean as a .npy file."""
-        with self._call("GET", f"/api/jobs/{job_id}/result?format=npy") as answer:
+    def result(self, job_id: str, file_format: str = "npy") -> bytes:
+        """The mean as a file."""
+        with self._call("GET", f"/api/jobs/{job_id}/result?format={file_format}") as answer:
             return answer.read()
 
     def page(self, job_id: str) -> str:

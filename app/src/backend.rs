@@ -1,18 +1,26 @@
 //! The interface of the server that the server functions use.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use leptos::prelude::{expect_context, use_context};
 use leptos_axum::ResponseOptions;
-use protocol::detail::InputPage;
+use protocol::comparison::Comparison;
+use protocol::detail::{InputPage, TaskPage};
 use protocol::files::FolderPage;
 use protocol::live::{JobPage, Overview};
+use protocol::request::Statistic;
+use protocol::result::{Image, PlotPoint};
 use protocol::states::TaskStates;
 use protocol::timeline::Timeline;
-use protocol::{Caller, JobId, JobSnapshot, Preview, Problem, Role, Timestamp, ValidRequest};
+use protocol::view::{Envelope, Values};
+use protocol::{
+    Caller, JobId, JobSnapshot, Preview, Problem, Role, TaskId, Timestamp, ValidRequest, WorkerId,
+};
 
 use crate::filter::JobFilter;
+use crate::inspection::{LookedAt, PartialResult, TaskHistory, WorkerHistory};
 use crate::lately::Lately;
 
 /// The interface of the server for the dashboard. It is provided as a context of
@@ -58,8 +66,78 @@ pub trait Backend: Send + Sync + 'static {
         to: Option<Timestamp>,
     ) -> Result<Timeline, Problem>;
 
+    /// The values of some columns of the mean, or of a statistic.
+    async fn values(
+        &self,
+        id: JobId,
+        statistic: Option<Statistic>,
+        columns: Range<u64>,
+    ) -> Result<Values, Problem>;
+
+    /// The ranges of the values of some columns, all if `None`, as at most `points` points.
+    async fn envelope(
+        &self,
+        id: JobId,
+        statistic: Option<Statistic>,
+        columns: Option<Range<u64>>,
+        points: usize,
+    ) -> Result<Envelope, Problem>;
+
+    /// The ranges of numbers that are equally far apart in the mean, or in a statistic, as at
+    /// most `points` points: the column of the first, how far the next is, and how many they
+    /// are. `None` if they take too long to read.
+    async fn profile(
+        &self,
+        id: JobId,
+        statistic: Option<Statistic>,
+        line: (u64, u64, u64),
+        points: usize,
+    ) -> Result<Option<Vec<Option<PlotPoint>>>, Problem>;
+
+    /// How the mean, or a statistic, of the second job differs from that of the first. Fails if
+    /// their shapes differ.
+    async fn compare(
+        &self,
+        jobs: (JobId, JobId),
+        statistic: Option<Statistic>,
+    ) -> Result<Arc<Comparison>, Problem>;
+
+    /// An image of the mean, or of a statistic, of a result of two dimensions, with the values
+    /// of the first and the last colour.
+    async fn image(
+        &self,
+        id: JobId,
+        statistic: Option<Statistic>,
+        range: Option<(f64, f64)>,
+    ) -> Result<Image, Problem>;
+
     /// What the workers have done in the last two minutes, for all jobs.
     async fn lately(&self) -> Result<Arc<Lately>, Problem>;
+
+    /// What is known of a worker: its present state, and its attempts in some jobs. Fails
+    /// with `NotFound`.
+    async fn worker(
+        &self,
+        worker: &WorkerId,
+        looked_at: LookedAt,
+    ) -> Result<WorkerHistory, Problem>;
+
+    /// The mean of a running job as far as its final segments are stored; `None` if there is
+    /// none yet, or the job does not run.
+    async fn partial_result(&self, id: JobId) -> Result<Option<PartialResult>, Problem>;
+
+    /// What is known of a task. Fails with `NotFound`.
+    async fn task(&self, id: JobId, task: TaskId) -> Result<TaskHistory, Problem>;
+
+    /// A page of the tasks of a level of a job, from the one at index `start`. Fails with
+    /// `NotFound` if the job is not planned, or not in memory.
+    async fn tasks(
+        &self,
+        id: JobId,
+        level: u8,
+        start: u64,
+        limit: usize,
+    ) -> Result<TaskPage, Problem>;
 
     /// A page of the input objects of a job, from the one at index `start`. Fails with
     /// `NotFound` if the job is not planned.
@@ -81,9 +159,9 @@ pub trait Backend: Send + Sync + 'static {
     /// Cancels a job that is not over. Fails with `NotFound` or `Conflict`.
     async fn cancel(&self, id: JobId) -> Result<(), Problem>;
 
-    /// Deletes a job that is over, with its data. Fails with `NotFound` or
-    /// `Conflict`.
-    async fn delete(&self, id: JobId) -> Result<(), Problem>;
+    /// Deletes a job that is over, with its data, for a caller. Fails with `NotFound`,
+    /// `Forbidden` or `Conflict`.
+    async fn delete(&self, id: JobId, by: &Caller) -> Result<(), Problem>;
 
     /// Submits the request of a job as a new job and returns its id; `by` is the name of
     /// who submits it.
@@ -102,6 +180,9 @@ pub trait Backend: Send + Sync + 'static {
     /// The path of the link that shows a job to anybody, if it has one.
     async fn share_path(&self, id: JobId) -> Result<Option<String>, Problem>;
 
+    /// The largest W of a job that is accepted.
+    fn workers_max(&self) -> u32;
+
     /// Sets the desired number of workers; `None` derives it from the jobs
     /// again.
     async fn set_desired_workers(&self, by_hand: Option<u32>) -> Result<(), Problem>;
@@ -115,6 +196,12 @@ pub(crate) fn backend() -> Arc<dyn Backend> {
 /// The caller of the current HTTP request; `None` for one whom the server does not know.
 pub(crate) fn caller() -> Option<Caller> {
     use_context::<axum::http::request::Parts>()?.extensions.get::<Caller>().cloned()
+}
+
+/// The caller of the current HTTP request; one without any rights if the server does not
+/// know them.
+pub(crate) fn caller_or_nobody() -> Caller {
+    caller().unwrap_or(Caller { role: None, is_restricted: true, ..Caller::anybody() })
 }
 
 /// Whether the caller of the current HTTP request has a role.

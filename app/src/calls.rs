@@ -3,6 +3,10 @@
 //! Their paths begin with `/app`, so that they never collide with the JSON API
 //! under `/api`. Pages call them while they are rendered, and forms post to them.
 
+pub mod inspection;
+mod result_view;
+pub mod selection;
+
 use std::fmt;
 
 use leptos::prelude::*;
@@ -18,7 +22,7 @@ use protocol::timeline::Timeline;
 use protocol::{JobId, JobSnapshot, Problem, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{backend, caller_name, now, set_response_status};
+use crate::backend::{backend, caller_name, caller_or_nobody, now, set_response_status};
 use crate::clock::AsOf;
 use crate::components::plan_figures::Planned;
 use crate::filter::{JobFilter, Status};
@@ -27,6 +31,10 @@ use crate::islands::history::{HistoryCounts, HistoryNews, StatusCount};
 use crate::lately::Lately;
 use crate::notices::refuse;
 use crate::paths::{files_path, job_path, parent};
+
+pub use self::inspection::{partial_result, task, task_files, tasks, worker};
+pub use self::result_view::{Array, ImageView, Profile, ResultView, result_view};
+pub use self::selection::{CancelJobs, DeleteJobs, cancel_jobs, delete_jobs, selected};
 
 /// The error of a server function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -293,7 +301,7 @@ pub async fn delete(
     /// The id of the job.
     id: JobId,
 ) -> Result<(), CallError> {
-    match backend().delete(id).await {
+    match backend().delete(id, &caller_or_nobody()).await {
         Ok(()) => {
             leptos_axum::redirect("/");
             Ok(())

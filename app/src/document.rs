@@ -11,14 +11,20 @@ use leptos_router::path;
 
 use self::site_header::SiteHeader;
 use crate::content_policy;
+use crate::pages::compare::ComparePage;
+use crate::pages::components::ComponentsPage;
 use crate::pages::files::FilesPage;
 use crate::pages::history::HistoryPage;
 use crate::pages::home::HomePage;
 use crate::pages::home::now::NowPage;
 use crate::pages::inputs::InputsPage;
-use crate::pages::job::{JobPage, LogPage, RunPage};
+use crate::pages::job::task::TaskPage;
+use crate::pages::job::tasks::TasksPage;
+use crate::pages::job::{JobPage, LogPage, RunPage, ViewPage};
 use crate::pages::not_found::NotFoundPage;
+use crate::pages::selected::SelectedPage;
 use crate::pages::sign_in::SignInPage;
+use crate::pages::worker::WorkerPage;
 
 /// The script that runs before the first paint: it marks that JavaScript is
 /// available, and restores the chosen theme.
@@ -93,10 +99,19 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/now") view=NowPage ssr=SsrMode::Async />
                     <Route path=path!("/files") view=FilesPage ssr=SsrMode::Async />
                     <Route path=path!("/jobs") view=HistoryPage ssr=SsrMode::Async />
+                    // Before the page of a job: the first route that matches is taken.
+                    <Route path=path!("/jobs/selected") view=SelectedPage ssr=SsrMode::Async />
                     <Route path=path!("/jobs/:id") view=JobPage ssr=SsrMode::Async />
                     <Route path=path!("/jobs/:id/run") view=RunPage ssr=SsrMode::Async />
+                    <Route path=path!("/jobs/:id/tasks") view=TasksPage ssr=SsrMode::Async />
+                    <Route path=path!("/jobs/:id/tasks/:task") view=TaskPage ssr=SsrMode::Async />
+                    <Route path=path!("/jobs/:id/view") view=ViewPage ssr=SsrMode::Async />
                     <Route path=path!("/jobs/:id/log") view=LogPage ssr=SsrMode::Async />
                     <Route path=path!("/jobs/:id/inputs") view=InputsPage ssr=SsrMode::Async />
+                    <Route path=path!("/jobs/:id/compare") view=ComparePage ssr=SsrMode::Async />
+                    <Route path=path!("/jobs/:id/compare/:other") view=ComparePage ssr=SsrMode::Async />
+                    <Route path=path!("/workers/:worker") view=WorkerPage ssr=SsrMode::Async />
+                    <Route path=path!("/dev/components") view=ComponentsPage ssr=SsrMode::Async />
                     <Route path=path!("/sign-in") view=SignInPage ssr=SsrMode::Async />
                 </FlatRoutes>
             </main>

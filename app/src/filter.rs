@@ -109,7 +109,7 @@ impl JobFilter {
             || has(&job.id.to_string())
             || job.submitted_by.as_deref().is_some_and(has)
             || match &job.request.inputs {
-                Inputs::Prefix(prefix) => has(prefix),
+                Inputs::Prefix(name) | Inputs::Manifest(name) => has(name),
                 Inputs::Objects(objects) => objects.iter().any(|object| has(object)),
                 Inputs::Shortened(list) => list.first.iter().any(|object| has(object)),
                 Inputs::Generate(_) => false,

@@ -7,14 +7,16 @@ use std::collections::BTreeMap;
 use leptos_router::params::ParamsMap;
 use protocol::problem::ProblemKind;
 use protocol::request::{
-    COUNT, Choice, FAN_IN, FILES, FORMAT, Field, Generate, GeneratedFormat, HEADER, Header, KEY,
-    MISSING, MODE, MULTIPLIER, Missing, NAME, OTHER_FILES, OtherFiles, PREFIX, QUANTILE, RAW,
-    RawNumbers, SEED, SELECT, SpeculationMode, Statistic, WORKERS,
+    COUNT, Choice, DTYPE, Dtype, FAN_IN, FILES, FORMAT, Field, Generate, GeneratedFormat, HEADER,
+    Header, KEY, LOCATION, MISSING, MODE, MULTIPLIER, Missing, NAME, OTHER_FILES, OtherFiles,
+    PREFIX, QUANTILE, RAW, RawNumbers, SEED, SELECT, SpeculationMode, Statistic, WEIGHTS, WORKERS,
+    Weights,
 };
-use protocol::{FanIn, Inputs, JobRequest, Problem, ValidRequest};
+use protocol::{FanIn, Inputs, JobRequest, Problem, Timestamp, ValidRequest};
 use serde::{Deserialize, Serialize};
 
-use self::fields::{DEMO, FROM_GENERATE, FROM_PREFIX, SOURCE, defaults, statistic_key};
+use self::fields::{DEMO, FIELDS, FROM_GENERATE, FROM_PREFIX, SOURCE, defaults, statistic_key};
+use crate::format::{UPLOADS, new_folder};
 
 /// The form of a new job: the typed texts of its [`fields`], by key.
 ///
@@ -41,6 +43,8 @@ impl From<BTreeMap<String, String>> for JobForm {
 
 /// The query parameter that requests the plan of the job in the form.
 pub const PLAN_WORD: &str = "plan";
+/// The query parameter that shows the request of the form as snippets.
+pub const SNIPPETS_WORD: &str = "snippets";
 
 impl JobForm {
     /// Reads the form from a query of the home page.
@@ -58,6 +62,14 @@ impl JobForm {
             query.insert(key.clone(), typed.clone());
         }
         format!("/{}&", query.to_query_string())
+    }
+
+    /// The path of the home page with this form, another selection, and its plan.
+    #[must_use]
+    pub fn selection_path(&self, selection: &str) -> String {
+        let mut form = self.clone();
+        form.0.insert(SELECT.key().to_owned(), selection.to_owned());
+        format!("{}{PLAN_WORD}=shown#plan", form.home_path())
     }
 
     /// The typed text of a field.
@@ -106,20 +118,101 @@ impl JobForm {
             let selected = selected.filter(|entry| !entry.is_empty());
             request.select = selected.map(str::to_owned).collect();
             request.key = self.filled_in(&KEY).map(str::to_owned);
+            request.output.dtype = self.filled_in(&DTYPE).map(Dtype::parse).transpose()?;
+            let weights = self.filled_in(&WEIGHTS);
+            request.weights = weights.map(|table| Weights::Table(table.to_owned()));
         }
+        request.output.location = self.filled_in(&LOCATION).map(str::to_owned);
         request.missing = self.filled_in(&MISSING).map(Missing::parse).transpose()?;
         request.statistics =
             Statistic::ALL.iter().copied().filter(|statistic| self.wants(*statistic)).collect();
         request.validate()
     }
 
+    /// All errors of the form: the one that [`JobForm::request`] gives, and those that it
+    /// would give once that field is corrected, and so on.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut corrected = self.clone();
+        let mut problems: Vec<Problem> = Vec::new();
+        while let Err(problem) = corrected.request() {
+            let key = field_of(&problem).unwrap_or_default().to_owned();
+            let is_known = problems.iter().any(|known| known.field == problem.field);
+            problems.push(problem);
+            let row = FIELDS.iter().find(|row| row.field.key() == key);
+            let Some(row) = row.filter(|_| !is_known) else {
+                break;
+            };
+            // The only field without a valid initial text is the prefix.
+            let valid = if key == PREFIX.key() { "valid/" } else { row.default };
+            corrected.0.insert(key, valid.to_owned());
+        }
+        problems
+    }
+
+    /// The form that asks for the same as a request; `None` if no form can.
+    #[must_use]
+    pub fn of_request(request: &JobRequest) -> Option<JobForm> {
+        if *request == demo() {
+            return Some(JobForm::default());
+        }
+        let mut request = request.clone();
+        let mut form = JobForm::default();
+        let mut put = |field: &Field, text: String| {
+            form.0.insert(field.key().to_owned(), text);
+        };
+        match &mut request.inputs {
+            Inputs::Prefix(prefix) => {
+                if prefix.is_empty() {
+                    "/".clone_into(prefix);
+                }
+                put(&SOURCE, FROM_PREFIX.to_owned());
+                put(&PREFIX, prefix.clone());
+            }
+            Inputs::Generate(Generate { files, count, format, seed }) => {
+                put(&SOURCE, FROM_GENERATE.to_owned());
+                put(&FILES.field, files.to_string());
+                put(&COUNT.field, count.to_string());
+                put(&FORMAT, format.word().to_owned());
+                put(&SEED.field, seed.to_string());
+            }
+            Inputs::Objects(_) | Inputs::Manifest(_) | Inputs::Shortened(_) => return None,
+        }
+        let speculation = &request.speculation;
+        put(&NAME, request.name.clone().unwrap_or_default());
+        put(&WORKERS.field, request.workers.map_or_else(String::new, |it| it.to_string()));
+        put(&FAN_IN.field, request.fan_in.to_string());
+        put(&MODE, speculation.mode().word().to_owned());
+        put(&QUANTILE.field, speculation.quantile.to_string());
+        put(&MULTIPLIER.field, speculation.multiplier.to_string());
+        put(&RAW, request.raw.map_or("", Choice::word).to_owned());
+        put(&OTHER_FILES, request.other_files.word().to_owned());
+        put(&HEADER, request.header.unwrap_or(Header::Auto).word().to_owned());
+        put(&SELECT, request.select.join(", "));
+        put(&KEY, request.key.clone().unwrap_or_default());
+        put(&DTYPE, request.output.dtype.map_or("", Choice::word).to_owned());
+        put(&MISSING, request.missing.map_or("", Choice::word).to_owned());
+        if let Some(Weights::Table(table)) = &request.weights {
+            put(&WEIGHTS, table.clone());
+        }
+        for statistic in &request.statistics {
+            form.0.insert(statistic_key(*statistic), "on".to_owned());
+        }
+        // What the form has no field for would be lost.
+        let is_same = form.request().is_ok_and(|asked| *asked == request);
+        is_same.then_some(form)
+    }
+
     fn inputs(&self) -> Result<Inputs, Problem> {
         if self.is_from_prefix() {
-            // An empty prefix would be valid, but selects the whole store.
+            // An empty prefix would be valid, but a field left out by mistake is empty too.
             let Some(prefix) = self.filled_in(&PREFIX) else {
                 return Err(Problem::new(ProblemKind::InvalidRequest, "The prefix is missing.")
                     .field(PREFIX.name)
-                    .remedy("Enter the folder in the store that contains your files."));
+                    .remedy(
+                        "Enter the folder in the store that contains your files, or / for the \
+                         whole store.",
+                    ));
             };
             return Ok(Inputs::Prefix(prefix.to_owned()));
         }
@@ -129,6 +222,19 @@ impl JobForm {
             format: GeneratedFormat::parse(self.typed(&FORMAT))?,
             seed: SEED.parse(self.typed(&SEED.field))?,
         }))
+    }
+
+    /// The folder into which files are uploaded: that of earlier uploads if they are the
+    /// inputs, so that files of the same job are added to them, and else a new one.
+    #[must_use]
+    pub fn upload_folder(&self, now: Timestamp) -> String {
+        let prefix = self.filled_in(&PREFIX).filter(|_| self.is_from_prefix());
+        match prefix {
+            Some(folder) if folder.starts_with(UPLOADS) && folder.ends_with('/') => {
+                folder.to_owned()
+            }
+            _ => new_folder(now),
+        }
     }
 
     /// Whether the form is for the demonstration, whatever its other fields say.
@@ -227,7 +333,7 @@ mod tests {
             })
         );
         assert_eq!(request.workers, Some(2));
-        assert_eq!(request.fan_in, FanIn::Fixed(5));
+        assert_eq!(request.fan_in, FanIn::Auto);
         assert_eq!(request.speculation, Speculation::default());
         assert!(request.statistics.is_empty());
         assert_eq!(request.missing, None);
@@ -250,8 +356,9 @@ mod tests {
             (&HEADER, "yes"),
             (&SELECT, "temp*, !temp_max"),
             (&KEY, "date"),
+            (&WEIGHTS, " climate/weights.csv"),
         ]);
-        for statistic in [Statistic::Min, Statistic::Std] {
+        for statistic in [Statistic::Sum, Statistic::Count] {
             form.0.insert(statistic_key(statistic), "on".to_owned());
         }
         let request = form.request().unwrap();
@@ -264,11 +371,12 @@ mod tests {
         assert_eq!(request.speculation.policy, SpeculationPolicy::Original);
         assert_eq!(request.speculation.quantile, 0.9);
         assert_eq!(request.speculation.multiplier, 3.0);
-        assert_eq!(request.statistics, [Statistic::Min, Statistic::Std]);
+        assert_eq!(request.statistics, [Statistic::Sum, Statistic::Count]);
         assert_eq!(request.missing, Some(Missing::Skip));
         assert_eq!(request.header, Some(Header::Yes));
         assert_eq!(request.select, ["temp*", "!temp_max"]);
         assert_eq!(request.key.as_deref(), Some("date"));
+        assert_eq!(request.weights, Some(Weights::Table("climate/weights.csv".to_owned())));
     }
 
     #[test]
@@ -285,6 +393,59 @@ mod tests {
         assert_eq!(rejected_field(&QUANTILE.field, "75"), "quantile");
         assert_eq!(rejected_field(&MULTIPLIER.field, "NaN"), "multiplier");
         assert_eq!(rejected_field(&SOURCE, "prefix"), "prefix");
+    }
+
+    #[test]
+    fn all_invalid_fields_are_told_at_once() {
+        let fields = |typed: &[(&Field, &str)]| {
+            let problems = form(typed).problems();
+            let fields = problems.iter().map(|problem| field_of(problem).unwrap().to_owned());
+            fields.collect::<Vec<_>>()
+        };
+        let wrong = [(&FILES.field, "abc"), (&FAN_IN.field, "1"), (&WORKERS.field, "-1")];
+        let mut told = fields(&wrong);
+        told.sort();
+        assert_eq!(told, ["fan_in", "files", "workers"]);
+        let wrong = [(&SOURCE, "prefix"), (&QUANTILE.field, "7"), (&RAW, "f7"), (&MISSING, "?")];
+        let mut told = fields(&wrong);
+        told.sort();
+        assert_eq!(told, ["missing", "prefix", "quantile", "raw"]);
+        assert!(fields(&[(&NAME, "fine")]).is_empty());
+    }
+
+    #[test]
+    fn a_form_is_made_of_a_request_only_if_it_asks_for_the_same() {
+        let again = |request: &JobRequest| Some(JobForm::of_request(request)?.request().unwrap());
+        let mut request = JobRequest::new(Inputs::Prefix("climate/".to_owned()));
+        for workers in [None, Some(7)] {
+            request.workers = workers;
+            request.speculation = SpeculationMode::Original.settings();
+            request.statistics = vec![Statistic::Sum, Statistic::Count];
+            request.select = vec!["temp*".to_owned(), "!temp_max".to_owned()];
+            request.weights = Some(Weights::Table("w.csv".to_owned()));
+            request.missing = Some(Missing::Skip);
+            assert_eq!(*again(&request).unwrap(), request);
+        }
+        let whole = JobRequest::new(Inputs::Prefix(String::new()));
+        assert_eq!(again(&whole).unwrap().inputs, Inputs::Prefix("/".to_owned()));
+        assert_eq!(JobForm::of_request(&demo()), Some(JobForm::default()));
+        // A list of objects, and what there is no field for.
+        let listed = JobRequest::new(Inputs::Objects(vec!["a".to_owned()]));
+        assert_eq!(JobForm::of_request(&listed), None);
+        let paced = JobRequest { paced: true, ..request };
+        assert_eq!(JobForm::of_request(&paced), None);
+    }
+
+    #[test]
+    fn more_files_are_uploaded_into_the_folder_that_the_form_names() {
+        let at = Timestamp::from_millis(0);
+        let folder = |fields: &[(&Field, &str)]| form(fields).upload_folder(at);
+        let named = "uploads/2026-11-26-154132/";
+        assert_eq!(folder(&[(&SOURCE, "prefix"), (&PREFIX, named)]), named);
+        let new = "uploads/1970-01-01-000000/";
+        assert_eq!(folder(&[(&SOURCE, "prefix")]), new);
+        assert_eq!(folder(&[(&SOURCE, "prefix"), (&PREFIX, "climate/")]), new);
+        assert_eq!(folder(&[(&SOURCE, "generate"), (&PREFIX, named)]), new);
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod overview;
 pub mod parts;
 pub mod theme_toggle;
 pub mod uploads;
+pub mod worker;
 
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -117,6 +117,8 @@ impl<'de> Deserializer<'de> for Value {
             } else {
                 visitor.visit_f64(number)
             }
+        } else if let Ok(object) = self.0.dyn_into::<Object>() {
+            visitor.visit_map(Members { entries: Object::entries(&object), next: 0 })
         } else {
             visitor.visit_unit()
         }
@@ -228,6 +230,37 @@ impl<'de> SeqAccess<'de> for Items {
 
     fn size_hint(&self) -> Option<usize> {
         usize::try_from(self.array.length() - self.next).ok()
+    }
+}
+
+/// All members of an object.
+struct Members {
+    /// Each a name and a value.
+    entries: Array,
+    next: u32,
+}
+
+impl<'de> MapAccess<'de> for Members {
+    type Error = DecodeError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, DecodeError> {
+        if self.next >= self.entries.length() {
+            return Ok(None);
+        }
+        let entry = Value(self.entries.get(self.next)).array()?;
+        seed.deserialize(Value(entry.get(0))).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(
+        &mut self,
+        seed: V,
+    ) -> Result<V::Value, DecodeError> {
+        let entry = Value(self.entries.get(self.next)).array()?;
+        self.next += 1;
+        seed.deserialize(Value(entry.get(1)))
     }
 }
 

@@ -11,6 +11,17 @@ pub struct Lately {
     pub start: Timestamp,
     /// The end of the span: now.
     pub end: Timestamp,
+    /// The bytes that all jobs read per second, in equal parts of the last ten minutes, oldest
+    /// first.
+    pub bytes_per_sec: Vec<f64>,
+    /// The number of jobs that are not over.
+    pub running: u64,
+    /// The number of jobs that were done in the last 24 hours …
+    pub done: u64,
+    /// … and of those that failed, as far as they are in memory.
+    pub failed: u64,
+    /// The memory of the server, if the workers run inside it and share it.
+    pub shared_memory_bytes: Option<u64>,
     /// The workers with attempts in the span, sorted naturally.
     pub lanes: Vec<LatelyLane>,
 }

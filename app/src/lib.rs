@@ -11,6 +11,7 @@
 //! - [`backend`]: the interface of the server that they use.
 //! - [`form`]: the form of a new job, from typed texts to a request.
 //! - [`filter`]: the filter of the list of jobs.
+//! - [`selection`]: the jobs that are ticked in it.
 //! - `notices`: messages about forms that were refused.
 //! - `content_policy`: what a page may load and run.
 //! - [`live`]: server-sent events, which update the islands.
@@ -21,8 +22,12 @@
 //! - [`fetch`]: other requests of the browser.
 //! - [`paths`]: the paths of pages and event streams.
 //! - [`format`](mod@format): numbers, bytes, durations and dates as text.
+//! - `inspection`: what is known of one worker, and of one task.
 //! - [`lately`]: what the workers have done lately, for all jobs.
+//! - `result_query`: what a page of a result was asked to show.
+//! - `report`: the report of a job, as one file.
 //! - [`run_log`]: what happened to a job, in words.
+//! - `snippets`: a request with curl, in Python and by the command line.
 //! - [`uploads`]: uploads of a user's files.
 //! - [`picture`]: the layout of plots, images and the sum tree.
 //!
@@ -68,6 +73,8 @@ pub mod filter;
 #[cfg(feature = "ssr")]
 pub mod form;
 #[cfg(feature = "ssr")]
+pub mod inspection;
+#[cfg(feature = "ssr")]
 pub mod lately;
 #[cfg(feature = "ssr")]
 pub mod mount;
@@ -75,6 +82,14 @@ pub mod mount;
 mod notices;
 #[cfg(feature = "ssr")]
 pub mod pages;
+#[cfg(feature = "ssr")]
+pub mod report;
+#[cfg(feature = "ssr")]
+pub mod result_query;
+#[cfg(feature = "ssr")]
+pub mod selection;
+#[cfg(feature = "ssr")]
+pub mod snippets;
 
 /// Starts the islands. The browser calls it once the page is loaded.
 #[cfg(feature = "hydrate")]

@@ -2,7 +2,7 @@
 
 use protocol::detail::AttemptState;
 use protocol::timeline::{TimedAttempt, Timeline};
-use protocol::{JobSnapshot, Phase, Timestamp};
+use protocol::{Inputs, JobSnapshot, Phase, Timestamp};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +67,14 @@ fn of_job(job: &JobSnapshot) -> Vec<Entry> {
         (Phase::Failed, Some(error)) => format!("The job failed: {error}"),
         (phase, _) => format!("The job is {}.", phase.word()),
     };
+    let submitted = match &job.request.inputs {
+        Inputs::Generate(_) => "The job was submitted; its files are generated.",
+        Inputs::Prefix(_) | Inputs::Manifest(_) | Inputs::Objects(_) | Inputs::Shortened(_) => {
+            "The job was submitted; its files are listed."
+        }
+    };
     let times = [
-        (Some(timings.submitted_at), "The job was submitted; its files are listed.".to_owned()),
+        (Some(timings.submitted_at), submitted.to_owned()),
         (timings.planning_at, "The sum tree is planned.".to_owned()),
         (timings.running_at, "Workers compute the tasks.".to_owned()),
         (timings.finishing_at, "The total is divided, and the result written.".to_owned()),
@@ -122,7 +128,7 @@ fn of_attempt(it: &TimedAttempt, entries: &mut Vec<Entry>) {
 mod tests {
     use protocol::detail::AttemptSnapshot;
     use protocol::timeline::Lane;
-    use protocol::{Inputs, JobId, JobRequest, TaskId, WorkerId};
+    use protocol::{JobId, JobRequest, TaskId, WorkerId};
 
     use super::*;
 

@@ -70,13 +70,13 @@ test("with forced colours the states of tasks, bars and legends can be told apar
   const look = await page.waitForFunction(() => {
     // All at one moment: the job goes on.
     const states = ["complete", "running", "waiting"];
-    if (!states.every((state) => document.querySelector(`.cells i[data-state="${state}"]`))) {
+    if (!states.every((state) => document.querySelector(`.cells a[data-state="${state}"]`))) {
       return null;
     }
     const background = (selector: string, part?: string) =>
       getComputedStyle(document.querySelector(selector)!, part).backgroundColor;
     return {
-      cells: states.map((state) => background(`.cells i[data-state="${state}"]`)),
+      cells: states.map((state) => background(`.cells a[data-state="${state}"]`)),
       legend: states.map((state) => background(`.legend [data-state="${state}"]`, "::before")),
       // The colour of its value cannot be asked for.
       bar: getComputedStyle(document.querySelector("progress.whole")!).getPropertyValue("forced-color-adjust"),

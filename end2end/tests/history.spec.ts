@@ -74,4 +74,45 @@ withAndWithoutJavaScript(() => {
     await expect(page.locator('[data-status="failed"]')).toHaveAttribute("aria-current", "true");
     await expect(page.getByRole("searchbox")).toHaveValue("Ensemble");
   });
+
+  test("ticked jobs are compared, cancelled and deleted, and the page asks first", async ({ page, server }) => {
+    const [first, second] = await submitAll(server, ["first", "second", "third"]);
+    const tick = async (...names: string[]) => {
+      await page.goto("/jobs");
+      for (const name of names) {
+        await page.getByRole("checkbox", { name: `Select ${name}`, exact: true }).check();
+      }
+    };
+    const press = (name: string | RegExp) => page.getByRole("button", { name, exact: true }).click();
+    await tick("second", "first");
+    await press("Compare");
+    await page.waitForURL(`**/jobs/${first}/compare/${second}`);
+    await tick("first");
+    await press("Compare");
+    await expect(page.locator(".selected")).toContainText("Tick two in the list");
+
+    const paced = await server.submit({
+      inputs: { generate: { files: 100, count: 4096 } }, workers: 1, paced: true, name: "long",
+    });
+    await tick("long", "second");
+    await press("Delete");
+    await expect(page.locator(`.selected-jobs [data-job="${paced}"]`)).toContainText("cancel it first");
+    await expect(page.locator(`.selected-jobs [data-job="${second}"]`)).toHaveAttribute("data-ready", "true");
+    await page.getByRole("link", { name: "Back to the list" }).click();
+    await tick("long", "second");
+    await press("Cancel");
+    await expect(page.locator(`.selected-jobs [data-job="${second}"]`)).toContainText("is done already");
+    await press(/^Cancel 1\sjob$/);
+    await page.waitForURL(/\/jobs$/);
+    expect((await server.over(paced)).phase).toBe("cancelled");
+
+    await page.goto("/jobs?status=done");
+    for (const name of ["first", "second"]) {
+      await page.getByRole("checkbox", { name: `Select ${name}`, exact: true }).check();
+    }
+    await press("Delete");
+    await press(/^Delete 2\sjobs permanently$/);
+    await page.waitForURL(/\/jobs\?status=done$/);
+    await expect(page.locator(".job-row-title a")).toHaveText(["third"]);
+  });
 });

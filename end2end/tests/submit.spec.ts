@@ -2,6 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import { differences, exactMeans, parseNpy, parseText } from "../exact.ts";
+import { npyFile } from "../npy.ts";
 import { expectPhase, fillIn, shownNumbers, start, submit } from "../pages.ts";
 import { expect, test, withAndWithoutJavaScript } from "../test.ts";
 
@@ -59,16 +60,3 @@ withAndWithoutJavaScript((javaScriptEnabled) => {
     await expect(page.locator(".first-numbers li")).toHaveCount(6);
   });
 });
-
-/** A .npy file of doubles. */
-function npyFile(values: number[], shape: number[]): Uint8Array<ArrayBuffer> {
-  const header = `{'descr': '<f8', 'fortran_order': False, 'shape': (${shape.join(", ")}), }`;
-  const padded = header.padEnd(64 * Math.ceil((header.length + 11) / 64) - 11) + "\n";
-  const bytes = new Uint8Array(10 + padded.length + 8 * values.length);
-  const view = new DataView(bytes.buffer);
-  bytes.set([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0]);
-  view.setUint16(8, padded.length, true);
-  bytes.set(new TextEncoder().encode(padded), 10);
-  values.forEach((value, i) => view.setFloat64(10 + padded.length + 8 * i, value, true));
-  return bytes;
-}

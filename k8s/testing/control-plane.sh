@@ -113,9 +113,9 @@ kubectl() { KUBECONFIG=$kubeconfig "$binaries/kubectl" "$@"; }
 start_control_plane() {
     start etcd
     start api
-    wait_for 60 "the API server" kubectl get --raw /readyz
+    wait_for 180 "the API server" kubectl get --raw /readyz
     start controllers
     start scheduler
     # The controllers are at work.
-    wait_for 60 "the default service account" kubectl get serviceaccount default
+    wait_for 180 "the default service account" kubectl get serviceaccount default
 }

@@ -193,15 +193,15 @@ ctr() { CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS=1 "$binaries/ctr" --address "$s
 
 start_node() {
     start containerd
-    wait_for 30 containerd ctr version
+    wait_for 120 containerd ctr version
     if ! ctr images ls -q | grep -qx distributed-average.test/pause:1; then
         make_pause_image | ctr images import --local - >/dev/null
     fi
     start kubelet
     start proxy
     start dns
-    wait_for 60 "the node" node_is_ready
-    wait_for 30 "the cluster's DNS" dns_is_ready
+    wait_for 180 "the node" node_is_ready
+    wait_for 120 "the cluster's DNS" dns_is_ready
 }
 
 node_is_ready() { kubectl wait --for=condition=Ready "node/$node" --timeout=1s; }

@@ -66,7 +66,8 @@ wait_for() {
     until "$@" >/dev/null 2>&1; do
         if [ $SECONDS -ge $deadline ]; then
             say "waited in vain for $what; it said last: $("$@" 2>&1 | tail -n 3)"
-            say "the logs are in $logs"
+            say "the logs are in $logs, and end so:"
+            tail -n 5 "$logs"/* >&2 || true
             exit 1
         fi
         sleep 0.2

@@ -4,18 +4,19 @@
 //! - [`sessions`]: the cookies of those who have signed in on a page.
 //! - [`shares`]: links that show one job to anybody.
 //! - [`proxies`]: names that a proxy in front of the server has signed in.
+//! - [`passed`]: what another server says of a request that it has passed on.
 //! - [`rules`]: what each request needs.
 //!
 //! [`Access`] recognizes a caller by these. Whether a request comes from a page of
 //! another site is not its concern: all requests are checked for that.
 
+pub mod passed;
 pub mod proxies;
 pub mod rules;
 pub mod sessions;
 pub mod shares;
 pub mod tokens;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
@@ -23,6 +24,7 @@ use platform::ObjectStore;
 use program::clock;
 use protocol::{Caller, JobId, Problem, Role, Timestamp};
 
+use self::passed::{Origin, Passed};
 use self::proxies::Proxies;
 use self::sessions::Sessions;
 use self::shares::Shares;
@@ -31,7 +33,7 @@ use self::tokens::{Hash, Tokens};
 /// Recognizes callers.
 pub struct Access {
     /// `None` where everybody may do everything.
-    tokens: Option<Tokens>,
+    tokens: Option<Arc<Tokens>>,
     sessions: Sessions,
     shares: Arc<Shares>,
     proxies: Proxies,
@@ -48,7 +50,7 @@ impl Access {
     pub async fn open(
         store: &dyn ObjectStore,
         shares: Arc<Shares>,
-        tokens: Option<Tokens>,
+        tokens: Option<Arc<Tokens>>,
         proxies: Proxies,
     ) -> Result<Access, Problem> {
         let sessions = match tokens {
@@ -59,6 +61,24 @@ impl Access {
         Ok(Access { tokens, sessions, shares, proxies, has_tls: false })
     }
 
+    /// The same for a server that stands by, and so changes nothing in the store: whom the
+    /// server that leads has signed in it knows too.
+    ///
+    /// # Errors
+    ///
+    /// If the store does not answer.
+    pub async fn standing_by(
+        store: Arc<dyn ObjectStore>,
+        tokens: Option<Arc<Tokens>>,
+        proxies: Proxies,
+    ) -> Result<Access, Problem> {
+        let sessions = Sessions::find_key(&*store).await?;
+        // Without a key nobody has signed in.
+        let sessions = sessions.unwrap_or_else(|| Sessions::new(rand::random()));
+        let shares = Arc::new(Shares::of_another(store));
+        Ok(Access { tokens, sessions, shares, proxies, has_tls: false })
+    }
+
     /// The same for a server that speaks TLS, or does not: browsers then send cookies
     /// by TLS only.
     #[must_use]
@@ -66,9 +86,9 @@ impl Access {
         Access { has_tls, ..self }
     }
 
-    /// The caller of a request that came from `peer`, and by what it was recognized;
-    /// `None` if nothing in it is known to the server. `shared` is the job that the request is about, and the
-    /// secret of a link to it.
+    /// The caller of a request, and by what it was recognized; `None` if nothing in it is
+    /// known to the server. `shared` is the job that the request is about, and the secret of
+    /// a link to it.
     ///
     /// # Errors
     ///
@@ -76,10 +96,10 @@ impl Access {
     pub async fn caller(
         &self,
         headers: &HeaderMap,
-        peer: Option<IpAddr>,
+        origin: &Origin,
         shared: Option<(JobId, &str)>,
     ) -> Result<Option<(Caller, Credential)>, Unrecognized> {
-        let forwarded = self.proxies.user(headers, peer);
+        let forwarded = self.forwarded(headers, origin);
         let Some(tokens) = &self.tokens else {
             let caller = Caller { name: forwarded, ..Caller::anybody() };
             return Ok(Some((caller, Credential::Lasting)));
@@ -142,8 +162,29 @@ impl Access {
     /// Whether the browser of a request uses TLS: with the server, or as a trusted
     /// proxy says with that.
     #[must_use]
-    pub fn is_secure(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> bool {
-        self.has_tls || self.proxies.is_secure(headers, peer)
+    pub fn is_secure(&self, headers: &HeaderMap, origin: &Origin) -> bool {
+        match &origin.passed {
+            Some(passed) => passed.is_secure,
+            None => self.has_tls || self.proxies.is_secure(headers, origin.peer),
+        }
+    }
+
+    /// The name that a trusted proxy gives the caller.
+    fn forwarded(&self, headers: &HeaderMap, origin: &Origin) -> Option<String> {
+        match &origin.passed {
+            Some(passed) => passed.user.clone(),
+            None => self.proxies.user(headers, origin.peer),
+        }
+    }
+
+    /// What to tell the server that a request is passed on to.
+    #[must_use]
+    pub fn passed(&self, headers: &HeaderMap, origin: &Origin) -> Passed {
+        Passed {
+            peer: origin.peer,
+            user: self.forwarded(headers, origin),
+            is_secure: self.is_secure(headers, origin),
+        }
     }
 }
 

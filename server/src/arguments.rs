@@ -3,24 +3,30 @@
 pub mod access;
 pub mod http;
 mod limits;
+mod speculation;
+mod webhooks;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use axum::http::uri::PathAndQuery;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use platform::backends::{queue_forms, store_forms};
-use platform::{QueuePlace, StorePlace};
+use platform::backends::{input_forms, queue_forms, store_forms};
+use platform::{OutputPlace, QueuePlace, StorePlace};
 use program::arguments::{PlaceParser, SharedArguments};
 use protocol::request::{
-    COUNT, Choice, Described, FAN_IN, FILES, FORMAT, GeneratedFormat, HEADER, Header, KEY, MISSING,
-    MODE, Missing, Number, Numeric, SEED, SELECT, STATISTICS, SpeculationMode, Statistic, WORKERS,
+    COUNT, Choice, DTYPE, Described, Dtype, FAN_IN, FILES, FORMAT, GeneratedFormat, HEADER, Header,
+    KEY, MISSING, Missing, Number, Numeric, Output, SEED, SELECT, STATISTICS, Statistic, WEIGHTS,
+    WORKERS, Weights,
 };
 use protocol::{FanIn, Inputs, JobRequest, Problem, Role};
 
 use self::access::{AccessArguments, role};
 use self::http::HttpArguments;
 pub use self::limits::LimitArguments;
+pub use self::speculation::SpeculationArguments;
+pub use self::webhooks::WebhookArguments;
 use crate::access::tokens;
 
 /// Computes the exact mean of every index across many files, on many workers.
@@ -38,7 +44,7 @@ pub enum Command {
     /// Serve the dashboard and the JSON API.
     Serve(Box<ServeArguments>),
     /// Compute the mean of files on this machine.
-    Mean(MeanArguments),
+    Mean(Box<MeanArguments>),
     /// Generate test data.
     Generate(GenerateArguments),
     /// Make a token that lets its holder use a server.
@@ -59,6 +65,17 @@ pub struct ServeArguments {
         value_name = "ADDRESS:PORT"
     )]
     pub listen: SocketAddr,
+    /// URL at which the other servers of the same store reach this one, such as
+    /// http://10.0.0.7:3000: those that stand by pass requests on to the one that leads
+    /// [default: follows from --listen; for 0.0.0.0 the address of this machine in its
+    /// network].
+    #[arg(
+        long,
+        env = "DISTRIBUTED_AVERAGE_ADVERTISE",
+        value_parser = server_url,
+        value_name = "URL"
+    )]
+    pub advertise: Option<String>,
     /// Queue that carries tasks to the workers.
     #[arg(
         long,
@@ -107,16 +124,27 @@ pub struct ServeArguments {
     /// --workers, at least one].
     #[arg(long, env = "DISTRIBUTED_AVERAGE_JOB_WORKERS", value_parser = clap::value_parser!(u32).range(1..))]
     pub job_workers: Option<u32>,
-    /// Maximum number of workers, whatever the jobs request.
+    /// Maximum number of workers. A job that requests more is refused.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_MAX_WORKERS", default_value_t = 32,
         value_parser = clap::value_parser!(u32).range(1..))]
     pub max_workers: u32,
-    /// Seconds until idle workers above --workers are stopped.
+    /// Seconds until idle workers above --workers are stopped; those that no running job can
+    /// use again are stopped after a thirtieth of it.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_IDLE_SECS", default_value_t = 60)]
     pub idle_secs: u64,
     /// Keep partial sums once their job is over, instead of deleting them.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_KEEP_PARTIAL_SUMS")]
     pub keep_partial_sums: bool,
+    /// Places besides the store that results may also be written to, separated by commas; a
+    /// folder must exist.
+    #[arg(
+        long,
+        env = "DISTRIBUTED_AVERAGE_ALLOW_OUTPUTS",
+        value_delimiter = ',',
+        value_parser = PlaceParser::<OutputPlace>::default(),
+        value_name = input_forms()
+    )]
+    pub allow_outputs: Vec<OutputPlace>,
     /// Folder of the browser bundle [default: `site` beside the program, or in
     /// the folder above it].
     #[arg(long, env = "DISTRIBUTED_AVERAGE_SITE")]
@@ -133,6 +161,9 @@ pub struct ServeArguments {
     /// What jobs may take at most, and how long they are kept.
     #[command(flatten)]
     pub limits: LimitArguments,
+    /// Who may be told that a job has ended.
+    #[command(flatten)]
+    pub webhooks: WebhookArguments,
 }
 
 /// The kinds of worker pools.
@@ -156,8 +187,8 @@ pub struct MeanArguments {
     /// 'run-*.npy'.
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<String>,
-    /// Output file, whose name ends in .npy, .csv, .json or .raw, or `-` for CSV
-    /// on standard output.
+    /// Output file, whose name ends in .npy, .csv, .json, .raw or, for such inputs,
+    /// .safetensors or .nc; or `-` for CSV on standard output.
     #[arg(long, short, value_name = "PATH", required_unless_present = "plan")]
     pub output: Option<String>,
     /// W, the number of workers; `None` for the number of processors.
@@ -177,15 +208,9 @@ pub struct MeanArguments {
         help = FAN_IN.field.description
     )]
     pub fan_in: FanIn,
-    /// How a second attempt at a straggler's task begins.
-    #[arg(
-        long,
-        default_value = "resume",
-        value_parser = choice::<SpeculationMode>(),
-        value_name = "MODE",
-        help = MODE.description
-    )]
-    pub speculation: SpeculationMode,
+    /// When the task of a straggler gets a second attempt.
+    #[command(flatten)]
+    pub speculation: SpeculationArguments,
     /// The statistics to compute beside the mean.
     #[arg(
         long,
@@ -209,6 +234,9 @@ pub struct MeanArguments {
         help = format!("{} [default: propagate, in tables error]", MISSING.description)
     )]
     pub missing: Option<Missing>,
+    /// The table of the weights of the files, if they have weights.
+    #[arg(long, env = "DISTRIBUTED_AVERAGE_WEIGHTS", value_name = "FILE", help = WEIGHTS.description)]
+    pub weights: Option<PathBuf>,
     /// Whether the first line of a text file names its columns; `None` for automatic.
     #[arg(
         long,
@@ -229,6 +257,15 @@ pub struct MeanArguments {
     /// The column of tables that is carried over.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_KEY", value_name = "NAME", help = KEY.description)]
     pub key: Option<String>,
+    /// The type of the numbers of a result; `None` for the default.
+    #[arg(
+        long,
+        env = "DISTRIBUTED_AVERAGE_DTYPE",
+        value_parser = choice::<Dtype>(),
+        value_name = "TYPE",
+        help = format!("{} [default: f64, and input of safetensors]", DTYPE.description)
+    )]
+    pub dtype: Option<Dtype>,
     /// Print the plan (sum tree, bytes, memory) without computing anything.
     #[arg(long)]
     pub plan: bool,
@@ -298,16 +335,24 @@ pub struct GenerateArguments {
 }
 
 impl MeanArguments {
-    /// The request for the mean of `objects`, the locations of the inputs.
+    /// The request for the mean of `objects`, the locations of the inputs, with the table of
+    /// weights at the location `weights`.
     #[must_use]
-    pub fn request(&self, objects: Vec<String>, workers: u32) -> JobRequest {
+    pub fn request(
+        &self,
+        objects: Vec<String>,
+        weights: Option<String>,
+        workers: u32,
+    ) -> JobRequest {
         JobRequest {
             workers: Some(workers),
             fan_in: self.fan_in,
             speculation: self.speculation.settings(),
             statistics: self.statistics.clone(),
             missing: self.missing,
+            weights: weights.map(Weights::Table),
             header: self.header,
+            output: Output { dtype: self.dtype, ..Output::default() },
             select: self.select.clone(),
             key: self.key.clone(),
             ..JobRequest::new(Inputs::Objects(objects))
@@ -346,6 +391,21 @@ fn public_url(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// Parses the URL of a server: a scheme, a host and a port.
+fn server_url(text: &str) -> Result<String, String> {
+    let expected = "expected the URL of this server, without a path or a user: \
+                    http://10.0.0.7:3000 or https://means.example.com";
+    let url: axum::http::Uri = text.parse().map_err(|_| expected.to_owned())?;
+    let is_known = matches!(url.scheme_str(), Some("http" | "https"));
+    let authority = url.authority().filter(|authority| !authority.as_str().contains('@'));
+    match (is_known, authority, url.path_and_query().map(PathAndQuery::as_str)) {
+        (true, Some(authority), None | Some("/")) => {
+            Ok(format!("{}://{authority}", url.scheme_str().unwrap_or_default()))
+        }
+        _ => Err(expected.to_owned()),
+    }
+}
+
 /// F without the limit of requests, because the user chooses the folder.
 const ANY_FILES: Number<u64> = Number { most: None, ..FILES };
 
@@ -363,4 +423,18 @@ fn choice<C: Choice>() -> impl TypedValueParser<Value = C> {
         PossibleValue::new(word).help(description)
     });
     PossibleValuesParser::new(words).try_map(|word| C::parse(&word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_of_a_server_has_no_path_and_no_user() {
+        assert_eq!(server_url("http://10.0.0.7:3000/").unwrap(), "http://10.0.0.7:3000");
+        assert_eq!(server_url("https://[::1]:1").unwrap(), "https://[::1]:1");
+        for text in ["10.0.0.7:3000", "http://a/b", "http://u@a", "ftp://a", "/", "http://a/?b"] {
+            assert!(server_url(text).is_err(), "{text}");
+        }
+    }
 }

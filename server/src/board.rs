@@ -143,6 +143,22 @@ impl Board {
         self.version.send_replace(state.version);
     }
 
+    /// Changes what is shown of a job that is over, if it is on the board.
+    pub fn amend(&self, id: JobId, change: impl FnOnce(&mut JobSnapshot)) {
+        let mut state = self.write();
+        let Some((before, job)) = state.jobs.get(&id) else { return };
+        if !job.phase.is_over() {
+            return;
+        }
+        let (before, mut job) = (*before, JobSnapshot::clone(job));
+        change(&mut job);
+        let version = state.next_version();
+        state.changes.remove(&before);
+        state.changes.insert(version, id);
+        state.jobs.insert(id, (version, Arc::new(job)));
+        self.version.send_replace(state.version);
+    }
+
     /// Forgets the states of the tasks of a job, which are no longer in memory.
     pub fn forget_tasks(&self, id: JobId) {
         self.write().drawn.remove(&id);

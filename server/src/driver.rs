@@ -14,6 +14,7 @@ mod pulse;
 mod queue_watch;
 mod reports;
 mod showing;
+mod spans;
 mod store_watch;
 mod time;
 mod timelines;
@@ -28,25 +29,29 @@ use program::clock;
 use protocol::task::Control;
 use protocol::timeline::ATTEMPTS_LISTED;
 use protocol::worker::QueueSnapshot;
-use protocol::{JobId, JobSnapshot, Part, Phase, Problem};
+use protocol::{JobId, JobSnapshot, Part, Phase, Problem, WorkerId};
 use scheduler::{Command, Event, JobTerms, JobView, Scheduler};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
+use traces::Traces;
 
 use self::earlier::Earlier;
 use self::effects::Effects;
 use self::job::Job;
 use self::late::Late;
 use self::measuring::Measuring;
+use self::spans::Spans;
 use self::time::Time;
 use crate::board::{Board, with_overall};
 use crate::journal;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::outputs::Outputs;
 use crate::planning::Planner;
 use crate::pool::{Observed, WorkerPool};
-use crate::records::{self, Checkpoint, RequestSummary};
+use crate::records::{self, Checkpoint, Completions, LearnedRecord, RequestSummary};
+use crate::webhooks::{Ended, Webhooks};
 
 pub use self::message::DriverMessage;
 pub use self::observing::forward as forward_observed;
@@ -80,13 +85,15 @@ pub struct Parts {
     pub store: Arc<dyn ObjectStore>,
     /// The stores that inputs may lie in.
     pub inputs: InputStores,
+    /// Where results may also be written.
+    pub outputs: Outputs,
     /// The URL of the queue's management pages, if it has some.
     pub queue_management_url: Option<String>,
     /// The worker pool.
     pub pool: Arc<dyn WorkerPool>,
     /// Lists the inputs of a job and lays out its sum tree.
     pub planner: Planner,
-    /// The heartbeat interval of attempts, in milliseconds.
+    /// The heartbeat interval of attempts while there are few workers, in milliseconds.
     pub heartbeat_ms: u64,
     /// Whether partial sums are kept once their job is over.
     pub keep_partial_sums: bool,
@@ -94,6 +101,10 @@ pub struct Parts {
     pub limits: Limits,
     /// What is counted for Prometheus.
     pub metrics: Metrics,
+    /// Who may be told that a job has ended.
+    pub webhooks: Arc<Webhooks>,
+    /// Records jobs, tasks and what they ask stores and the queue for.
+    pub traces: Traces,
 }
 
 /// The shell around the scheduler.
@@ -113,6 +124,7 @@ pub struct Driver {
     /// The jobs that are over and that workers have only now stopped working at.
     late: Late,
     measuring: Measuring,
+    spans: Spans,
     /// The parts that do not answer.
     missed: BTreeSet<Part>,
     /// Whether the pool has changed in what the scheduler does not know of.
@@ -142,6 +154,7 @@ impl Driver {
             pulse: Pulse::new(),
             jobs: BTreeMap::new(),
             measuring: Measuring::new(parts.metrics.jobs.clone()),
+            spans: Spans::new(parts.traces.clone(), &parts.queue.description().name),
             effects: Effects::new(parts, messages),
             board,
             over: VecDeque::new(),
@@ -202,21 +215,12 @@ impl Driver {
         }
         self.write_last_checkpoints().await;
         self.effects.stop.cancel();
-        self.effects.tasks.close();
     }
 
     fn handle(&mut self, message: DriverMessage) {
         match message {
-            DriverMessage::Event(event) => {
-                self.late.note(&event, |job| self.jobs.contains_key(&job));
-                if let Event::AttemptStarted { attempt, worker } = &event
-                    && let Some(known) = self.jobs.get_mut(&attempt.job)
-                    && !std::mem::replace(&mut known.has_started, true)
-                {
-                    journal::started(attempt.job, worker);
-                }
-                self.event(event);
-            }
+            DriverMessage::Event(event) => self.event(event),
+            DriverMessage::Reported { events } => self.reported(events),
             DriverMessage::Submitted { job, request, place, is_new, published } => {
                 let terms = terms(&request);
                 if is_new {
@@ -226,6 +230,7 @@ impl Driver {
                     self.measuring.taken_up(0);
                     journal::continued(job, 0);
                 }
+                self.spans.job(job, &request, 0);
                 self.jobs.insert(job, Job::new(*request, place));
                 self.event(Event::JobSubmitted { job, terms });
                 self.publish();
@@ -237,6 +242,7 @@ impl Driver {
                 let tree = plan.plan.clone();
                 let earlier_attempts = plan.earlier_attempts();
                 let room = self.effects.gates.room_at_once(&plan);
+                self.spans.job(job, &request, plan.resumes.into());
                 let mut known = Job::new(*request, None);
                 known.set_plan(*plan, room);
                 journal::continued(job, completed.len());
@@ -255,6 +261,9 @@ impl Driver {
                 if let Some(view) = self.scheduler.job(job) {
                     self.measuring.restored(&view);
                 }
+                // What is left of it may be over before anything else is handled, and jobs
+                // that are over are shown only once their report is stored.
+                self.publish();
             }
             DriverMessage::Resumed { job, request, place, report, published } => {
                 self.over.retain(|(over, _)| *over != job);
@@ -262,6 +271,8 @@ impl Driver {
                 self.measuring.taken_up(0);
                 journal::resumed(job);
                 let terms = terms(&request);
+                let resumes = report.as_ref().map_or(0, |report| report.resumes.len());
+                self.spans.job(job, &request, resumes as u64 + 1);
                 let mut known = Job::new(*request, place);
                 known.is_resumed = true;
                 known.earlier = Some(Earlier::resumed(report.as_deref(), clock::now()));
@@ -336,6 +347,10 @@ impl Driver {
                 // The receiver may have stopped waiting.
                 let _ = reply.send(self.timeline(job, span, attempts_listed).map(Box::new));
             }
+            DriverMessage::TotalRequested { job, reply } => {
+                // The receiver may have stopped waiting.
+                let _ = reply.send(self.running_total(job).map(Box::new));
+            }
             DriverMessage::LatelyRequested { reply } => {
                 // The receiver may have stopped waiting.
                 let _ = reply.send(Box::new(self.lately()));
@@ -348,15 +363,58 @@ impl Driver {
         }
     }
 
-    fn event(&mut self, event: Event) {
-        let now = self.time.now();
-        tracing::trace!(?event, "event");
-        self.measuring.event(&event, Instant::now());
-        for command in self.scheduler.handle(now, event) {
-            tracing::trace!(?command, "command");
-            self.measuring.command(&command, Instant::now());
-            self.perform(command);
+    /// Handles what a worker has reported in one message.
+    fn reported(&mut self, events: Vec<Event>) {
+        for event in &events {
+            self.late.note(event, |job| self.jobs.contains_key(&job));
+            if let Event::AttemptStarted { attempt, worker } = event
+                && let Some(known) = self.jobs.get_mut(&attempt.job)
+                && !std::mem::replace(&mut known.has_started, true)
+            {
+                journal::started(attempt.job, worker);
+            }
         }
+        self.events(events);
+    }
+
+    fn event(&mut self, event: Event) {
+        self.events(vec![event]);
+    }
+
+    fn events(&mut self, events: Vec<Event>) {
+        let (now, at) = (self.time.now(), Instant::now());
+        for event in &events {
+            tracing::trace!(?event, "event");
+            self.measuring.event(event, at);
+            self.spans.event(event);
+        }
+        let heartbeat_ms = self.heartbeat_ms();
+        // The assignments of the message that is being put together.
+        let mut bundle = Vec::new();
+        for command in self.scheduler.handle_all(now, events) {
+            tracing::trace!(?command, "command");
+            self.measuring.command(&command, at);
+            let Command::PublishAttempt { attempt, carried, .. } = command else {
+                self.effects.publish(std::mem::take(&mut bundle));
+                self.perform(command);
+                continue;
+            };
+            if !carried {
+                self.effects.publish(std::mem::take(&mut bundle));
+            }
+            let span = self.spans.command(&command);
+            let known = self.jobs.get(&attempt.job);
+            match known.and_then(|job| job.assignment(&command, heartbeat_ms)) {
+                Some(assignment) => bundle.push((assignment, span)),
+                None => tracing::error!(%attempt, "attempt at a task without a plan"),
+            }
+        }
+        self.effects.publish(bundle);
+    }
+
+    /// How often attempts that are published now send heartbeats.
+    fn heartbeat_ms(&self) -> u64 {
+        self.scheduler.heartbeat_ms(self.effects.parts.heartbeat_ms)
     }
 
     /// Tells the scheduler whether a part is missed, and the log when that changes.
@@ -383,52 +441,64 @@ impl Driver {
         match command {
             Command::PlanJob { job } => match self.jobs.get_mut(&job) {
                 Some(known) => {
-                    let planning = self.effects.plan(job, &known.request, known.is_resumed);
+                    let tracing = self.spans.phase(job, Phase::Listing);
+                    let planning =
+                        self.effects.plan(job, &known.request, known.is_resumed, tracing);
                     known.writing = Some(planning);
                 }
                 None => tracing::error!(job_id = %job, "plan requested for an unknown job"),
             },
-            Command::PublishAttempt { attempt, .. } => {
-                let heartbeat_ms = self.effects.parts.heartbeat_ms;
-                let known = self.jobs.get(&attempt.job);
-                match known.and_then(|job| job.assignment(&command, heartbeat_ms)) {
-                    Some(assignment) => self.effects.publish(assignment),
-                    None => tracing::error!(%attempt, "attempt at a task without a plan"),
-                }
-            }
-            Command::StopAttempt { attempt, reason } => {
-                self.effects.control(Control::StopAttempt { attempt, reason });
+            // Assignments are put together into messages before.
+            Command::PublishAttempt { .. } => {}
+            Command::StopAttempt { attempt, reason, worker } => {
+                self.tell(Control::StopAttempt { attempt, reason }, worker.as_ref());
             }
             Command::WriteResult { job, columns } => self.write_result(job, columns),
             Command::EndJob { job, phase, problem } => self.end(job, phase, problem),
             Command::ScaleWorkers { desired } => self.effects.scale(desired),
-            Command::DrainWorker { worker } => self.effects.drain(worker),
+            Command::DrainWorker { worker } => {
+                self.tell(Control::Drain { worker: worker.clone() }, Some(&worker));
+                self.effects.drained(worker);
+            }
             Command::RestWorker { worker, rest_ms } => {
                 tracing::warn!(worker_id = %worker, rest_ms, "worker set aside for a time");
-                self.effects.control(Control::Rest { worker, rest_ms });
+                self.tell(Control::Rest { worker: worker.clone(), rest_ms }, Some(&worker));
             }
         }
+    }
+
+    /// Sends a control message to a worker, or to all if it has not said where it is.
+    fn tell(&self, control: Control, worker: Option<&WorkerId>) {
+        let address = worker.and_then(|worker| self.scheduler.address(worker));
+        self.effects.control(control, address.map(str::to_owned));
     }
 
     /// Starts to write the result of a job, unless it has turned out to be too large.
     fn write_result(&mut self, job: JobId, columns: u64) {
         let limits = self.effects.parts.limits.job;
-        let within_limits = self.snapshot(job).map_or(Ok(()), |it| limits.check_running(&it));
+        let snapshot = self.snapshot(job);
+        let within_limits = snapshot.as_ref().map_or(Ok(()), |it| limits.check_running(it));
         if let Err(problem) = within_limits {
             self.event(Event::JobBroken { job, problem });
             return;
         }
         let view = self.scheduler.job(job);
-        let known = self.jobs.get_mut(&job).zip(view);
-        match known.and_then(|(known, view)| Some((known.total(job, columns, &view)?, known))) {
-            Some((total, known)) => known.writing = Some(self.effects.write_result(total)),
+        let known = self.jobs.get_mut(&job).zip(view).zip(snapshot);
+        let known = known.and_then(|((known, view), snapshot)| {
+            Some((known.total(job, columns, &view)?, snapshot, known))
+        });
+        match known {
+            Some((total, snapshot, known)) => {
+                let tracing = self.spans.phase(job, Phase::Finishing);
+                known.writing = Some(self.effects.write_result(total, snapshot, tracing));
+            }
             None => tracing::error!(job_id = %job, "result requested for a job without a plan"),
         }
     }
 
     /// Ends a job: its report is stored, and shown once it is in the store.
     fn end(&mut self, job: JobId, phase: Phase, problem: Option<Problem>) {
-        self.effects.control(Control::StopJob { job });
+        self.tell(Control::StopJob { job }, None);
         let Some(mut snapshot) = self.snapshot(job) else {
             // Without a report in the store, the next start of the server resumes it.
             tracing::error!(job_id = %job, phase = phase.word(), "an unknown job ended");
@@ -443,10 +513,18 @@ impl Driver {
         snapshot.waiting = false;
         let before = self.board.job(job).map_or(0.0, |before| before.overall);
         let snapshot = with_overall(snapshot, before);
-        let (writing, checkpoint, learning) =
-            self.jobs.get_mut(&job).map_or((None, None, None), |known| {
-                (known.writing.take(), known.checkpoints.take(), known.learning.take())
-            });
+        let (mut writing, mut checkpoint, mut learning) = (None, None, None);
+        if let Some(known) = self.jobs.get_mut(&job) {
+            (writing, checkpoint) = (known.writing.take(), known.checkpoints.take());
+            learning = known.learning.take();
+            // It may have been learned in the turn in which the job ends.
+            if snapshot.plan.is_some()
+                && let Some(view) = self.scheduler.job(job)
+                && let Some(learned) = known.learned(&view)
+            {
+                learning = Some(self.effects.store_learned(job, learned));
+            }
+        }
         let timeline =
             snapshot.plan.is_some().then(|| self.timeline_of(&snapshot, None, ATTEMPTS_LISTED));
         self.effects.record(snapshot, timeline, writing, checkpoint, learning);
@@ -457,10 +535,17 @@ impl Driver {
         let job = snapshot.id;
         let tasks = Driver::tasks_of(&snapshot);
         self.measuring.ended(&snapshot, self.scheduler.job(job).as_ref());
+        self.spans.ended(&snapshot);
         journal::ended(&snapshot);
+        self.effects.parts.planner.pace.learn(&snapshot);
         self.jobs.remove(&job);
         let states = self.scheduler.task_states(job).unwrap_or_default();
+        let is_untold = snapshot.webhook.is_some();
+        let ended = snapshot.timings.ended_at.filter(|_| is_untold).map(|at| Ended { job, at });
         self.board.publish_drawn(vec![(snapshot, states)], None);
+        if let Some(ended) = ended {
+            self.effects.parts.webhooks.announce(ended);
+        }
         self.over.push_back((job, tasks));
         let mut detailed: u64 = self.over.iter().map(|(_, tasks)| tasks).sum();
         while self.over.len() > DETAILED_JOBS || detailed > DETAILED_TASKS {
@@ -553,12 +638,29 @@ impl Driver {
     fn write_checkpoints(&mut self, jobs: &[JobSnapshot]) {
         let now = clock::now();
         for job in jobs {
-            if let Some(known) = self.jobs.get_mut(&job.id)
-                && let Some(checkpoint) = known.checkpoints.due(job, now)
-            {
-                known.checkpoints.written_by(self.effects.write_checkpoint(job.id, checkpoint));
+            let Some(known) = self.jobs.get_mut(&job.id) else { continue };
+            let Some(checkpoint) = known.checkpoints.due(job, now) else { continue };
+            let completions = self.completions(job);
+            let writing = self.effects.write_checkpoint(job.id, checkpoint, completions);
+            if let Some(known) = self.jobs.get_mut(&job.id) {
+                known.checkpoints.written_by(writing);
             }
         }
+    }
+
+    /// The journal of a job that has one.
+    fn completions(&self, job: &JobSnapshot) -> Option<Completions> {
+        let plan = job.plan.as_ref()?;
+        if !Completions::are_kept(plan, job.inputs.columns) {
+            return None;
+        }
+        let inputs = &job.inputs;
+        let learned = inputs.columns.filter(|_| plan.columns.is_none()).map(|columns| {
+            let (shape, format) = (inputs.shape.clone(), inputs.format.clone());
+            LearnedRecord { columns, shape, format }
+        });
+        let levels = self.scheduler.task_states(job.id)?;
+        Some(Completions { resumes: self.jobs.get(&job.id)?.resumes(), learned, levels })
     }
 
     /// Writes the checkpoints of all jobs that continue after a restart.
@@ -566,8 +668,14 @@ impl Driver {
         let store = &*self.effects.parts.store;
         let planned = self.jobs.keys().filter_map(|job| self.snapshot(*job));
         let planned = planned.filter(|job| job.plan.is_some() && !job.phase.is_over());
-        let checkpoints: Vec<_> = planned.map(|job| (job.id, Checkpoint::of(&job))).collect();
-        let writing = checkpoints.iter().map(|(job, checkpoint)| async move {
+        let checkpoints: Vec<_> =
+            planned.map(|job| (job.id, Checkpoint::of(&job), self.completions(&job))).collect();
+        let writing = checkpoints.iter().map(|(job, checkpoint, completions)| async move {
+            if let Some(completions) = completions
+                && let Err(problem) = records::store_completions(store, *job, completions).await
+            {
+                tracing::warn!(job_id = %job, %problem, "journal not stored");
+            }
             if let Err(problem) = records::store_checkpoint(store, *job, checkpoint).await {
                 tracing::warn!(job_id = %job, %problem, "checkpoint not stored");
             }
@@ -579,7 +687,11 @@ impl Driver {
 }
 
 fn terms(request: &RequestSummary) -> JobTerms {
-    JobTerms { workers: request.workers, speculation: request.request.speculation }
+    JobTerms {
+        workers: request.workers,
+        priority: request.request.priority,
+        speculation: request.request.speculation,
+    }
 }
 
 #[cfg(test)]

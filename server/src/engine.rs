@@ -2,9 +2,12 @@
 
 mod browsing;
 mod history;
+mod inspecting;
+mod pace;
 mod restoring;
 mod resuming;
 mod supervision;
+mod viewing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,16 +19,17 @@ use platform::{InputStores, ObjectStore};
 use program::clock;
 use protocol::detail::{InputPage, TaskPage};
 use protocol::problem::ProblemKind;
-use protocol::request::Generate;
+use protocol::request::{Generate, WORKERS};
 use protocol::task::Control;
 use protocol::timeline::Timeline;
-use protocol::{Inputs, JobId, Preview, Problem, ValidRequest};
+use protocol::{Caller, Inputs, JobId, Phase, Preview, Problem, Role, Timestamp, ValidRequest};
 use scheduler::{Event, Scheduler, Settings};
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::pace::Pace;
 use self::supervision::Supervision;
 use crate::access::shares::{Share, Shares};
 use crate::board::Board;
@@ -33,6 +37,7 @@ use crate::driver::{
     Driver, DriverMessage, MESSAGES_CAPACITY, Parts, Pulse, empty_queue, forward_observed,
     forward_queue_watch, forward_reports, forward_store_watch,
 };
+use crate::finishing::partly;
 use crate::garbage_collection::Sweeper;
 use crate::generated_quota::{GeneratedQuota, Reservation};
 use crate::idempotency::{Claim, Claimed, Keys, Mark};
@@ -42,6 +47,8 @@ use crate::metrics::Metrics;
 use crate::records::{self, RequestRecord};
 use crate::retention::Retention;
 use crate::timeline::Span;
+use crate::uploads::Uploads;
+use crate::webhooks::Courier;
 
 pub use self::browsing::{check_readable, check_users};
 
@@ -54,6 +61,8 @@ const PREVIEWED_OF_PREFIX: u32 = PREVIEWED_OBJECTS / 4;
 
 /// How long an answer about what workers have done lately is given to others.
 const LATELY_FOR: Duration = Duration::from_secs(1);
+/// A day in milliseconds.
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Everything behind the command line and the HTTP server.
 pub struct Engine {
@@ -69,8 +78,15 @@ pub struct Engine {
     previewed: Semaphore,
     /// The keys that jobs were submitted with.
     keys: Keys,
+    uploads: Uploads,
     /// What the workers have done lately, and when that was asked.
     lately: Mutex<Option<(Instant, Arc<Lately>)>>,
+    /// What all jobs have read lately.
+    pace: Pace,
+    /// What was read of the final segments of running jobs.
+    partly_known: Mutex<partly::Known>,
+    /// The latest comparisons of results.
+    compared: viewing::Compared,
     retention: Retention,
     /// Held while it is decided whether an ended job is resumed, deleted, or loses its
     /// partial sums.
@@ -110,6 +126,7 @@ impl Engine {
         let driver =
             Driver::new(Scheduler::new(settings), parts.clone(), board.clone(), messages.clone());
         let shares = Arc::new(Shares::new(parts.store.clone()));
+        let uploads = Uploads::new(parts.store.clone(), limits.upload_bytes, limits.keep_uploads);
         let stop = CancellationToken::new();
         let engine = Engine {
             messages,
@@ -120,8 +137,12 @@ impl Engine {
             max_workers: settings.max_workers,
             queue,
             lately: Mutex::new(None),
+            pace: Pace::default(),
+            partly_known: Mutex::default(),
+            compared: viewing::Compared::default(),
             previewed: Semaphore::new(PREVIEWED_OBJECTS as usize),
             keys: restored.keys,
+            uploads,
             retention,
             endings: Arc::default(),
             tasks: TaskTracker::new(),
@@ -143,6 +164,10 @@ impl Engine {
         if let Some(observed) = engine.parts.pool.observed() {
             engine.spawn(forward_observed(observed, engine.messages.clone()));
         }
+        if let Some(by_hand) = records::workers_by_hand(&*engine.parts.store).await? {
+            let by_hand = Some(by_hand.min(engine.max_workers));
+            engine.send(DriverMessage::Event(Event::DesiredWorkersSet { by_hand })).await?;
+        }
         for message in restored.messages {
             engine.send(message).await?;
         }
@@ -155,6 +180,15 @@ impl Engine {
             endings: engine.endings.clone(),
         };
         engine.spawn(sweeper.run());
+        let courier = Courier {
+            webhooks: engine.parts.webhooks.clone(),
+            store: engine.parts.store.clone(),
+            board: engine.board.clone(),
+            metrics: engine.parts.metrics.webhooks.clone(),
+        };
+        engine.spawn(courier.run());
+        engine.spawn(engine.uploads.clone().sweep());
+        engine.spawn(engine.pace.clone().run(engine.parts.metrics.jobs.clone()));
         if let Some(keep) = limits.keep_jobs {
             engine.spawn(engine.retention.clone().run(keep));
         }
@@ -185,6 +219,12 @@ impl Engine {
         &self.shares
     }
 
+    /// The uploads that can be resumed.
+    #[must_use]
+    pub fn uploads(&self) -> &Uploads {
+        &self.uploads
+    }
+
     /// The stores that inputs may lie in.
     #[must_use]
     pub fn inputs(&self) -> &InputStores {
@@ -208,7 +248,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// If the job exceeds a limit, too many jobs wait, the store has no room for its test
+    /// If the job exceeds a limit, there are never so many workers, too many jobs wait, the store has no room for its test
     /// data or does not answer, or the server is stopping.
     pub async fn submit(
         &self,
@@ -255,6 +295,9 @@ impl Engine {
     ) -> Result<JobId, Problem> {
         let limits = self.parts.limits;
         limits.job.check_request(&request)?;
+        self.parts.webhooks.check(&request)?;
+        self.parts.outputs.check(&request)?;
+        let workers = self.workers_of(&request)?;
         let place = self.queue.clone().try_acquire_owned();
         let place = place.map_err(|_| limits.too_many_queued())?;
         let data = match request.inputs {
@@ -263,14 +306,12 @@ impl Engine {
         };
         let submitted_at = clock::now();
         let job = JobId::from_parts(submitted_at, rand::random());
-        let workers = request.workers.unwrap_or(self.default_workers);
-        if workers > self.max_workers {
-            tracing::info!(job_id = %job, workers, max_workers = self.max_workers,
-                "job requests more workers than --max-workers");
-        }
         // Before anything is waited for: few parsed lists are in memory at the same time.
-        let (record, summary) =
-            RequestRecord { request, workers, submitted_at, submitted_by }.split()?;
+        let caller_span = traces::request::current();
+        let span = self.parts.traces.begun(caller_span);
+        let record =
+            RequestRecord { request, workers, submitted_at, submitted_by, span, caller_span };
+        let (record, summary) = record.split()?;
         let generated = match data {
             Some(data) => Some(self.reserve(data).await?),
             None => None,
@@ -302,6 +343,34 @@ impl Engine {
         submitted.await.ok().flatten().unwrap_or_else(|| Err(stopping()))
     }
 
+    /// W of a request: the default if it does not say.
+    ///
+    /// # Errors
+    ///
+    /// If there can never be so many workers: the job would be planned for them.
+    fn workers_of(&self, request: &ValidRequest) -> Result<u32, Problem> {
+        let most = self.workers_max();
+        let Some(workers) = request.workers else {
+            return Ok(self.default_workers.min(most));
+        };
+        if workers > most {
+            let detail = format!("W is {workers}, and there are at most {most} workers");
+            return Err(Problem::new(ProblemKind::LimitExceeded, detail)
+                .field(WORKERS.field.name)
+                .remedy(format!(
+                    "request at most {most}, or start the server with a larger --max-workers"
+                )));
+        }
+        Ok(workers)
+    }
+
+    /// The most workers that a job can have. More may be there than `--max-workers` says
+    /// where the server does not start them.
+    #[must_use]
+    pub fn workers_max(&self) -> u32 {
+        self.max_workers.max(self.board.pool().ready).max(1)
+    }
+
     /// Reserves the size of the test data of a job.
     async fn reserve(&self, data: Generate) -> Result<Reservation, Problem> {
         let bytes = data.bytes();
@@ -315,11 +384,14 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// If the inputs are missing, cannot be read or do not fit together.
+    /// If the inputs are missing, cannot be read or do not fit together, or there are never so
+    /// many workers.
     pub async fn preview(&self, request: &ValidRequest) -> Result<Preview, Problem> {
         self.parts.limits.job.check_request(request)?;
+        self.parts.webhooks.check(request)?;
+        self.parts.outputs.check(request)?;
+        let workers = self.workers_of(request)?;
         let _permit = self.pass_preview(&request.inputs).await?;
-        let workers = request.workers.unwrap_or(self.default_workers);
         let (plan, inputs) = self.parts.planner.preview(request, workers).await?;
         Ok(Preview { workers, inputs, plan })
     }
@@ -329,7 +401,7 @@ impl Engine {
     async fn pass_preview(&self, inputs: &Inputs) -> Result<SemaphorePermit<'_>, Problem> {
         let objects = match inputs {
             Inputs::Objects(list) => u32::try_from(list.len()).unwrap_or(u32::MAX),
-            Inputs::Prefix(_) => {
+            Inputs::Prefix(_) | Inputs::Manifest(_) => {
                 let passed = self.previewed.acquire_many(PREVIEWED_OF_PREFIX).await;
                 return passed.map_err(|_| stopping());
             }
@@ -390,14 +462,19 @@ impl Engine {
         self.send(DriverMessage::Event(Event::CancelRequested { job })).await
     }
 
-    /// Deletes a job with all its objects.
+    /// Deletes a job with all its objects, for a caller.
     ///
     /// # Errors
     ///
-    /// If there is no such job, it is not over, or the store does not answer.
-    pub async fn delete(&self, job: JobId) -> Result<(), Problem> {
+    /// If there is no such job, the caller may not delete it, it is not over, or the store
+    /// does not answer.
+    pub async fn delete(&self, job: JobId, by: &Caller) -> Result<(), Problem> {
         let _turn = self.endings.lock().await;
         let snapshot = self.job(job).await?;
+        let owner = snapshot.submitted_by.as_deref();
+        if !by.may_delete(owner) {
+            return Err(not_the_owner(owner, by));
+        }
         if !snapshot.phase.is_over() {
             let detail = format!("the job is still {}", snapshot.phase.word());
             return Err(Problem::new(ProblemKind::Conflict, detail)
@@ -407,11 +484,11 @@ impl Engine {
     }
 
     /// Sets the number of workers by hand; `None` lets it follow from the jobs. Once this
-    /// has returned, the board says so.
+    /// has returned, the store and the board say so.
     ///
     /// # Errors
     ///
-    /// If it is above `--max-workers`.
+    /// If it is above `--max-workers`, or the store does not answer.
     pub async fn set_desired_workers(&self, by_hand: Option<u32>) -> Result<(), Problem> {
         if let Some(desired) = by_hand
             && desired > self.max_workers
@@ -421,6 +498,7 @@ impl Engine {
                 .field("desired")
                 .remedy("request fewer, or start the server with a larger --max-workers"));
         }
+        records::store_workers_by_hand(&*self.parts.store, by_hand).await?;
         self.send(DriverMessage::Event(Event::DesiredWorkersSet { by_hand })).await?;
         self.flush().await
     }
@@ -490,9 +568,23 @@ impl Engine {
         }
         let (reply, replied) = oneshot::channel();
         self.send(DriverMessage::LatelyRequested { reply }).await?;
-        let lately: Arc<Lately> = Arc::from(replied.await.map_err(|_| stopping())?);
+        let mut lately = *replied.await.map_err(|_| stopping())?;
+        self.count_jobs(&mut lately);
+        lately.bytes_per_sec = self.pace.bytes_per_sec();
+        let lately = Arc::new(lately);
         *latest = Some((Instant::now(), lately.clone()));
         Ok(lately)
+    }
+
+    /// Counts the jobs that are not over, and those that have ended in the last day.
+    fn count_jobs(&self, lately: &mut Lately) {
+        let since = Timestamp::from_millis(lately.end.as_millis().saturating_sub(DAY_MS));
+        self.board.visit(&mut |job| {
+            let is_lately = job.timings.ended_at.is_some_and(|ended_at| ended_at >= since);
+            lately.running += u64::from(!job.phase.is_over());
+            lately.done += u64::from(is_lately && job.phase == Phase::Done);
+            lately.failed += u64::from(is_lately && job.phase == Phase::Failed);
+        });
     }
 
     /// A page of the input objects of a job, from the one at index `start`.
@@ -592,7 +684,27 @@ impl Engine {
     }
 }
 
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // An engine that was started halfway ends too.
+        self.stop.cancel();
+    }
+}
+
 /// The driver has ended.
+/// The refusal to delete a job of somebody else.
+fn not_the_owner(owner: Option<&str>, by: &Caller) -> Problem {
+    let owner = owner.unwrap_or("somebody without a name");
+    let name = by.name.as_deref().unwrap_or("the caller");
+    let role = by.role.map_or("no role", Role::word);
+    let detail = format!(
+        "the job was submitted by {owner}; deleting it needs the role admin, and {name} has the \
+         role {role}"
+    );
+    Problem::new(ProblemKind::Forbidden, detail)
+        .remedy(format!("ask {owner}, or somebody with the role admin, to delete it"))
+}
+
 fn stopping() -> Problem {
     Problem::new(ProblemKind::Unavailable, "the server is stopping")
         .remedy("try again once the server has restarted")

@@ -1,5 +1,9 @@
 //! Divides the total by F and stores it as the result.
 
+mod array;
+mod figures;
+pub mod partly;
+mod picture;
 mod stored;
 mod summary;
 
@@ -7,23 +11,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryFutureExt, TryStreamExt, stream};
+use platform::ObjectStore;
 use platform::problems::{internal, with_sources};
-use platform::{ObjectStore, StoreError};
+use platform::store::read_all;
 use protocol::problem::ProblemKind;
-use protocol::request::{Choice, Missing, Statistic};
+use protocol::request::{Dtype, Missing, Statistic};
 use protocol::result::{ResultSummary, StatisticSummary};
 use protocol::task::segment_key;
 use protocol::{JobId, Plan, Problem};
 use reading::{Buffers, ReadError, StoredSum};
-use summation::output::{OutputFormat, npy_header};
+use summation::output::{TypedKind, npy_header};
 use summation::{Order, PartialSum};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use self::stored::StoredArray;
-use self::summary::Summary;
+use self::array::{Array, ArrayPlan, Numbers};
 use crate::keys;
-use crate::results::MEAN;
 use crate::results::checksums::ResultChecksums;
 
 /// So many segments of the total are divided at the same time.
@@ -51,16 +54,28 @@ pub struct Total {
     pub statistics: Vec<Statistic>,
     /// What happened to missing values.
     pub missing: Missing,
+    /// The format of the inputs in which the result is written too, and the type of its
+    /// numbers; `None` if they have no such format.
+    pub typed: Option<(TypedKind, Dtype)>,
+    /// The type of the numbers of the results as .npy, as NumPy names it, if it is not `f8`.
+    pub npy_dtype: Option<String>,
+    /// Whether the objects have weights.
+    pub weighted: bool,
 }
 
 /// The most memory that writing the result takes, in bytes, if the segments are
 /// files: the numbers of each segment that is divided, and those that are
-/// written meanwhile. If they are not, each also takes two ranges.
+/// written meanwhile, twice if the result is also written in the types of the inputs. If they
+/// are not, each also takes two ranges.
 #[must_use]
-pub fn memory_bytes(plan: &Plan, statistics: &[Statistic]) -> u64 {
-    let columns = plan.columns.unwrap_or(plan.segment_columns).min(plan.segment_columns);
-    let number_bytes = 8 * (1 + statistics.len() as u64);
-    columns.saturating_mul((SEGMENTS_AT_ONCE as u64 + 1) * number_bytes + 8)
+pub fn memory_bytes(plan: &Plan, statistics: &[Statistic], is_typed: bool) -> u64 {
+    let all = plan.columns.unwrap_or(u64::MAX);
+    let columns = all.min(plan.segment_columns);
+    let arrays = 1 + statistics.len() as u64;
+    let figures = arrays.saturating_mul(figures::memory_bytes(all));
+    let number_bytes = 8 * arrays * (1 + u64::from(is_typed));
+    let numbers = columns.saturating_mul((SEGMENTS_AT_ONCE as u64 + 1) * number_bytes + 8);
+    numbers.saturating_add(figures)
 }
 
 /// Why a result was not written.
@@ -92,36 +107,35 @@ pub async fn write_result(
     total: Total,
     stop: &CancellationToken,
 ) -> Result<ResultSummary, Unfinished> {
-    let writing = |error: StoreError| error.problem("writing the result");
-    let statistics = total.statistics.iter();
-    let statistics = statistics.map(|it| (it.word(), keys::statistic(total.job, *it)));
-    let mut arrays = Vec::new();
-    for (name, key) in std::iter::once((MEAN, keys::mean(total.job))).chain(statistics) {
-        let upload = store.upload(&key).await.map_err(writing)?;
-        let summary = if arrays.is_empty() { Summary::new(&total) } else { Summary::plain(&total) };
-        arrays.push(StoredArray::new(name, upload, summary));
-    }
+    let described = described(&**store, &total).await?;
     let shape = total.shape.clone().unwrap_or_else(|| vec![total.columns]);
     let header = Bytes::from(npy_header(&shape, total.order));
-    for array in &mut arrays {
-        array.write(header.clone()).await?;
+    let mut arrays = Vec::new();
+    let statistics = total.statistics.iter().copied().map(Some);
+    for statistic in std::iter::once(None).chain(statistics) {
+        let array = Array::begin(&**store, &total, statistic, described.as_deref()).await?;
+        arrays.push(array);
+        if let Some(array) = arrays.last_mut() {
+            array.write_header(header.clone()).await?;
+        }
     }
+    let plans: Vec<_> = arrays.iter().map(Array::plan).collect();
     let prefix = &total.root;
     let segments = 0..total.columns.div_ceil(total.plan.segment_columns);
     let spare = Spare::default();
-    let buffers = Arc::new(Buffers::new(2 * SEGMENTS_AT_ONCE));
+    let buffers = Arc::new(Buffers::new(SEGMENTS_AT_ONCE));
     let divided = segments.map(|segment| {
         let start = segment * total.plan.segment_columns;
         let columns = (total.columns - start).min(total.plan.segment_columns);
         let key = segment_key(prefix, segment);
         let sum = StoredSum::open(store, key, RANGE_BYTES, &buffers);
-        let divided = divide(sum, columns, &total, spare.take());
+        let divided = divide(sum, (start, columns), &total, plans.clone(), spare.take());
         divided.map_err(move |error| (segment, error))
     });
     let mut divided = stream::iter(divided).buffered(SEGMENTS_AT_ONCE);
     let mut piece = Vec::new();
     loop {
-        let numbers = match divided.try_next().await {
+        let mut numbers = match divided.try_next().await {
             Ok(Some(numbers)) => numbers,
             Ok(None) => break,
             Err((_, Undivided::Problem(problem))) => return Err(problem.into()),
@@ -130,14 +144,8 @@ pub async fn write_result(
             }
         };
         check_stop(stop)?;
-        for (array, numbers) in arrays.iter_mut().zip(&numbers) {
-            array.summary.add(numbers);
-            piece.clear();
-            OutputFormat::Npy.put(0, numbers, &mut piece);
-            let bytes = Bytes::from(piece);
-            array.write(bytes.clone()).await?;
-            // The same memory again, if nobody else holds it.
-            piece = if bytes.is_unique() { bytes.into() } else { Vec::new() };
+        for (array, numbers) in arrays.iter_mut().zip(&mut numbers) {
+            piece = array.write(numbers, piece).await?;
         }
         spare.give(numbers);
     }
@@ -170,30 +178,33 @@ impl From<ReadError> for Undivided {
     }
 }
 
-/// The mean and the statistics of some columns, in this order.
-type Numbers = Vec<Vec<f64>>;
-
-/// Reads one segment and divides it, range by range; `numbers` is memory to use
-/// again.
+/// Reads the segment with these columns, from the first of them on so many, and divides it,
+/// range by range; `numbers` is memory to use again, for each of the `plans`.
 async fn divide(
     mut segment: StoredSum,
-    columns: u64,
+    (start, columns): (u64, u64),
     total: &Total,
-    mut numbers: Numbers,
-) -> Result<Numbers, Undivided> {
+    plans: Vec<ArrayPlan>,
+    mut numbers: Vec<Numbers>,
+) -> Result<Vec<Numbers>, Undivided> {
     let columns = usize::try_from(columns).unwrap_or(usize::MAX);
-    let statistics = &total.statistics;
-    numbers.resize(1 + statistics.len(), Vec::new());
-    for numbers in &mut numbers {
-        numbers.clear();
-        numbers.reserve_exact(columns);
+    numbers.resize_with(plans.len(), Numbers::default);
+    for (numbers, plan) in numbers.iter_mut().zip(&plans) {
+        numbers.reset(columns, plan);
     }
-    let mut sum = PartialSum::with_missing(0, statistics, total.missing);
+    let mut sum = match total.weighted {
+        true => PartialSum::with_weights(0, &total.statistics, total.missing),
+        false => PartialSum::with_missing(0, &total.statistics, total.missing),
+    };
     while !segment.is_over() {
         segment.ready().await?;
-        let statistics = statistics.clone();
+        let plans = plans.clone();
         let work = move || {
-            let put = |sum: &PartialSum| put_quotients(sum, &statistics, &mut numbers);
+            let put = |sum: &PartialSum| {
+                for (numbers, plan) in numbers.iter_mut().zip(&plans) {
+                    numbers.put(start, sum, plan);
+                }
+            };
             let shown = segment.show(columns, &mut sum, put);
             (segment, sum, numbers, shown)
         };
@@ -203,20 +214,25 @@ async fn divide(
             .map_err(|error| Undivided::Problem(internal("dividing the total", &error)))?;
         shown?;
     }
-    if numbers.iter().any(|numbers| numbers.len() != columns) {
+    if numbers.iter().any(|numbers| numbers.columns() != columns) {
         let problem = Problem::new(ProblemKind::Internal, "the total lacks a statistic");
         return Err(Undivided::Problem(problem));
     }
     Ok(numbers)
 }
 
-/// Appends the mean and the statistics of some columns.
-fn put_quotients(sum: &PartialSum, statistics: &[Statistic], numbers: &mut Numbers) {
-    let (mean, others) = numbers.split_at_mut(1);
-    mean.iter_mut().for_each(|mean| sum.put_mean(mean));
-    for (numbers, &statistic) in others.iter_mut().zip(statistics) {
-        numbers.extend(sum.statistic(statistic).into_iter().flatten());
-    }
+/// What the files in the format of the inputs are written by, if these have such a format.
+async fn described(store: &dyn ObjectStore, total: &Total) -> Result<Option<Vec<u8>>, Problem> {
+    let (key, doing) = match total.typed {
+        None | Some((TypedKind::Npy, _)) => return Ok(None),
+        Some((TypedKind::Safetensors, _)) => {
+            (keys::tensors(total.job), "reading the names of the tensors")
+        }
+        Some((TypedKind::Netcdf, _)) => {
+            (keys::netcdf(total.job), "reading the coordinates of the inputs")
+        }
+    };
+    read_all(store, &key).await.map(Some).map_err(|error| error.problem(doing))
 }
 
 /// A segment of the total that could not be read. A damaged one is deleted, so that it is
@@ -240,35 +256,38 @@ async fn unreadable(store: &dyn ObjectStore, segment: u64, error: &ReadError) ->
 /// Memory that numbers were in, for others.
 #[derive(Default)]
 struct Spare {
-    numbers: Mutex<Vec<Numbers>>,
+    numbers: Mutex<Vec<Vec<Numbers>>>,
 }
 
 impl Spare {
-    fn take(&self) -> Numbers {
+    fn take(&self) -> Vec<Numbers> {
         self.numbers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
-    fn give(&self, numbers: Numbers) {
+    fn give(&self, numbers: Vec<Numbers>) {
         self.numbers.lock().unwrap_or_else(PoisonError::into_inner).push(numbers);
     }
 }
 
 /// The mean appears last, so that where it is the others are too.
-async fn finish(arrays: Vec<StoredArray>) -> Result<ResultSummary, Problem> {
+async fn finish(arrays: Vec<Array>) -> Result<ResultSummary, Problem> {
     let mut summaries = Vec::new();
     for array in arrays.into_iter().rev() {
-        let (summary, file) = array.finish().await?;
-        summaries.push((summary, file));
+        summaries.push(array.finish().await?);
     }
-    let Some((mean, file)) = summaries.pop() else {
+    let Some(mean) = summaries.pop() else {
         return Ok(ResultSummary::default());
     };
-    let summaries = summaries.into_iter().rev().map(|(summary, file)| StatisticSummary {
+    let summaries = summaries.into_iter().rev().map(|summary| StatisticSummary {
         first: summary.first,
         plot: summary.plot,
         min: summary.min,
         max: summary.max,
-        file,
+        file: summary.file.unwrap_or_default(),
+        safetensors: summary.safetensors,
+        netcdf: summary.netcdf,
+        npy: summary.npy,
+        figures: summary.figures,
     });
-    Ok(ResultSummary { file: Some(file), summaries: summaries.collect(), ..mean })
+    Ok(ResultSummary { summaries: summaries.collect(), ..mean })
 }

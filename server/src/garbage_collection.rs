@@ -14,6 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use platform::problems::with_sources;
+use platform::retry::UNTIL_DONE_PAUSE;
 use platform::{ObjectStore, StoreError};
 use protocol::{JobId, JobSnapshot, Phase, Problem};
 use tokio::sync::Semaphore;
@@ -36,6 +37,10 @@ const WRITERS_STOP_WITHIN: Duration = Duration::from_secs(20);
 /// The interval at which the partial sums are deleted meanwhile.
 const COLLECTION_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How long the garbage of a job is tried to be deleted at once. What fails for longer is
+/// found by its mark.
+const COLLECTION_TIME_MAX: Duration = Duration::from_mins(10);
+
 /// Marks a job whose partial sums are to be deleted once it is over.
 pub async fn mark(store: &dyn ObjectStore, job: JobId) -> Result<(), StoreError> {
     store.put(&keys::garbage(job), Bytes::new()).await
@@ -50,20 +55,28 @@ pub async fn is_marked(store: &dyn ObjectStore, job: JobId) -> Result<bool, Prob
     match store.head(&keys::garbage(job)).await {
         Ok(_) => Ok(true),
         Err(StoreError::NotFound { .. }) => Ok(false),
-        Err(error) => Err(error.problem("looking for garbage")),
+        Err(error) => Err(error.own_problem("looking for garbage")),
     }
 }
 
-/// Deletes the partial sums of a job that is over, then its mark.
+/// Deletes the partial sums of a job that is over, then its mark. A store that refuses is
+/// asked again for some minutes.
 pub async fn collect(store: &dyn ObjectStore, job_id: JobId) {
-    let collected = async {
-        store.delete_prefix(&keys::sums(job_id)).await?;
-        store.delete(&keys::garbage(job_id)).await
-    };
-    if let Err(error) = collected.await {
-        tracing::warn!(%job_id, error = with_sources(&error),
-            "partial sums not deleted: the next start of the server tries again");
+    let deadline = Instant::now() + COLLECTION_TIME_MAX;
+    while let Err(error) = collect_once(store, job_id).await {
+        if Instant::now() >= deadline {
+            tracing::warn!(%job_id, error = with_sources(&error),
+                "partial sums not deleted: this is tried again within two hours");
+            return;
+        }
+        sleep(UNTIL_DONE_PAUSE).await;
     }
+}
+
+/// The same, once.
+async fn collect_once(store: &dyn ObjectStore, job_id: JobId) -> Result<(), StoreError> {
+    store.delete_prefix(&keys::sums(job_id)).await?;
+    store.delete(&keys::garbage(job_id)).await
 }
 
 /// As [`collect`] for a job that ended while workers wrote partial sums: they stop after
@@ -139,8 +152,15 @@ async fn collect_marked(store: &Arc<dyn ObjectStore>, board: &Board) {
         if let Ok(job) = job
             && board.job(job).is_none_or(|job| job.phase.is_over())
         {
-            collect(&**store, job).await;
+            collect_marked_job(&**store, job).await;
         }
+    }
+}
+
+/// Tries to collect the garbage of a job that has been marked before.
+async fn collect_marked_job(store: &dyn ObjectStore, job_id: JobId) {
+    if let Err(error) = collect_once(store, job_id).await {
+        tracing::warn!(%job_id, error = with_sources(&error), "partial sums not deleted yet");
     }
 }
 
@@ -152,5 +172,35 @@ async fn remove_leftovers(store: &dyn ObjectStore) {
         Err(error) => {
             tracing::warn!(error = with_sources(&error), "unfinished objects not removed");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use platform::backends;
+    use platform::faults::{FaultRates, Faults, FaultyStore};
+    use protocol::Timestamp;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_store_that_fails_for_a_time_keeps_no_garbage() {
+        let folder = tempfile::tempdir().unwrap();
+        let local = backends::scratch(folder.path()).open().await.unwrap();
+        let job = JobId::from_parts(Timestamp::from_millis(1), 1);
+        let sum = format!("{}0/0/0", keys::sums(job));
+        local.put(&sum, Bytes::from_static(b"sum")).await.unwrap();
+        mark(&*local, job).await.unwrap();
+        let faults = Arc::new(Faults::at(FaultRates { fail_every: 1, ..FaultRates::default() }));
+        let store = FaultyStore::new(local.clone(), faults.clone());
+        let collecting = tokio::spawn(async move { collect(&store, job).await });
+        while faults.counts().failed == 0 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        assert!(is_marked(&*local, job).await.unwrap());
+        faults.set(FaultRates::default());
+        collecting.await.unwrap();
+        assert!(!is_marked(&*local, job).await.unwrap());
+        assert!(matches!(local.head(&sum).await, Err(StoreError::NotFound { .. })));
     }
 }

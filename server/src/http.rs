@@ -17,15 +17,20 @@ pub mod hosts;
 mod jobs;
 mod observation;
 mod pages;
+mod passing;
 mod problem_response;
+mod reports;
 mod results;
 mod security_headers;
 pub mod settings;
 mod shares;
+mod standing;
 mod status;
 mod steady_body;
 mod timelines;
 pub mod tls;
+mod uploads;
+mod views;
 mod workers;
 
 use std::sync::Arc;
@@ -39,17 +44,20 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use protocol::problem::{Problem, ProblemKind};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
 use self::callers::Callers;
+use self::observation::Observer;
 use self::problem_response::ProblemResponse;
 use self::settings::Limits;
 pub use self::settings::Settings;
+pub use self::standing::{standing_by, starting};
 use crate::access::Access;
+use crate::access::passed::PassingKey;
 use crate::engine::Engine;
 use crate::metrics::HttpMetrics;
 
@@ -73,10 +81,21 @@ pub(crate) struct Shared {
     pub(crate) shared_streams: Arc<Semaphore>,
     /// The most uploads and event streams.
     pub(crate) limits: Limits,
+    /// How many servers have led, with this one; 0 if none can stand by.
+    pub(crate) epoch: u64,
+}
+
+/// That this server leads those of its store.
+#[derive(Clone, Debug)]
+pub struct Leading {
+    /// What requests that others pass on are signed with.
+    pub key: PassingKey,
+    /// How many servers have led, with this one.
+    pub epoch: u64,
 }
 
 /// Serves until `stop` is cancelled, then finishes the requests under way, for at most
-/// [`Limits::drain_time`].
+/// [`Limits::drain_time`]. No other server can stand by for this one.
 pub async fn serve(
     listener: TcpListener,
     engine: Arc<Engine>,
@@ -84,23 +103,19 @@ pub async fn serve(
     settings: Settings,
     stop: CancellationToken,
 ) {
-    let Settings { site, hosts, limits, certificate } = settings;
-    let shared = Shared {
-        engine,
-        stop: stop.clone(),
-        uploads: Arc::new(Semaphore::new(limits.uploads)),
-        upload_wait_time: limits.upload_wait_time,
-        event_streams: Arc::new(Semaphore::new(limits.event_streams)),
-        shared_streams: Arc::new(Semaphore::new(limits.event_streams.div_ceil(SHARED_STREAMS))),
-        limits: limits.clone(),
-    };
-    let metrics = shared.engine.metrics().http.clone();
-    let access = Arc::new(access.with_tls(certificate.is_some()));
-    let pages = pages::routes(&shared.engine, site.as_deref());
-    let routes = api(shared).merge(pages).merge(access::routes(access.clone()));
-    let routes = routes.layer(from_fn_with_state(access, access::check));
-    let routes = routes.layer(compression::layer());
-    let app = guarded(routes, Arc::new(hosts), &limits, metrics);
+    let app = leading(engine, access, &settings, None, stop.clone());
+    serve_as(listener, watch::channel(app).1, settings, stop).await;
+}
+
+/// Serves in the same way what the server answers at each moment: whether it leads or
+/// stands by may change.
+pub async fn serve_as(
+    listener: TcpListener,
+    apps: watch::Receiver<Router>,
+    settings: Settings,
+    stop: CancellationToken,
+) {
+    let Settings { limits, certificate, .. } = settings;
     let acceptor = certificate.as_ref().map(tls::Certificate::acceptor);
     let following = async {
         match certificate {
@@ -109,19 +124,46 @@ pub async fn serve(
         }
     };
     tokio::select! {
-        () = connections::serve(listener, app, limits, acceptor, stop) => {}
+        () = connections::serve(listener, apps, limits, acceptor, stop) => {}
         () = following => {}
     }
 }
 
+/// The routes of a server with an engine. `stop` ends its streams of events.
+pub fn leading(
+    engine: Arc<Engine>,
+    access: Access,
+    settings: &Settings,
+    leading: Option<Leading>,
+    stop: CancellationToken,
+) -> Router {
+    let Settings { site, limits, certificate, .. } = settings;
+    let (key, epoch) = leading.map(|leading| (leading.key, leading.epoch)).unzip();
+    let shared = Shared {
+        engine,
+        stop,
+        uploads: Arc::new(Semaphore::new(limits.uploads)),
+        upload_wait_time: limits.upload_wait_time,
+        event_streams: Arc::new(Semaphore::new(limits.event_streams)),
+        shared_streams: Arc::new(Semaphore::new(limits.event_streams.div_ceil(SHARED_STREAMS))),
+        limits: limits.clone(),
+        epoch: epoch.unwrap_or(0),
+    };
+    let metrics = shared.engine.metrics().http.clone();
+    let access = Arc::new(access.with_tls(certificate.is_some()));
+    let pages = pages::routes(&shared.engine, site.as_deref());
+    let routes = api(shared).merge(pages).merge(access::routes(access.clone()));
+    let routes = routes.layer(from_fn_with_state(access, access::check));
+    let routes = routes.layer(compression::layer());
+    guarded(routes, settings, metrics).layer(from_fn_with_state(key, passing::recognize))
+}
+
 /// The routes behind everything that every request passes, from the last layer to the
 /// first.
-fn guarded(
-    routes: Router,
-    hosts: Arc<hosts::AllowedHosts>,
-    limits: &Limits,
-    metrics: HttpMetrics,
-) -> Router {
+fn guarded(routes: Router, settings: &Settings, metrics: HttpMetrics) -> Router {
+    let observer = Observer { metrics, traces: settings.traces.clone() };
+    let limits = &settings.limits;
+    let hosts = Arc::new(settings.hosts.clone());
     let callers = Arc::new(Callers::new(limits.requests_per_second));
     routes
         .layer(from_fn_with_state(limits.body_stall_time, steady_body::steady))
@@ -129,7 +171,7 @@ fn guarded(
         .layer(from_fn_with_state(callers, callers::admit))
         .layer(from_fn_with_state(hosts, guard::guard))
         .layer(from_fn(security_headers::secure))
-        .layer(from_fn_with_state(metrics, observation::observe))
+        .layer(from_fn_with_state(observer, observation::observe))
 }
 
 /// Gives up on a request whose response does not begin in time. An upload takes as long
@@ -137,7 +179,9 @@ fn guarded(
 async fn in_time(State(request_time): State<Duration>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let is_upload = *request.method() == Method::PUT && path.starts_with(files::PATH)
-        || *request.method() == Method::POST && path == folders::FORM_PATH;
+        || *request.method() == Method::POST
+            && [folders::FORM_PATH, files::LIST_PATH].contains(&path)
+        || path.starts_with(uploads::PATH);
     if is_upload {
         return next.run(request).await;
     }
@@ -167,12 +211,21 @@ fn api(shared: Shared) -> Router {
         .routes(routes!(jobs::plan))
         .routes(routes!(shares::share, shares::show, shares::withdraw))
         .routes(routes!(results::download))
+        .routes(routes!(views::values))
+        .routes(routes!(views::envelope))
+        .routes(routes!(views::image))
+        .routes(routes!(views::compare))
+        .routes(routes!(reports::download))
         .routes(routes!(events::of_all))
         .routes(routes!(events::of_job))
         .routes(routes!(workers::show, workers::set))
         .routes(routes!(folders::list))
         .routes(routes!(files::list))
+        .routes(routes!(folders::upload).layer(DefaultBodyLimit::disable()))
         .routes(routes!(files::read, files::upload, files::delete))
+        .routes(routes!(uploads::begin))
+        .routes(routes!(uploads::show, uploads::append, uploads::delete))
+        .routes(routes!(uploads::finish))
         .routes(routes!(status::health))
         .routes(routes!(status::ready))
         .routes(routes!(status::figures))

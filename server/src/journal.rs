@@ -3,6 +3,7 @@
 //! Texts that users have chosen are logged quoted, so that none can look like another line.
 
 use program::clock;
+use protocol::delivery::{DeliveryState, WebhookDelivery};
 use protocol::{Inputs, JobId, JobSnapshot, Phase, WorkerId};
 
 use crate::records::{PlanRecord, RequestSummary};
@@ -65,6 +66,23 @@ pub(crate) fn ended(job: &JobSnapshot) {
     );
 }
 
+/// An attempt was made to tell somebody that a job has ended.
+pub(crate) fn told(job: JobId, delivery: &WebhookDelivery) {
+    let WebhookDelivery { id, state, attempts, last_error, .. } = delivery;
+    let error = last_error.as_deref();
+    match state {
+        DeliveryState::Delivered => {
+            tracing::info!(job_id = %job, webhook_id = id, attempts, "webhook delivered");
+        }
+        DeliveryState::Pending => {
+            tracing::warn!(job_id = %job, webhook_id = id, attempts, error, "webhook not delivered yet");
+        }
+        DeliveryState::Abandoned => {
+            tracing::error!(job_id = %job, webhook_id = id, attempts, error, "webhook abandoned");
+        }
+    }
+}
+
 /// Why a job is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deletion {
@@ -87,6 +105,7 @@ pub(crate) fn deleted(job: JobId, why: Deletion) {
 fn inputs(inputs: &Inputs) -> String {
     match inputs {
         Inputs::Prefix(prefix) => format!("prefix {prefix:?}"),
+        Inputs::Manifest(manifest) => format!("manifest {manifest:?}"),
         Inputs::Objects(list) => format!("{} objects", list.len()),
         Inputs::Shortened(list) => format!("{} objects", list.count),
         Inputs::Generate(data) => format!("{} generated files", data.files),

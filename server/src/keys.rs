@@ -1,10 +1,13 @@
 //! The keys of the program's own objects in the store. Those of a job follow
 //! from its id and its plan.
 
+use std::fmt::Display;
+
 use platform::store::RESERVED;
 use protocol::JobId;
 use protocol::problem::{Problem, ProblemKind};
 use protocol::request::{Choice, Statistic};
+use summation::output::TypedKind;
 
 use crate::idempotency::Mark;
 
@@ -18,14 +21,16 @@ pub const INDEX: &str = "index/";
 /// whose partial sums are still to be deleted. Stores of earlier versions hold
 /// marks under this name, so it stays.
 pub const GARBAGE: &str = "cleaning/";
-/// The store lease, in a store without locks.
+/// The store lease; in a store with locks, who holds it.
 pub const SERVER: &str = "server.json";
 /// The key that authenticates the sessions of those who have signed in.
 pub const SESSION_KEY: &str = "session.key";
+/// The number of workers that was set by hand, if one was.
+pub const WORKERS_BY_HAND: &str = "workers-by-hand.json";
 
 /// The first parts of keys that are reserved for the program. The store reserves
 /// [`RESERVED`] for itself.
-const OWN: [&str; 5] = [JOBS, INDEX, GARBAGE, SERVER, SESSION_KEY];
+const OWN: [&str; 6] = [JOBS, INDEX, GARBAGE, SERVER, SESSION_KEY, WORKERS_BY_HAND];
 
 /// Whether a key is reserved for the program or the store: its first part is one
 /// of [`own_names`], whether anything follows it or not.
@@ -111,6 +116,52 @@ pub fn keyed(id: JobId, mark: Mark) -> String {
     format!("{}{KEYED}{mark}", index(id))
 }
 
+/// The prefix of the marks of jobs of whose end somebody is to be told. They are below the
+/// index, whose other readers ignore them: no key of a user begins so.
+pub const UNTOLD: &str = "index/webhooks/";
+
+/// The mark that somebody is to be told of the end of a job, by the id of the message.
+#[must_use]
+pub fn untold(message: &str) -> String {
+    format!("{UNTOLD}{message}")
+}
+
+/// How far the delivery of the message that the job has ended has come.
+#[must_use]
+pub fn webhook(id: JobId) -> String {
+    format!("{}webhook.json", job(id))
+}
+
+/// The prefix of uploads that are not finished. They are below the prefix of jobs, where no
+/// id of a job is so called: no key of a user begins so.
+pub const UNFINISHED_UPLOADS: &str = "jobs/uploads/";
+/// What follows the prefix of an upload in the keys of its parts.
+pub const PARTS: &str = "parts/";
+
+/// The prefix of everything that belongs to an upload.
+#[must_use]
+pub fn upload(id: impl Display) -> String {
+    format!("{UNFINISHED_UPLOADS}{id}/")
+}
+
+/// What an upload becomes.
+#[must_use]
+pub fn upload_record(id: impl Display) -> String {
+    format!("{}upload.json", upload(id))
+}
+
+/// The prefix of the parts of an upload.
+#[must_use]
+pub fn upload_parts(id: impl Display) -> String {
+    format!("{}{PARTS}", upload(id))
+}
+
+/// The part of an upload that begins at a byte. The parts are listed in their order.
+#[must_use]
+pub fn upload_part(id: impl Display, offset: u64) -> String {
+    format!("{}{offset:020}", upload_parts(id))
+}
+
 /// The prefix of all marks that follow a job's entry in the index.
 #[must_use]
 pub fn marks(id: JobId) -> String {
@@ -146,6 +197,12 @@ pub fn plan(id: JobId) -> String {
 #[must_use]
 pub fn checkpoint(id: JobId) -> String {
     format!("{}checkpoint.json", job(id))
+}
+
+/// The journal of the job's complete tasks, while it is not over and has many.
+#[must_use]
+pub fn completions(id: JobId) -> String {
+    format!("{}completions.json", job(id))
 }
 
 /// What was learned of the job's inputs while they were read.
@@ -196,6 +253,25 @@ pub fn header(id: JobId) -> String {
     format!("{}header.csv", job(id))
 }
 
+/// The header of a safetensors file with the tensors that are averaged, if the inputs are such
+/// files.
+#[must_use]
+pub fn tensors(id: JobId) -> String {
+    format!("{}tensors.json", job(id))
+}
+
+/// What results have of the first NetCDF file, if the inputs are such files.
+#[must_use]
+pub fn netcdf(id: JobId) -> String {
+    format!("{}netcdf", job(id))
+}
+
+/// The weights of the inputs, if they have weights: a table of their locations.
+#[must_use]
+pub fn weights(id: JobId) -> String {
+    format!("{}weights.csv", job(id))
+}
+
 /// The prefix of the keys of the rows of the first input, if these are tables with a key
 /// column.
 #[must_use]
@@ -229,6 +305,23 @@ pub fn statistic(id: JobId, statistic: Statistic) -> String {
     format!("{}result/{}.npy", job(id), statistic.word())
 }
 
+/// The mean or a statistic, with numbers of types of their own.
+#[must_use]
+pub fn typed(id: JobId, statistic: Option<Statistic>, kind: TypedKind) -> String {
+    format!("{}result/{}", job(id), typed_name(statistic, kind))
+}
+
+/// The name of that file.
+#[must_use]
+pub fn typed_name(statistic: Option<Statistic>, kind: TypedKind) -> String {
+    let name = statistic.map_or("mean", Statistic::word);
+    match kind {
+        // Beside the .npy of f64.
+        TypedKind::Npy => format!("{name}.typed.npy"),
+        kind => format!("{name}.{}", kind.extension()),
+    }
+}
+
 /// The checksums of the mean and the statistics. They are beside the folder of results,
 /// which jobs may average.
 #[must_use]
@@ -255,12 +348,20 @@ mod tests {
             mean(id),
             share(id),
             header(id),
+            tensors(id),
+            netcdf(id),
+            typed(id, None, TypedKind::Safetensors),
+            typed(id, None, TypedKind::Npy),
         ];
-        let made = made.into_iter().chain([checksums(id), learned(id), timeline(id)]);
+        let made =
+            made.into_iter().chain([checksums(id), learned(id), timeline(id), completions(id)]);
         let made = made.chain([resuming(id), node_again(id, 1, 2, 3)]);
+        let made = made.chain([webhook(id), untold("a")]);
+        let made = made.chain([upload_record(1), upload_part(1, 2)]);
         let made = made.chain([cancelled(id), generated(id, 1), marks(id)]);
         let made = made.into_iter().chain([inputs(id), sums(id), node(id, 1, 2)]);
-        for key in made.chain([statistic(id, Statistic::Min), SERVER.to_owned()]) {
+        let made = made.chain([SERVER.to_owned(), WORKERS_BY_HAND.to_owned()]);
+        for key in made.chain([statistic(id, Statistic::Min)]) {
             assert!(is_own(&key), "{key}");
         }
         let names = [
@@ -269,10 +370,11 @@ mod tests {
             "cleaning",
             "server.json",
             "session.key",
+            "workers-by-hand.json",
             ".server.lock",
             ".unfinished",
         ];
-        assert!(own_names().eq([&names[..5], &RESERVED].concat()), "each is tested");
+        assert!(own_names().eq([&names[..6], &RESERVED].concat()), "each is tested");
         for name in names {
             for rest in ["", "/", "/a", "/a/b", "//a"] {
                 assert!(is_own(&format!("{name}{rest}")), "{name}{rest}");
@@ -283,10 +385,12 @@ mod tests {
     #[test]
     fn jobs_may_average_generated_inputs_and_results() {
         let id = JobId::from_parts(Timestamp::default(), 7);
-        for key in [inputs(id), mean(id), format!("{}a/", inputs(id))] {
+        let typed = typed(id, None, TypedKind::Netcdf);
+        for key in [inputs(id), mean(id), typed, format!("{}a/", inputs(id))] {
             assert!(is_data(&key), "{key}");
         }
-        for key in [sums(id), node(id, 1, 2), request(id), job(id), index(id), JOBS.to_owned()] {
+        for key in [sums(id), node(id, 1, 2), request(id), tensors(id), index(id), JOBS.to_owned()]
+        {
             assert!(!is_data(&key), "{key}");
         }
         for key in ["", "a/b/inputs/", "jobs/x/inputs/", &format!("{}-old/a", job(id))] {

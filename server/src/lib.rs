@@ -8,13 +8,17 @@
 //! - [`engine`]: the parts put together: a driver, a pool, a queue, a store.
 //! - [`driver`]: the shell around the scheduler. It owns the scheduler, gives it
 //!   events and performs its commands: [`planning`], [`finishing`], [`records`].
+//! - [`results`]: stored results, and parts of them; [`outputs`]: results are also written
+//!   where requests want them.
 //! - [`board`]: the published snapshots of jobs and workers, for pages and streams.
 //! - [`pool`]: the trait of worker pools and its implementations.
 //! - [`limits`]: how large a job may be, how many wait, how long they are kept;
 //!   [`generated_quota`]: the quota of test data; [`retention`]: old jobs are deleted.
 //! - [`idempotency`]: requests that are sent again submit no second job.
+//! - [`uploads`]: uploads that can be resumed.
 //! - [`store_lease`]: one server uses a store at a time.
 //! - [`garbage_collection`]: partial sums are deleted once their job is over.
+//! - [`webhooks`]: who wants to know is told that a job has ended.
 //! - [`journal`]: the log of jobs. [`metrics`]: what is counted and timed for Prometheus.
 //! - [`http`]: the JSON API, server-sent events and the pages.
 //!
@@ -41,6 +45,7 @@ pub mod journal;
 pub mod keys;
 pub mod limits;
 pub mod metrics;
+pub mod outputs;
 pub mod parts;
 pub mod planning;
 pub mod pool;
@@ -50,3 +55,5 @@ pub mod retention;
 pub mod store_lease;
 pub mod timeline;
 pub mod trace;
+pub mod uploads;
+pub mod webhooks;

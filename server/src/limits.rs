@@ -37,6 +37,10 @@ pub struct Limits {
     pub keep_jobs: Option<Duration>,
     /// How long the partial sums of failed and cancelled jobs are kept.
     pub keep_resumable: Duration,
+    /// The maximum size of the parts of all uploads that are not finished, in bytes.
+    pub upload_bytes: u64,
+    /// How long uploads that nobody continues are kept.
+    pub keep_uploads: Duration,
 }
 
 /// The limits of one job.
@@ -70,6 +74,8 @@ impl Limits {
             jobs_in_memory: 1,
             keep_jobs: None,
             keep_resumable: Duration::ZERO,
+            upload_bytes: 0,
+            keep_uploads: Duration::from_hours(24),
         }
     }
 
@@ -98,7 +104,7 @@ impl JobLimits {
                 self.check_objects(data.files)?;
                 self.check_columns(data.count)
             }
-            Inputs::Prefix(_) | Inputs::Shortened(_) => Ok(()),
+            Inputs::Prefix(_) | Inputs::Manifest(_) | Inputs::Shortened(_) => Ok(()),
         }
         .map_err(|problem| problem.field("inputs"))
     }
@@ -139,7 +145,8 @@ impl JobLimits {
             return Ok(());
         };
         self.check_columns(columns)?;
-        self.check_written(written_bytes(plan, columns, statistics), inputs.bytes)
+        let is_typed = inputs.is_typed();
+        self.check_written(written_bytes(plan, columns, statistics, is_typed), inputs.bytes)
     }
 
     /// Checks a job that runs: C, once a task has found it out, and what it has written.
@@ -164,16 +171,18 @@ impl JobLimits {
 /// The bytes that a job writes at least, if it has `columns` columns: the partial sums
 /// of all nodes, and the results.
 #[must_use]
-pub fn written_bytes(plan: &Plan, columns: u64, statistics: &[Statistic]) -> u64 {
+pub fn written_bytes(plan: &Plan, columns: u64, statistics: &[Statistic], is_typed: bool) -> u64 {
     let nodes: u64 = plan.levels.iter().map(|level| u64::from(level.nodes)).sum();
     let sums = columns.saturating_mul(plan.partial_column_bytes).saturating_mul(nodes);
-    sums.saturating_add(result_bytes(columns, statistics))
+    sums.saturating_add(result_bytes(columns, statistics, is_typed))
 }
 
-/// The bytes of the mean and the statistics.
+/// The bytes of the mean and the statistics, at most; twice where they are also stored as
+/// numbers of the types of the inputs.
 #[must_use]
-pub fn result_bytes(columns: u64, statistics: &[Statistic]) -> u64 {
-    columns.saturating_mul(8 * (1 + statistics.len() as u64))
+pub fn result_bytes(columns: u64, statistics: &[Statistic], is_typed: bool) -> u64 {
+    let files = (1 + statistics.len() as u64) * (1 + u64::from(is_typed));
+    columns.saturating_mul(8 * files)
 }
 
 /// Checks that the store has room for `bytes` more. `writer` is what writes them, such
@@ -216,6 +225,25 @@ pub async fn check_reserve(store: &dyn ObjectStore, written: u64) -> Result<(), 
             Err(Problem::new(ProblemKind::InsufficientStorage, detail).remedy(
                 "free space in the store, or check whether the inputs have as many numbers as \
                  you expect",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks that a part of an upload, which may stay for long, leaves enough free space for jobs.
+///
+/// # Errors
+///
+/// As [`check_reserve`].
+pub async fn check_part_reserve(store: &dyn ObjectStore, bytes: u64) -> Result<(), Problem> {
+    match free_bytes(store).await? {
+        Some(free) if free < RESERVED_BYTES.saturating_add(bytes) => {
+            let detail = format!(
+                "no space left: the store has {free} bytes free; {RESERVED_BYTES} must remain"
+            );
+            Err(Problem::new(ProblemKind::InsufficientStorage, detail).remedy(
+                "free space in the store, or finish or delete uploads: what has arrived is kept",
             ))
         }
         _ => Ok(()),

@@ -41,7 +41,7 @@ fn runtime(arguments: &Arguments) -> io::Result<Runtime> {
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.command {
         Command::Serve(arguments) => command::serve::run(*arguments).await,
-        Command::Mean(arguments) => command::mean::run(arguments).await,
+        Command::Mean(arguments) => command::mean::run(*arguments).await,
         Command::Generate(arguments) => command::generate::run(arguments).await,
         Command::Token(arguments) => {
             command::token::run(&arguments);

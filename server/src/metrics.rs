@@ -6,6 +6,7 @@
 
 mod http;
 mod jobs;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use prometheus_client::registry::Registry;
 
 pub use self::http::{HttpMetrics, OpenRequest};
 pub use self::jobs::{Counts, JobMetrics};
+pub use self::webhooks::WebhookMetrics;
 
 /// All figures of a server. Clones share their counts.
 #[derive(Clone, Debug)]
@@ -24,6 +26,8 @@ pub struct Metrics {
     pub http: HttpMetrics,
     /// Calls of the object store.
     pub store: StoreMetrics,
+    /// Messages to receivers of webhooks.
+    pub webhooks: WebhookMetrics,
     registry: Arc<Registry>,
 }
 
@@ -35,7 +39,8 @@ impl Metrics {
         let own = program::metrics::own(&mut registry);
         let (jobs, http, store) =
             (JobMetrics::new(own), HttpMetrics::new(own), StoreMetrics::new(own));
-        Metrics { jobs, http, store, registry: Arc::new(registry) }
+        let webhooks = WebhookMetrics::new(own);
+        Metrics { jobs, http, store, webhooks, registry: Arc::new(registry) }
     }
 
     /// All figures in the text format of Prometheus.

@@ -6,20 +6,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use platform::{InputPlace, InputStores, ObjectStore, Queue, QueuePlace, ServerEnd, backends};
+use platform::{
+    InputPlace, InputStores, ObjectStore, OutputStores, Queue, QueuePlace, ServerEnd, backends,
+};
 use scheduler::Settings;
 use scheduler::plan::{Costs, PlanLimits};
+use traces::Traces;
 
 use crate::arguments::{PoolKind, ServeArguments};
 use crate::driver::Parts;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::outputs::Outputs;
 use crate::planning::Planner;
+use crate::planning::pace::Pace;
 use crate::pool::WorkerPool;
 use crate::pool::embedded::EmbeddedPool;
 use crate::pool::external::ExternalPool;
 use crate::pool::kubernetes::KubernetesPool;
 use crate::pool::process::{ProcessPool, WorkerProgram};
+use crate::webhooks::Webhooks;
 
 /// The heartbeat interval of attempts: short enough that progress looks steady.
 const HEARTBEAT_MS: u64 = 500;
@@ -32,6 +38,7 @@ const FILE_SEGMENT_COLUMNS: u64 = 1 << 18;
 pub async fn for_serving(
     arguments: &ServeArguments,
     store: Arc<dyn ObjectStore>,
+    traces: Traces,
 ) -> anyhow::Result<Parts> {
     let shared = &arguments.shared;
     let metrics = Metrics::new();
@@ -39,10 +46,13 @@ pub async fn for_serving(
     let inputs = backends::inputs(store.clone(), &shared.allow_inputs).await?;
     let inputs = inputs.with_others(|store| metrics.store.measured(store));
     let inputs = inputs.own_at(arguments.store.location());
+    let outputs = backends::outputs(arguments.store.location(), &arguments.allow_outputs).await?;
+    let outputs = Outputs(outputs.with_each(|store| metrics.store.measured(store)));
     let is_local = arguments.store.is_local();
     let common = CommonParts {
         store,
         inputs,
+        outputs,
         worker: worker::Settings::from(shared),
         costs: if is_local { Costs::EMBEDDED } else { Costs::REAL },
         are_files: is_local && shared.allow_inputs.iter().all(InputPlace::is_local),
@@ -50,6 +60,8 @@ pub async fn for_serving(
         queue_management_url: arguments.queue_management_url.clone(),
         limits: arguments.limits.limits(),
         metrics,
+        webhooks: Webhooks::new(arguments.webhooks.settings())?,
+        traces,
     };
     match (arguments.pool, arguments.queue.is_shared()) {
         (PoolKind::Embedded, true) => bail!(
@@ -86,6 +98,7 @@ pub async fn for_files(scratch: &Path) -> anyhow::Result<Parts> {
     let common = CommonParts {
         store,
         inputs,
+        outputs: Outputs(OutputStores::new(None)),
         worker: worker::Settings::default(),
         costs: Costs::FILES,
         are_files: true,
@@ -94,6 +107,8 @@ pub async fn for_files(scratch: &Path) -> anyhow::Result<Parts> {
         limits: Limits::of_own_machine(),
         // Nobody reads them.
         metrics: Metrics::new(),
+        webhooks: Webhooks::none(),
+        traces: Traces::default(),
     };
     let queue = QueuePlace::default().open("mean");
     let server_end = queue.connect_server().await.context("making a queue")?;
@@ -153,6 +168,7 @@ pub fn settings(arguments: &ServeArguments, workers: u32) -> Settings {
 struct CommonParts {
     store: Arc<dyn ObjectStore>,
     inputs: InputStores,
+    outputs: Outputs,
     worker: worker::Settings,
     costs: Costs,
     /// Whether all inputs and partial sums are files on this machine.
@@ -161,13 +177,16 @@ struct CommonParts {
     queue_management_url: Option<String>,
     limits: Limits,
     metrics: Metrics,
+    webhooks: Webhooks,
+    traces: Traces,
 }
 
 impl CommonParts {
     /// Workers inside the process, connected to `queue`.
     fn embedded_pool(&self, queue: Arc<dyn Queue>) -> Arc<dyn WorkerPool> {
         let (store, inputs) = (self.store.clone(), self.inputs.clone());
-        Arc::new(EmbeddedPool::new(queue, store, inputs, self.worker.clone()))
+        let (worker, traces) = (self.worker.clone(), self.traces.clone());
+        Arc::new(EmbeddedPool::new(queue, store, inputs, worker, traces))
     }
 
     fn with(self, queue: Arc<dyn ServerEnd>, pool: Arc<dyn WorkerPool>) -> Parts {
@@ -185,11 +204,13 @@ impl CommonParts {
             },
             costs: self.costs,
             job_limits: self.limits.job,
+            pace: Pace::default(),
         };
         Parts {
             queue,
             store: self.store,
             inputs: self.inputs,
+            outputs: self.outputs,
             pool,
             planner,
             heartbeat_ms: HEARTBEAT_MS,
@@ -197,6 +218,8 @@ impl CommonParts {
             queue_management_url: self.queue_management_url,
             limits: self.limits,
             metrics: self.metrics,
+            webhooks: Arc::new(self.webhooks),
+            traces: self.traces,
         }
     }
 }

@@ -39,6 +39,11 @@ pub trait WorkerPool: Send + Sync + 'static {
     /// If the pool cannot start workers; the error is shown on the dashboard.
     async fn ensure(&self, desired: u32) -> anyhow::Result<()>;
 
+    /// Whether its workers run inside the server, and share its memory.
+    fn is_inside(&self) -> bool {
+        false
+    }
+
     /// What the pool sees of its workers, if that is more than they report
     /// themselves.
     fn observed(&self) -> Option<watch::Receiver<Observed>> {
@@ -75,8 +80,8 @@ pub struct Member {
 
 impl Observed {
     /// Adds to the workers that have reported what the pool sees of them, and the
-    /// workers that have not reported yet. In the order of their names, at most
-    /// [`SHOWN_WORKERS`].
+    /// workers that have not reported yet. Sorted naturally, `worker-2` before `worker-10`,
+    /// and at most [`SHOWN_WORKERS`].
     #[must_use]
     pub fn complete(&self, reported: Vec<WorkerSnapshot>) -> Vec<WorkerSnapshot> {
         let mut workers: BTreeMap<WorkerId, WorkerSnapshot> =
@@ -98,7 +103,10 @@ impl Observed {
             worker.reason = worker.reason.take().or_else(|| member.reason.clone());
             worker.instance = Some(member.instance.clone());
         }
-        workers.into_values().take(SHOWN_WORKERS).collect()
+        let mut workers: Vec<WorkerSnapshot> = workers.into_values().collect();
+        workers.sort_by(|one, other| one.id.natural_cmp(&other.id));
+        workers.truncate(SHOWN_WORKERS);
+        workers
     }
 }
 
@@ -153,5 +161,9 @@ mod tests {
             ]
         );
         assert_eq!(all[1].node.as_deref(), Some("node-a"));
+        let numbered = ["worker-1", "worker-10", "worker-2"].map(reported);
+        let sorted = Observed::default().complete(numbered.to_vec());
+        let names: Vec<&str> = sorted.iter().map(|worker| worker.id.as_str()).collect();
+        assert_eq!(names, ["worker-1", "worker-2", "worker-10"]);
     }
 }

@@ -8,23 +8,28 @@
 
 mod checkpoint;
 mod completed;
+mod completions;
 pub mod index;
 mod inputs;
 mod resumed;
 mod timeline;
 mod validity;
+pub mod webhook;
+mod workers;
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use platform::problems::internal;
+use platform::problems::{internal, outage};
 use platform::{ObjectStore, StoreError};
 use program::clock;
 use protocol::job::{InputSummary, Timings};
 use protocol::problem::ProblemKind;
 use protocol::task::InputObject;
+use protocol::trace_context::lenient;
 use protocol::{
-    Inputs, JobId, JobRequest, JobSnapshot, Phase, Plan, Problem, Timestamp, ValidRequest,
+    Inputs, JobId, JobRequest, JobSnapshot, Phase, Plan, Problem, Timestamp, TraceContext,
+    ValidRequest,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -35,9 +40,14 @@ use crate::keys;
 
 pub use self::checkpoint::{Checkpoint, checkpoint, delete_checkpoint, store_checkpoint};
 pub use self::completed::completed_tasks;
+pub use self::completions::{Completions, completions, delete_completions, store_completions};
 pub use self::inputs::inputs;
 pub use self::resumed::{Changed, begin_resume, end_resume, load_open, store_resumed};
 pub use self::timeline::{store_timeline, timeline};
+pub use self::workers::{store_workers_by_hand, workers_by_hand};
+
+/// The most objects of a plan that are in memory as text at the same time: about a mebibyte.
+const PLAN_OBJECTS_AT_ONCE: usize = 10_000;
 
 /// `request.json`: a request, and what the server added to it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,6 +61,12 @@ pub struct RequestRecord {
     /// The name of who submitted it, where callers have names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submitted_by: Option<String>,
+    /// The span of the job, if its trace is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    pub span: Option<TraceContext>,
+    /// The span of the request that has submitted it, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    pub caller_span: Option<TraceContext>,
 }
 
 /// `plan.json`: how a job is computed.
@@ -66,6 +82,22 @@ pub struct PlanRecord {
     /// object of its own, because it may be long.
     #[serde(skip)]
     pub header: Option<String>,
+    /// The header of a safetensors file with the tensors of the result, if the inputs are
+    /// such files; an object of its own, too.
+    #[serde(skip)]
+    pub tensors: Option<String>,
+    /// What results have of the first NetCDF file, if the inputs are such files; an object of
+    /// its own, too.
+    #[serde(skip)]
+    pub netcdf: Option<Vec<u8>>,
+    /// A hash of the names of the parts of the inputs and of their order, if they have parts
+    /// with names, such as the columns of a table. Partial sums have that order. Absent from
+    /// plans of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts: Option<u64>,
+    /// The table of the weights, if objects have weights: an object of its own likewise.
+    #[serde(skip)]
+    pub weights: Option<String>,
     /// How many times the job was resumed after it had failed or been cancelled.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub resumes: u32,
@@ -77,6 +109,44 @@ pub struct PlanRecord {
     /// the node was computed again.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub again: BTreeMap<u8, BTreeMap<u32, u32>>,
+}
+
+/// A [`PlanRecord`] without its objects.
+#[derive(Serialize)]
+struct PlanHead<'a> {
+    plan: &'a Plan,
+    inputs: &'a InputSummary,
+    parts: Option<u64>,
+    resumes: u32,
+    all_again: u32,
+    again: &'a BTreeMap<u8, BTreeMap<u32, u32>>,
+}
+
+impl PlanRecord {
+    /// Completes the plan with what was learned of its inputs; returns C.
+    pub fn learn(&mut self, learned: LearnedRecord) -> u64 {
+        let inputs = &mut self.inputs;
+        inputs.columns = Some(learned.columns);
+        inputs.shape = inputs.shape.take().or(learned.shape);
+        inputs.format = inputs.format.take().or(learned.format);
+        learned.columns
+    }
+
+    fn without_objects(&self) -> PlanHead<'_> {
+        // What has objects of its own is not part of the record.
+        let PlanRecord {
+            plan,
+            inputs,
+            objects: _,
+            header: _,
+            tensors: _,
+            netcdf: _,
+            weights: _,
+            ..
+        } = self;
+        let PlanRecord { parts, resumes, all_again, again, .. } = self;
+        PlanHead { plan, inputs, parts: *parts, resumes: *resumes, all_again: *all_again, again }
+    }
 }
 
 /// `learned.json`: what was learned of the inputs of a job while they were read. Without
@@ -105,6 +175,10 @@ pub struct RequestSummary {
     pub submitted_at: Timestamp,
     /// The name of who submitted it, where callers have names.
     pub submitted_by: Option<String>,
+    /// The span of the job, as in the record.
+    pub span: Option<TraceContext>,
+    /// The span of the request that has submitted it, as in the record.
+    pub caller_span: Option<TraceContext>,
 }
 
 impl RequestSummary {
@@ -124,9 +198,10 @@ impl RequestSummary {
 
 impl From<RequestRecord> for RequestSummary {
     fn from(record: RequestRecord) -> RequestSummary {
-        let RequestRecord { request, workers, submitted_at, submitted_by } = record;
+        let RequestRecord { request, workers, submitted_at, submitted_by, span, caller_span } =
+            record;
         let request = request.into_request().shortened();
-        RequestSummary { request, workers, submitted_at, submitted_by }
+        RequestSummary { request, workers, submitted_at, submitted_by, span, caller_span }
     }
 }
 
@@ -169,9 +244,8 @@ pub async fn store_request(
     generated_bytes: u64,
     mark: Option<Mark>,
 ) -> Result<(), Problem> {
-    let storing = |error: StoreError| error.problem("storing the job");
-    index::add(store, job, generated_bytes, mark).await.map_err(storing)?;
-    store.put(&keys::request(job), request).await.map_err(storing)
+    index::add(store, job, generated_bytes, mark).await.map_err(not_stored)?;
+    store.put(&keys::request(job), request).await.map_err(not_stored)
 }
 
 /// The request of a job, with all its objects.
@@ -189,10 +263,11 @@ pub async fn request(store: &dyn ObjectStore, job: JobId) -> Result<RequestRecor
 /// Marks a job as cancelled.
 pub async fn store_cancellation(store: &dyn ObjectStore, job: JobId) -> Result<(), Problem> {
     let put = store.put(&keys::cancelled(job), Bytes::new()).await;
-    put.map_err(|error| error.problem("cancelling the job"))
+    put.map_err(|error| error.own_problem("cancelling the job"))
 }
 
-/// Stores the plan of a job.
+/// Stores the plan of a job. A long list of objects is written piece by piece, so that it is
+/// not in memory as text too.
 pub async fn store_plan(
     store: &dyn ObjectStore,
     job: JobId,
@@ -201,9 +276,40 @@ pub async fn store_plan(
     if let Some(header) = &record.header {
         let header = Bytes::copy_from_slice(header.as_bytes());
         let stored = store.put(&keys::header(job), header).await;
-        stored.map_err(|error| error.problem("storing the names of the columns"))?;
+        stored.map_err(|error| error.own_problem("storing the names of the columns"))?;
     }
-    put(store, &keys::plan(job), record).await
+    if let Some(tensors) = &record.tensors {
+        let tensors = Bytes::copy_from_slice(tensors.as_bytes());
+        let stored = store.put(&keys::tensors(job), tensors).await;
+        stored.map_err(|error| error.own_problem("storing the names of the tensors"))?;
+    }
+    if let Some(netcdf) = &record.netcdf {
+        let stored = store.put(&keys::netcdf(job), Bytes::copy_from_slice(netcdf)).await;
+        stored.map_err(|error| error.own_problem("storing the coordinates of the inputs"))?;
+    }
+    if let Some(weights) = &record.weights {
+        let weights = Bytes::copy_from_slice(weights.as_bytes());
+        let stored = store.put(&keys::weights(job), weights).await;
+        stored.map_err(|error| error.own_problem("storing the weights"))?;
+    }
+    if record.objects.len() <= PLAN_OBJECTS_AT_ONCE {
+        return put(store, &keys::plan(job), record).await;
+    }
+    let mut upload = store.upload(&keys::plan(job)).await.map_err(not_stored)?;
+    let mut text = encode(&record.without_objects())?.to_vec();
+    // The objects become the last field.
+    text.truncate(text.len().saturating_sub(1));
+    text.extend_from_slice(b",\"objects\":[");
+    for (number, objects) in record.objects.chunks(PLAN_OBJECTS_AT_ONCE).enumerate() {
+        if number > 0 {
+            text.push(b',');
+        }
+        let list = encode(&objects)?;
+        text.extend_from_slice(list.get(1..list.len().saturating_sub(1)).unwrap_or_default());
+        upload.write(Bytes::from(std::mem::take(&mut text))).await.map_err(not_stored)?;
+    }
+    upload.write(Bytes::from_static(b"]}")).await.map_err(not_stored)?;
+    upload.finish().await.map_err(not_stored)
 }
 
 /// The plan of a job; `None` if there is none, or it cannot be read.
@@ -229,6 +335,27 @@ pub async fn store_report(store: &dyn ObjectStore, snapshot: &JobSnapshot) -> Re
     put(store, &keys::report(snapshot.id), snapshot).await
 }
 
+/// The report of a job; `None` if it is not over, or its report cannot be read.
+///
+/// # Errors
+///
+/// If the store does not answer.
+pub async fn report(
+    store: &dyn ObjectStore,
+    job: JobId,
+) -> Result<Option<Box<JobSnapshot>>, Problem> {
+    Ok(get::<Box<JobSnapshot>>(store, job, &keys::report(job)).await?.and_then(Result::ok))
+}
+
+/// Whether the store has the request of a job: it was not deleted.
+///
+/// # Errors
+///
+/// If the store does not answer.
+pub async fn exists_request(store: &dyn ObjectStore, job: JobId) -> Result<bool, Problem> {
+    exists(store, &keys::request(job)).await
+}
+
 /// Deletes a job with all its objects. The request goes first: by its absence a
 /// server that starts recognises a deletion that was interrupted. Returns the size of
 /// the job's generated test data in bytes.
@@ -250,6 +377,12 @@ pub async fn load(store: &dyn ObjectStore, job: JobId) -> Result<Option<StoredJo
         Some(Ok(mut report)) => {
             // Earlier versions stored requests whole.
             report.request = report.request.shortened();
+            if let Some(pending) = &report.webhook
+                && let Some(delivery) = webhook::delivery(store, job).await?
+                && delivery.id == pending.id
+            {
+                report.webhook = Some(delivery);
+            }
             return Ok(Some(StoredJob::Over(report)));
         }
         Some(Err(problem)) => {
@@ -297,11 +430,7 @@ async fn learn(
         }
         None => return Ok(None),
     };
-    let inputs = &mut plan.inputs;
-    inputs.columns = Some(learned.columns);
-    inputs.shape = inputs.shape.take().or(learned.shape);
-    inputs.format = inputs.format.take().or(learned.format);
-    Ok(Some(learned.columns))
+    Ok(Some(plan.learn(learned)))
 }
 
 /// A job that a user has cancelled just before the server ended.
@@ -324,6 +453,8 @@ fn unreadable(job: JobId, request: Option<RequestSummary>, problem: Problem) -> 
         workers: 1,
         submitted_at,
         submitted_by: None,
+        span: None,
+        caller_span: None,
     });
     let submitted = request.snapshot(job);
     StoredJob::Unreadable(Box::new(JobSnapshot {
@@ -345,7 +476,17 @@ async fn put<T: Serialize + Sync>(
     record: &T,
 ) -> Result<(), Problem> {
     let bytes = encode(record)?;
-    store.put(key, bytes).await.map_err(|error| error.problem("storing the job"))
+    store.put(key, bytes).await.map_err(not_stored)
+}
+
+/// The problem of a record that was not written. A store that does not find what is to be
+/// written is out of order.
+fn not_stored(error: StoreError) -> Problem {
+    let problem = error.own_problem("storing the job");
+    match error {
+        StoreError::NotFound { .. } => outage(problem).remedy("check the store, then try again"),
+        _ => problem,
+    }
 }
 
 fn encode<T: Serialize>(record: &T) -> Result<Bytes, Problem> {
@@ -357,7 +498,7 @@ async fn exists(store: &dyn ObjectStore, key: &str) -> Result<bool, Problem> {
     match store.head(key).await {
         Ok(_) => Ok(true),
         Err(StoreError::NotFound { .. }) => Ok(false),
-        Err(error) => Err(error.problem("reading a job")),
+        Err(error) => Err(error.own_problem("reading a job")),
     }
 }
 
@@ -381,7 +522,7 @@ async fn get<T: DeserializeOwned + Record>(
             )
         }))),
         Err(StoreError::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error.problem("reading a job")),
+        Err(error) => Err(error.own_problem("reading a job")),
     }
 }
 

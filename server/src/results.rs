@@ -1,27 +1,56 @@
 //! Results as they lie in the store, read piece by piece and verified by their checksums.
 
 pub mod checksums;
+pub mod comparison;
+pub mod envelope;
+pub mod image;
 mod table;
+pub mod views;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use platform::problems::with_sources;
-use platform::{ObjectStore, StoreError};
+use platform::{InputStores, ObjectStore, StoreError};
+use protocol::job::InputSummary;
 use protocol::problem::ProblemKind;
 use protocol::request::{Choice, ReadOptions, Statistic};
-use protocol::{JobId, JobSnapshot, Problem};
+use protocol::task::InputObject;
+use protocol::{JobId, JobSnapshot, Phase, Problem};
 use reading::{DetectError, detect};
 use summation::HEAD_BYTES;
-use summation::output::OutputFormat;
+use summation::output::{OutputFormat, TypedKind};
 
 use self::checksums::{BLOCK_BYTES, Checksums, Damaged, ResultChecksums};
 use crate::keys;
 
 /// The name of the mean among the results of a job.
 pub const MEAN: &str = "mean";
+
+/// The name of the file of the mean or of a statistic whose numbers have types of their own,
+/// among the results of a job.
+#[must_use]
+pub fn typed_name(statistic: Option<Statistic>, kind: TypedKind) -> String {
+    keys::typed_name(statistic, kind)
+}
+
+/// The format in which results are written too, with numbers of types of their own, if there is
+/// one: that of the inputs, or .npy of a type that was asked for.
+#[must_use]
+pub const fn typed_kind(inputs: &InputSummary) -> Option<TypedKind> {
+    match (&inputs.tensors, &inputs.variables, &inputs.result_dtype) {
+        (Some(_), ..) => Some(TypedKind::Safetensors),
+        (None, Some(_), _) => Some(TypedKind::Netcdf),
+        (None, None, Some(_)) => Some(TypedKind::Npy),
+        (None, None, None) => None,
+    }
+}
+
+/// The size of a number in bytes.
+const NUMBER_BYTES: u64 = 8;
 
 /// A result in the store.
 pub struct StoredResult {
@@ -49,30 +78,16 @@ impl StoredResult {
     ) -> Result<StoredResult, Problem> {
         let key = statistic.map_or_else(|| keys::mean(job), |s| keys::statistic(job, s));
         let name = statistic.map_or(MEAN, Statistic::word);
-        let reading = |error: StoreError| match &error {
-            StoreError::NotFound { .. } => damaged(&key, "it is gone"),
-            StoreError::Unavailable { source, .. } if source.is::<Damaged>() => {
-                damaged(&key, &with_sources(&**source))
-            }
-            _ => error.problem("reading the result"),
-        };
-        let bytes = store.head(&key).await.map_err(reading)?.bytes;
-        let checksums = ResultChecksums::load(&*store, job).await?.and_then(|all| all.take(name));
-        if let Some(checksums) = &checksums {
-            if checksums.bytes != bytes {
-                let change = format!("it has {bytes} bytes instead of {}", checksums.bytes);
-                return Err(damaged(&key, &change));
-            }
-            checksums.read(&*store, &key, 0).await.map_err(reading)?;
-        }
+        let (bytes, checksums) = verified(&*store, job, &key, name).await?;
         let options = ReadOptions::default();
-        let (format, _) =
-            detect(&*store, &key, None, bytes, &options, HEAD_BYTES).await.map_err(|error| {
-                match error {
-                    DetectError::Store(error) => reading(error),
-                    DetectError::Input(error) => damaged(&key, &error.to_string()),
-                }
-            })?;
+        let (location, parts) = (key.clone(), Box::default());
+        let object = InputObject { location, bytes, version: None, weight: None, parts };
+        let stores = InputStores::new(store.clone());
+        let detected = detect(&stores, &object, &options, HEAD_BYTES).await;
+        let (format, _) = detected.map_err(|error| match error {
+            DetectError::Store(error) => unreadable(&key, &error),
+            DetectError::Input(error) => damaged(&key, &error.to_string()),
+        })?;
         let data = format.offset_of(0).unwrap_or_default();
         let numbers = format.columns(bytes).unwrap_or_default();
         let expected = numbers.checked_mul(8).and_then(|numbers| numbers.checked_add(data));
@@ -82,7 +97,24 @@ impl StoredResult {
         Ok(StoredResult { store, key, bytes, data, checksums: checksums.map(Arc::new) })
     }
 
-    /// Its key in the store, under which it lies as a .npy file.
+    /// The same in the format of the inputs of the job. Only its bytes can be had.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoredResult::open`].
+    pub async fn open_typed(
+        store: Arc<dyn ObjectStore>,
+        job: JobId,
+        statistic: Option<Statistic>,
+        kind: TypedKind,
+    ) -> Result<StoredResult, Problem> {
+        let key = keys::typed(job, statistic, kind);
+        let name = typed_name(statistic, kind);
+        let (bytes, checksums) = verified(&*store, job, &key, &name).await?;
+        Ok(StoredResult { store, key, bytes, data: 0, checksums: checksums.map(Arc::new) })
+    }
+
+    /// Its key in the store, under which it lies as a .npy file, or in the format of the inputs.
     pub fn key(&self) -> &str {
         &self.key
     }
@@ -110,11 +142,25 @@ impl StoredResult {
         pieces.boxed()
     }
 
+    /// C, how many numbers it has.
+    pub fn columns(&self) -> u64 {
+        (self.bytes - self.data) / NUMBER_BYTES
+    }
+
     /// The numbers, some at a time.
     pub fn numbers(
         &self,
     ) -> impl Stream<Item = Result<Vec<f64>, StoreError>> + Send + 'static + use<> {
-        self.pieces(self.data, self.bytes).map_ok(|piece| {
+        self.numbers_of(0..self.columns())
+    }
+
+    /// The numbers of some columns, which it has, some at a time.
+    pub fn numbers_of(
+        &self,
+        columns: Range<u64>,
+    ) -> impl Stream<Item = Result<Vec<f64>, StoreError>> + Send + 'static + use<> {
+        let byte = |column: u64| self.data + NUMBER_BYTES * column;
+        self.pieces(byte(columns.start), byte(columns.end)).map_ok(|piece| {
             let (numbers, _) = piece.as_chunks::<8>();
             numbers.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect()
         })
@@ -178,6 +224,63 @@ impl StoredResult {
         let closing = stream::iter([Ok(Bytes::from_static(b"]}\n"))]);
         stream::iter([Ok(Bytes::from(opening))]).chain(numbers).chain(closing)
     }
+}
+
+/// The size and the checksums of a file of the result, whose size and first block are as they
+/// were written.
+async fn verified(
+    store: &dyn ObjectStore,
+    job: JobId,
+    key: &str,
+    name: &str,
+) -> Result<(u64, Option<Checksums>), Problem> {
+    let reading = |error: StoreError| unreadable(key, &error);
+    let bytes = store.head(key).await.map_err(reading)?.bytes;
+    let checksums = ResultChecksums::load(store, job).await?.and_then(|all| all.take(name));
+    if let Some(checksums) = &checksums {
+        if checksums.bytes != bytes {
+            let change = format!("it has {bytes} bytes instead of {}", checksums.bytes);
+            return Err(damaged(key, &change));
+        }
+        checksums.read(store, key, 0).await.map_err(reading)?;
+    }
+    Ok((bytes, checksums))
+}
+
+/// A result that cannot be read.
+fn unreadable(key: &str, error: &StoreError) -> Problem {
+    match error {
+        StoreError::NotFound { .. } => damaged(key, "it is gone"),
+        StoreError::Unavailable { source, .. } if source.is::<Damaged>() => {
+            damaged(key, &with_sources(&**source))
+        }
+        _ => error.own_problem("reading the result"),
+    }
+}
+
+/// Whether the job has what is asked for: the mean, or a statistic.
+///
+/// # Errors
+///
+/// If it is not done, or was not asked for the statistic.
+pub fn check_there(job: &JobSnapshot, statistic: Option<Statistic>) -> Result<(), Problem> {
+    if job.phase != Phase::Done {
+        let detail = format!("the job is {}, so it has no result", job.phase.word());
+        let remedy = match job.phase.is_over() {
+            true => "run it again: POST /api/jobs/{id}/rerun",
+            false => "wait until it is done: GET /api/jobs/{id}/events tells",
+        };
+        return Err(Problem::new(ProblemKind::Conflict, detail).remedy(remedy));
+    }
+    if let Some(statistic) = statistic
+        && !job.request.statistics.contains(&statistic)
+    {
+        let detail = format!("the job was not asked for its {}", statistic.word());
+        return Err(Problem::new(ProblemKind::NotFound, detail)
+            .field("statistic")
+            .remedy("name it in \"statistics\" when the job is submitted"));
+    }
+    Ok(())
 }
 
 /// A result is not what was written.

@@ -79,7 +79,7 @@ impl Retention {
         if ended_at.is_none_or(recent) {
             // The mark is found later, when no worker writes any more.
             let marked = garbage_collection::mark(&*self.store, job).await;
-            marked.map_err(|error| error.problem("deleting the job"))?;
+            marked.map_err(|error| error.own_problem("deleting the job"))?;
         }
         let generated_bytes = records::delete(&*self.store, job).await?;
         self.generated.release(generated_bytes);

@@ -13,6 +13,7 @@ use protocol::timeline::Timeline;
 use scheduler::VisitedTask;
 
 use self::lanes::Lanes;
+pub(crate) use self::lanes::beside;
 pub use self::parts::Span;
 use self::survey::Survey;
 

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use platform::{InputStores, ObjectStore};
+use protocol::Problem;
+use protocol::problem::ProblemKind;
 use protocol::request::ReadOptions;
-use protocol::task::{Assignment, Failure, Outcome, StopReason, Work};
+use protocol::task::{Assignment, Failure, Fault, Outcome, StopReason, Work};
 use reading::Buffers;
 use summation::Order;
 use tokio::runtime::Handle;
@@ -42,12 +45,17 @@ pub(crate) struct Attempt {
     pub(crate) leaving: CancellationToken,
 }
 
+/// Ends an attempt without doing its work, so that everything else can be measured.
+pub type Substitute = Arc<dyn Fn(&Assignment) -> BoxFuture<'static, Outcome> + Send + Sync>;
+
 /// What a worker keeps from one attempt to the next.
 #[derive(Clone)]
 pub(crate) struct Lasting {
     buffers: Arc<Buffers>,
     spare: Arc<SpareSums>,
     formats: Arc<Formats>,
+    /// What is done in place of the work; `None` but in measurements.
+    substitute: Option<Substitute>,
 }
 
 /// How an attempt ended without completing its task.
@@ -57,11 +65,12 @@ pub(crate) enum Ended {
 }
 
 impl Lasting {
-    pub(crate) fn new(settings: &Settings) -> Lasting {
+    pub(crate) fn new(settings: &Settings, substitute: Option<Substitute>) -> Lasting {
         Lasting {
-            buffers: Arc::new(Buffers::new(2 * settings.max_open_objects)),
+            buffers: Arc::new(Buffers::new(settings.max_open_objects)),
             spare: Arc::default(),
             formats: Arc::default(),
+            substitute,
         }
     }
 
@@ -77,6 +86,10 @@ impl Lasting {
 pub(crate) fn spawn(
     attempt: Attempt,
 ) -> impl Future<Output = Result<Result<Outcome, Ended>, JoinError>> + Unpin {
+    if let Some(substitute) = &attempt.lasting.substitute {
+        let outcome = substitute(&attempt.assignment);
+        return AbortOnDropHandle::new(tokio::spawn(outcome.map(Ok::<_, Ended>))).left_future();
+    }
     if !attempt.reads_files() {
         let run = attempt.run(Thread::Shared);
         return AbortOnDropHandle::new(tokio::spawn(run)).left_future();
@@ -110,10 +123,25 @@ impl Attempt {
         }
     }
 
+    /// The location of an object that should have a weight and has none, or the reverse.
+    fn without_weight(&self) -> Option<&str> {
+        let Work::Sum { objects, .. } = &self.assignment.work else {
+            return None;
+        };
+        let weighted = self.assignment.weighted;
+        let object = objects.iter().find(|object| object.weight.is_some() != weighted)?;
+        Some(&object.location)
+    }
+
     /// Computes the missing segments of the task.
     async fn run(self, thread: Thread) -> Result<Outcome, Ended> {
         let assignment = &self.assignment;
         let began = Instant::now();
+        if let Some(location) = self.without_weight() {
+            let detail = format!("the assignment lacks the weight of {location}");
+            let problem = Problem::new(ProblemKind::Internal, detail).object(location);
+            return Err(Ended::Failed(Failure { problem, fault: Fault::Program }));
+        }
         if let Some(pace_ms) = assignment.pace_ms {
             pace::wait(Duration::from_millis(pace_ms), &self.meter, &self.leaving).await;
         }

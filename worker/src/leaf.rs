@@ -149,6 +149,7 @@ impl<'a> Leaf<'a> {
             self.spend_reading(began.elapsed());
             self.expect_keys(&mut group.sources, (start, end), &mut expected).await?;
             let members = group.len() as u64;
+            let weights = segments.assignment.weighted.then(|| self.weights(&group));
             (sum, group.sources) =
                 self.add_group(sum, group.sources, (start, end), segments).await?;
             for source in &mut group.sources {
@@ -179,7 +180,12 @@ impl<'a> Leaf<'a> {
                 drop(group);
                 return Err(self.inputs.length_failure(differing).await);
             }
-            sum.count_objects(members);
+            match weights {
+                None => sum.count_objects(members),
+                Some(weights) => {
+                    weights.into_iter().for_each(|weight| sum.count_weighted_object(weight));
+                }
+            }
             *open = group;
         }
         let total = ends.columns();
@@ -279,11 +285,12 @@ impl<'a> Leaf<'a> {
         let index = transposed.index;
         let numbers = transposed.gather(&objects, start..end, memory).await?;
         let refuses_missing = objects.refuse_missing();
+        let weight = objects.weight(index);
         let add = move || {
             if refuses_missing {
                 check_none_missing(start, numbers.values())?;
             }
-            sum.add(0, &numbers);
+            sum.add_weighted(0, &numbers, weight);
             Ok((sum, numbers))
         };
         let added = objects.thread.run("adding numbers", add).await?;
@@ -291,6 +298,13 @@ impl<'a> Leaf<'a> {
         self.count_added(end - start, segments);
         objects.settings.faults.slow_down(began.elapsed()).await;
         Ok(added)
+    }
+
+    /// The weights of a group of objects.
+    fn weights(&self, group: &Open) -> Vec<f64> {
+        let sources = group.sources.iter().map(|source| source.index);
+        let indices = sources.chain(group.transposed.iter().map(|transposed| transposed.index));
+        indices.map(|index| self.inputs.objects.weight(index)).collect()
     }
 
     /// Counts time for which inputs were opened.

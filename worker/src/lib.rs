@@ -6,7 +6,8 @@
 //! - [`arguments`]: the command line and its environment variables.
 //! - [`settings`]: how much a worker reads at a time, and its injected faults.
 //! - [`service`]: the main loop of a worker: it processes deliveries one after
-//!   another, sends heartbeats and follows control messages.
+//!   another, sends heartbeats and follows control messages. `outbox` gathers its reports
+//!   while others are being sent.
 //! - `attempt`: one execution of a task: which segments are missing, and what
 //!   is done when they are all there.
 //! - `leaf`: sums input objects, five at a time. `source` is one of them whose
@@ -20,6 +21,7 @@
 //! - [`health`]: the health file, for health checks.
 //! - `meter`: counts what an attempt does, for its heartbeats. [`metrics`]: counts what
 //!   a worker does, for Prometheus.
+//! - `traced`: the span of an attempt, in the trace of its job.
 //! - `failure`: what an attempt ends with when it does not complete. `second_look`
 //!   ensures that an input is really gone.
 //!
@@ -42,6 +44,7 @@ mod leaf;
 mod merge;
 mod meter;
 pub mod metrics;
+mod outbox;
 mod pace;
 mod second_look;
 mod segments;
@@ -50,6 +53,8 @@ pub mod settings;
 mod source;
 mod sums;
 mod thread;
+mod traced;
 
-pub use service::{Worker, run};
+pub use attempt::Substitute;
+pub use service::{Worker, run, run_with};
 pub use settings::{Faults, Settings};

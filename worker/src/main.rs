@@ -14,15 +14,22 @@ use program::telemetry;
 use protocol::WorkerId;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use traces::Traces;
 use worker::arguments::Arguments;
 use worker::metrics::{Exporter, WorkerMetrics};
 use worker::{Settings, Worker, health};
+
+/// How long the last spans may take to be sent, once everything else has ended.
+const SPANS_TIME_MAX: Duration = Duration::from_secs(2);
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     telemetry::log_from("info", arguments.shared.log_format);
-    match run(arguments).await {
+    let traces = Traces::from_environment("distributed-average-worker");
+    let ended = run(arguments, &traces).await;
+    traces.finish(SPANS_TIME_MAX);
+    match ended {
         Ok(()) => {
             telemetry::flush();
             ExitCode::SUCCESS
@@ -35,7 +42,7 @@ async fn main() -> ExitCode {
 }
 
 /// Runs until told to stop or drained.
-async fn run(arguments: Arguments) -> anyhow::Result<()> {
+async fn run(arguments: Arguments, traces: &Traces) -> anyhow::Result<()> {
     let health_file = arguments.health_file.clone();
     if let Some(path) = health_file.as_ref().filter(|_| arguments.check_health) {
         return health::check(path);
@@ -52,13 +59,17 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         leave_when_input_ends(leave.clone());
     }
     tokio::select! {
-        ended = work(arguments, leave) => ended,
+        ended = work(arguments, leave, traces) => ended,
         overdue = overdue => overdue,
     }
 }
 
 /// Runs one worker in each slot.
-async fn work(arguments: Arguments, leave: CancellationToken) -> anyhow::Result<()> {
+async fn work(
+    arguments: Arguments,
+    leave: CancellationToken,
+    traces: &Traces,
+) -> anyhow::Result<()> {
     let mut registry = program::metrics::registry("worker");
     let own = program::metrics::own(&mut registry);
     let (store_metrics, metrics) = (StoreMetrics::new(own), WorkerMetrics::new(own));
@@ -68,7 +79,7 @@ async fn work(arguments: Arguments, leave: CancellationToken) -> anyhow::Result<
         println!("metrics on http://{}/metrics", exporter.address());
         tokio::spawn(exporter.serve());
     }
-    let connecting = Box::pin(connect(&arguments, &store_metrics, &metrics));
+    let connecting = Box::pin(connect(&arguments, &store_metrics, &metrics, traces));
     let Some(connected) = leave.run_until_cancelled(connecting).await else {
         return Ok(());
     };
@@ -92,11 +103,13 @@ async fn connect(
     arguments: &Arguments,
     store_metrics: &StoreMetrics,
     metrics: &WorkerMetrics,
+    traces: &Traces,
 ) -> anyhow::Result<Vec<Worker>> {
     let name = arguments.name.clone().unwrap_or_else(default_name);
     let store = store_metrics.measured(arguments.store.open().await?);
     let inputs = backends::inputs(store.clone(), &arguments.shared.allow_inputs).await?;
     let inputs = inputs.with_others(|store| store_metrics.measured(store));
+    let inputs = inputs.own_at(arguments.store.location());
     let queue = arguments.queue.open(&arguments.shared.queue_prefix);
     let mut workers = Vec::new();
     for slot in 1..=arguments.slots {
@@ -114,6 +127,7 @@ async fn connect(
             inputs: inputs.clone(),
             settings: Settings::from(&arguments.shared),
             metrics: metrics.clone(),
+            traces: traces.clone(),
         });
     }
     Ok(workers)

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use platform::store::ObjectMeta;
 use platform::{InputStores, StoreError};
-use protocol::Problem;
 use protocol::problem::ProblemKind;
 use protocol::task::{Failure, Fault, InputObject};
+use protocol::{ObjectVersion, Problem};
 use tokio::time::sleep;
 
 use crate::failure;
@@ -48,32 +48,37 @@ async fn confirmed_after(
         seen = look(object, inputs).await;
     }
     match seen {
-        Ok(Some(found)) if is_as_planned(object, &found) => glitch(object, &failure.problem),
+        Ok(Some(true)) => glitch(object, &failure.problem),
         Ok(_) => failure,
         Err(error) => failure::input(&object.location, &error),
     }
 }
 
-/// The metadata of an object; `None` if it is not there.
-async fn look(
-    object: &InputObject,
-    inputs: &InputStores,
-) -> Result<Option<ObjectMeta>, StoreError> {
-    let (store, _, key) = inputs.resolve(&object.location)?;
-    match store.head(key).await {
-        Ok(found) => Ok(Some(found)),
-        Err(StoreError::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error),
+/// Whether an object, and all of which it consists, is as it was planned; `None` if it is not
+/// there.
+async fn look(object: &InputObject, inputs: &InputStores) -> Result<Option<bool>, StoreError> {
+    let only = (&object.location, object.bytes, &object.version);
+    let parts = object.parts.iter().map(|part| (&part.location, part.bytes, &part.version));
+    let all = parts.chain(object.parts.is_empty().then_some(only));
+    let mut is_as_planned = true;
+    for (location, bytes, version) in all {
+        let (store, _, key) = inputs.resolve(location)?;
+        match store.head(key).await {
+            Ok(found) => is_as_planned &= is_same(bytes, version.as_ref(), &found),
+            Err(StoreError::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        }
     }
+    Ok(Some(is_as_planned))
 }
 
-fn is_as_planned(object: &InputObject, found: &ObjectMeta) -> bool {
-    let is_version = match (&object.version, &found.version) {
+fn is_same(bytes: u64, version: Option<&ObjectVersion>, found: &ObjectMeta) -> bool {
+    let is_version = match (version, &found.version) {
         (Some(planned), Some(found)) => planned.difference(found).is_none(),
         (Some(_), None) => false,
         (None, _) => true,
     };
-    is_version && found.bytes == object.bytes
+    is_version && found.bytes == bytes
 }
 
 /// The store has answered wrongly for a moment. Another attempt may be luckier, but not
@@ -104,7 +109,11 @@ mod tests {
         let store = Arc::new(LocalStore::open(folder.path()).expect("a store"));
         store.put(KEY, "1\n".into()).await.expect("a write");
         let ObjectMeta { key: location, bytes, version } = store.head(KEY).await.expect("it");
-        (folder, store, InputObject { location, bytes, version })
+        (
+            folder,
+            store,
+            InputObject { location, bytes, version, weight: None, parts: Box::default() },
+        )
     }
 
     fn vanished(object: &InputObject) -> Failure {

@@ -8,7 +8,6 @@ use bytes::Bytes;
 use futures::StreamExt;
 use platform::store::read_all;
 use platform::{ObjectStore, StoreError};
-use protocol::request::Missing;
 use protocol::task::{Assignment, Columns, Direction, Failure, segment_key};
 use summation::{PartialSum, Trailer};
 use tokio_util::sync::CancellationToken;
@@ -16,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::failure::{self, Interruption};
 use crate::meter::{Meter, Spent};
-use crate::sums::SpareSums;
+use crate::sums::{SpareSums, SumTerms};
 use crate::thread::Thread;
 
 /// The segments of one task: which of them exist, and how another is written.
@@ -132,7 +131,7 @@ impl Segments<'_> {
 
     /// An empty sum for one segment.
     pub(crate) fn sum(&self, columns: usize) -> PartialSum {
-        self.spare.take_sum(columns, &self.assignment.statistics, self.missing())
+        self.spare.take_sum(columns, &self.terms())
     }
 
     /// Starts writing a segment, once the one before is written.
@@ -190,9 +189,13 @@ impl Segments<'_> {
         Ok(())
     }
 
-    /// What happens to missing values.
-    fn missing(&self) -> Missing {
-        self.assignment.missing.unwrap_or_default()
+    /// What sums are made for.
+    fn terms(&self) -> SumTerms {
+        SumTerms {
+            statistics: self.assignment.statistics.clone(),
+            missing: self.assignment.missing.unwrap_or_default(),
+            weighted: self.assignment.weighted,
+        }
     }
 
     fn key(&self, segment: u64) -> String {
@@ -209,7 +212,7 @@ impl Segments<'_> {
         let began = Instant::now();
         let (bytes, sum) = self.thread.run("encoding a partial sum", encode).await?;
         self.meter.spend(Spent { computing: began.elapsed(), ..Spent::default() });
-        self.spare.give_sum(sum, &self.assignment.statistics, self.missing());
+        self.spare.give_sum(sum, self.terms());
         Ok(bytes)
     }
 }

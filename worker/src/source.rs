@@ -1,5 +1,6 @@
 //! An open input object: its bytes, range by range, and the numbers that they hold.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub(crate) struct Source {
     decoder: Decoder,
     /// Whether a missing value is an error.
     refuses_missing: bool,
+    /// What its numbers are multiplied by.
+    weight: f64,
     /// The current range, from index 0 on.
     buffer: Vec<u8>,
     /// The size of the current range in bytes, and how many of them are decoded.
@@ -51,14 +54,19 @@ pub(crate) struct Opened {
     pub(crate) decoder: Decoder,
     /// Whether a missing value is an error.
     pub(crate) refuses_missing: bool,
+    /// What its numbers are multiplied by; 1 if objects have no weights.
+    pub(crate) weight: f64,
     /// The object's first bytes, if they have been read.
     pub(crate) head: Vec<u8>,
     /// The first byte to be read.
     pub(crate) begin: u64,
     /// One past the last byte to be read.
     pub(crate) end: u64,
-    /// The size of the object in bytes.
-    pub(crate) object_bytes: u64,
+    /// What is to be read instead of all bytes from `begin` to `end`, if columns do not
+    /// simply follow one another.
+    pub(crate) extents: Option<Vec<Range<u64>>>,
+    /// One past the last byte of its numbers.
+    pub(crate) last_byte: u64,
     /// The column at which it will be closed, if its byte is not known in advance.
     pub(crate) until: Option<u64>,
     /// The pool that its buffers return to.
@@ -74,21 +82,36 @@ impl Drop for Source {
 impl Source {
     pub(crate) fn open(opened: Opened) -> Source {
         let Opened { index, mut ranges, decoder, mut head, until, buffers, .. } = opened;
-        let (begin, end) = (opened.begin, opened.end);
+        let to_the_end = opened.extents.is_none() && opened.end >= opened.last_byte;
+        let is_scattered = opened.extents.is_some();
+        let mut extents = opened.extents.unwrap_or_default().into_iter();
+        let first = match is_scattered {
+            true => extents.next().unwrap_or_default(),
+            false => opened.begin..opened.end,
+        };
+        // Behind a part of the object, the head holds what is not wanted now.
+        if is_scattered {
+            head.truncate(usize::try_from(first.end).unwrap_or(usize::MAX));
+        }
+        // What follows in the object are other members of an archive.
+        head.truncate(usize::try_from(opened.last_byte).unwrap_or(usize::MAX));
         let head_bytes = head.len() as u64;
-        if begin >= head_bytes {
+        if first.start >= head_bytes {
             buffers.give(std::mem::take(&mut head));
         }
-        ranges.seek(Box::new(std::iter::once(head_bytes.max(begin)..end)));
-        let used = if head.is_empty() { 0 } else { usize::try_from(begin).unwrap_or_default() };
+        let behind = std::iter::once(head_bytes.max(first.start)..first.end).chain(extents);
+        ranges.seek(Box::new(behind.filter(|extent| !extent.is_empty())));
+        let used =
+            if head.is_empty() { 0 } else { usize::try_from(first.start).unwrap_or_default() };
         let mut source = Source {
             index,
             ranges,
-            to_the_end: end >= opened.object_bytes,
+            to_the_end,
             until,
             column: decoder.checkpoint().column,
             decoder,
             refuses_missing: opened.refuses_missing,
+            weight: opened.weight,
             range_bytes: head.len(),
             buffer: head,
             used,
@@ -178,7 +201,7 @@ impl Source {
             if self.refuses_missing {
                 check_none_missing(self.column, numbers)?;
             }
-            sum.add_numbers(offset, numbers);
+            sum.add_weighted_numbers(offset, numbers, self.weight);
             self.used += size_of_val(numbers);
             self.column += numbers.len() as u64;
             self.is_over = self.decoder.has_ended();
@@ -190,7 +213,7 @@ impl Source {
             check_none_missing(column, block.values())?;
         }
         if !block.is_empty() {
-            sum.add(offset, block);
+            sum.add_weighted(offset, block, self.weight);
         }
         Ok(())
     }

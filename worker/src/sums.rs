@@ -20,32 +20,38 @@ const ENCODINGS_MAX: usize = 2;
 
 #[derive(Debug)]
 struct SpareSum {
-    statistics: Vec<Statistic>,
-    missing: Missing,
+    terms: SumTerms,
     sum: PartialSum,
+}
+
+/// What a sum is made for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SumTerms {
+    /// The statistics that are computed from it.
+    pub(crate) statistics: Vec<Statistic>,
+    /// What happens to missing values.
+    pub(crate) missing: Missing,
+    /// Whether the objects have weights.
+    pub(crate) weighted: bool,
 }
 
 impl SpareSums {
     /// An empty sum.
-    pub(crate) fn take_sum(
-        &self,
-        columns: usize,
-        statistics: &[Statistic],
-        missing: Missing,
-    ) -> PartialSum {
-        let is_such = |spare: &SpareSum| spare.statistics == statistics && spare.missing == missing;
-        let spare = lock(&self.sum).take().filter(is_such);
+    pub(crate) fn take_sum(&self, columns: usize, terms: &SumTerms) -> PartialSum {
+        let spare = lock(&self.sum).take().filter(|spare| spare.terms == *terms);
+        let SumTerms { statistics, missing, weighted } = terms;
         let mut sum = match spare {
             Some(spare) => spare.sum,
-            None => PartialSum::with_missing(0, statistics, missing),
+            None if *weighted => PartialSum::with_weights(0, statistics, *missing),
+            None => PartialSum::with_missing(0, statistics, *missing),
         };
         sum.reset(columns);
         sum
     }
 
     /// Takes a sum back.
-    pub(crate) fn give_sum(&self, sum: PartialSum, statistics: &[Statistic], missing: Missing) {
-        *lock(&self.sum) = Some(SpareSum { statistics: statistics.to_vec(), missing, sum });
+    pub(crate) fn give_sum(&self, sum: PartialSum, terms: SumTerms) {
+        *lock(&self.sum) = Some(SpareSum { terms, sum });
     }
 
     /// Memory to encode a partial sum into.

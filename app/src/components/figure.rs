@@ -9,13 +9,20 @@ pub fn Figure(
     label: &'static str,
     /// The value, with its unit.
     value: Signal<String>,
-    /// The tooltip of the label.
+    /// What it means, below the label.
     #[prop(optional)]
-    hint: Option<&'static str>,
+    hint: &'static str,
 ) -> impl IntoView {
+    // Zeros tell nothing that the other figures do not. A space before the unit begins with
+    // the byte c2.
+    let is_zero = Signal::derive(move || {
+        value.with(|value| matches!(value.as_bytes(), [b'0'] | [b'0', 0xc2, ..]))
+    });
     view! {
-        <div class="figure">
-            <dt title=hint>{label}</dt>
+        <div class="figure" hidden=is_zero>
+            <dt>
+                {label} <span class="hint">{hint}</span>
+            </dt>
             <dd>{value}</dd>
         </div>
     }

@@ -11,6 +11,9 @@ use crate::keyed::Keyed;
 use crate::paths::job_path;
 use crate::picture::tree::thousandths;
 
+/// The id of the form that the ticks of the rows belong to, where a page has one.
+pub const TICKED: &str = "ticked";
+
 /// A list of jobs.
 pub type JobList = Keyed<JobId, JobSnapshot>;
 
@@ -49,6 +52,15 @@ pub fn JobRow(
             data-state=text(|job| job.phase.word().to_owned())
             data-job=id.to_string()
         >
+            // Shown where the page has the form.
+            <input
+                type="checkbox"
+                class="tick"
+                form=TICKED
+                name="job"
+                value=id.to_string()
+                aria-label=format!("Select {}", job.with_untracked(job_title))
+            />
             <div class="job-row-title">
                 <a href=job_path(id)>{text(job_title)}</a>
                 <time title=utc(submitted_at) datetime=rfc3339(submitted_at)>

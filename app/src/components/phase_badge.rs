@@ -12,11 +12,12 @@ pub fn PhaseBadge(
     job: RwSignal<JobSnapshot>,
 ) -> impl IntoView {
     let word = Signal::derive(move || job.with(|job| job.phase.word().to_owned()));
+    let title = Signal::derive(move || job.with(|job| job.phase_title(job.phase).to_owned()));
     let path = Signal::derive(move || job.with(|job| Icon::of_phase(job.phase).0.to_owned()));
     view! {
         <span class="badge phase" data-state=word>
             <DrawnLive path />
-            <span>{word}</span>
+            <span>{title}</span>
         </span>
     }
 }

@@ -35,9 +35,11 @@ fn PhaseStep(job: RwSignal<JobSnapshot>, phase: Phase) -> impl IntoView {
         };
         Icon::of_phase(shown).0.to_owned()
     });
+    // The inputs of a job never change.
+    let title = job.with_untracked(|job| job.phase_title(phase));
     let word = Signal::derive(move || match at_step().state {
-        StepState::Ended(end) => format!("{}, {}", phase.word(), end.word()),
-        StepState::Past | StepState::Now | StepState::Ahead => phase.word().to_owned(),
+        StepState::Ended(end) => format!("{title}, {}", end.word()),
+        StepState::Past | StepState::Now | StepState::Ahead => title.to_owned(),
     });
     let took = Signal::derive(move || at_step().took_ms.map_or_else(String::new, duration));
     view! {

@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 use protocol::job::InputSummary;
+use protocol::plan::Estimate;
 use protocol::request::{Choice, Speculation};
 use protocol::{JobSnapshot, Plan, Preview};
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,9 @@ impl Planned {
 pub fn PlanFigures(
     /// The figures.
     planned: Signal<Planned>,
+    /// What follows the figures.
+    #[prop(optional)]
+    children: Option<Children>,
 ) -> impl IntoView {
     let of_job = move |figure: fn(&Planned) -> String| Signal::derive(move || planned.with(figure));
     let of_plan = move |figure: fn(&Plan) -> String| {
@@ -65,10 +69,8 @@ pub fn PlanFigures(
                 <Figure label="Format" value=of_job(format_words) />
                 <Figure label="Workers (W)" value=of_job(|planned| count(planned.workers.into())) />
                 <Figure label="Fan-in (P)" value=of_plan(|plan| plan.fan_in.to_string()) />
-                <Figure
-                    label="Levels, tasks"
-                    value=of_plan(|plan| format!("{}, {}", plan.levels.len(), count(plan.tasks())))
-                />
+                <Figure label="Levels" value=of_plan(|plan| plan.levels.len().to_string()) />
+                <Figure label="Tasks" value=of_plan(|plan| count(plan.tasks())) />
                 <Figure
                     label="Columns per segment"
                     hint="Finished segments survive the loss of a worker"
@@ -80,19 +82,33 @@ pub fn PlanFigures(
                     value=of_plan(|plan| bytes(plan.estimate.worker_memory_bytes))
                 />
                 <Figure
-                    label="Estimated reads, writes"
+                    label="Estimated reads"
                     value=of_plan(|plan| {
-                        let estimate = plan.estimate;
-                        let read = estimate.input_bytes + estimate.partial_read_bytes;
-                        format!("{}, {}", bytes(read), bytes(estimate.written_bytes))
+                        bytes(plan.estimate.input_bytes + plan.estimate.partial_read_bytes)
                     })
                 />
                 <Figure
+                    label="Estimated writes"
+                    value=of_plan(|plan| bytes(plan.estimate.written_bytes))
+                />
+                <Figure
                     label="Estimated duration"
-                    value=of_plan(|plan| plan.estimate.duration_ms.map_or_else(unknown, duration))
+                    hint="From the plan to the result, by what similar jobs took here"
+                    value=of_plan(|plan| estimated(&plan.estimate))
                 />
             </dl>
+            {children.map(|children| children())}
         </section>
+    }
+}
+
+/// The estimated duration. How long short jobs take on a machine is not known before some
+/// have run on it.
+fn estimated(estimate: &Estimate) -> String {
+    match (estimate.duration_ms, estimate.learned_factor) {
+        (None, _) => unknown(),
+        (Some(0..1000), None) => "a few seconds at most".to_owned(),
+        (Some(ms), _) => format!("about {}", duration(ms)),
     }
 }
 

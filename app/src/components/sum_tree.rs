@@ -3,10 +3,11 @@
 use leptos::prelude::*;
 use protocol::job::LevelProgress;
 use protocol::states::{DrawnState, TaskStates};
-use protocol::{JobSnapshot, Phase, Plan};
+use protocol::{JobId, JobSnapshot, Phase, Plan};
 
 use super::level_bar::{LevelBar, progress_of};
 use crate::format::{count, duration, plural};
+use crate::paths::tasks_path;
 use crate::picture::tree::{Cell, Look, cells, level_words};
 
 /// The sum tree, from the files at the top to the mean at the bottom: a row for
@@ -22,6 +23,7 @@ pub fn SumTree(
     plan: Plan,
 ) -> impl IntoView {
     let drawn = Drawn { job, states };
+    let id = job.with_untracked(|job| job.id);
     let is_known = Memo::new(move |_| drawn.is_done() || states.with(Option::is_some));
     let rows = plan
         .levels
@@ -35,7 +37,7 @@ pub fn SumTree(
             };
             let words = level_words(level, planned);
             let cells = cells(&plan, level);
-            view! { <LevelRow level name words cells drawn is_known /> }
+            view! { <LevelRow id level name words cells drawn is_known /> }
         })
         .collect_view();
     let files = plural(plan.objects, "file", "files");
@@ -92,6 +94,7 @@ impl Drawn {
 fn LevelRow(
     drawn: Drawn,
     is_known: Memo<bool>,
+    id: JobId,
     level: usize,
     name: String,
     words: String,
@@ -105,7 +108,7 @@ fn LevelRow(
     view! {
         <li class="level" data-level=level.to_string() data-state=text(level_state)>
             <p class="level-label">
-                <strong>{name}</strong>
+                <a href=tasks_path(id, level, 0)>{name}</a>
                 <span class="hint">{words}</span>
                 <span class="level-counts">{text(counts)}</span>
             </p>
@@ -113,21 +116,21 @@ fn LevelRow(
                 <LevelBar job level />
             </div>
             <div hidden=is_unknown>
-                <Cells drawn level cells />
+                <Cells drawn id level cells />
             </div>
         </li>
     }
 }
 
 #[component]
-fn Cells(drawn: Drawn, level: usize, cells: Vec<Cell>) -> impl IntoView {
-    let widths: Vec<u64> = cells.iter().map(|cell| cell.width).collect();
+fn Cells(drawn: Drawn, id: JobId, level: usize, cells: Vec<Cell>) -> impl IntoView {
+    let places: Vec<(u64, u64)> = cells.iter().map(|cell| (cell.tasks.start, cell.width)).collect();
     let stand_for_many = cells.iter().any(|cell| cell.tasks.end - cell.tasks.start > 1);
     let looks = Memo::new(move |_| drawn.looks(level, &cells));
     let look = move |index: usize| looks.with(|looks| looks.get(index).copied());
     let cells = (0..)
-        .zip(widths)
-        .map(|(index, width)| {
+        .zip(places)
+        .map(|(index, (first, width))| {
             let state = Signal::derive(move || {
                 look(index).map_or_else(String::new, |look| look.word.to_owned())
             });
@@ -137,7 +140,8 @@ fn Cells(drawn: Drawn, level: usize, cells: Vec<Cell>) -> impl IntoView {
                 }
                 _ => format!("flex-grow:{width}"),
             });
-            view! { <i data-state=state style=style></i> }
+            // The name of the level leads to the same tasks, for keyboards and screen readers.
+            view! { <a tabindex="-1" href=tasks_path(id, level, first) data-state=state style=style></a> }
         })
         .collect_view();
     view! {

@@ -5,7 +5,7 @@ use protocol::worker::{WorkerSnapshot, WorkerState};
 
 use super::icon::{Drawn, DrawnLive, Icon, WARNING};
 use crate::format::{bytes, plural, rate};
-use crate::paths::job_path;
+use crate::paths::{task_path, worker_path};
 use crate::picture::tree::thousandths;
 
 /// A worker: its name, its state, the progress of its attempt, its throughput and
@@ -21,11 +21,12 @@ pub fn WorkerTile(
     let word = text(|worker| worker.state.word().to_owned());
     let path = text(|worker| Icon::of_worker(worker.state).0.to_owned());
     let name = worker.with_untracked(|worker| worker.id.to_string());
+    let path_of = worker.with_untracked(|worker| worker_path(&worker.id));
     view! {
         <li
             class="worker-tile"
             data-state=word
-            data-worker=name.clone()
+            data-worker=name
             title=text(|worker| worker.node.clone().unwrap_or_default())
         >
             <div class="worker-head">
@@ -33,10 +34,10 @@ pub fn WorkerTile(
                     <DrawnLive path />
                     <span>{word}</span>
                 </span>
-                <span class="worker-name">{name.clone()}</span>
+                <a class="worker-name" href=path_of>{name.clone()}</a>
             </div>
             <p class="worker-activity">
-                <a href=text(job_link) hidden=hidden_unless(|worker| worker.attempt.is_some())>
+                <a href=text(task_link) hidden=hidden_unless(|worker| worker.attempt.is_some())>
                     {text(task)}
                 </a>
                 " "
@@ -50,7 +51,7 @@ pub fn WorkerTile(
                 aria-label="Task progress"
             ></progress>
             <p class="worker-pace">
-                <span data-rate="true">{text(|worker| rate(worker.bytes_per_sec))}</span>
+                <span data-rate="true">{text(pace)}</span>
                 <span title="Memory of the process">
                     {text(|worker| bytes(worker.resident_bytes))}
                 </span>
@@ -67,8 +68,13 @@ pub fn WorkerTile(
     }
 }
 
-fn job_link(worker: &WorkerSnapshot) -> String {
-    worker.attempt.map_or_else(String::new, |attempt| job_path(attempt.id.job))
+/// The throughput, where anything was read lately.
+fn pace(worker: &WorkerSnapshot) -> String {
+    if worker.bytes_per_sec > 0.0 { rate(worker.bytes_per_sec) } else { String::new() }
+}
+
+fn task_link(worker: &WorkerSnapshot) -> String {
+    worker.attempt.map_or_else(String::new, |attempt| task_path(attempt.id.job, attempt.id.task))
 }
 
 fn task(worker: &WorkerSnapshot) -> String {

@@ -1,9 +1,10 @@
 //! The fields of the form of a new job: one row per field.
 
 use protocol::request::{
-    COUNT, Choice, FAN_IN, FILES, FORMAT, Field, GeneratedFormat, HEADER, Header, KEY, MISSING,
-    MODE, MULTIPLIER, Missing, NAME, OTHER_FILES, OtherFiles, PREFIX, QUANTILE, RAW, RawNumbers,
-    SEED, SELECT, STATISTICS, SpeculationMode, Statistic, WORKERS,
+    COUNT, Choice, DTYPE, Dtype, FAN_IN, FILES, FORMAT, Field, GeneratedFormat, HEADER, Header,
+    KEY, LOCATION, MISSING, MODE, MULTIPLIER, Missing, NAME, OTHER_FILES, OtherFiles, PREFIX,
+    QUANTILE, RAW, RawNumbers, SEED, SELECT, STATISTICS, SpeculationMode, Statistic, WEIGHTS,
+    WORKERS,
 };
 
 /// A field of the form.
@@ -62,7 +63,7 @@ pub const FROM_GENERATE: &str = "generate";
 pub const FROM_PREFIX: &str = "prefix";
 
 /// All fields except [`SOURCE`] and the statistics, in display order.
-pub const FIELDS: [FormField; 17] = [
+pub const FIELDS: [FormField; 20] = [
     row(Section::Generate, FILES.field, Input::Digits, "40"),
     row(Section::Generate, COUNT.field, Input::Digits, "10000"),
     row(Section::Generate, FORMAT, Input::Choice(options::<GeneratedFormat>), "csv"),
@@ -71,7 +72,7 @@ pub const FIELDS: [FormField; 17] = [
     row(Section::Prefix, RAW, Input::Choice(raw_options), ""),
     row(Section::Prefix, OTHER_FILES, Input::Choice(options::<OtherFiles>), "skip"),
     row(Section::Job, WORKERS.field, Input::Digits, "2"),
-    row(Section::Job, FAN_IN.field, Input::Text, "5"),
+    row(Section::Job, FAN_IN.field, Input::Text, "auto"),
     row(Section::Job, NAME, Input::Text, ""),
     row(Section::Advanced, MODE, Input::Choice(options::<SpeculationMode>), "resume"),
     row(Section::Advanced, QUANTILE.field, Input::Text, "0.75"),
@@ -80,6 +81,9 @@ pub const FIELDS: [FormField; 17] = [
     row(Section::Values, SELECT, Input::Text, ""),
     row(Section::Values, KEY, Input::Text, ""),
     row(Section::Values, MISSING, Input::Choice(missing_options), ""),
+    row(Section::Values, DTYPE, Input::Choice(dtype_options), ""),
+    row(Section::Values, WEIGHTS, Input::Text, ""),
+    row(Section::Values, LOCATION, Input::Text, ""),
 ];
 
 /// The key of the checkbox of a statistic.
@@ -116,6 +120,10 @@ fn raw_options() -> Vec<(&'static str, &'static str)> {
 
 fn missing_options() -> Vec<(&'static str, &'static str)> {
     with_default::<Missing>("default")
+}
+
+fn dtype_options() -> Vec<(&'static str, &'static str)> {
+    with_default::<Dtype>("default")
 }
 
 /// The options of an optional field.

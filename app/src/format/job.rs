@@ -10,7 +10,10 @@ use super::{count, plural};
 pub fn job_title(job: &JobSnapshot) -> String {
     match (&job.request.name, &job.request.inputs) {
         (Some(name), _) if !name.trim().is_empty() => name.clone(),
-        (_, Inputs::Prefix(prefix)) => prefix.clone(),
+        (_, Inputs::Prefix(prefix)) if prefix.trim_matches('/').is_empty() => {
+            "the whole store".to_owned()
+        }
+        (_, Inputs::Prefix(name) | Inputs::Manifest(name)) => name.clone(),
         (_, Inputs::Objects(objects)) => list_title(objects.first(), objects.len() as u64),
         (_, Inputs::Shortened(list)) => list_title(list.first.first(), list.count),
         (_, Inputs::Generate(Generate { files, count: numbers, format, .. })) => {
@@ -48,6 +51,17 @@ mod tests {
         };
         assert_eq!(title(1, 1), "1 generated csv file × 1\u{a0}number");
         assert_eq!(title(2, 10), "2 generated csv files × 10\u{a0}numbers");
+    }
+
+    #[test]
+    fn a_prefix_that_is_empty_is_the_whole_store() {
+        let title = |prefix: &str| {
+            let request = JobRequest::new(Inputs::Prefix(prefix.to_owned()));
+            let at = Timestamp::from_millis(1);
+            job_title(&JobSnapshot::submitted(JobId::from_parts(at, 1), request, 1, at))
+        };
+        assert_eq!((title(""), title("/")), ("the whole store".into(), "the whole store".into()));
+        assert_eq!(title("in/"), "in/");
     }
 
     #[test]

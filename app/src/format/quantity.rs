@@ -72,6 +72,39 @@ pub fn percent(fraction: f64) -> String {
     format!("{whole}{NO_BREAK_SPACE}%")
 }
 
+/// A fraction as a percentage with two decimals at most: `0.39 %`, `5 %`.
+#[must_use]
+pub fn percent_exactly(fraction: f64) -> String {
+    let text = format!("{:.2}", fraction * 100.0);
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    format!("{text}{NO_BREAK_SPACE}%")
+}
+
+/// A number with four significant digits: `0.5`, `273.1`, `1.234×10⁻⁷`.
+#[must_use]
+pub fn short(number: f64) -> String {
+    let size = number.abs();
+    if !number.is_finite() {
+        return number.to_string();
+    }
+    if size != 0.0 && !(1e-3..1e6).contains(&size) {
+        return scientific(number, 3).replace('-', "−");
+    }
+    let decimals = [10.0, 100.0, 1e3]
+        .into_iter()
+        .fold(3_usize, |decimals, bound| decimals - usize::from(size >= bound));
+    // Small numbers keep as many digits.
+    let decimals = [1.0, 0.1, 0.01]
+        .into_iter()
+        .fold(decimals, |decimals, bound| decimals + usize::from(size < bound && size != 0.0));
+    let text = format!("{number:.decimals$}");
+    let text = match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.'),
+        false => &text,
+    };
+    text.replace('-', "−")
+}
+
 /// A number in scientific notation with `digits` after the point: `1.5×10⁻⁷`.
 #[must_use]
 pub fn scientific(number: f64, digits: usize) -> String {
@@ -149,6 +182,30 @@ mod tests {
         assert_eq!(percent(0.999_9), "99\u{a0}%");
         assert_eq!(percent(1.0), "100\u{a0}%");
         assert_eq!(percent(7.0), "100\u{a0}%");
+    }
+
+    #[test]
+    fn small_percentages_keep_their_decimals() {
+        let shown = [0.003_906_25, 0.05, 0.5, 0.0, 1.0].map(percent_exactly);
+        assert_eq!(shown, ["0.39\u{a0}%", "5\u{a0}%", "50\u{a0}%", "0\u{a0}%", "100\u{a0}%"]);
+    }
+
+    #[test]
+    fn short_numbers_have_four_digits() {
+        for (number, text) in [
+            (0.0, "0"),
+            (0.5, "0.5"),
+            (273.149, "273.1"),
+            (-1.0, "−1"),
+            (999_999.0, "999999"),
+            (12_345.6, "12346"),
+            (0.012_345_6, "0.01235"),
+            (1.234_56e-7, "1.235×10⁻⁷"),
+            (-2e300, "−2.000×10³⁰⁰"),
+            (f64::INFINITY, "inf"),
+        ] {
+            assert_eq!(short(number), text);
+        }
     }
 
     #[test]

@@ -78,12 +78,15 @@ pub fn rfc3339(at: Timestamp) -> String {
     utc(at).replacen(' ', "T", 1).replace(" UTC", "Z")
 }
 
+/// The folder of all uploads whose folder nobody has named.
+pub const UPLOADS: &str = "uploads/";
+
 /// The name of a folder that no earlier upload has used: the mean of a folder includes all
 /// its files.
 #[must_use]
 pub fn new_folder(at: Timestamp) -> String {
     let time = utc(at).replace(" UTC", "").replace(' ', "-").replace(':', "");
-    format!("uploads/{time}/")
+    format!("{UPLOADS}{time}/")
 }
 
 /// The year, month and day in the Gregorian calendar of a number of days since

@@ -1,6 +1,7 @@
 //! A live job.
 
 mod axis;
+mod explorer;
 mod gestures;
 mod signs;
 
@@ -11,6 +12,7 @@ use protocol::states::TaskStates;
 use protocol::{JobSnapshot, Outage, Problem};
 
 use self::axis::draw_axis;
+use self::explorer::Explorer;
 use self::gestures::Gestures;
 use super::Given;
 use super::parts::{Parts, local_times};
@@ -56,6 +58,7 @@ pub fn LiveJob(
     let is_deleted = RwSignal::new(false);
     let parts = Parts::new(None, draw_axis);
     let gestures = Gestures::new(parts);
+    let explorer = Explorer::new();
     let is_over = Memo::new(move |_| job.with(|job| job.phase.is_over()) || is_deleted.get());
     let contact =
         live::subscribe(job_events_path(id), Some(is_over), WhileHidden::Peeks, move |event| {
@@ -67,7 +70,10 @@ pub fn LiveJob(
                         signs::announce_end(&changed);
                     }
                     job.set(*changed);
-                    if has_ended || matches!(tab, JobTab::Run | JobTab::Log) {
+                    let is_partial =
+                        tab == JobTab::Result && job.with_untracked(JobSnapshot::is_total_begun);
+                    let is_live = matches!(tab, JobTab::Run | JobTab::Tasks | JobTab::Log);
+                    if has_ended || is_partial || is_live {
                         parts.refresh(has_ended);
                     }
                 }
@@ -150,14 +156,30 @@ pub fn LiveJob(
             <div
                 class="job-parts"
                 data-zoomed="1"
-                on:wheel=move |event| gestures.wheel(&event)
-                on:keydown=move |event| gestures.key(&event)
-                on:pointerdown=move |event| gestures.pointer_down(&event)
-                on:pointermove=move |event| gestures.pointer_move(&event)
+                on:wheel=move |event| {
+                    gestures.wheel(&event);
+                    explorer.wheel(&event);
+                }
+                on:keydown=move |event| {
+                    gestures.key(&event);
+                    explorer.key(&event);
+                }
+                on:pointerdown=move |event| {
+                    gestures.pointer_down(&event);
+                    explorer.pointer_down(&event);
+                }
+                on:pointermove=move |event| {
+                    gestures.pointer_move(&event);
+                    explorer.pointer_move(&event);
+                }
+                on:pointerup=move |event| explorer.pointer_up(&event)
                 on:pointerover=move |event| gestures.point(&event)
                 on:focusin=move |event| gestures.point(&event)
                 on:dragstart=move |event| event.prevent_default()
-                on:click=move |event| gestures.click(&event)
+                on:click=move |event| {
+                    gestures.click(&event);
+                    explorer.click(&event);
+                }
             >
                 {children()}
             </div>

@@ -14,8 +14,10 @@ use crate::fetch;
 use crate::format::date_time;
 
 /// The names of the parts, in `data-part`.
-const PARTS: [&str; 9] =
-    ["now", "result", "story", "summary", "picture", "notes", "drawer", "times", "log"];
+const PARTS: [&str; 14] = [
+    "now", "result", "story", "summary", "picture", "notes", "drawer", "times", "tasks", "log",
+    "view", "at", "profiles", "values",
+];
 /// The id of the element that scrolls the picture of a job's attempts.
 pub const RUN_SCROLL: &str = "run-scroll";
 /// The time from one rendering to the next.
@@ -102,35 +104,40 @@ impl Parts {
             Some(address) => address,
             None => window().location().href()?,
         };
-        let text = fetch::text(&address).await?;
-        let page = DomParser::new()?.parse_from_string(&text, SupportedType::TextHtml)?;
-        let focused = document().active_element().map(|element| element.id());
-        let scrolled = scroller().map_or(0, |it| it.scroll_left());
-        for part in PARTS {
-            let ours = found(&document(), part);
-            let theirs = found(&page, part);
-            if let (Some(ours), Some(theirs)) = (ours, theirs) {
-                let html = theirs.inner_html();
-                if ours.inner_html() != html {
-                    ours.set_inner_html(&html);
-                }
+        replace_parts(&address, self.afterwards).await
+    }
+}
+
+/// Replaces the parts of the page by those of the page at an address.
+pub(super) async fn replace_parts(address: &str, afterwards: fn()) -> Result<(), JsValue> {
+    let text = fetch::text(address).await?;
+    let page = DomParser::new()?.parse_from_string(&text, SupportedType::TextHtml)?;
+    let focused = document().active_element().map(|element| element.id());
+    let scrolled = scroller().map_or(0, |it| it.scroll_left());
+    for part in PARTS {
+        let ours = found(&document(), part);
+        let theirs = found(&page, part);
+        if let (Some(ours), Some(theirs)) = (ours, theirs) {
+            let html = theirs.inner_html();
+            if ours.inner_html() != html {
+                ours.set_inner_html(&html);
             }
         }
-        if let Some(scroller) = scroller() {
-            scroller.set_scroll_left(scrolled);
-        }
-        (self.afterwards)();
-        // An element that was replaced has lost the focus.
-        if let Some(id) = focused.filter(|id| !id.is_empty())
-            && let Some(element) = document().get_element_by_id(&id)
-            && document().active_element().map(|it| it.id()) != Some(id)
-            && let Ok(focus) = js_focus(&element)
-        {
-            let _ = focus.call0(&element);
-        }
-        local_times();
-        Ok(())
     }
+    if let Some(scroller) = scroller() {
+        scroller.set_scroll_left(scrolled);
+    }
+    afterwards();
+    // An element that was replaced has lost the focus.
+    if let Some(id) = focused.filter(|id| !id.is_empty())
+        && let Some(element) = document().get_element_by_id(&id)
+        && document().active_element().map(|it| it.id()) != Some(id)
+        && let Ok(focus) = js_focus(&element)
+    {
+        let _ = focus.call0(&element);
+    }
+    local_times();
+    Ok(())
 }
 
 /// The focus function of an element, which may be one of SVG.

@@ -209,8 +209,8 @@ fn fill_in(prefix: &str) {
     match field.and_then(|field: Element| field.dyn_into::<HtmlInputElement>().ok()) {
         Some(field) => field.set_value(prefix),
         None => {
-            let path = format!("/files?prefix={prefix}");
-            let _ = window().location().set_href(&path);
+            let prefix = web_sys::js_sys::encode_uri_component(prefix);
+            let _ = window().location().set_href(&format!("/files?prefix={prefix}"));
         }
     }
 }

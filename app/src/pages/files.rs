@@ -9,6 +9,7 @@ use protocol::files::{Folder, FolderPage, StoredObject};
 use protocol::{Role, Timestamp};
 
 use super::not_found::Missing;
+use super::table::Table;
 use crate::backend::caller_may;
 use crate::calls::{self, DeleteFiles};
 use crate::clock::AsOf;
@@ -17,7 +18,7 @@ use crate::components::problem_card::ProblemCard;
 use crate::format::{bytes, count, new_folder, plural};
 use crate::islands::uploads::UploadZone;
 use crate::notices;
-use crate::paths::{files_path, parent};
+use crate::paths::{files_path, object_path, parent, search_path};
 
 /// The files of a folder of the store.
 #[component]
@@ -64,34 +65,26 @@ fn FolderCard(page: FolderPage) -> impl IntoView {
         .fold((0, 0), |(files, sum), (more, bytes)| (files + more, sum + bytes));
     let least = if is_whole { "" } else { "more than " };
     let sums = format!("{least}{}, {}", plural(all_files, "file", "files"), bytes(all_bytes));
-    let use_folder = (!is_empty && !prefix.is_empty() && caller_may(Role::Submit)).then(|| {
+    let use_folder = (!is_empty && caller_may(Role::Submit)).then(|| {
+        let words = if prefix.is_empty() { "Use the whole store" } else { "Use this folder" };
+        let whole = if prefix.is_empty() { "/" } else { &prefix };
         view! {
-            <a class="button primary small" href=job_of(&prefix)>
-                "Use this folder"
+            <a class="button primary small" href=job_of(whole)>
+                {words}
             </a>
         }
     });
+    let jobs = (!is_empty && !prefix.is_empty())
+        .then(|| view! { <a href=search_path(&prefix)>"Jobs that read it"</a> });
     let problem = notices::shown().map(|problem| view! { <ProblemCard problem=Some(problem) /> });
     let folders =
         folders.into_iter().map(|folder| view! { <FolderRow folder may_delete /> }).collect_view();
     let files = files.into_iter().map(|file| view! { <FileRow file may_delete /> }).collect_view();
     let table = (!is_empty).then(|| {
         view! {
-            <div class="table-scroll" tabindex="0" role="region" aria-label="Files">
-                <table class="files">
-                    <thead>
-                        <tr>
-                            <th scope="col">"Name"</th>
-                            <th scope="col">"Files"</th>
-                            <th scope="col">"Size"</th>
-                            <th scope="col">
-                                <span class="visually-hidden">"Actions"</span>
-                            </th>
-                        </tr>
-                    </thead>
-                    <tbody>{folders} {files}</tbody>
-                </table>
-            </div>
+            <Table label="Files" columns=vec!["Name", "Files", "Size"] actions="Actions">
+                {folders} {files}
+            </Table>
         }
     });
     view! {
@@ -100,6 +93,10 @@ fn FolderCard(page: FolderPage) -> impl IntoView {
                 <h1 id="folder-heading">"Files"</h1>
                 <span class="hint">{sums}</span>
                 {use_folder}
+                {jobs}
+                <a class="card-header-link" href="/#new-job">
+                    "Back to the new job"
+                </a>
             </header>
             {problem}
             <Way prefix />
@@ -163,7 +160,9 @@ fn FileRow(file: StoredObject, may_delete: bool) -> impl IntoView {
     view! {
         <tr>
             <td>
-                <code>{name}</code>
+                <a href=object_path(&file.key) download=name>
+                    <code>{name.clone()}</code>
+                </a>
             </td>
             <td></td>
             <td class="number">{bytes(file.bytes)}</td>

@@ -7,11 +7,15 @@ use leptos_router::hooks::use_query_map;
 use protocol::JobId;
 
 use super::not_found::Missing;
+use super::selected::SelectionBar;
 use crate::calls::{self, HistoryPageData};
 use crate::clock::AsOf;
+use crate::components::problem_card::ProblemCard;
 use crate::filter::{JobFilter, STATUS, Status, TEXT};
 use crate::islands::Given;
 use crate::islands::history::LiveHistory;
+use crate::notices;
+use crate::paths::JOBS;
 
 /// The history: all jobs that match a filter, newest first, in pages.
 #[component]
@@ -55,12 +59,16 @@ fn History(filter: JobFilter, page: AsOf<HistoryPageData>) -> impl IntoView {
     });
     let mut news = filter.query(&[("newest", newest.to_string())]);
     news.insert_str(0, "/app/history-news");
-    let first_page = format!("/jobs{}", filter.query(&[]));
+    let (text, status) = (filter.text.clone(), filter.status);
+    let first_page = format!("{JOBS}{}", filter.query(&[]));
+    let refused = notices::shown().map(|problem| view! { <ProblemCard problem=Some(problem) /> });
     view! {
-        <section class="card" aria-labelledby="history-heading">
+        <section class="card history" aria-labelledby="history-heading">
+            {refused}
             <LiveHistory jobs=Given(AsOf { at, value: jobs }) counts=Given(counts) news newest=first_page>
                 <Search filter />
             </LiveHistory>
+            <SelectionBar text status />
             {older}
         </section>
     }

@@ -4,6 +4,7 @@ pub mod desired_workers;
 pub mod job_form;
 pub mod now;
 pub mod plan_preview;
+pub mod strip;
 
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -34,13 +35,12 @@ pub fn HomePage() -> impl IntoView {
     };
     view! {
         <Title text="" />
-        <div class="hero">
-            <h1>"The exact mean of every index, across all your files."</h1>
-            <p>
-                "Workers add the files in a sum tree, and the total is divided once. "
-                "The result has the same bits for any number of workers, any order and any failures."
-            </p>
-        </div>
+        <Suspense>
+            {move || Suspend::new(async move {
+                let has_jobs = overview.await.is_ok_and(|it| !it.value.jobs.is_empty());
+                view! { <Introduction has_jobs /> }
+            })}
+        </Suspense>
         <PlanPreview />
         <div class="home">
             {form}
@@ -63,4 +63,22 @@ pub fn HomePage() -> impl IntoView {
             </Suspense>
         </div>
     }
+}
+
+/// What the program does, until the first job is there.
+#[component]
+fn Introduction(has_jobs: bool) -> impl IntoView {
+    if has_jobs {
+        return view! { <h1 class="visually-hidden">"Overview"</h1> }.into_any();
+    }
+    view! {
+        <div class="hero">
+            <h1>"The exact mean of every index, across all your files."</h1>
+            <p>
+                "Workers add the files in a sum tree, and the total is divided once. "
+                "The result has the same bits for any number of workers, any order and any failures."
+            </p>
+        </div>
+    }
+    .into_any()
 }

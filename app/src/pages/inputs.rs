@@ -4,13 +4,15 @@ use leptos::prelude::*;
 use leptos_router::components::A;
 use leptos_router::hooks::use_query_map;
 use protocol::detail::InputPage;
+use protocol::job::TensorsSummary;
 
-use super::job::frame::JobFrame;
+use super::file_name::FileName;
+use super::job::frame::{framed, or_problem};
 use super::job::shown_id;
-use super::not_found::Missing;
+use super::table::Table;
 use crate::calls;
-use crate::components::problem_card::ProblemCard;
 use crate::format::{bytes, count};
+use crate::pages::tensor_list::{PartKind, TensorList, parts_of};
 use crate::paths::JobTab;
 
 /// The input files of a job, in pages: each with its size and the version that was read.
@@ -26,42 +28,52 @@ pub fn InputsPage() -> impl IntoView {
         async |(id, start)| {
             let job = calls::job(id.clone()).await?;
             let inputs = calls::inputs(&id, start).await;
-            Ok::<_, calls::CallError>((job, id, start, inputs))
+            Ok::<_, calls::CallError>((job, (id, start, inputs)))
         },
     );
     view! {
         <Suspense>
             {move || Suspend::new(async move {
-                match page.await {
-                    Ok((mut page, id, start, inputs)) => {
-                        page.value.0.result = None;
-                        let shown = match inputs {
-                            Ok(inputs) => view! { <InputFiles id start page=inputs /> }.into_any(),
-                            Err(error) => {
-                                view! { <ProblemCard problem=Some(error.0) /> }.into_any()
-                            }
-                        };
-                        view! { <JobFrame page tab=JobTab::Inputs>{shown}</JobFrame> }.into_any()
-                    }
-                    Err(error) => view! { <Missing problem=error.0 /> }.into_any(),
-                }
+                framed(page.await, JobTab::Inputs, |job, (id, start, found)| {
+                    let parts = parts_of(&job.value.inputs);
+                    or_problem(found, |page| {
+                        view! { <InputFiles id start page parts /> }.into_any()
+                    })
+                })
             })}
         </Suspense>
     }
 }
 
 #[component]
-fn InputFiles(id: String, start: u64, page: InputPage) -> impl IntoView {
+fn InputFiles(
+    id: String,
+    start: u64,
+    page: InputPage,
+    parts: Option<(PartKind, TensorsSummary)>,
+) -> impl IntoView {
+    let tensors = parts.map(|(kind, tensors)| view! { <TensorList kind tensors /> });
+    let has_weights = page.inputs.iter().any(|file| file.weight.is_some());
     let rows = (start..)
         .zip(page.inputs)
         .map(|(index, file)| {
+            let weight = has_weights.then(|| {
+                let weight = file.weight.map(|weight| format!("{weight:?}"));
+                view! { <td class="number">{weight}</td> }
+            });
             view! {
                 <tr>
                     <td class="number">{count(index)}</td>
                     <td>
-                        <code>{file.location}</code>
+                        <FileName location=file.location />
+                        {(!file.parts.is_empty())
+                            .then(|| {
+                                let shards = count(file.parts.len() as u64 - 1);
+                                view! { <span class="hint">" with "{shards}" shards"</span> }
+                            })}
                     </td>
                     <td class="number">{bytes(file.bytes)}</td>
+                    {weight}
                     <td>
                         <code>{file.version.unwrap_or_else(|| "none".to_owned())}</code>
                     </td>
@@ -69,6 +81,10 @@ fn InputFiles(id: String, start: u64, page: InputPage) -> impl IntoView {
             }
         })
         .collect_view();
+    let columns = match has_weights {
+        true => vec!["Index", "File", "Size", "Weight", "Version"],
+        false => vec!["Index", "File", "Size", "Version"],
+    };
     let next = page.cursor.map(|cursor| {
         view! {
             <p class="older">
@@ -94,20 +110,10 @@ fn InputFiles(id: String, start: u64, page: InputPage) -> impl IntoView {
             <p class="hint">
                 "Every read was held to the version: an ETag, or what identifies the content of a file."
             </p>
-            <div class="table-scroll" tabindex="0" role="region" aria-label="Input files">
-                <table class="files">
-                    <thead>
-                        <tr>
-                            <th scope="col">"Index"</th>
-                            <th scope="col">"File"</th>
-                            <th scope="col">"Size"</th>
-                            <th scope="col">"Version"</th>
-                        </tr>
-                    </thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
-            {next}
+            <Table label="Input files" columns>
+                {rows}
+            </Table>
+            {next} {tensors}
         </section>
     }
 }

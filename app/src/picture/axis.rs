@@ -71,30 +71,30 @@ pub fn value_marks(span: Span, wanted: u32) -> Vec<Mark> {
         .collect()
 }
 
-/// About `wanted` marks at round indices of an axis with `columns` indices.
+/// About `wanted` marks at round indices of an axis from index `start` to index `last`.
 #[must_use]
-pub fn index_marks(columns: u64, wanted: u64) -> Vec<Mark> {
-    let last = columns.saturating_sub(1);
-    if last == 0 {
-        return vec![Mark { position: 0.5, label: count(0) }];
+pub fn index_marks(start: u64, last: u64, wanted: u64) -> Vec<Mark> {
+    let length = last.saturating_sub(start);
+    if length == 0 {
+        return vec![Mark { position: 0.5, label: count(start) }];
     }
     let mut step = 1;
     // 1, 2, 5, 10, 20, 50, ...
     for factor in [2, 5].iter().cycle() {
-        if last / step <= wanted {
+        if length / step <= wanted {
             break;
         }
         step = match factor {
             2 => step * 2,
             _ => step / 2 * 5,
         };
-        if last / step > wanted && *factor == 5 {
+        if length / step > wanted && *factor == 5 {
             step *= 2;
         }
     }
-    (0..=last / step)
+    (start.div_ceil(step)..=last / step)
         .map(|index| Mark {
-            position: (index * step) as f64 / last as f64,
+            position: (index * step - start) as f64 / length as f64,
             label: count(index * step),
         })
         .collect()
@@ -190,14 +190,17 @@ mod tests {
 
     #[test]
     fn indices_are_marked_at_round_numbers() {
-        assert_eq!(labels(&index_marks(12, 12)).len(), 12);
-        assert_eq!(labels(&index_marks(1, 5)), ["0"]);
-        let marks = index_marks(10_000, 5);
+        assert_eq!(labels(&index_marks(0, 11, 12)).len(), 12);
+        assert_eq!(labels(&index_marks(7, 7, 5)), ["7"]);
+        let marks = index_marks(0, 9_999, 5);
         assert_eq!(
             labels(&marks),
             ["0", "2\u{202f}000", "4\u{202f}000", "6\u{202f}000", "8\u{202f}000"]
         );
-        assert_eq!(labels(&index_marks(101, 5)), ["0", "20", "40", "60", "80", "100"]);
-        assert_eq!(index_marks(u64::MAX, 5).len(), 4);
+        assert_eq!(labels(&index_marks(0, 100, 5)), ["0", "20", "40", "60", "80", "100"]);
+        assert_eq!(index_marks(0, u64::MAX - 1, 5).len(), 4);
+        let part = index_marks(995, 1_010, 4);
+        assert_eq!(labels(&part), ["995", "1\u{202f}000", "1\u{202f}005", "1\u{202f}010"]);
+        assert_eq!(part[1].position, 5.0 / 15.0);
     }
 }

@@ -45,8 +45,8 @@ async fn main() -> Result<(), QueueError> {
     let mut took = Vec::new();
     for node in 0..ONE_BY_ONE {
         let began = Instant::now();
-        server.publish(&assignment(node)).await?;
-        server.next_report().await?.ack().await?;
+        server.publish(&[assignment(node)]).await?;
+        server.next_reports().await?.ack().await?;
         took.push(began.elapsed());
     }
     println!("one at a time, {ONE_BY_ONE} tasks:  {}", percentiles(took));
@@ -58,7 +58,7 @@ async fn main() -> Result<(), QueueError> {
             let server = &server;
             async move {
                 let began = Instant::now();
-                server.publish(&assignment(node)).await.map(|()| (u64::from(node), began))
+                server.publish(&[assignment(node)]).await.map(|()| (u64::from(node), began))
             }
         })
         .buffer_unordered(IN_FLIGHT)
@@ -66,8 +66,8 @@ async fn main() -> Result<(), QueueError> {
     let taking = async {
         let mut taken = Vec::new();
         while taken.len() < MANY as usize {
-            let delivery = server.next_report().await?;
-            if let ReportBody::Alive { resident_bytes } = delivery.report.body {
+            let delivery = server.next_reports().await?;
+            if let ReportBody::Alive { resident_bytes } = delivery.reports[0].body {
                 taken.push((resident_bytes, Instant::now()));
             }
             delivery.ack().await?;
@@ -92,7 +92,7 @@ async fn main() -> Result<(), QueueError> {
 async fn work(worker: AmqpWorkerEnd) -> Result<(), QueueError> {
     loop {
         let delivery = worker.next_delivery().await?;
-        worker.report(&report(u64::from(delivery.assignment.attempt.task.node))).await?;
+        worker.report(&[report(u64::from(delivery.assignments[0].attempt.task.node))]).await?;
         delivery.ack().await?;
     }
 }

@@ -10,9 +10,9 @@ use std::sync::{Arc, LazyLock};
 use crate::place::InvalidPlace;
 use crate::queue::place::{QueueKind, QueuePlace};
 use crate::queue::{amqp, embedded};
-use crate::store::place::{InputPlace, OpenError, StoreKind, StorePlace};
+use crate::store::place::{InputPlace, OpenError, OutputPlace, StoreKind, StorePlace};
 use crate::store::{local, s3};
-use crate::{InputStores, ObjectStore};
+use crate::{InputStores, ObjectStore, OutputStores};
 
 /// The kinds of queues.
 const QUEUES: [QueueKind; 2] = [embedded::KIND, amqp::KIND];
@@ -42,7 +42,7 @@ pub fn store_forms() -> &'static str {
     &FORMS
 }
 
-/// The forms of the places of inputs, for help texts.
+/// The forms of the places of inputs and outputs, for help texts.
 #[must_use]
 pub fn input_forms() -> &'static str {
     static FORMS: LazyLock<String> =
@@ -88,6 +88,15 @@ impl FromStr for InputPlace {
     }
 }
 
+impl FromStr for OutputPlace {
+    type Err = InvalidPlace;
+
+    fn from_str(text: &str) -> Result<OutputPlace, InvalidPlace> {
+        let unknown = || InvalidPlace::new(text, format!("expected {}", input_forms()));
+        STORES.iter().find_map(|kind| (kind.parse_output)(text)).unwrap_or_else(|| Err(unknown()))
+    }
+}
+
 /// The place of a store in a folder on this machine.
 #[must_use]
 pub fn folder(path: &Path) -> StorePlace {
@@ -121,6 +130,20 @@ pub async fn inputs(
         inputs = inputs.with(place.prefix(), place.open().await?);
     }
     Ok(inputs)
+}
+
+/// Opens the stores that results may also be written to. The objects of the program's own
+/// store have locations that begin with `own`.
+///
+/// # Errors
+///
+/// If one of them cannot be opened.
+pub async fn outputs(own: &str, allowed: &[OutputPlace]) -> Result<OutputStores, OpenError> {
+    let mut outputs = OutputStores::new(Some(own.to_owned()));
+    for place in allowed {
+        outputs = outputs.with(place.prefix(), place.open().await?);
+    }
+    Ok(outputs)
 }
 
 #[cfg(test)]

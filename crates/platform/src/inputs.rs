@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::place::has_scheme;
+use crate::store::traced::StoreTracing;
 use crate::{ObjectStore, StoreError};
 
 /// The stores that inputs may lie in: the program's own, and those that the
@@ -50,6 +51,24 @@ impl InputStores {
         self.others =
             self.others.into_iter().map(|(name, store)| (name, decorate(store))).collect();
         self
+    }
+
+    /// The same stores, whose calls are recorded.
+    #[must_use]
+    pub fn traced(&self, tracing: &StoreTracing) -> InputStores {
+        let others = self.others.iter();
+        let others = others.map(|(name, store)| (name.clone(), tracing.store(store, name)));
+        InputStores {
+            own: tracing.store(&self.own, self.own_location()),
+            own_location: self.own_location.clone(),
+            others: others.collect(),
+        }
+    }
+
+    /// The prefix of the locations of the own store's objects; empty if it is not known.
+    #[must_use]
+    pub fn own_location(&self) -> &str {
+        self.own_location.as_deref().unwrap_or_default()
     }
 
     /// Resolves a location, or a prefix of locations: the store that it lies in, the

@@ -41,6 +41,18 @@ impl StoreError {
         Problem::new(kind, format!("{doing}: {}", with_sources(self))).remedy(remedy)
     }
 
+    /// As [`problem`](StoreError::problem), of an object in the program's own store. That the
+    /// store refuses the program is an outage of the store: who asks the program has the
+    /// permission, and need only wait.
+    #[must_use]
+    pub fn own_problem(&self, doing: &str) -> Problem {
+        let problem = self.problem(doing);
+        if !self.is_refusal() {
+            return problem;
+        }
+        outage(problem).remedy("check that the server may use its store, then try again")
+    }
+
     /// The error of reading an input of a job as a problem, which names its location.
     #[must_use]
     pub fn input_problem(&self, location: &str) -> Problem {
@@ -65,6 +77,16 @@ impl StoreError {
                 Fault::Input
             }
             error => error.store_fault(),
+        }
+    }
+
+    /// Whether a store refuses requests as such: the credentials, the clock or the bucket are
+    /// wrong, and not the object.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            StoreError::Denied { source: Some(source), .. } => !source.is::<io::Error>(),
+            _ => false,
         }
     }
 
@@ -94,6 +116,13 @@ impl QueueError {
     }
 }
 
+/// A problem as that of a part that is not available, with the title and the status of those.
+#[must_use]
+pub fn outage(problem: Problem) -> Problem {
+    let Problem { detail, remedy, object, field, .. } = problem;
+    Problem { object, field, ..Problem::new(ProblemKind::Unavailable, detail).remedy(remedy) }
+}
+
 /// An unexpected error as a problem. `doing` names the operation in the gerund.
 #[must_use]
 pub fn internal(doing: &str, error: &dyn Error) -> Problem {
@@ -117,6 +146,27 @@ pub fn with_sources(error: &dyn Error) -> String {
 mod tests {
     use super::*;
     use crate::store::MissingStore;
+
+    #[test]
+    fn a_refusal_by_the_own_store_is_an_outage_and_not_one_of_who_asks() {
+        let denied = |source| StoreError::Denied { key: "a".to_owned(), source };
+        let of_file = io::Error::from(io::ErrorKind::PermissionDenied);
+        for (error, kind, own) in [
+            (denied(Some("403".into())), ProblemKind::Forbidden, ProblemKind::Unavailable),
+            // A file that may not be read, and what the configuration does not allow.
+            (denied(Some(of_file.into())), ProblemKind::Forbidden, ProblemKind::Forbidden),
+            (denied(None), ProblemKind::Forbidden, ProblemKind::Forbidden),
+            (
+                StoreError::NotFound { key: "a".to_owned() },
+                ProblemKind::NotFound,
+                ProblemKind::NotFound,
+            ),
+        ] {
+            assert_eq!(error.problem("storing the job").kind, kind, "{error}");
+            let problem = error.own_problem("storing the job");
+            assert_eq!((problem.kind, problem.status), (own, own.status()), "{error}");
+        }
+    }
 
     #[test]
     fn the_fault_is_that_of_who_can_mend_it() {

@@ -44,14 +44,19 @@ pub trait ServerEnd: Send + Sync + 'static {
     /// The name and the location of the queue.
     fn description(&self) -> Description;
 
-    /// Publishes an assignment; returns once the queue has confirmed it.
-    async fn publish(&self, assignment: &Assignment) -> Result<(), QueueError>;
+    /// Publishes assignments in one message, which goes to one worker; returns once the queue
+    /// has confirmed it.
+    async fn publish(&self, assignments: &[Assignment]) -> Result<(), QueueError>;
 
-    /// Waits for the next report.
-    async fn next_report(&self) -> Result<ReportDelivery, QueueError>;
+    /// Waits for the next message of reports.
+    async fn next_reports(&self) -> Result<ReportDelivery, QueueError>;
 
     /// Sends a control message to all workers.
     async fn control(&self, control: &Control) -> Result<(), QueueError>;
+
+    /// Sends a control message to the worker at an [address](WorkerEnd::address); to all
+    /// workers if it is no longer there.
+    async fn control_one(&self, control: &Control, address: &str) -> Result<(), QueueError>;
 
     /// The number of messages in the queue.
     async fn depths(&self) -> Result<Depths, QueueError>;
@@ -92,31 +97,42 @@ pub trait ServerEnd: Send + Sync + 'static {
 ///   again, marked as redelivered, once it or its worker's end is dropped.
 #[async_trait]
 pub trait WorkerEnd: Send + Sync + 'static {
-    /// Waits for the next assignment.
+    /// The kind of the queue, as the conventions of OpenTelemetry name it.
+    fn system(&self) -> &'static str {
+        "embedded"
+    }
+
+    /// Waits for the next message of assignments.
     async fn next_delivery(&self) -> Result<Delivery, QueueError>;
 
-    /// Sends a report to the server; returns once the queue has confirmed it.
-    async fn report(&self, report: &Report) -> Result<(), QueueError>;
+    /// Sends reports to the server in one message; returns once the queue has confirmed it.
+    async fn report(&self, reports: &[Report]) -> Result<(), QueueError>;
 
     /// Waits for the next control message.
     async fn next_control(&self) -> Result<Control, QueueError>;
+
+    /// Where control messages for this worker alone can be sent. It may change; `None` if
+    /// there is no such place.
+    fn address(&self) -> Option<String> {
+        None
+    }
 }
 
-/// An assignment that was delivered to a worker. Dropped unacknowledged, it returns
-/// to the queue, for any worker.
+/// Assignments that were delivered to a worker. Dropped unacknowledged, they return
+/// to the queue together, for any worker.
 pub struct Delivery {
-    /// The assignment.
-    pub assignment: Assignment,
-    /// Whether it may have been delivered before.
+    /// The assignments, in the order in which they are to be executed.
+    pub assignments: Vec<Assignment>,
+    /// Whether they may have been delivered before.
     pub redelivered: bool,
     receipt: Box<dyn Receipt>,
 }
 
-/// A report that was delivered to the server. Dropped unacknowledged, it returns to
+/// Reports that were delivered to the server. Dropped unacknowledged, they return to
 /// the queue.
 pub struct ReportDelivery {
-    /// The report.
-    pub report: Report,
+    /// The reports of one worker, oldest first.
+    pub reports: Vec<Report>,
     receipt: Box<dyn Receipt>,
 }
 
@@ -132,11 +148,15 @@ pub trait Receipt: Send + Sync {
 impl Delivery {
     /// For implementations of [`WorkerEnd`].
     #[must_use]
-    pub fn new(assignment: Assignment, redelivered: bool, receipt: Box<dyn Receipt>) -> Delivery {
-        Delivery { assignment, redelivered, receipt }
+    pub fn new(
+        assignments: Vec<Assignment>,
+        redelivered: bool,
+        receipt: Box<dyn Receipt>,
+    ) -> Delivery {
+        Delivery { assignments, redelivered, receipt }
     }
 
-    /// Acknowledges the assignment, whose outcome has been reported.
+    /// Acknowledges the assignments, whose outcomes have been reported.
     pub async fn ack(self) -> Result<(), QueueError> {
         self.receipt.ack().await
     }
@@ -145,11 +165,11 @@ impl Delivery {
 impl ReportDelivery {
     /// For implementations of [`ServerEnd`].
     #[must_use]
-    pub fn new(report: Report, receipt: Box<dyn Receipt>) -> ReportDelivery {
-        ReportDelivery { report, receipt }
+    pub fn new(reports: Vec<Report>, receipt: Box<dyn Receipt>) -> ReportDelivery {
+        ReportDelivery { reports, receipt }
     }
 
-    /// Acknowledges the report, which the server has received.
+    /// Acknowledges the reports, which the server has received.
     pub async fn ack(self) -> Result<(), QueueError> {
         self.receipt.ack().await
     }
@@ -158,9 +178,9 @@ impl ReportDelivery {
 /// The numbers of messages in the queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Depths {
-    /// Assignments that no worker has taken.
+    /// Messages of assignments that no worker has taken.
     pub assignments: u64,
-    /// Reports that the server has not taken.
+    /// Messages of reports that the server has not taken.
     pub reports: u64,
     /// Messages that could not be decoded or were delivered too often. An operator
     /// should look at them.

@@ -35,6 +35,12 @@ pub const ORCHESTRATOR: ExponentialBuilder =
 pub const WORKER_START: ExponentialBuilder =
     doubling(Duration::from_millis(200), Duration::from_secs(30));
 
+/// The message of a webhook: the pause is 2 s after the first failure and doubles up to
+/// 10 minutes, so that a receiver that restarts is told soon, and one that is gone costs
+/// little. Each pause is shortened by up to a half at random, as for the store.
+pub const WEBHOOK: ExponentialBuilder =
+    doubling(Duration::from_secs(1), Duration::from_mins(5)).with_jitter();
+
 /// The pause before the next try when the queue does not answer. The queue itself has
 /// retried for as long as its patience lasts, so the pause need not grow.
 pub const QUEUE_PAUSE: Duration = Duration::from_millis(500);

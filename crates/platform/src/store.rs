@@ -7,6 +7,7 @@ pub mod measured;
 mod pin;
 pub mod place;
 pub mod s3;
+pub mod traced;
 
 use std::any::Any;
 use std::error::Error;
@@ -111,6 +112,12 @@ pub trait ObjectStore: Send + Sync + 'static {
     /// Begins to write an object piece by piece. It appears, and replaces what was
     /// there, when the upload is finished.
     async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StoreError>;
+
+    /// Checks that an object could be written, and leaves nothing that a reader could see.
+    /// That it can be written later is not sure.
+    async fn check_writable(&self, key: &str) -> Result<(), StoreError> {
+        self.upload(key).await.map(drop)
+    }
 
     /// Lists the objects whose keys begin with `prefix`, in the order of their keys.
     fn list<'a>(&'a self, prefix: &str) -> BoxStream<'a, Result<ObjectMeta, StoreError>>;
@@ -271,6 +278,21 @@ pub enum StoreError {
 pub struct MissingStore(#[source] pub Box<dyn Error + Send + Sync>);
 
 impl StoreError {
+    /// A word for the kind of the error, for figures and traces.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            StoreError::NotFound { .. } => "not_found",
+            StoreError::AlreadyExists { .. } => "already_exists",
+            StoreError::Changed { .. } => "changed",
+            StoreError::InvalidKey { .. } => "invalid_key",
+            StoreError::Obstructed { .. } => "obstructed",
+            StoreError::Denied { .. } => "denied",
+            StoreError::Full { .. } => "full",
+            StoreError::Unavailable { .. } => "unavailable",
+        }
+    }
+
     /// Whether the store itself does not exist.
     #[must_use]
     pub fn is_missing_store(&self) -> bool {

@@ -9,8 +9,9 @@ use tracing_subscriber::EnvFilter;
 
 /// How many lines of the log wait while nobody reads them; further ones are dropped.
 const LINES_WAITING: usize = 10_000;
-/// What is logged of the client of S3: it warns at length of what errors say briefly.
-const QUIET: &str = "aws_config=error";
+/// What is logged of the clients of S3 and RabbitMQ: they report at length, and as errors,
+/// what the program handles and logs itself.
+const QUIET: &str = "aws_config=error,lapin=off";
 
 /// The thread that writes the log.
 static WRITER: Mutex<Option<WorkerGuard>> = Mutex::new(None);

@@ -13,9 +13,9 @@ use crate::JobId;
 pub enum Role {
     /// Read jobs, results, inputs and metrics.
     View,
-    /// Also submit, rerun, cancel and share jobs, and upload inputs.
+    /// Also submit, rerun, cancel and share jobs, upload inputs, and delete their own jobs.
     Submit,
-    /// Also delete jobs and inputs, and set the number of workers.
+    /// Also delete all jobs, and inputs, and set the number of workers.
     Admin,
 }
 
@@ -90,6 +90,14 @@ impl Caller {
     pub fn may_read(&self, job: JobId) -> bool {
         self.may(Role::View) || self.shared == Some(job)
     }
+
+    /// Whether the caller may delete a job, by the name of who submitted it: their own with
+    /// the role to submit, and all with the role `admin`.
+    #[must_use]
+    pub fn may_delete(&self, submitted_by: Option<&str>) -> bool {
+        let is_own = self.name.is_some() && self.name.as_deref() == submitted_by;
+        self.may(Role::Admin) || is_own && self.may(Role::Submit)
+    }
 }
 
 #[cfg(test)]
@@ -109,6 +117,23 @@ mod tests {
         let caller = Caller { role: None, shared: Some(one), ..Caller::anybody() };
         assert!(caller.may_read(one) && !caller.may_read(other));
         assert!(Role::ALL.into_iter().all(|role| !caller.may(role)));
+    }
+
+    #[test]
+    fn only_an_admin_deletes_the_jobs_of_others() {
+        let caller = |role, name: Option<&str>| Caller {
+            role: Some(role),
+            name: name.map(str::to_owned),
+            ..Caller::anybody()
+        };
+        let (ada, other) = (Some("ada"), Some("bob"));
+        assert!(caller(Role::Submit, ada).may_delete(ada));
+        assert!(!caller(Role::Submit, ada).may_delete(other));
+        assert!(!caller(Role::View, ada).may_delete(ada));
+        assert!(caller(Role::Admin, ada).may_delete(other));
+        // Nobody is the owner of what nobody known has submitted.
+        assert!(!caller(Role::Submit, None).may_delete(None));
+        assert!(Caller::anybody().may_delete(None));
     }
 
     #[test]

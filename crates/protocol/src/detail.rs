@@ -44,6 +44,26 @@ pub struct InputFile {
     /// has no versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// The weight; absent if all objects count the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<f64>,
+    /// The objects of which it consists, if there are several: the index of a model, then its
+    /// shards. Absent if it is one object.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<InputPart>,
+}
+
+/// One of several objects of which an input consists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct InputPart {
+    /// Its key in the store, or its location elsewhere.
+    pub location: String,
+    /// The size in bytes.
+    pub bytes: u64,
+    /// The version to which every read was held, if the store has versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 /// One task at one moment.
@@ -75,6 +95,20 @@ pub enum TaskState {
     Underway,
     /// All its segments are stored.
     Complete,
+}
+
+impl TaskState {
+    /// The name of the state, shown on the pages and used in `data-state`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            TaskState::Waiting => "waiting",
+            TaskState::Ready => "ready",
+            TaskState::Delayed => "delayed",
+            TaskState::Underway => "underway",
+            TaskState::Complete => "complete",
+        }
+    }
 }
 
 /// One attempt at one moment.

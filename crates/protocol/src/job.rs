@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::delivery::WebhookDelivery;
 use crate::detail::AttemptState;
 use crate::plan::Plan;
 use crate::request::{Inputs, JobRequest};
@@ -123,9 +124,31 @@ pub struct JobSnapshot {
     /// The error of a failed job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Problem>,
+    /// The delivery of the message that the job has ended, if somebody is told.
+    // Browsers do not show it.
+    #[cfg_attr(target_arch = "wasm32", serde(skip))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<WebhookDelivery>,
 }
 
 impl JobSnapshot {
+    /// Whether segments of the total may be stored while the job runs.
+    #[must_use]
+    pub fn is_total_begun(&self) -> bool {
+        let is_begun = |root: &LevelProgress| root.running > 0 || root.completed > 0;
+        !self.phase.is_over() && self.progress.last().is_some_and(is_begun)
+    }
+
+    /// The name of a phase, as pages show it for this job: files that are generated are not
+    /// listed before they are.
+    #[must_use]
+    pub const fn phase_title(&self, phase: Phase) -> &'static str {
+        match (phase, &self.request.inputs) {
+            (Phase::Listing, Inputs::Generate(_)) => "generating",
+            (phase, _) => phase.word(),
+        }
+    }
+
     /// The number of columns of the table that the result is; `None` if it is none.
     #[must_use]
     pub fn row_numbers(&self) -> Option<u64> {
@@ -165,6 +188,7 @@ impl JobSnapshot {
             result: None,
             outage: None,
             error: None,
+            webhook: None,
         }
     }
 
@@ -253,6 +277,18 @@ pub struct InputSummary {
     /// The format of the objects, such as `text` or `npy f8`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
+    /// The type of the numbers of the first object as NumPy names it, such as `f4` or `i2`, if
+    /// all have one that the object tells.
+    // Browsers do not show it.
+    #[cfg_attr(target_arch = "wasm32", serde(skip))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dtype: Option<String>,
+    /// The type of the numbers of the results as .npy, as NumPy names it, where it was asked for
+    /// and is not `f8`.
+    // Browsers do not show it.
+    #[cfg_attr(target_arch = "wasm32", serde(skip))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result_dtype: Option<String>,
     /// The files below the prefix that were left out because they are not data.
     #[serde(skip_serializing_if = "SkippedFiles::is_empty")]
     pub skipped: SkippedFiles,
@@ -263,6 +299,121 @@ pub struct InputSummary {
     /// Whether the objects are tables with a key column, which the result has too.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub keyed: bool,
+    /// The tensors that are averaged, in the order of their columns, if the objects are
+    /// model weights (safetensors). The result can then be had as safetensors, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tensors: Option<TensorsSummary>,
+    /// The variables that are averaged, in the order of their columns, if the objects are
+    /// NetCDF files. The result can then be had as NetCDF, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variables: Option<TensorsSummary>,
+    /// The columns that are averaged, in their order, if the objects are tables with a header.
+    // Browsers do not show it.
+    #[cfg_attr(target_arch = "wasm32", serde(skip))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<HeaderSummary>,
+    /// The weights of the objects; absent if all count the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<WeightSummary>,
+}
+
+/// The columns of tables that are averaged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct HeaderSummary {
+    /// The number of the columns.
+    pub count: u64,
+    /// The names of the first of them, at most 64 and 8,192 bytes.
+    pub first: Vec<String>,
+}
+
+impl HeaderSummary {
+    /// Of columns with these names.
+    #[must_use]
+    pub fn of(names: Vec<String>) -> HeaderSummary {
+        let (count, mut bytes) = (names.len() as u64, 0);
+        let has_room = |name: &String| {
+            bytes += name.len();
+            bytes <= TensorsSummary::NAMED_BYTES
+        };
+        let first = names.into_iter().take(TensorsSummary::NAMED).take_while(has_room);
+        HeaderSummary { count, first: first.collect() }
+    }
+}
+
+/// The tensors of model weights, or the variables of NetCDF files, that are averaged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct TensorsSummary {
+    /// The number of the tensors.
+    pub count: u64,
+    /// The first of them, at most 64 and 8,192 bytes.
+    pub first: Vec<TensorSummary>,
+}
+
+/// A tensor: an array with a name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct TensorSummary {
+    /// The name of the tensor.
+    pub name: String,
+    /// The type of its numbers in the first file, as the format names it: `F32`, `BF16`,
+    /// `float`.
+    pub dtype: String,
+    /// The length along each index, in C order.
+    pub shape: Vec<u64>,
+}
+
+impl TensorsSummary {
+    /// The most tensors that are named.
+    pub const NAMED: usize = 64;
+    /// The most bytes that they take together.
+    pub const NAMED_BYTES: usize = 8192;
+
+    /// Adds a tensor, by its name if there is room.
+    pub fn add(&mut self, name: &str, dtype: &str, shape: &[u64]) {
+        self.count += 1;
+        let bytes = |name: &str, shape: &[u64]| name.len() + size_of_val(shape);
+        let taken: usize = self.first.iter().map(|one| bytes(&one.name, &one.shape)).sum();
+        let has_room = self.first.len() < TensorsSummary::NAMED
+            && taken + bytes(name, shape) <= TensorsSummary::NAMED_BYTES;
+        // The first ones, without gaps.
+        if has_room && self.first.len() as u64 + 1 == self.count {
+            let (name, dtype, shape) = (name.to_owned(), dtype.to_owned(), shape.to_vec());
+            self.first.push(TensorSummary { name, dtype, shape });
+        }
+    }
+}
+
+/// The weights of the objects of a job.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct WeightSummary {
+    /// The least weight of the objects that are averaged.
+    pub min: f64,
+    /// The greatest weight.
+    pub max: f64,
+    /// The number of objects that are left out because their weight is 0.
+    pub left_out: u64,
+}
+
+impl InputSummary {
+    /// Whether the result is also written with numbers of types of their own: in the format of
+    /// the objects, or as .npy of a type that was asked for.
+    #[must_use]
+    pub const fn is_typed(&self) -> bool {
+        self.tensors.is_some() || self.variables.is_some() || self.result_dtype.is_some()
+    }
+
+    /// Whether each object must be compared with the first one: its parts have names, or it
+    /// is an array of several dimensions.
+    #[must_use]
+    pub fn has_reference(&self) -> bool {
+        self.named || self.shape.as_ref().is_some_and(|shape| shape.len() > 1)
+    }
 }
 
 /// Files that were left out of a job because they are not data.

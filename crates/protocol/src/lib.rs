@@ -17,11 +17,16 @@
 //! - [`detail`]: the public state of tasks and attempts.
 //! - [`timeline`]: the attempts of a job over time.
 //! - [`states`]: the states of all tasks of a job, as pages draw them.
+//! - [`trace_context`]: which span of which trace something belongs to.
 //! - [`version`]: the version of an object, which shows whether it has changed.
+//! - [`weight`]: the weight of an object.
 //! - [`worker`]: the public state of the worker pool.
 //! - [`outage`]: outages of the parts that all jobs depend on.
 //! - [`files`]: the objects of the store, as users browse them.
 //! - [`result`]: a summary of a job's result.
+//! - [`view`]: parts of a result, as pages and programs look at them.
+//! - [`comparison`]: how two results differ.
+//! - [`webhook`]: the message that a job has ended; [`delivery`]: whether it was delivered.
 //! - [`live`]: snapshots and server-sent events for the pages.
 //! - [`access`]: who calls, and what they may do.
 //! - [`problem`]: errors: what is wrong, where, and the remedy.
@@ -32,12 +37,15 @@
 //! # Invariants
 //!
 //! - **Versioned, and lenient.** A message between processes carries
-//!   [`VERSION`]. Unknown fields are ignored and new fields have defaults, so
-//!   old workers and new servers are compatible, and vice versa.
+//!   [`VERSION`], and one of another version is refused. Within a version unknown
+//!   fields are ignored and new fields have defaults, so workers and servers of
+//!   neighbouring releases are compatible.
 //! - **Units last.** The name of a number ends in its unit: `lease_ms`,
 //!   `input_bytes`.
 
 pub mod access;
+pub mod comparison;
+pub mod delivery;
 pub mod detail;
 pub mod files;
 pub mod id;
@@ -55,7 +63,11 @@ pub mod states;
 pub mod task;
 pub mod time;
 pub mod timeline;
+pub mod trace_context;
 pub mod version;
+pub mod view;
+pub mod webhook;
+pub mod weight;
 pub mod worker;
 
 pub use access::{Caller, Role};
@@ -67,8 +79,11 @@ pub use preview::Preview;
 pub use problem::Problem;
 pub use request::{FanIn, Inputs, JobRequest, ValidRequest};
 pub use time::Timestamp;
+pub use trace_context::TraceContext;
 pub use version::ObjectVersion;
+pub use weight::Weight;
 
 /// The version of the messages between server and workers. It changes only
-/// when an old reader would misinterpret a new message.
-pub const VERSION: u32 = 1;
+/// when an old reader would misinterpret a new message. From version 2 on a message may
+/// contain several assignments or reports, and objects have weights.
+pub const VERSION: u32 = 2;

@@ -69,8 +69,23 @@ pub struct Estimate {
     pub written_bytes: u64,
     /// The upper bound of the memory that one worker holds for one task, in bytes.
     pub worker_memory_bytes: u64,
-    /// The duration of the job with all its workers, in milliseconds; absent if unknown.
+    /// The duration of the job with all its workers, from the plan to the result, in
+    /// milliseconds; absent if unknown.
     pub duration_ms: Option<u64>,
+    /// The factor by which the calculated duration was multiplied, because similar jobs of
+    /// this server took longer or shorter than calculated; absent if none has run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learned_factor: Option<f64>,
+}
+
+impl Estimate {
+    /// The duration that was calculated, before the server's experience with similar jobs,
+    /// in milliseconds.
+    #[must_use]
+    pub fn calculated_ms(&self) -> Option<f64> {
+        let factor = self.learned_factor.filter(|factor| *factor > 0.0).unwrap_or(1.0);
+        self.duration_ms.map(|ms| ms as f64 / factor)
+    }
 }
 
 const fn sum_column_bytes() -> u64 {
@@ -103,6 +118,64 @@ impl Plan {
         start..below.min(start + fan_in)
     }
 
+    /// The index of a task in its level: by node and then by range. `None` if the plan has
+    /// no such task.
+    #[must_use]
+    pub fn task_index(&self, task: TaskId) -> Option<u64> {
+        let level = self.levels.get(usize::from(task.level))?;
+        let is_there = task.node < level.nodes && task.range < level.ranges;
+        is_there.then(|| u64::from(task.node) * u64::from(level.ranges) + u64::from(task.range))
+    }
+
+    /// The task at an index of a level; `None` if the plan has none.
+    #[must_use]
+    pub fn task_at(&self, level: u8, index: u64) -> Option<TaskId> {
+        let ranges = u64::from(self.levels.get(usize::from(level))?.ranges);
+        let node = u32::try_from(index.checked_div(ranges)?).ok()?;
+        let range = u32::try_from(index % ranges).ok()?;
+        let task = TaskId { level, node, range };
+        self.task_index(task).map(|_| task)
+    }
+
+    /// The tasks whose partial sums a task adds: one of each child of its node. Empty at
+    /// level 0, and for a task that the plan does not have.
+    #[must_use]
+    pub fn task_children(&self, task: TaskId) -> Vec<TaskId> {
+        let below = task.level.checked_sub(1);
+        let Some(level) = below.filter(|_| self.task_index(task).is_some()) else {
+            return Vec::new();
+        };
+        let range = self.range_of(level, self.task_segments(task).0);
+        let nodes = self.node_inputs(task.level, task.node);
+        let nodes = nodes.filter_map(|node| u32::try_from(node).ok());
+        nodes.map(|node| TaskId { level, node, range }).collect()
+    }
+
+    /// The tasks that add the partial sum of a task: of one node, one or more ranges. Empty
+    /// for the root, and for a task that the plan does not have.
+    #[must_use]
+    pub fn task_parents(&self, task: TaskId) -> Vec<TaskId> {
+        let above = task.level.checked_add(1);
+        let found = above.and_then(|level| Some((level, self.levels.get(usize::from(level))?)));
+        let Some((level, of_level)) = found.filter(|_| self.task_index(task).is_some()) else {
+            return Vec::new();
+        };
+        let (first, end) = self.task_segments(task);
+        let node = task.node / of_level.fan_in.max(1);
+        let first = self.range_of(level, first);
+        let last = end.map_or(of_level.ranges.saturating_sub(1), |end| {
+            self.range_of(level, end.saturating_sub(1))
+        });
+        (first..=last).map(|range| TaskId { level, node, range }).collect()
+    }
+
+    /// The range of a level that a segment lies in.
+    fn range_of(&self, level: u8, segment: u64) -> u32 {
+        let level = &self.levels[usize::from(level)];
+        let range = segment / level.range_segments.max(1);
+        u32::try_from(range).unwrap_or(u32::MAX).min(level.ranges.saturating_sub(1))
+    }
+
     /// The segments of a task: the first, and one past the last. The latter is
     /// `None` for the last range, which extends to the last segment.
     #[must_use]
@@ -125,6 +198,68 @@ impl PlanLevel {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Ten objects of seven segments: at level 0 four nodes in two ranges of four and three
+    /// segments, then two nodes in four ranges of at most two, then the root in four.
+    fn plan() -> Plan {
+        let level = |nodes, ranges, range_segments| PlanLevel {
+            nodes,
+            ranges,
+            range_segments,
+            fan_in: if nodes == 4 { 3 } else { 2 },
+        };
+        Plan {
+            objects: 10,
+            columns: Some(7 * 1024),
+            fan_in: 3,
+            segment_columns: 1024,
+            partial_column_bytes: 16,
+            levels: vec![level(4, 2, 4), level(2, 4, 2), level(1, 4, 2)],
+            estimate: Estimate::default(),
+        }
+    }
+
+    #[test]
+    fn the_tasks_of_a_level_are_counted_by_node_and_range() {
+        let plan = plan();
+        for level in 0..3 {
+            for index in 0..plan.levels[usize::from(level)].tasks() {
+                let task = plan.task_at(level, index).unwrap();
+                assert_eq!(plan.task_index(task), Some(index), "{task}");
+            }
+        }
+        assert_eq!(plan.task_at(0, 3), Some(TaskId { level: 0, node: 1, range: 1 }));
+        assert_eq!((plan.task_at(0, 8), plan.task_at(3, 0)), (None, None));
+        assert_eq!(plan.task_index(TaskId { level: 1, node: 0, range: 4 }), None);
+    }
+
+    #[test]
+    fn a_task_is_a_child_of_its_parents_and_of_no_other() {
+        let plan = plan();
+        let tasks = |level: u8| {
+            let plan = plan.clone();
+            (0..plan.levels[usize::from(level)].tasks())
+                .map(move |index| plan.task_at(level, index).unwrap())
+        };
+        for task in tasks(0).chain(tasks(1)) {
+            let parents = plan.task_parents(task);
+            assert!(!parents.is_empty(), "{task}");
+            for above in tasks(task.level + 1) {
+                let is_child = plan.task_children(above).contains(&task);
+                assert_eq!(is_child, parents.contains(&above), "{task} of {above}");
+            }
+        }
+        let root = TaskId { level: 2, node: 0, range: 3 };
+        assert!(plan.task_parents(root).is_empty());
+        let children = [0, 1].map(|node| TaskId { level: 1, node, range: 3 });
+        assert_eq!(plan.task_children(root), children);
+        // A range of four segments is two of two segments in the level above.
+        let leaf = TaskId { level: 0, node: 3, range: 1 };
+        let parents = [2, 3].map(|range| TaskId { level: 1, node: 1, range });
+        assert_eq!(plan.task_parents(leaf), parents);
+        assert!(plan.task_children(leaf).is_empty());
+        assert!(plan.task_parents(TaskId { level: 0, node: 9, range: 0 }).is_empty());
+    }
 
     #[test]
     fn a_plan_without_a_column_size_can_be_read() {

@@ -156,6 +156,8 @@ pub enum ProblemKind {
     Misdirected,
     /// The job exceeds a limit of the server, which the detail names with its flag.
     LimitExceeded,
+    /// Each value of the request is valid, but not with the others.
+    Unsupported,
     /// The caller sends more than the server accepts at the moment.
     TooManyRequests,
     /// The store has too little free space, or a quota is used up.
@@ -189,6 +191,7 @@ impl ProblemKind {
             ProblemKind::RangeNotSatisfiable => "Range not satisfiable",
             ProblemKind::Misdirected => "Host not allowed",
             ProblemKind::LimitExceeded => "Limit exceeded",
+            ProblemKind::Unsupported => "Not supported",
             ProblemKind::TooManyRequests => "Too many requests",
             ProblemKind::InsufficientStorage => "No space left",
             ProblemKind::Unavailable => "Service unavailable",
@@ -215,7 +218,8 @@ impl ProblemKind {
             ProblemKind::NoInputs
             | ProblemKind::InvalidInput
             | ProblemKind::LengthsDiffer
-            | ProblemKind::LimitExceeded => 422,
+            | ProblemKind::LimitExceeded
+            | ProblemKind::Unsupported => 422,
             ProblemKind::TooManyRequests => 429,
             ProblemKind::Internal | ProblemKind::TaskFailed => 500,
             ProblemKind::Unavailable => 503,

@@ -10,8 +10,11 @@ mod fan_in;
 mod field;
 mod generate;
 mod missing;
+mod object;
 mod other_files;
+mod output;
 mod pace;
+mod priority;
 mod raw;
 mod reading;
 #[cfg(feature = "schema")]
@@ -19,6 +22,8 @@ mod schema;
 mod shortened;
 mod speculation;
 mod statistic;
+mod webhook;
+mod weights;
 
 use std::ops::Deref;
 
@@ -33,14 +38,18 @@ pub use field::{Field, Number, Numeric};
 pub use generate::{COUNT, FILES, FORMAT, Generate, GeneratedFormat, SEED};
 pub use missing::{MISSING, Missing};
 pub use other_files::{OTHER_FILES, OtherFiles};
+pub use output::{DTYPE, Dtype, FORMATS, FileFormat, LOCATION, Output};
 pub use pace::{PACED, PACED_FILES_MAX, pace_ms, paced_duration_ms};
+pub use priority::{PRIORITY, Priority};
 pub use raw::{RAW, RawNumbers};
 pub use reading::{HEADER, Header, KEY, ReadOptions, SELECT};
-pub use shortened::{OBJECTS_SHOWN, Shortened};
+pub use shortened::Shortened;
 pub use speculation::{
     MIN_MS, MODE, MULTIPLIER, QUANTILE, SHARE, Speculation, SpeculationMode, SpeculationPolicy,
 };
 pub use statistic::{Kept, STATISTICS, SUM_COLUMN_BYTES, Statistic};
+pub use webhook::{WEBHOOK, WEBHOOK_BYTES_MAX, Webhook};
+pub use weights::{WEIGHTS, Weights, check_weight};
 
 /// The field of [`JobRequest::name`].
 pub const NAME: Field = Field {
@@ -77,16 +86,29 @@ pub const PREFIX: Field = Field {
     name: "inputs.prefix",
     symbol: None,
     title: "Prefix",
-    hint: "Folder in the store, or an allowed s3:// or file:/// location; text, .npy or raw, gzip or zstd",
+    hint: "Folder in the store, or an allowed s3:// or file:/// location; text, .npy, .npz, safetensors, NetCDF or raw, gzip or zstd",
     description: "The prefix of the objects to average",
 };
 
+/// The field of [`Inputs::Manifest`].
+pub const MANIFEST: Field = Field {
+    name: "inputs.manifest",
+    symbol: None,
+    title: "Manifest",
+    hint: "",
+    description: "The object that lists the objects to average: a name on each line, or a JSON \
+                  array of names",
+};
+
+/// The maximum number of objects that a list shows before it is shortened.
+pub const OBJECTS_SHOWN: usize = 16;
 /// The maximum size of generated test data in bytes: about the free space on a
 /// developer's disk. The command line has no such limit, because its user
 /// chooses the folder.
 const GENERATED_BYTES_MAX: u64 = 64 << 30;
 
 /// A request for the mean of a set of objects.
+// Browsers neither show nor send most of it: code that reads it is left out of their bundle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct JobRequest {
@@ -94,6 +116,7 @@ pub struct JobRequest {
     pub inputs: Inputs,
     /// A display name for the job; free text of at most 200 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(schema_with = schema::job_name))]
     pub name: Option<String>,
     /// W, the maximum number of attempts in flight, from 1; the server's default if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,39 +124,70 @@ pub struct JobRequest {
     pub workers: Option<u32>,
     /// P, the maximum number of inputs of a node of the sum tree.
     #[serde(default)]
+    #[cfg_attr(target_arch = "wasm32", serde(skip))]
     pub fan_in: FanIn,
     /// When the task of a straggler gets a speculative attempt.
     #[serde(default)]
     pub speculation: Speculation,
+    /// Whether the job gets more or fewer workers than others, and starts before them.
+    #[serde(default, skip_serializing_if = "Priority::is_default")]
+    #[cfg_attr(target_arch = "wasm32", serde(skip))]
+    pub priority: Priority,
     /// Statistics that are computed in addition to the mean, in the same pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(target_arch = "wasm32", serde(skip))]
     pub statistics: Vec<Statistic>,
     /// What to do with missing values; absent for the default: in tables they are an error,
     /// elsewhere NaN is propagated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(target_arch = "wasm32", serde(skip))]
     pub missing: Option<Missing>,
+    /// The weights of the objects, for the weighted mean; absent if all count the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(target_arch = "wasm32", serde(skip))]
+    pub weights: Option<Weights>,
     /// Whether the first line of a text file names its columns; absent for automatic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(target_arch = "wasm32", serde(skip))]
     pub header: Option<Header>,
-    /// The columns of a table to average: names, numbers from 1, patterns with `*` and `?`,
-    /// and with `!` those to leave out; all if absent.
+    /// The columns of a table, the tensors of model weights, or the variables of NetCDF files,
+    /// to average: names, numbers
+    /// from 1, patterns with `*` and `?`, and with `!` those to leave out; all if absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schema(schema_with = reading::described::entries))]
+    #[cfg_attr(target_arch = "wasm32", serde(skip))]
     pub select: Vec<String>,
     /// The column of a table that is not averaged but carried over, such as a station or a
     /// date. It must be the same in all files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(schema_with = reading::described::column))]
+    #[cfg_attr(target_arch = "wasm32", serde(skip))]
     pub key: Option<String>,
     /// The type of raw little-endian numbers in objects without a header; absent if
     /// the format is detected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(target_arch = "wasm32", serde(skip))]
     pub raw: Option<RawNumbers>,
+    /// How results are written, beside the forms that every job has.
+    #[cfg_attr(not(target_arch = "wasm32"), serde(deserialize_with = "object::object"))]
+    #[serde(default, skip_serializing_if = "Output::is_default")]
+    #[cfg_attr(target_arch = "wasm32", serde(skip))]
+    pub output: Output,
     /// What happens to files below a prefix that are not data.
     #[serde(default, skip_serializing_if = "OtherFiles::is_default")]
+    #[cfg_attr(target_arch = "wasm32", serde(skip))]
     pub other_files: OtherFiles,
     /// Whether every task lasts for a while on purpose, and one of them much longer than the
     /// others, so that a demonstration can be watched. Only for at most 100 generated files.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(target_arch = "wasm32", serde(skip))]
     pub paced: bool,
+    /// Who is told that the job has ended; absent for the default of the server, which may be
+    /// nobody.
+    #[cfg_attr(target_arch = "wasm32", serde(skip))]
+    #[cfg_attr(not(target_arch = "wasm32"), serde(deserialize_with = "object::optional"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Webhook>,
 }
 
 #[cfg(feature = "schema")]
@@ -141,8 +195,8 @@ fn workers() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
     schema::optional(&WORKERS)
 }
 
-/// The objects to average, given in one of three ways. In responses there is a
-/// fourth: a long list is [`Inputs::Shortened`].
+/// The objects to average, given in one of four ways. In responses there is a
+/// fifth: a long list is [`Inputs::Shortened`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
@@ -151,6 +205,8 @@ pub enum Inputs {
     Prefix(String),
     /// The listed objects.
     Objects(Vec<String>),
+    /// The objects that another object lists: a name on each line, or a JSON array of names.
+    Manifest(String),
     /// Test data that the server generates first.
     Generate(Generate),
     /// Only in responses: a list of more than 16 objects, or of more than 4,096 bytes.
@@ -168,14 +224,18 @@ impl JobRequest {
             workers: None,
             fan_in: FanIn::default(),
             speculation: Speculation::default(),
+            priority: Priority::default(),
             statistics: Vec::new(),
             missing: None,
+            weights: None,
             header: None,
             select: Vec::new(),
             key: None,
             raw: None,
+            output: Output::default(),
             other_files: OtherFiles::default(),
             paced: false,
+            webhook: None,
         }
     }
 
@@ -208,6 +268,15 @@ impl JobRequest {
         self.fan_in.validate()?;
         self.speculation.validate()?;
         reading::validate(&self.select, self.key.as_deref())?;
+        if self.output.dtype == Some(Dtype::Bf16) && matches!(self.inputs, Inputs::Generate(_)) {
+            let detail = "generated test data has results as .npy, which has no bf16";
+            return Err(Problem::new(ProblemKind::Unsupported, detail)
+                .field(DTYPE.name)
+                .remedy("choose f64, f32 or f16"));
+        }
+        self.output.validate()?;
+        weights::validate(&self)?;
+        self.webhook.as_ref().map_or(Ok(()), Webhook::validate)?;
         if self.paced {
             pace::check_paced(&self.inputs)?;
         }
@@ -228,20 +297,28 @@ impl Inputs {
                         GENERATED_BYTES_MAX >> 30
                     );
                     return Err(
-                        Problem::new(ProblemKind::InvalidRequest, detail).field("inputs.generate")
+                        Problem::new(ProblemKind::LimitExceeded, detail).field("inputs.generate")
                     );
                 }
                 Ok(())
             }
             Inputs::Prefix(prefix) => {
                 let field = || PREFIX.name.to_owned();
-                check_length(field, "the prefix", prefix, LOCATION_BYTES_MAX)
+                check_location(field, "the prefix", prefix)
+            }
+            Inputs::Objects(locations) if locations.is_empty() => {
+                Err(Problem::new(ProblemKind::InvalidRequest, "the list of objects is empty")
+                    .field("inputs.objects")
+                    .remedy("name at least one object, or a prefix"))
             }
             Inputs::Objects(locations) => {
                 locations.iter().enumerate().try_for_each(|(index, location)| {
-                    let field = || format!("inputs.objects[{index}]");
-                    check_length(field, "the location", location, LOCATION_BYTES_MAX)
+                    check_object(location)
+                        .map_err(|problem| problem.field(format!("inputs.objects[{index}]")))
                 })
+            }
+            Inputs::Manifest(manifest) => {
+                check_object(manifest).map_err(|problem| problem.field(MANIFEST.name))
             }
             Inputs::Shortened(_) => {
                 let detail = "a shortened list of objects stands for objects that it does not name";
@@ -251,6 +328,29 @@ impl Inputs {
             }
         }
     }
+}
+
+/// Checks the form of the location of an object that somebody has named.
+///
+/// # Errors
+///
+/// If it is empty, too long, or has characters that no key has.
+pub fn check_object(location: &str) -> Result<(), Problem> {
+    if location.is_empty() {
+        return Err(Problem::new(ProblemKind::InvalidRequest, "the location is empty"));
+    }
+    let checked = check_location(String::new, "the location", location);
+    checked.map_err(|problem| Problem { field: None, ..problem })
+}
+
+/// Checks that a location is not too long, and has only characters that keys have.
+fn check_location(field: impl Fn() -> String, what: &str, location: &str) -> Result<(), Problem> {
+    check_length(&field, what, location, LOCATION_BYTES_MAX)?;
+    if location.chars().any(|character| character.is_control() || character == '\\') {
+        let detail = format!("{what} contains a control character or a backslash");
+        return Err(Problem::new(ProblemKind::InvalidRequest, detail).field(field()));
+    }
+    Ok(())
 }
 
 /// Checks that a text has at most `most` bytes.
@@ -376,6 +476,19 @@ mod tests {
             "speculation.multiplier"
         );
         assert_eq!(rejected_field(|r| r.speculation.share = -0.1), "speculation.share");
+    }
+
+    #[test]
+    fn a_list_of_objects_names_some() {
+        let field = |locations: &[&str]| {
+            let locations = locations.iter().map(|&it| it.to_owned()).collect();
+            JobRequest::new(Inputs::Objects(locations)).validate().unwrap_err().field.unwrap()
+        };
+        assert_eq!(field(&[]), "inputs.objects");
+        assert_eq!(field(&["a", ""]), "inputs.objects[1]");
+        assert_eq!(field(&["a\n"]), "inputs.objects[0]");
+        let prefix = JobRequest::new(Inputs::Prefix("a\\b".to_owned())).validate();
+        assert_eq!(prefix.unwrap_err().field.as_deref(), Some("inputs.prefix"));
     }
 
     #[test]

@@ -38,13 +38,33 @@ pub struct ResultSummary {
     /// The stored .npy file of the mean; absent from records of older versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<StoredFile>,
+    /// The stored safetensors file of the mean, if the inputs are model weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub safetensors: Option<StoredFile>,
+    /// The stored NetCDF file of the mean, if the inputs are such files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub netcdf: Option<StoredFile>,
+    /// The stored .npy file of the mean whose numbers have the type that was asked for, if that
+    /// is not f64.
+    // Browsers do not show it.
+    #[cfg_attr(target_arch = "wasm32", serde(skip))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub npy: Option<StoredFile>,
+    /// The locations that the results were also written to, the mean last.
+    // Browsers do not show it.
+    #[cfg_attr(target_arch = "wasm32", serde(skip))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<String>,
     /// What each of the statistics looks like, in the same order; empty in records of
     /// older versions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub summaries: Vec<StatisticSummary>,
+    /// Figures of the mean; absent from records of older versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub figures: Option<Figures>,
 }
 
-/// A stored .npy file.
+/// A stored file of a result.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct StoredFile {
@@ -69,7 +89,78 @@ pub struct StatisticSummary {
     pub max: Option<Number>,
     /// The stored .npy file.
     pub file: StoredFile,
+    /// The stored safetensors file, if the inputs are model weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub safetensors: Option<StoredFile>,
+    /// The stored NetCDF file, if the inputs are such files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub netcdf: Option<StoredFile>,
+    /// The stored .npy file whose numbers have the type that was asked for, if that is not f64.
+    // Browsers do not show it.
+    #[cfg_attr(target_arch = "wasm32", serde(skip))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub npy: Option<StoredFile>,
+    /// Figures of the statistic; absent from records of older versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub figures: Option<Figures>,
 }
+
+/// Figures of all values of an array of a result.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct Figures {
+    /// The first index of the minimum value; absent if all values are NaN.
+    pub min_index: Option<u64>,
+    /// The first index of the maximum value; absent if all values are NaN.
+    pub max_index: Option<u64>,
+    /// The number of NaN values.
+    pub nan: u64,
+    /// The number of infinite values.
+    pub infinite: u64,
+    /// The number of values that the quantiles and the histogram are computed from. If it is
+    /// C, they are exact; else one value was chosen, by a hash, of each of so many equal
+    /// ranges of columns.
+    pub sampled: u64,
+    /// The quantiles, from the least; empty if all values are NaN.
+    pub quantiles: Vec<Quantile>,
+    /// How the finite values are distributed; absent if there are none.
+    pub histogram: Option<Histogram>,
+}
+
+/// A quantile of the values that are not NaN: the least of them that at least this fraction
+/// of them do not exceed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Quantile {
+    /// The fraction, 0 to 1.
+    pub fraction: f64,
+    /// The value.
+    pub value: Number,
+}
+
+/// How finite values are distributed over bins of equal width.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Histogram {
+    /// Where the first bin begins.
+    pub low: f64,
+    /// Where the last bin ends, itself included.
+    pub high: f64,
+    /// The number of values in each bin.
+    pub counts: Vec<u64>,
+    /// The number of finite values below the first bin.
+    pub below: u64,
+    /// The number of finite values above the last bin.
+    pub above: u64,
+}
+
+/// The fractions of the quantiles.
+pub const QUANTILES: [f64; 9] = [0.01, 0.02, 0.05, 0.25, 0.5, 0.75, 0.95, 0.98, 0.99];
+/// The number of bins of a histogram.
+pub const HISTOGRAM_BINS: usize = 48;
+/// The most values that quantiles and a histogram are computed from.
+pub const SAMPLED_MOST: u64 = 1 << 16;
 
 /// The maximum number of values in a summary.
 pub const FIRST_NUMBERS: usize = 20;

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::request::{Header, Missing, RawNumbers, Statistic};
-use crate::{AttemptId, JobId, ObjectVersion, Problem, Timestamp, WorkerId};
+use crate::trace_context::{self, TraceContext};
+use crate::{AttemptId, JobId, ObjectVersion, Problem, Timestamp, Weight, WorkerId};
 
-/// One attempt at one task, as a message in the queue. It contains everything that
-/// a worker needs to run it.
+/// One attempt at one task, in a message of the queue, which may contain several. It has
+/// everything that a worker needs to run it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Assignment {
     /// [`crate::VERSION`] of the sender.
@@ -40,6 +41,9 @@ pub struct Assignment {
     /// What to do with missing values; absent for the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing: Option<Missing>,
+    /// Whether the objects have weights.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub weighted: bool,
     /// The prefix of the segments, which are written to [`segment_key`].
     pub output: String,
     /// The interval of heartbeats in milliseconds.
@@ -48,6 +52,14 @@ pub struct Assignment {
     /// demonstrations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pace_ms: Option<u64>,
+    /// The span of the publication, under which the attempt is recorded; absent unless the
+    /// trace of the job is.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "trace_context::lenient"
+    )]
+    pub traceparent: Option<TraceContext>,
 }
 
 /// The key of a segment below its node's prefix. It has ten digits, so that keys
@@ -89,7 +101,8 @@ pub enum Work {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         keys: Option<String>,
         /// The object whose parts, such as columns of a table, all others must have, in
-        /// whatever order; absent if its parts have no names.
+        /// whatever order, and whose shape; absent if it has neither parts with names nor
+        /// a shape of several dimensions.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reference: Option<InputObject>,
         /// Whether columns are counted with the first index of an array running
@@ -105,17 +118,48 @@ pub enum Work {
     },
 }
 
-/// An input object.
+/// An input: an object, or several that count as one, such as the shards of a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputObject {
     /// A key of the store, or a location such as `s3://bucket/key`.
     pub location: String,
-    /// The size in bytes.
+    /// The size in bytes; of several objects, of all together.
     pub bytes: u64,
     /// The version that was there when the job was planned. Every read is held to it.
     /// Absent from plans of earlier versions, and if the store has no versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<ObjectVersion>,
+    /// The weight; absent if all objects count the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<Weight>,
+    /// The objects of which the input consists, if there are several, in the order in which
+    /// their bytes follow one another. The first is at `location` and has `version`.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub parts: Box<[ObjectPart]>,
+}
+
+/// One of several objects of which an input consists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectPart {
+    /// A key of the store, or a location such as `s3://bucket/key`.
+    pub location: String,
+    /// The size in bytes.
+    pub bytes: u64,
+    /// The version that was there when the job was planned, if the store has versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<ObjectVersion>,
+}
+
+impl ObjectPart {
+    /// The last part of its location.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.location.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+fn is_empty(parts: &[ObjectPart]) -> bool {
+    parts.is_empty()
 }
 
 /// A range of columns in whole segments.
@@ -175,7 +219,7 @@ pub enum Direction {
     Backward,
 }
 
-/// A message from a worker to the server.
+/// What a worker tells the server. Several may share a message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// [`crate::VERSION`] of the sender.
@@ -258,6 +302,9 @@ pub struct Joined {
     pub resident_bytes: u64,
     /// A description of the faults injected for tests and demonstrations.
     pub faults: Option<String>,
+    /// Where the queue takes messages for this worker alone, if it has such a place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
 }
 
 /// The progress of an attempt since its start. Other attempts do not count.
@@ -326,6 +373,9 @@ pub struct Outcome {
     pub format: Option<String>,
     /// The progress at its end.
     pub progress: Progress,
+    /// How long the attempt took, in milliseconds. Absent from workers of earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u32>,
 }
 
 /// An attempt that ended with an error.
@@ -405,7 +455,8 @@ pub struct LostSegment {
     pub segment: u64,
 }
 
-/// A message from the server to all workers. Each worker ignores messages for others.
+/// A message from the server to all workers, or to one whose [address](Joined::address) is
+/// known. Each worker ignores messages for others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Control {
@@ -452,10 +503,59 @@ mod tests {
         assert_eq!(now, r#"{"location":"a","bytes":3,"version":"etag:x"}"#);
     }
 
+    #[test]
+    fn assignments_carry_the_span_of_their_publication_if_there_is_one() {
+        let job = JobId::from_parts(Timestamp::from_millis(1), 2);
+        let task = crate::TaskId { level: 1, node: 0, range: 0 };
+        let untraced = Assignment {
+            version: crate::VERSION,
+            attempt: AttemptId { job, task, number: 1 },
+            speculative: false,
+            direction: Direction::Forward,
+            resume: false,
+            not_on: None,
+            not_on_node: None,
+            work: Work::Merge { partial_sums: Vec::new() },
+            columns: Columns {
+                segment_columns: 1,
+                first_segment: 0,
+                end_segment: None,
+                total: None,
+            },
+            statistics: Vec::new(),
+            missing: None,
+            weighted: false,
+            output: "a/".to_owned(),
+            heartbeat_ms: 1,
+            pace_ms: None,
+            traceparent: None,
+        };
+        // As earlier servers write it, and no byte more.
+        let mut message = serde_json::to_value(&untraced).unwrap();
+        assert_eq!(message.get("traceparent"), None);
+        assert_eq!(serde_json::from_value::<Assignment>(message.clone()).unwrap(), untraced);
+        let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let traced = Assignment { traceparent: text.parse().ok(), ..untraced.clone() };
+        message["traceparent"] = text.into();
+        assert_eq!(serde_json::to_value(&traced).unwrap(), message);
+        assert_eq!(serde_json::from_value::<Assignment>(message.clone()).unwrap(), traced);
+        // The work is done, whatever a trace looks like.
+        message["traceparent"] = "01-new".into();
+        assert_eq!(serde_json::from_value::<Assignment>(message).unwrap(), untraced);
+    }
+
     /// A plan may have a million of them.
     #[test]
-    fn an_object_takes_64_bytes_beside_its_location() {
-        assert_eq!(size_of::<InputObject>(), 64);
+    fn an_object_takes_88_bytes_beside_its_location() {
+        assert_eq!(size_of::<InputObject>(), 88);
+    }
+
+    #[test]
+    fn the_parts_of_an_input_are_kept_in_order() {
+        let text = r#"{"location":"m/a.json","bytes":5,"parts":[{"location":"m/a.json","bytes":2},{"location":"m/b","bytes":3,"version":"etag:x"}]}"#;
+        let input: InputObject = serde_json::from_str(text).unwrap();
+        assert_eq!(input.parts.iter().map(ObjectPart::name).collect::<Vec<_>>(), ["a.json", "b"]);
+        assert_eq!(serde_json::to_string(&input).unwrap(), text);
     }
 
     #[test]

@@ -32,6 +32,13 @@ impl Timestamp {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// The time as RFC 3339 writes it, in whole seconds: `2026-03-01T12:34:56Z`.
+    #[must_use]
+    pub fn rfc3339(self) -> String {
+        let secs = i64::try_from(self.0 / 1000).unwrap_or(i64::MAX);
+        Rfc3339(secs.saturating_mul(1_000_000_000)).to_string()
+    }
+
     /// The point `millis` milliseconds later.
     #[must_use]
     pub const fn plus_millis(self, millis: u64) -> Timestamp {

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::detail::AttemptSnapshot;
+use crate::detail::{AttemptSnapshot, AttemptState};
 use crate::{TaskId, Timestamp, WorkerId};
 
 /// The most attempts that a timeline lists one by one.
@@ -71,6 +71,10 @@ pub struct Lane {
     pub total: u64,
     /// The time that it executed attempts in the span, in milliseconds.
     pub busy_ms: u64,
+    /// How these attempts ended, and what they read and wrote, listed or not. Records of
+    /// older versions lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<LaneCounts>,
     /// Its attempts, oldest first. If the attempts of the span are too many, only those
     /// that run, did not complete their task, or are not the only one at their task.
     pub attempts: Vec<TimedAttempt>,
@@ -78,6 +82,55 @@ pub struct Lane {
     /// are listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub busy: Vec<u16>,
+}
+
+/// How the attempts of one worker ended, and what they read and wrote. Those that are in no
+/// count run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct LaneCounts {
+    /// The number that completed their task.
+    pub completed: u64,
+    /// The number whose task another attempt completed.
+    pub superseded: u64,
+    /// The number that ended with an error.
+    pub failed: u64,
+    /// The number whose lease expired.
+    pub lost: u64,
+    /// The number that were handed back or withdrawn.
+    pub stopped: u64,
+    /// Bytes read from inputs and partial sums, by all of each attempt, also where only a
+    /// part of it is in the span.
+    pub read_bytes: u64,
+    /// Bytes written as partial sums.
+    pub written_bytes: u64,
+}
+
+impl LaneCounts {
+    /// Adds an attempt.
+    pub fn add(&mut self, attempt: &AttemptSnapshot) {
+        match attempt.state {
+            AttemptState::Published | AttemptState::Running => {}
+            AttemptState::Completed => self.completed += 1,
+            AttemptState::Superseded => self.superseded += 1,
+            AttemptState::Failed => self.failed += 1,
+            AttemptState::Lost => self.lost += 1,
+            AttemptState::Stopped => self.stopped += 1,
+        }
+        self.read_bytes += attempt.read_bytes;
+        self.written_bytes += attempt.written_bytes;
+    }
+
+    /// Adds the counts of another job.
+    pub fn add_all(&mut self, other: &LaneCounts) {
+        self.completed += other.completed;
+        self.superseded += other.superseded;
+        self.failed += other.failed;
+        self.lost += other.lost;
+        self.stopped += other.stopped;
+        self.read_bytes += other.read_bytes;
+        self.written_bytes += other.written_bytes;
+    }
 }
 
 /// An attempt and its task.

@@ -31,7 +31,8 @@ pub struct PoolSnapshot {
     /// The state of the queue; absent before the first query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<QueueSnapshot>,
-    /// The workers sorted by id, at most [`SHOWN_WORKERS`].
+    /// The workers, sorted naturally: `worker-2` before `worker-10`. At most
+    /// [`SHOWN_WORKERS`].
     pub workers: Vec<WorkerSnapshot>,
     /// The parts of the installation that are away at the moment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

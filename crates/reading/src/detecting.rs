@@ -1,10 +1,17 @@
-//! Detects the format of an object in a store.
+//! Detects the format of an input.
 
-use platform::{ObjectStore, Pin, StoreError};
+use futures::{StreamExt, stream};
+use platform::{InputStores, StoreError};
 use protocol::request::ReadOptions;
-use summation::{Detection, Format, InputError};
+use protocol::task::InputObject;
+use summation::{Detection, Format, InputError, Piece};
 
-/// The format of an object could not be detected.
+use crate::StoredInput;
+
+/// So many ranges of an object are asked for at the same time.
+const RANGES_AT_ONCE: usize = 8;
+
+/// The format of an input could not be detected.
 #[derive(Debug, thiserror::Error)]
 pub enum DetectError {
     /// The object could not be read.
@@ -15,36 +22,52 @@ pub enum DetectError {
     Input(InputError),
 }
 
-/// Detects the format of an object of `object_bytes` bytes, which is to be read as the
-/// options say; returns it with the
-/// first bytes of the object, which were read for that. `first_bytes` are read at
-/// first, and more only if they are needed. Every read is held to `pin`.
+/// Detects the format of an input, which is to be read as the options say; returns it with the
+/// first bytes of the input, which were read for that. `first_bytes` are read at first, and more
+/// only if they are needed. Every read is held to the versions of `object`.
 ///
 /// # Errors
 ///
-/// If the object cannot be read, is not what it is pinned to, or is of no format known
-/// here.
+/// If the input cannot be read, is not what it is pinned to, or is of no format known here.
 pub async fn detect(
-    store: &dyn ObjectStore,
-    key: &str,
-    pin: Option<&Pin>,
-    object_bytes: u64,
+    stores: &InputStores,
+    object: &InputObject,
     options: &ReadOptions,
     first_bytes: usize,
 ) -> Result<(Format, Vec<u8>), DetectError> {
-    let mut head = store.read_pinned(key, pin, 0, first_bytes, Vec::new()).await?;
+    let input = &StoredInput::find(object, stores)?;
+    let mut head = input.read(0, first_bytes).await?;
+    let mut others = Vec::new();
+    let shorter = || {
+        let source = "it is shorter than when it was listed".into();
+        StoreError::Unavailable { key: object.location.clone(), source }
+    };
     loop {
-        match Format::detect_with(&head, object_bytes, options).map_err(DetectError::Input)? {
+        let detection = Format::detect_in(&head, &others, object.bytes, options, &object.parts);
+        match detection.map_err(DetectError::Input)? {
             Detection::Format(format) => return Ok((format, head)),
             Detection::Needs(bytes) => {
                 let missing = bytes.saturating_sub(head.len());
-                let from = head.len() as u64;
-                let more = store.read_pinned(key, pin, from, missing, Vec::new()).await?;
+                let more = input.read(head.len() as u64, missing).await?;
                 if more.is_empty() {
-                    let source = "it is shorter than when it was listed".into();
-                    return Err(StoreError::Unavailable { key: key.to_owned(), source }.into());
+                    return Err(shorter().into());
                 }
                 head.extend(more);
+            }
+            Detection::NeedsRanges(ranges) => {
+                let reads = stream::iter(ranges).map(|range| async move {
+                    let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+                    let read = input.read(range.start, length);
+                    Ok::<_, StoreError>((Piece { start: range.start, bytes: read.await? }, length))
+                });
+                let mut reads = reads.buffered(RANGES_AT_ONCE);
+                while let Some(read) = reads.next().await {
+                    let (piece, length) = read.map_err(DetectError::Store)?;
+                    if piece.bytes.len() < length {
+                        return Err(shorter().into());
+                    }
+                    others.push(piece);
+                }
             }
         }
     }

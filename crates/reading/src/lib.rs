@@ -5,6 +5,7 @@
 //! - [`Ranges`]: the bytes of one object. [`open`] chooses how they are read: a
 //!   file is read on the thread that uses it, any other object is read ahead.
 //! - [`Buffers`]: reused memory for ranges.
+//! - [`StoredInput`]: an input in its store, which may consist of several objects.
 //! - [`detect`]: detects the format of an object from no more bytes than needed.
 //! - [`StoredSum`]: adds a partial sum, or passes it on piece by piece, as its
 //!   ranges arrive.
@@ -22,11 +23,13 @@
 mod buffers;
 mod detecting;
 mod ranges;
+mod stored_input;
 mod stored_sum;
 mod streaming;
 
 pub use buffers::Buffers;
 pub use detecting::{DetectError, detect};
 pub use ranges::{Extents, FILE_RANGE_BYTES, ObjectRef, Piece, Ranges, open, open_remote};
+pub use stored_input::StoredInput;
 pub use stored_sum::{ReadError, StoredSum};
 pub use streaming::stream;

@@ -171,7 +171,7 @@ mod tests {
         let sum = sum();
         let (_folder, store) = stored(sum.encode(&Trailer::default())).await;
         for range_bytes in [100, 4096, 1 << 20] {
-            let buffers = Arc::new(Buffers::new(2));
+            let buffers = Arc::new(Buffers::new(1));
             let mut added = PartialSum::new(5000, &[]);
             let mut stored = StoredSum::open(&store, "sum".to_owned(), range_bytes, &buffers);
             while !stored.is_over() {
@@ -193,7 +193,7 @@ mod tests {
     #[tokio::test]
     async fn an_empty_or_missing_sum_is_lost() {
         let (_folder, store) = stored(Vec::new()).await;
-        let buffers = Arc::new(Buffers::new(2));
+        let buffers = Arc::new(Buffers::new(1));
         for key in ["sum", "no sum"] {
             for range_bytes in [1000, 1 << 20] {
                 let mut stored = StoredSum::open(&store, key.to_owned(), range_bytes, &buffers);
@@ -211,7 +211,7 @@ mod tests {
         let mut bytes = sum().encode(&Trailer::default());
         bytes.pop();
         let (_folder, store) = stored(bytes).await;
-        let buffers = Arc::new(Buffers::new(2));
+        let buffers = Arc::new(Buffers::new(1));
         let mut stored = StoredSum::open(&store, "sum".to_owned(), 1000, &buffers);
         stored.ready().await.unwrap();
         let error = stored.add(&mut PartialSum::new(5000, &[])).unwrap_err();

@@ -32,6 +32,9 @@ pub enum Command {
         not_on_node: Option<String>,
         /// C; `None` if not known yet.
         columns: Option<u64>,
+        /// Whether the attempt goes into the message of the one that was published just
+        /// before it: a worker executes them one after the other.
+        carried: bool,
     },
     /// Tell the worker that executes an attempt to stop it. `AttemptStopped`
     /// follows if a worker was executing it.
@@ -40,6 +43,8 @@ pub enum Command {
         attempt: AttemptId,
         /// Why the attempt is stopped.
         reason: StopReason,
+        /// The worker that executes it; `None` if any may.
+        worker: Option<WorkerId>,
     },
     /// Divide the total by F and write the result. The outcome is
     /// `ResultWritten`, `JobBroken` or `TotalDamaged`.

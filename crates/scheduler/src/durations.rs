@@ -31,6 +31,14 @@ impl Durations {
         (self.count > 0).then(|| self.sum_ms as f64 / self.count as f64)
     }
 
+    /// The approximate mean of the rates, in 1 per millisecond; `None` if empty.
+    #[cfg(feature = "sim")]
+    pub(crate) fn mean_rate(&self) -> Option<f64> {
+        let rate = |bucket| (-(f64::from(bucket) - 0.5) / BUCKETS_PER_OCTAVE).exp2();
+        let rates = (0_u32..).zip(&self.buckets).map(|(at, &count)| f64::from(count) * rate(at));
+        (self.count > 0).then(|| rates.sum::<f64>() / self.count as f64)
+    }
+
     /// The approximate median in milliseconds; `None` if empty.
     pub(crate) fn median_ms(&self) -> Option<f64> {
         let mut seen = 0_u64;

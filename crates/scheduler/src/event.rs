@@ -1,6 +1,6 @@
 //! The events that the scheduler handles.
 
-use protocol::request::Speculation;
+use protocol::request::{Priority, Speculation};
 use protocol::task::{Failure, Joined, Outcome, Progress, StopReason};
 use protocol::{AttemptId, JobId, Part, Plan, TaskId, WorkerId};
 
@@ -95,7 +95,8 @@ pub enum Event {
         /// Resident memory of the worker's process, in bytes.
         resident_bytes: u64,
     },
-    /// A worker left the pool. It handed back its attempt before, if it could.
+    /// A worker left the pool, and says so itself. It handed back its attempt before, if it
+    /// could; the report of that may come later.
     WorkerLeft {
         /// The name of the worker.
         worker: WorkerId,
@@ -207,10 +208,12 @@ impl Event {
 }
 
 /// The scheduling parameters of a job.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct JobTerms {
     /// W, the maximum number of attempts in flight; 0 counts as 1.
     pub workers: u32,
+    /// Whether it gets more or fewer workers than other jobs.
+    pub priority: Priority,
     /// When a straggler's task gets a speculative attempt.
     pub speculation: Speculation,
 }

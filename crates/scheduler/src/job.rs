@@ -17,6 +17,12 @@ pub(crate) use level::Level;
 pub(crate) use store_wait::StoreWait;
 use throughput::Throughput;
 
+/// For how many tasks a worker is kept that can take over from a straggler.
+const SPARE_PER_TASK: u64 = 10;
+
+/// A job that is planned to take at most this long counts as short.
+const SHORT_JOB_MS: u64 = 30_000;
+
 /// One job.
 #[derive(Debug)]
 pub(crate) struct Job {
@@ -30,8 +36,17 @@ pub(crate) struct Job {
     pub(crate) levels: Vec<Level>,
     /// The live attempts: task and attempt number.
     pub(crate) live: BTreeSet<(TaskKey, u32)>,
-    /// Number of live attempts that no worker has started.
+    /// Number of messages that no worker has begun: of live attempts that no worker has
+    /// started and that come first in their messages.
     pub(crate) published: u32,
+    /// Number of live attempts that no worker has started and that come later in theirs.
+    pub(crate) carried: u32,
+    /// The messages that have live attempts, and how many each has.
+    pub(crate) messages: BTreeMap<u32, u32>,
+    /// The number of the latest message.
+    last_message: u32,
+    /// When attempts that are carried are taken back; `None` if no worker is idle.
+    pub(crate) take_back_at: Option<Timestamp>,
     /// Number of live attempts that are secondary.
     pub(crate) speculative: u32,
     /// Failed tasks in back-off, by the end of the back-off.
@@ -77,6 +92,10 @@ impl Job {
             levels: Vec::new(),
             live: BTreeSet::new(),
             published: 0,
+            carried: 0,
+            messages: BTreeMap::new(),
+            last_message: 0,
+            take_back_at: None,
             speculative: 0,
             delayed: BTreeSet::new(),
             reopened: BTreeMap::new(),
@@ -111,15 +130,82 @@ impl Job {
         }
     }
 
-    /// Number of attempts in the queue or on a worker.
+    /// Number of messages in the queue or on a worker, and so the most attempts that are
+    /// executed at the same time.
     pub(crate) fn in_flight(&self) -> u32 {
-        u32::try_from(self.live.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.messages.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Adds a live attempt at a task, in a message of its own or behind the attempt that was
+    /// added last. Returns its number.
+    pub(crate) fn add_attempt(
+        &mut self,
+        key: TaskKey,
+        now: Timestamp,
+        speculative: bool,
+        carried: bool,
+    ) -> u32 {
+        let number = self.task_mut(key).add_attempt(now, speculative);
+        self.count_added(key, number, carried);
+        number
+    }
+
+    /// Counts a live attempt that was added.
+    pub(crate) fn count_added(&mut self, key: TaskKey, number: u32, carried: bool) {
+        if carried {
+            self.carried += 1;
+        } else {
+            self.published += 1;
+            self.last_message = self.last_message.wrapping_add(1);
+        }
+        let message = self.last_message;
+        *self.messages.entry(message).or_default() += 1;
+        self.live.insert((key, number));
+        if let Some(attempt) = self.task_mut(key).attempt_mut(number) {
+            (attempt.message, attempt.carried) = (message, carried);
+        }
+    }
+
+    /// How many workers the job needs.
+    pub(crate) fn workers_needed(&self) -> WorkersNeeded {
+        let under_way = u64::from(self.in_flight());
+        let waiting = self.ready() + self.delayed.len() as u64 + u64::from(self.carried);
+        let incomplete = |level: &Level| level.shape.tasks().saturating_sub(level.completed);
+        let widest = self.levels.iter().map(incomplete).max().unwrap_or(0);
+        let now = waiting + under_way;
+        let later = now.max(widest);
+        let second = |tasks: u64| {
+            let most = tasks.div_ceil(SPARE_PER_TASK);
+            if self.terms.speculation.enabled { most } else { 0 }
+        };
+        let all_second = if self.terms.speculation.enabled { under_way } else { 0 };
+        let within =
+            |workers: u64| u32::try_from(workers).unwrap_or(u32::MAX).min(self.terms.workers);
+        WorkersNeeded {
+            now: within(now),
+            usable: within(now + all_second),
+            later: within(later + second(later)),
+        }
+    }
+
+    /// Whether the job is planned to take little time, so that it need not wait for others.
+    pub(crate) fn is_short(&self) -> bool {
+        // As calculated: of two like jobs, one is not long because the other was slow.
+        let planned_ms = self.plan.as_ref().and_then(|plan| plan.estimate.calculated_ms());
+        planned_ms.is_some_and(|planned_ms| planned_ms <= SHORT_JOB_MS as f64)
     }
 
     /// Whether the job may have another attempt in flight, within W.
     pub(crate) fn may_start(&self, now: Timestamp) -> bool {
         let in_flight = self.in_flight();
         in_flight < self.terms.workers && self.store_wait.may_start(now, in_flight)
+    }
+
+    /// Whether another attempt may be in flight in place of a live one, within W.
+    pub(crate) fn may_replace(&self, key: TaskKey, number: u32) -> bool {
+        let attempt = self.task(key).live().find(|attempt| attempt.number == number);
+        let of_message = attempt.and_then(|attempt| self.messages.get(&attempt.message));
+        of_message == Some(&1) || self.in_flight() < self.terms.workers
     }
 
     /// Begins the leases of all live attempts again.
@@ -146,6 +232,12 @@ impl Job {
         let level = self.levels.iter().rposition(|level| level.ready() > 0)?;
         let index = self.levels[level].pop_ready()?;
         Some(TaskKey { level: u8::try_from(level).ok()?, index })
+    }
+
+    /// Removes and returns the first ready task of a level.
+    pub(crate) fn pop_ready_of(&mut self, level: u8) -> Option<TaskKey> {
+        let index = self.levels.get_mut(usize::from(level))?.pop_ready()?;
+        Some(TaskKey { level, index })
     }
 
     /// The task at a key, mutably.
@@ -345,7 +437,9 @@ impl Job {
             return None;
         }
         let attempt = self.task_mut(key).attempt_mut(number)?;
-        let was_published = attempt.started_at.is_none();
+        let has_waited = attempt.started_at.is_none();
+        let was_published = has_waited && !attempt.carried;
+        let message = attempt.message;
         let was_secondary = attempt.secondary;
         attempt.ended_at = Some(now);
         change(attempt);
@@ -357,14 +451,24 @@ impl Job {
             ran_ms: attempt.ran_ms(now),
         };
         let was_executed = matches!(state, AttemptState::Completed | AttemptState::Failed);
-        if was_published {
-            self.published -= 1;
+        if let Some(live) = self.messages.get_mut(&message) {
+            *live -= 1;
+            if *live == 0 {
+                self.messages.remove(&message);
+            }
+        }
+        if has_waited {
+            if was_published {
+                self.published -= 1;
+            } else {
+                self.carried -= 1;
+            }
             self.attempts.started += u64::from(was_executed);
             self.attempts.speculative += u64::from(was_executed && closed.speculative);
         } else {
             self.attempts.running -= 1;
         }
-        if (!was_published || was_executed)
+        if (!has_waited || was_executed)
             && let Some(ended) = self.attempts.ended(state)
         {
             *ended += 1;
@@ -395,9 +499,21 @@ impl Job {
     }
 }
 
+/// How many workers a job needs, within W.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct WorkersNeeded {
+    /// For the tasks that are ready or under way.
+    pub(crate) now: u32,
+    /// The most that it can use now, with a second one for each task that is under way.
+    pub(crate) usable: u32,
+    /// The most that it can still use until its end, with some that can take over from
+    /// stragglers.
+    pub(crate) later: u32,
+}
+
 /// An attempt that [`Job::close`] has ended.
 pub(crate) struct ClosedAttempt {
-    /// Whether no worker had started it.
+    /// Whether it came first in a message that no worker had begun.
     pub(crate) was_published: bool,
     /// Whether it was started as a speculative attempt.
     pub(crate) speculative: bool,

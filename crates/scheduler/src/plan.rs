@@ -38,16 +38,18 @@
 //! the level. A fraction of one leaf task is added, because workers do not finish
 //! together: the whole task if it has one segment, little more than half of it if
 //! it has many, since idle workers then help; less if the workers have equal
-//! speed. Task durations follow from bytes and requests and the [`Costs`] of the
-//! store.
+//! speed. A level takes at least as long as the one server needs for its tasks. Task durations
+//! follow from bytes and requests and the [`Costs`] of the store.
 //!
 //! For a given P and segment size, the ranges of every level are chosen to
 //! minimize the cost, from the leaves upwards. P is given, or is one of about
 //! thirty candidates from 2 to F; with workers of equal speed, the candidates
 //! include those that give every worker the same number of leaf tasks. Merge
 //! tasks may have a smaller fan-in than leaf tasks, which gives the top of the
-//! tree more levels and more tasks. The segment size is the largest that
-//! satisfies the rules above, or up to sixteen times smaller. The planner takes
+//! tree more levels and more tasks. The segment size is the largest that gives a task several
+//! segments, or a smaller one, down to a sixteenth of that which gives every worker a segment
+//! of the total: small ones split the top of the tree further, and cost more requests. The
+//! planner takes
 //! the combination of least cost; on a tie, the one with larger segments and
 //! smaller P.
 //!
@@ -83,6 +85,9 @@ pub struct PlanInputs {
     pub compressed: bool,
     /// Bytes per column of a partial sum; 16 for the mean alone.
     pub partial_column_bytes: u64,
+    /// The bytes that each open object takes in memory beside its ranges, such as those of a
+    /// chunk while it is decompressed.
+    pub reading_bytes: u64,
 }
 
 impl Default for PlanInputs {
@@ -95,6 +100,7 @@ impl Default for PlanInputs {
             seekable: false,
             compressed: false,
             partial_column_bytes: SUM_COLUMN_BYTES,
+            reading_bytes: 0,
         }
     }
 }
@@ -130,8 +136,9 @@ const TASKS_PER_WORKER_MAX: u64 = 64;
 const CUT_TASKS_MAX: u64 = 1 << 20;
 /// Desired number of segments of a task, if C is large enough.
 const SEGMENTS_PER_TASK: u64 = 8;
-/// Number of segment sizes to try, each half of the previous one.
-const SEGMENT_SIZES: u32 = 5;
+/// How often the size that gives every worker a segment is halved, at the most, where that is
+/// faster.
+const SEGMENT_HALVINGS: u32 = 4;
 /// What a stored segment takes in addition to its columns, in bytes: its header and
 /// trailer.
 const SEGMENT_OVERHEAD_BYTES: u64 = 144;
@@ -159,7 +166,14 @@ pub fn plan(
     };
     let mut best: Option<(Plan, f64)> = None;
     for segment_columns in segment_sizes(inputs, workers, limits, costs) {
-        for &fan_ins in &fan_ins {
+        // A compressed stream must stay open from one segment to the next, or is read from its
+        // beginning again for each. Only a user chooses that.
+        let stays_open = inputs.compressed && inputs.columns().div_ceil(segment_columns) > 1;
+        let leaf_max = match fan_in {
+            FanIn::Auto if stays_open => limits.open_objects.max(2),
+            _ => u32::MAX,
+        };
+        for &fan_ins in fan_ins.iter().filter(|(leaf, _)| *leaf <= leaf_max) {
             let (plan, seconds) = build(inputs, fan_ins, workers, segment_columns, limits, costs);
             if best.as_ref().is_none_or(|(_, least)| seconds < *least) {
                 best = Some((plan, seconds));
@@ -214,7 +228,8 @@ fn level_seconds(
 ) -> f64 {
     let tasks = nodes.saturating_mul(shape.segments.div_ceil(range_segments));
     let task_seconds = shape.task_seconds(is_leaf, inputs_of_node, range_segments);
-    let mut seconds = tasks.div_ceil(workers) as f64 * task_seconds;
+    let of_workers = tasks.div_ceil(workers) as f64 * task_seconds;
+    let mut seconds = of_workers.max(tasks as f64 * shape.costs.server_secs);
     if is_leaf {
         // Workers that finish their last task early are idle.
         let task_segments = range_segments.min(shape.segments) as f64;
@@ -306,14 +321,7 @@ fn build(
     let mut seconds = 0.0;
     loop {
         let is_leaf = levels.is_empty();
-        // A compressed stream must stay open from one segment to the next.
-        let fan_in = if is_leaf && inputs.compressed && segments > 1 {
-            leaf_fan_in.min(limits.open_objects.max(2))
-        } else if is_leaf {
-            leaf_fan_in
-        } else {
-            merge_fan_in
-        };
+        let fan_in = if is_leaf { leaf_fan_in } else { merge_fan_in };
         let nodes = below.div_ceil(u64::from(fan_in));
         let coarsest =
             levels.last().map_or(segments.next_power_of_two(), |level| level.range_segments);
@@ -360,13 +368,16 @@ fn segment_sizes(
         .div_ceil(inputs.partial_column_bytes.max(1))
         .next_power_of_two()
         .min(most);
-    let segments = SEGMENTS_PER_TASK.max(u64::from(workers));
-    // Round down to a power of two, so that there are at least this many segments.
-    let wanted = (columns / segments).max(1);
-    let wanted: u64 = 1 << wanted.ilog2();
-    let largest = wanted.clamp(worthwhile, most);
+    // Rounds down to a power of two, so that there are at least so many segments.
+    let wanted = |segments: u64| {
+        let wanted: u64 = 1 << (columns / segments).max(1).ilog2();
+        wanted.clamp(worthwhile, most)
+    };
+    let largest = wanted(SEGMENTS_PER_TASK);
+    let one_each = wanted(SEGMENTS_PER_TASK.max(u64::from(workers)));
+    let halvings = largest.ilog2() - one_each.ilog2() + SEGMENT_HALVINGS;
     let even = inputs.seekable && costs.skew < UNIFORM_SKEW;
-    (0..SEGMENT_SIZES).map(move |halvings| (largest >> halvings).max(1)).flat_map(move |size| {
+    (0..=halvings).map(move |halvings| (largest >> halvings).max(1)).flat_map(move |size| {
         std::iter::once(size)
             .chain(even.then(|| even_segment_columns(columns, size, u64::from(workers))))
     })
@@ -436,7 +447,10 @@ fn estimate(
         written_bytes: written(levels),
         // One segment each for the accumulators, the encoded segment, and the
         // previous segment that is being written.
-        worker_memory_bytes: u64::from(open) * limits.block_bytes + 3 * segment_bytes,
+        worker_memory_bytes: u64::from(open)
+            .saturating_mul(limits.block_bytes.saturating_add(inputs.reading_bytes))
+            .saturating_add(3 * segment_bytes),
         duration_ms: None,
+        learned_factor: None,
     }
 }

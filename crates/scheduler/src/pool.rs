@@ -109,10 +109,15 @@ impl Worker {
     }
 }
 
+/// How many ended processes of a worker are remembered.
+const PAST_KEPT: usize = 4;
+
 /// The workers, with counts by state.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     workers: BTreeMap<WorkerId, Worker>,
+    /// The latest ended processes of workers, by incarnation; at most [`WORKERS_MAX`] workers.
+    past: BTreeMap<WorkerId, [u32; PAST_KEPT]>,
     available: u32,
     live: u32,
     idle: u32,
@@ -195,6 +200,24 @@ impl Pool {
             self.workers.insert(id.clone(), worker);
             result
         }
+    }
+
+    /// Remembers that the process of a worker has ended.
+    pub(crate) fn process_ended(&mut self, id: &WorkerId, incarnation: u32) {
+        if incarnation == 0 {
+            return;
+        }
+        if self.past.len() >= WORKERS_MAX && !self.past.contains_key(id) {
+            self.past.pop_first();
+        }
+        let past = self.past.entry(id.clone()).or_default();
+        past.rotate_right(1);
+        past[0] = incarnation;
+    }
+
+    /// Whether a process of a worker is known to have ended. A report of it is late.
+    pub(crate) fn has_ended(&self, id: &WorkerId, incarnation: u32) -> bool {
+        incarnation != 0 && self.past.get(id).is_some_and(|past| past.contains(&incarnation))
     }
 
     /// Removes a worker.

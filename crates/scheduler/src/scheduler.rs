@@ -49,6 +49,10 @@ pub struct Scheduler {
     open: BTreeSet<JobId>,
     /// The jobs in phase Running.
     running: BTreeSet<JobId>,
+    /// Number of jobs planned so far.
+    planned: u64,
+    /// Numbers of running, open and planned jobs when it was last checked which jobs can start.
+    admitted_at: (usize, usize, u64),
     pool: Pool,
     /// The workers that are set aside for a time, by its end.
     resting: BTreeSet<(Timestamp, WorkerId)>,
@@ -62,7 +66,7 @@ pub struct Scheduler {
     outages: BTreeMap<Part, Away>,
     /// Limits the attempts published after an outage.
     speed_up: Option<SpeedUp>,
-    /// Number of live attempts in the queue.
+    /// Number of messages in the queue.
     published: u32,
     /// The pool size last requested; `None` before the first request.
     desired: Option<u32>,
@@ -95,6 +99,8 @@ impl Scheduler {
             jobs: BTreeMap::new(),
             open: BTreeSet::new(),
             running: BTreeSet::new(),
+            planned: 0,
+            admitted_at: (0, 0, 0),
             pool: Pool::default(),
             resting: BTreeSet::new(),
             nodes: BTreeMap::new(),
@@ -122,9 +128,21 @@ impl Scheduler {
     /// Handles an event and returns the commands to execute, in order. Events
     /// may be late, duplicated or out of order.
     pub fn handle(&mut self, now: Timestamp, event: Event) -> Vec<Command> {
+        self.handle_all(now, [event])
+    }
+
+    /// Handles events that have arrived together, such as the end of an attempt and the
+    /// start of its worker's next one. Nothing is decided in between.
+    pub fn handle_all(
+        &mut self,
+        now: Timestamp,
+        events: impl IntoIterator<Item = Event>,
+    ) -> Vec<Command> {
         self.now = self.now.max(now);
         let mut commands = Vec::new();
-        self.apply(event, &mut commands);
+        for event in events {
+            self.apply(event, &mut commands);
+        }
         self.expire_leases(&mut commands);
         self.end_delays();
         self.end_rests();
@@ -224,7 +242,7 @@ impl Scheduler {
         let jobs = self.running.iter().filter_map(|job| self.jobs.get(job));
         let of_jobs = jobs.flat_map(|job| {
             let delayed = job.delayed.first().map(|(until, _)| *until);
-            [delayed, job.next_scan_at, job.store_wait.until(self.now)]
+            [delayed, job.next_scan_at, job.take_back_at, job.store_wait.until(self.now)]
         });
         let rest_ends_at = self.resting.first().map(|(until, _)| *until);
         let others =

@@ -28,11 +28,15 @@ pub struct Settings {
     /// published ahead to keep workers busy during a round trip; 0 disables
     /// publishing ahead.
     pub look_ahead_ms: u64,
+    /// Work that is published together, as one message for one worker: as many short tasks
+    /// as take this long. Otherwise messages would take longer than such tasks; 0 publishes
+    /// each alone.
+    pub bundle_ms: u64,
     /// Whether the pool is managed externally. The scheduler then neither
     /// scales the pool nor drains surplus workers.
     pub external_pool: bool,
     /// Maximum number of jobs in phase Running; 0 counts as 1. Further planned
-    /// jobs wait.
+    /// jobs wait, except for a few that are planned to take seconds.
     pub running_jobs_max: u32,
 }
 
@@ -48,6 +52,7 @@ impl Settings {
         worker_failures_max: 3,
         retry_delay_ms: 250,
         look_ahead_ms: 10,
+        bundle_ms: 25,
         external_pool: false,
         running_jobs_max: 16,
     };

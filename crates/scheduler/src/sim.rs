@@ -11,16 +11,23 @@
 //!   the parameters and measurements of a run; `sim_event`: the events.
 //! - `worker`, `work`, `store`: simulated workers, their behaviour, and the stored
 //!   segments.
-//! - [`faults`]: the faults that can be injected.
+//! - `station`: the broker and the server take time for each message.
+//! - [`faults`]: the faults that can be injected; `outages`: a broker, a store or a node that
+//!   is away.
 //! - [`chaos`]: random runs with faults.
-//! - [`scenario`]: runs without faults, to compare policies.
+//! - [`scenario`]: one job on a pool, to compare policies; [`sharing`]: several jobs on one
+//!   pool, and pools that are scaled; [`disruption`]: one job during an outage.
 //! - [`table`]: the tables that the binary prints.
 
 pub mod chaos;
+pub mod disruption;
 pub mod faults;
+mod outages;
 pub mod random;
 pub mod scenario;
+pub mod sharing;
 mod sim_event;
+mod station;
 mod store;
 pub mod table;
 mod terms;
@@ -29,6 +36,6 @@ mod worker;
 pub mod world;
 
 pub use random::Random;
-pub use terms::{Load, Measures, Terms};
+pub use terms::{Load, Measures, Terms, Truth};
 pub use worker::Speed;
 pub use world::World;

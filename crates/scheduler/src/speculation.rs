@@ -101,6 +101,10 @@ pub(crate) struct RunningTask {
     pub(crate) mean_ms: Option<f64>,
     /// Median duration of its level's completed attempts; `None` if there are none.
     pub(crate) median_ms: Option<f64>,
+    /// Mean rate of its level's completed attempts, in tasks per millisecond; `None` if there
+    /// are none.
+    #[cfg(feature = "sim")]
+    pub(crate) mean_rate: Option<f64>,
     /// Number of segments; 1 if unknown.
     pub(crate) segments: u64,
     /// Whether a speculative attempt can start at the other end of the columns.
@@ -258,6 +262,8 @@ mod tests {
             level_completed: 90,
             mean_ms: Some(1_000.0),
             median_ms: Some(1_000.0),
+            #[cfg(feature = "sim")]
+            mean_rate: Some(0.001),
             segments: 8,
             seekable: true,
         }
@@ -314,6 +320,19 @@ mod tests {
     fn the_longest_remaining_time_comes_first() {
         let tasks = [0.3, 0.1, 0.2].map(|fraction| task(estimate(3_000.0, fraction)));
         assert_eq!(stragglers(Rule::Resume, &Speculation::default(), &tasks), [1, 2, 0]);
+    }
+
+    #[cfg(feature = "sim")]
+    #[test]
+    fn sparks_rule_spares_an_attempt_that_is_long_but_efficient() {
+        let spark = |ran_ms, fraction| {
+            let task = task(AttemptEstimate { fraction, ..estimate(ran_ms, 0.5) });
+            !stragglers(Rule::Spark, &Speculation::default(), &[task]).is_empty()
+        };
+        assert!(!spark(2_900.0, 0.1), "not long enough");
+        assert!(spark(3_100.0, 0.1));
+        assert!(!spark(3_100.0, 2.4), "it does more than others in the same time");
+        assert!(spark(6_100.0, 4.9), "far too long");
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub(crate) struct Task {
     /// How often a speculative attempt was refused because it was delivered to
     /// the worker or node of the other attempt.
     pub(crate) refusals: u32,
+    /// How many attempts were too slow and were replaced by others.
+    pub(crate) replaced: u8,
     /// The number of the latest attempt, or of those before the job was resumed; 0 if there
     /// was none.
     pub(crate) last_number: u32,
@@ -58,6 +60,7 @@ impl Task {
             missing,
             failures: 0,
             refusals: 0,
+            replaced: 0,
             last_number,
             attempts: Vec::new(),
         }
@@ -122,6 +125,8 @@ impl Task {
             left_ms: 0,
             released: false,
             died: false,
+            message: 0,
+            carried: false,
             reason: None,
         });
     }
@@ -159,6 +164,10 @@ pub(crate) struct Attempt {
     pub(crate) released: bool,
     /// Whether its worker seems to have died while executing it.
     pub(crate) died: bool,
+    /// The message that it was published in, numbered within the job.
+    pub(crate) message: u32,
+    /// Whether other attempts of its message come before it.
+    pub(crate) carried: bool,
     /// Why it ended, as text for users; `None` where the state says enough.
     pub(crate) reason: Option<Box<str>>,
 }

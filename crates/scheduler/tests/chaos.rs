@@ -9,7 +9,7 @@ use scheduler::sim::chaos;
 use scheduler::sim::faults::Fired;
 
 /// Number of simulations. They take about 15 seconds on two cores.
-const SEEDS: u64 = 3_000;
+const SEEDS: u64 = 1_200;
 
 #[test]
 fn every_job_ends_in_the_right_phase_despite_faults() {

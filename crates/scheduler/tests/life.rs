@@ -1,6 +1,5 @@
 //! The events and commands of a job, from submission to result.
 
-use protocol::request::Speculation;
 use protocol::task::{Joined, Outcome, Progress};
 use protocol::{FanIn, JobId, Phase, Timestamp, WorkerId};
 use scheduler::plan::{Costs, PlanInputs, PlanLimits, plan};
@@ -22,15 +21,16 @@ fn forty_objects_with_fan_in_five_on_two_workers() {
         now += 1;
         scheduler.handle(Timestamp::from_millis(now), event)
     };
-    let submitted = Event::JobSubmitted {
-        job,
-        terms: JobTerms { workers: 2, speculation: Speculation::default() },
-    };
+    let submitted =
+        Event::JobSubmitted { job, terms: JobTerms { workers: 2, ..JobTerms::default() } };
     assert_eq!(
         handle(&mut scheduler, submitted),
-        [Command::PlanJob { job }, Command::ScaleWorkers { desired: 2 }]
+        [Command::PlanJob { job }, Command::ScaleWorkers { desired: 0 }]
     );
-    assert_eq!(handle(&mut scheduler, Event::JobPlanned { job, plan }), []);
+    assert_eq!(
+        handle(&mut scheduler, Event::JobPlanned { job, plan }),
+        [Command::ScaleWorkers { desired: 2 }]
+    );
     let mut queue = Vec::new();
     for worker in ["a", "b"] {
         let joined =

@@ -11,7 +11,6 @@ use std::collections::{BTreeSet, VecDeque};
 use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 use protocol::problem::ProblemKind;
-use protocol::request::Speculation;
 use protocol::task::{Failure, Fault, Joined, LostSegment, Outcome, Progress, StopReason};
 use protocol::{AttemptId, FanIn, JobId, Part, Phase, Problem, Timestamp, WorkerId};
 use scheduler::plan::{Costs, PlanInputs, PlanLimits, plan};
@@ -175,7 +174,7 @@ impl World {
         for command in self.scheduler.handle(Timestamp::from_millis(self.now), event) {
             match command {
                 Command::PublishAttempt { attempt, .. } => self.queue.push_back(attempt),
-                Command::StopAttempt { attempt, reason } => self.stop(attempt, reason),
+                Command::StopAttempt { attempt, reason, .. } => self.stop(attempt, reason),
                 Command::WriteResult { job, .. } => follow_ups.push(Event::ResultWritten { job }),
                 Command::EndJob { job, phase, .. } => self.ended.push((job, phase)),
                 Command::PlanJob { .. }
@@ -238,6 +237,8 @@ impl StateMachineTest for Checked {
             attempts_max: u32::MAX,
             deaths_max: u32::MAX,
             external_pool: true,
+            // Its queue has one attempt in each message.
+            bundle_ms: 0,
             ..Settings::default()
         };
         World {
@@ -255,7 +256,7 @@ impl StateMachineTest for Checked {
             Step::Submit { objects, fan_in, workers } => {
                 let job = job(model.jobs - 1);
                 let workers = u32::from(workers);
-                let terms = JobTerms { workers, speculation: Speculation::default() };
+                let terms = JobTerms { workers, ..JobTerms::default() };
                 world.handle(Event::JobSubmitted { job, terms });
                 let inputs = PlanInputs {
                     objects: u64::from(objects),

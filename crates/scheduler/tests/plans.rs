@@ -81,13 +81,13 @@ proptest! {
         }
 
         // A fixed fan-in is kept. Text has one range per leaf node.
-        if let (FanIn::Fixed(fan_in), false) = (fan_in, inputs.compressed) {
+        if let FanIn::Fixed(fan_in) = fan_in {
             prop_assert!(plan.levels.iter().all(|level| level.fan_in == fan_in));
         }
         if kind > 0 {
             prop_assert_eq!(plan.levels[0].ranges, 1);
         }
-        if inputs.compressed && segments > 1 {
+        if fan_in == FanIn::Auto && inputs.compressed && segments > 1 {
             prop_assert!(plan.levels[0].fan_in <= limits.open_objects);
         }
 
@@ -122,12 +122,20 @@ fn few_large_objects_are_split_by_columns() {
 }
 
 #[test]
-fn every_level_has_a_task_for_every_worker() {
+fn every_level_has_tasks_for_most_workers() {
     let workers = 16;
     let plan = embedded(&npy(1_000, 10_000_000), FanIn::Fixed(10), workers);
     for level in &plan.levels {
-        assert!(level.tasks() >= u64::from(workers), "{level:?}");
+        assert!(2 * level.tasks() >= u64::from(workers), "{level:?}");
     }
+}
+
+#[test]
+fn many_workers_do_not_make_segments_small_where_requests_would_cost_more_than_they_gain() {
+    let inputs = npy(10_000, 10_000_000);
+    let plan = plan(&inputs, FanIn::Auto, 100, &PlanLimits::default(), &Costs::REAL);
+    // A request of a segment of 65,536 columns takes longer to begin than to read.
+    assert!(plan.segment_columns >= 1 << 19, "{} columns", plan.segment_columns);
 }
 
 #[test]

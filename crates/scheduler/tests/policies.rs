@@ -1,28 +1,29 @@
 //! What speculation and planning promise, measured in simulated worlds.
 
 use protocol::FanIn;
-use protocol::request::Speculation;
 use scheduler::JobTerms;
 use scheduler::plan::{Costs, PlanInputs, PlanLimits};
-use scheduler::sim::scenario::{SCENARIOS, Score};
-use scheduler::sim::table::{POLICIES, grid};
-use scheduler::sim::{Load, Speed, Terms, World};
+use scheduler::sim::disruption::{self, Disruption};
+use scheduler::sim::scenario::{SCENARIOS, Score, TEXT};
+use scheduler::sim::sharing::{self, SCALING};
+use scheduler::sim::table::{POLICIES, disrupted, grid};
+use scheduler::sim::{Load, Speed, Terms, Truth, World};
 use scheduler::speculation::Rule;
 
-/// Differences of less than this are those of the order in which workers
-/// happened to wait.
-const EQUAL: f64 = 0.003;
+/// Ours may take this many times the time of the best other rule. In a job whose tasks have one
+/// or two segments nothing is left to share, and LATE, which starts over at once, is sooner.
+const EQUAL: f64 = 1.03;
 
 /// The most that ours may take of the time of no speculation, of Spark's rule and
 /// of LATE's, where there are stragglers to help. The table of `sim policies`, of
 /// ten seeds, says somewhat less each time.
 const GAINS: [(&str, [f64; 3]); 6] = [
-    ("1 in 10 8x slower", [0.97, 1.0, 1.0]),
-    ("slower midway", [0.93, 0.98, 1.0]),
-    ("text, 1 in 10 slow", [0.80, 0.98, 0.98]),
-    ("P = 5, 1 in 10 slow", [0.78, 0.86, 0.99]),
-    ("text of 40, 1 slow", [0.30, 0.55, 0.97]),
-    ("W = 2, one slow", [0.75, 0.90, 1.0]),
+    ("1 in 10 8x slower", [0.75, 0.93, 1.01]),
+    ("slower midway", [0.80, 0.97, 1.01]),
+    ("a slow node", [0.87, 0.92, 1.0]),
+    ("text, 1 in 10 slow", [0.75, 0.93, 1.0]),
+    ("P = 5, 1 in 10 slow", [0.76, 0.93, 0.97]),
+    ("text of 40, 1 slow", [0.30, 0.50, 0.98]),
 ];
 
 #[test]
@@ -34,22 +35,24 @@ fn ours_is_best_or_equal_in_every_scenario_and_gains_what_the_table_says() {
         let promised = gains.extract_if(.., |(name, _)| *name == scenario.name).next();
         for &(name, rule) in rivals.clone() {
             let other = scenario.score(rule, 2).unwrap();
-            let at_most = promised.map_or(1.0, |(_, [none, spark, late])| match rule {
+            let at_most = promised.map_or(EQUAL, |(_, [none, spark, late])| match rule {
                 Rule::Never => none,
                 Rule::Spark => spark,
                 Rule::Late => late,
-                _ => 1.0,
+                _ => EQUAL,
             });
             assert!(
-                ours.time <= other.time * at_most + EQUAL,
+                ours.time <= other.time * at_most,
                 "{}: ours {:.3}, {name} {:.3}, of which at most {at_most}",
                 scenario.name,
                 ours.time,
                 other.time
             );
         }
+        // Where most workers are slow, most tasks are shared.
+        let twice_max = if scenario.name == "6 of 8 slow" { 0.03 } else { 0.02 };
         assert!(
-            ours.twice <= 0.02,
+            ours.twice <= twice_max,
             "{}: {:.2} % of the work done twice",
             scenario.name,
             ours.twice * 100.0
@@ -63,20 +66,23 @@ fn one_worker_in_ten_eight_times_slower_costs_little() {
     let is_meant = |name: &str| name == "1 in 10 8x slower";
     let scenario = SCENARIOS.iter().find(|scenario| is_meant(scenario.name)).unwrap();
     assert_eq!((scenario.objects, scenario.workers), (10_000, 100));
-    let Score { time, twice, .. } = scenario.score(Rule::Resume, 5).unwrap();
-    assert!(time <= 1.10, "{time:.3} of the lower bound");
+    let Score { of_plan, twice, .. } = scenario.score(Rule::Resume, 2).unwrap();
+    assert!(of_plan <= 1.10, "{of_plan:.3} of the lower bound");
     assert!(twice <= 0.02, "{:.2} % of the work done twice", twice * 100.0);
 }
 
 #[test]
 fn without_stragglers_workers_are_busy_until_the_last_task_is_given_out() {
     for scenario in grid().into_iter().filter(|scenario| scenario.workers <= 1_000) {
-        let (world, bound_us) = scenario.run(Rule::Resume, 0).unwrap();
-        let score = scenario.score_of(&world, bound_us);
+        let (world, bounds) = scenario.run(Rule::Resume, 0).unwrap();
+        let score = scenario.score_of(&world, bounds);
         let size = format!("F {} W {}", scenario.objects, scenario.workers);
-        assert!(score.time <= 1.05, "{size}: {:.3} of the lower bound", score.time);
+        assert!(score.of_plan <= 1.05, "{size}: {:.3} of the plan's bound", score.of_plan);
+        // Files of some hundred thousand numbers are read by requests of which each takes as
+        // long to begin as to read.
+        assert!(score.time <= 1.6, "{size}: {:.3} of the lower bound", score.time);
         if let Some(busy) = score.busy {
-            assert!(busy >= 0.98, "{size}: busy {:.2} %", busy * 100.0);
+            assert!(busy >= 0.965, "{size}: busy {:.2} %", busy * 100.0);
         }
     }
 }
@@ -100,9 +106,10 @@ fn five_hundred_empty_tasks_a_second_pass_through_messages_of_two_milliseconds()
         inputs: PlanInputs { objects: 4_000, bytes: 4_000, ..PlanInputs::default() },
         columns: 1,
         fan_in: FanIn::Fixed(2),
-        terms: JobTerms { workers: 2, speculation: Speculation::default() },
+        terms: JobTerms { workers: 2, ..JobTerms::default() },
         limits: PlanLimits::default(),
         costs: nothing,
+        truth: Truth::as_planned(nothing),
         at_us: 0,
     };
     let terms = Terms { message_us: 2_000, ..Terms::default() };
@@ -112,4 +119,63 @@ fn five_hundred_empty_tasks_a_second_pass_through_messages_of_two_milliseconds()
     world.run().unwrap();
     let per_sec = tasks as f64 * 1e6 / world.measures.end_us as f64;
     assert!(per_sec >= 500.0, "{per_sec:.0} tasks a second");
+}
+
+#[test]
+fn few_attempts_are_stopped_and_no_task_is_thrown_about() {
+    for scenario in SCENARIOS {
+        let score = scenario.score(Rule::Resume, 2).unwrap();
+        let name = scenario.name;
+        assert!(score.attempts_most <= 6.0, "{name}: {} attempts", score.attempts_most);
+        assert!(score.stopped <= 0.25, "{name}: {:.1} % stopped", score.stopped * 100.0);
+    }
+}
+
+#[test]
+fn idle_worker_seconds_in_a_job_of_five_levels_are_at_most_a_twentieth_of_busy_ones() {
+    // Workers that are surplus stay for two seconds, which matters to jobs of seconds.
+    const SECS_MIN: f64 = 30.0;
+    let mut long = 0;
+    for row in SCALING {
+        let scaled = row.run().unwrap();
+        if scaled.secs < SECS_MIN {
+            continue;
+        }
+        long += 1;
+        let share = scaled.idle_secs / scaled.busy_secs;
+        assert!(share <= 0.05, "{}: {:.1} %", row.name, share * 100.0);
+    }
+    assert!(long >= 4, "only {long} jobs are long");
+}
+
+#[test]
+fn jobs_share_a_pool_fairly() {
+    for row in sharing::rows() {
+        let shared = row.run().unwrap();
+        let times = shared.shared_secs / shared.alone_secs;
+        assert!(times <= row.times_max, "{}: {times:.2} times as long", row.name);
+    }
+}
+
+#[test]
+fn an_outage_costs_little_more_than_its_time() {
+    // While the store is away each worker loses the segment that it cannot write.
+    for (what, beyond_secs, twice) in [
+        (Disruption::Broker(60, true), 10.0, 0.01),
+        (Disruption::Store(600), 10.0, 0.08),
+        (Disruption::Node, 30.0, 0.03),
+        (Disruption::Server, 5.0, 0.03),
+    ] {
+        let cost = disruption::cost(&disrupted(), what, 1).unwrap();
+        assert!(cost.beyond_secs <= beyond_secs, "{what:?}: {cost:?}");
+        assert!(cost.twice <= twice, "{what:?}: {cost:?}");
+    }
+}
+
+#[test]
+fn text_that_is_shared_by_ranges_ends_soon() {
+    let times = |reading: usize| TEXT[reading].score(Rule::Resume, 2).unwrap().time;
+    let [whole, both_ends, indexed] = [0, 1, 2].map(times);
+    assert!(both_ends < whole, "{both_ends:.3} and {whole:.3}");
+    assert!(indexed <= 1.35, "{indexed:.3} of the lower bound");
 }

@@ -6,6 +6,8 @@
 mod faults;
 #[path = "rules/losses.rs"]
 mod losses;
+#[path = "rules/priorities.rs"]
+mod priorities;
 #[path = "rules/scene.rs"]
 mod scene;
 
@@ -20,11 +22,12 @@ fn scene() -> Scene {
     Scene::new(SETTINGS)
 }
 
-const SETTINGS: Settings = Settings { external_pool: true, look_ahead_ms: 0, ..Settings::DEFAULT };
+const SETTINGS: Settings =
+    Settings { external_pool: true, look_ahead_ms: 0, bundle_ms: 0, ..Settings::DEFAULT };
 
 fn without_speculation(workers: u32) -> JobTerms {
     let speculation = Speculation { enabled: false, ..Speculation::default() };
-    JobTerms { workers, speculation }
+    JobTerms { workers, speculation, ..JobTerms::default() }
 }
 
 #[test]
@@ -180,6 +183,67 @@ fn short_tasks_are_published_ahead_and_withdrawn_when_the_pool_grows() {
 }
 
 #[test]
+fn short_tasks_share_a_message_which_counts_as_one_attempt() {
+    let mut scene = Scene::new(Settings { bundle_ms: 4, ..SETTINGS });
+    scene.runs(1, terms(1), &[(12, 1), (1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    // It took a millisecond, so that four take as long as a message is meant to.
+    scene.does("1/0.0.0/1", "a").gives([
+        "publish 1/0.1.0/1",
+        "publish 1/0.2.0/1 carried",
+        "publish 1/0.3.0/1 carried",
+        "publish 1/0.4.0/1 carried",
+    ]);
+    // W is 1.
+    scene.joins("b").gives([]);
+    for task in 1..4 {
+        scene.does(&format!("1/0.{task}.0/1"), "a").gives([]);
+    }
+    assert_eq!(scene.view(1).attempts.started, 4);
+    // Of the seven that are left, half at most.
+    scene.does("1/0.4.0/1", "a").gives([
+        "publish 1/0.5.0/1",
+        "publish 1/0.6.0/1 carried",
+        "publish 1/0.7.0/1 carried",
+    ]);
+    // A worker that hands the rest back has begun nothing of it.
+    scene.does("1/0.5.0/1", "a").gives([]);
+    scene.stopped("1/0.7.0/1", "a", StopReason::WorkerLeaves).gives([]);
+    scene.stopped("1/0.6.0/1", "a", StopReason::WorkerLeaves).gives([
+        "publish 1/0.6.0/2 resume",
+        "publish 1/0.7.0/2 resume carried",
+        "publish 1/0.8.0/1 carried",
+    ]);
+}
+
+#[test]
+fn what_waits_in_the_message_of_a_slow_worker_is_taken_back_once_another_is_idle() {
+    let mut scene = Scene::new(Settings { bundle_ms: 8, ..SETTINGS });
+    scene.runs(1, terms(2), &[(20, 1), (1, 1)]);
+    scene.joins("slow").gives(["publish 1/0.0.0/1"]);
+    scene.joins("quick").gives(["publish 1/0.1.0/1"]);
+    let given = scene.does("1/0.0.0/1", "slow").commands;
+    let held: Vec<&str> = given.iter().filter_map(|line| line.strip_prefix("publish ")).collect();
+    assert!(held.len() > 1 && held[1].ends_with(" carried"), "{held:?}");
+    // One worker begins its message and is silent, the other one does all the rest.
+    scene.started(held[0], "slow").gives([]);
+    let mut left = std::collections::VecDeque::from(["1/0.1.0/1".to_owned()]);
+    while let Some(next) = left.pop_front() {
+        let given = scene.does(&next, "quick").commands;
+        let published = given.iter().filter_map(|line| line.strip_prefix("publish "));
+        left.extend(published.filter_map(|line| Some(line.split(' ').next()?.to_owned())));
+    }
+    let carried = held.len() as u64 - 1;
+    assert_eq!(scene.view(1).progress[0].completed, 20 - 1 - carried);
+    let taken_back = scene.until_commands().commands;
+    let expected = held[1].replace("/1 carried", "/2 resume");
+    assert_eq!(taken_back[0], format!("publish {expected}"));
+    // What the slow worker begins nevertheless, it is told to stop.
+    let begun = held[1].trim_end_matches(" carried");
+    scene.started(begun, "slow").first(&format!("stop {begun} LeaseLost on slow"));
+}
+
+#[test]
 fn an_attempt_published_ahead_is_stopped_on_an_unknown_worker() {
     let mut scene = Scene::new(Settings { look_ahead_ms: 10, ..SETTINGS });
     scene.runs(1, terms(1), &[(9, 1), (1, 1)]);
@@ -192,14 +256,14 @@ fn an_attempt_published_ahead_is_stopped_on_an_unknown_worker() {
         "stop 1/0.4.0/1 LeaseLost",
         "stop 1/0.3.0/1 LeaseLost",
         "stop 1/0.2.0/1 LeaseLost",
-        "stop 1/0.2.0/1 LeaseLost",
+        "stop 1/0.2.0/1 LeaseLost on b",
     ]);
     assert_eq!(scene.view(1).attempts.running, 1);
 }
 
 #[test]
 fn nothing_is_published_ahead_while_a_worker_drains() {
-    let mut scene = Scene::new(Settings { look_ahead_ms: 10, ..Settings::DEFAULT });
+    let mut scene = Scene::new(Settings { look_ahead_ms: 10, bundle_ms: 0, ..Settings::DEFAULT });
     scene.by_hand(Some(2)).gives(["scale 2"]);
     scene.runs(1, terms(1), &[(9, 1), (1, 1)]);
     scene.joins("a").gives(["publish 1/0.0.0/1"]);
@@ -224,9 +288,9 @@ fn an_expired_lease_gives_a_new_attempt_that_resumes() {
     scene
         .after_ms(200)
         .time_passes()
-        .gives(["stop 1/0.0.0/1 LeaseLost", "publish 1/0.0.0/2 resume"]);
+        .gives(["stop 1/0.0.0/1 LeaseLost on a", "publish 1/0.0.0/2 resume"]);
     // Further reports are answered with a stop, except a completion.
-    scene.progressed("1/0.0.0/1", "a", 0.6).gives(["stop 1/0.0.0/1 LeaseLost"]);
+    scene.progressed("1/0.0.0/1", "a", 0.6).gives(["stop 1/0.0.0/1 LeaseLost on a"]);
     scene.completed("1/0.0.0/1", "a").gives(["stop 1/0.0.0/2 Superseded", "write 1 columns 1000"]);
 }
 
@@ -371,7 +435,7 @@ fn a_job_can_be_cancelled_in_any_phase_and_late_attempts_are_stopped() {
     scene.joins("a").gives(["publish 2/0.0.0/1"]);
     scene.cancel(2).gives(["end 2 cancelled"]);
     scene.cancel(2).gives([]);
-    scene.started("2/0.0.0/1", "a").gives(["stop 2/0.0.0/1 JobOver"]);
+    scene.started("2/0.0.0/1", "a").gives(["stop 2/0.0.0/1 JobOver on a"]);
     scene.completed("2/0.0.0/1", "a").gives([]);
 }
 
@@ -402,7 +466,7 @@ fn the_attempt_of_a_crashed_worker_is_lost() {
     scene.joins("b").gives(["publish 1/0.0.0/2 resume"]);
     assert_eq!(scene.view(1).attempts.lost, 1);
     // The queue redelivers the lost attempt.
-    scene.started("1/0.0.0/1", "b").gives(["stop 1/0.0.0/1 LeaseLost"]);
+    scene.started("1/0.0.0/1", "b").gives(["stop 1/0.0.0/1 LeaseLost on b"]);
 }
 
 #[test]
@@ -414,7 +478,7 @@ fn reordered_and_duplicate_reports_change_nothing() {
     scene.started("1/0.1.0/1", "a").gives([]);
     scene.started("1/0.1.0/1", "a").gives([]);
     // A late start report, or a redelivery, which must be stopped.
-    scene.started("1/0.0.0/1", "a").gives(["stop 1/0.0.0/1 Superseded"]);
+    scene.started("1/0.0.0/1", "a").gives(["stop 1/0.0.0/1 Superseded on a"]);
     scene.completed("1/0.0.0/1", "a").gives([]);
     scene.completed("1/0.1.0/1", "a").gives(["publish 1/1.0.0/1"]);
     assert_eq!(scene.view(1).attempts.completed, 2);
@@ -461,7 +525,7 @@ fn a_straggler_gets_a_speculative_attempt_from_the_other_end_and_the_loser_is_st
     scene
         .after_ms(900)
         .completed("1/0.0.0/2", "fast")
-        .gives(["stop 1/0.0.0/1 Superseded", "publish 1/1.0.0/1"]);
+        .gives(["stop 1/0.0.0/1 Superseded on slow", "publish 1/1.0.0/1"]);
     let attempts = scene.view(1).attempts;
     assert_eq!((attempts.speculative, attempts.speculative_won, attempts.superseded), (1, 1, 1));
     assert!(attempts.saved_ms > 1_000, "{attempts:?}");
@@ -480,9 +544,99 @@ fn the_time_that_speculation_has_saved_is_within_reason() {
         scene.seen("fast");
     }
     scene.published("1/0.0.0/2");
-    scene.does("1/0.0.0/2", "fast").first("stop 1/0.0.0/1 Superseded");
+    scene.does("1/0.0.0/2", "fast").first("stop 1/0.0.0/1 Superseded on stuck");
     let saved_ms = scene.view(1).attempts.saved_ms;
     assert!((1..=20 * 6_000).contains(&saved_ms), "{saved_ms} ms");
+}
+
+#[test]
+fn a_task_is_not_thrown_about_between_slow_workers() {
+    let mut scene = scene();
+    scene.runs(1, terms(8), &[(8, 1), (1, 1)]);
+    scene.joins("fast").gives(["publish 1/0.0.0/1"]);
+    for node in 0..3 {
+        scene.started(&format!("1/0.{node}.0/1"), "fast");
+        scene.after_ms(1_000).completed(&format!("1/0.{node}.0/1"), "fast");
+    }
+    scene.started("1/0.3.0/1", "fast");
+    let slow = ["slow-1", "slow-2", "slow-3"].into_iter().zip(4..);
+    for (worker, node) in slow.clone() {
+        scene.joins(worker);
+        scene.started(&format!("1/0.{node}.0/1"), worker);
+    }
+    scene.after_ms(1_000).completed("1/0.3.0/1", "fast").gives(["publish 1/0.7.0/1"]);
+    scene.started("1/0.7.0/1", "fast");
+    scene.after_ms(7_000);
+    for (worker, node) in slow {
+        scene.completed(&format!("1/0.{node}.0/1"), worker);
+    }
+    scene.progressed("1/0.7.0/1", "fast", 0.01);
+    scene.after_ms(1_000).progressed("1/0.7.0/1", "fast", 0.02);
+    scene.published("1/0.7.0/2");
+    scene.started("1/0.7.0/2", "slow-1");
+    // Both attempts are slow, but so are the workers that are idle.
+    for second in 1..=4 {
+        scene
+            .after_ms(1_000)
+            .progressed("1/0.7.0/2", "slow-1", 0.002 * f64::from(second))
+            .gives([]);
+        scene.progressed("1/0.7.0/1", "fast", 0.02 + 0.01 * f64::from(second)).gives([]);
+    }
+    scene.joins("another");
+    scene.after_ms(1_000).time_passes().gives([
+        "stop 1/0.7.0/2 Superseded on slow-1",
+        "publish 1/0.7.0/3 speculative Backward resume not_on fast",
+    ]);
+    scene.started("1/0.7.0/3", "another");
+    // It has to have the time to show how fast it is.
+    scene.joins("fourth");
+    scene.after_ms(300).progressed("1/0.7.0/3", "another", 0.000_1).gives([]);
+}
+
+#[test]
+fn a_late_report_that_an_earlier_process_has_joined_is_no_restart() {
+    let mut scene = scene();
+    scene.runs(1, terms(1), &[(2, 1), (1, 1)]);
+    scene.joins_as("a", 7).gives(["publish 1/0.0.0/1"]);
+    scene.started("1/0.0.0/1", "a").gives([]);
+    scene.joins_as("a", 8).gives(["publish 1/0.0.0/2 resume"]);
+    scene.started("1/0.0.0/2", "a").gives([]);
+    scene.joins_as("a", 7).gives([]);
+    assert_eq!(scene.view(1).attempts.lost, 1);
+    // Nor if the process is known to have ended because its pool said so.
+    scene.leaves("a").gives([]);
+    scene.joins_as("a", 9).gives(["publish 1/0.0.0/3 resume"]);
+    scene.started("1/0.0.0/3", "a").gives([]);
+    scene.joins_as("a", 8).gives([]);
+    assert_eq!(scene.view(1).attempts.lost, 2);
+}
+
+#[test]
+fn workers_that_no_job_can_use_again_leave_soon() {
+    let mut scene = Scene::new(Settings {
+        max_workers: 16,
+        idle_ms: 60_000,
+        look_ahead_ms: 0,
+        bundle_ms: 0,
+        ..Settings::DEFAULT
+    });
+    let workers = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    scene.runs(1, without_speculation(8), &[(8, 1), (1, 1)]);
+    for (worker, node) in workers.into_iter().zip(0..) {
+        scene.joins(worker);
+        scene.started(&format!("1/0.{node}.0/1"), worker);
+    }
+    for (worker, node) in workers.into_iter().zip(0..6) {
+        scene.completed(&format!("1/0.{node}.0/1"), worker).gives([]);
+    }
+    // Two tasks are under way, and one remains above them.
+    scene.after_ms(1_900).time_passes().gives([]);
+    let drained = ["drain f", "drain e", "drain d", "drain c", "drain b", "drain a", "scale 2"];
+    scene.after_ms(100).time_passes().gives(drained);
+    // A job that is about to start may need them.
+    scene.submit(2, terms(8)).gives(["plan 2"]);
+    scene.completed("1/0.6.0/1", "g").gives([]);
+    scene.after_ms(3_000).time_passes().gives([]);
 }
 
 #[test]
@@ -492,7 +646,7 @@ fn the_original_rule_waits_for_the_quantile_and_starts_over() {
         policy: protocol::request::SpeculationPolicy::Original,
         ..Speculation::default()
     };
-    scene.runs(1, JobTerms { workers: 4, speculation }, &[(5, 1), (1, 1)]);
+    scene.runs(1, JobTerms { workers: 4, speculation, ..JobTerms::default() }, &[(5, 1), (1, 1)]);
     scene.joins("slow").gives(["publish 1/0.0.0/1"]);
     scene.started("1/0.0.0/1", "slow").gives([]);
     scene.joins("fast").gives(["publish 1/0.1.0/1"]);
@@ -530,7 +684,9 @@ fn a_speculative_attempt_continues_when_the_first_fails() {
     scene.after_ms(1_000).time_passes();
     assert!(scene.published("1/0.0.0/3").contains("speculative"));
     scene.started("1/0.0.0/3", "a").gives([]);
-    scene.completed("1/0.0.0/3", "a").gives(["stop 1/0.0.0/2 Superseded", "write 1 columns 1000"]);
+    scene
+        .completed("1/0.0.0/3", "a")
+        .gives(["stop 1/0.0.0/2 Superseded on b", "write 1 columns 1000"]);
 }
 
 #[test]
@@ -593,12 +749,13 @@ fn the_pool_is_scaled_up_at_once_and_down_after_the_idle_time() {
         max_workers: 3,
         idle_ms: 1_000,
         look_ahead_ms: 0,
+        bundle_ms: 0,
         ..Settings::DEFAULT
     });
     scene.time_passes().gives(["scale 1"]);
     scene.joins("a").gives([]);
-    scene.submit(1, terms(8)).gives(["plan 1", "scale 3"]);
-    scene.planned(1, &[(3, 1), (1, 1)]).gives(["publish 1/0.0.0/1"]);
+    scene.submit(1, terms(8)).gives(["plan 1"]);
+    scene.planned(1, &[(3, 1), (1, 1)]).gives(["scale 3", "publish 1/0.0.0/1"]);
     scene.joins("b").gives(["publish 1/0.1.0/1"]);
     scene.joins("c").gives(["publish 1/0.2.0/1"]);
     scene.started("1/0.2.0/1", "c").gives([]);
@@ -612,8 +769,78 @@ fn the_pool_is_scaled_up_at_once_and_down_after_the_idle_time() {
 }
 
 #[test]
+fn a_job_brings_no_more_workers_than_its_tasks_can_use() {
+    let mut scene = Scene::new(Settings {
+        max_workers: 16,
+        idle_ms: 1_000,
+        look_ahead_ms: 0,
+        bundle_ms: 0,
+        ..Settings::DEFAULT
+    });
+    scene.time_passes().gives(["scale 0"]);
+    // Nobody knows yet how many tasks there will be.
+    scene.submit(1, without_speculation(8)).gives(["plan 1"]);
+    scene.after_ms(60_000).time_passes().gives([]);
+    scene.planned(1, &[(4, 1), (1, 1)]).gives(["scale 4"]);
+    for worker in ["a", "b", "c", "d"] {
+        scene.joins(worker);
+    }
+    for (worker, task) in ["a", "b", "c"].into_iter().zip(0..) {
+        scene.does(&format!("1/0.{task}.0/1"), worker).gives([]);
+    }
+    // One task is under way, and one remains above it.
+    scene.started("1/0.3.0/1", "d").gives([]);
+    scene.after_ms(1_001).time_passes().gives(["drain c", "drain b", "drain a", "scale 1"]);
+    // A job that speculates keeps a second worker for it, and brings none for that alone.
+    scene.runs(2, terms(8), &[(2, 1), (1, 1)]);
+    assert_eq!(scene.scheduler.pool().desired, 3);
+}
+
+#[test]
+fn w_beyond_the_pool_is_no_claim_to_all_of_it() {
+    let mut scene = Scene::new(SETTINGS);
+    scene.runs(1, terms(1_000_000_000), &[(64, 1), (1, 1)]);
+    scene.runs(2, terms(2), &[(64, 1), (1, 1)]);
+    let mut of_two = 0;
+    for worker in 0..8 {
+        let given = scene.joins(&format!("w{worker}")).commands;
+        of_two += given.iter().filter(|line| line.starts_with("publish 2/")).count();
+    }
+    // As W = 8 and W = 2 share eight workers.
+    assert_eq!(of_two, 2);
+}
+
+#[test]
+fn a_short_job_does_not_wait_for_long_ones() {
+    let mut scene = Scene::new(Settings { running_jobs_max: 2, ..SETTINGS });
+    for number in 1..=3 {
+        scene.submit(number, terms(1));
+        scene.planned_for(number, &[(9, 1), (1, 1)], 3_600_000);
+    }
+    assert_eq!(scene.phase(2), Phase::Running);
+    assert_eq!(scene.phase(3), Phase::Planning);
+    for number in 4..=8 {
+        scene.submit(number, terms(1));
+        scene.planned_for(number, &[(1, 1)], 1_000);
+    }
+    // It comes first, as nothing of it is in flight.
+    assert_eq!(scene.phase(4), Phase::Running);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.joins("b").gives(["publish 2/0.0.0/1"]);
+    scene.joins("c").gives(["publish 4/0.0.0/1"]);
+    // They have few slots too, and none of the long ones'.
+    assert_eq!([7, 8].map(|number| scene.phase(number)), [Phase::Running, Phase::Planning]);
+    assert_eq!(scene.phase(3), Phase::Planning);
+}
+
+#[test]
 fn a_number_of_workers_set_by_hand_applies_at_once_but_drains_only_idle_workers() {
-    let mut scene = Scene::new(Settings { max_workers: 8, look_ahead_ms: 0, ..Settings::DEFAULT });
+    let mut scene = Scene::new(Settings {
+        max_workers: 8,
+        look_ahead_ms: 0,
+        bundle_ms: 0,
+        ..Settings::DEFAULT
+    });
     scene.by_hand(Some(2)).gives(["scale 2"]);
     scene.joins("a").gives([]);
     scene.joins("b").gives([]);

@@ -82,6 +82,12 @@ impl Block {
         }
     }
 
+    /// The numbers from one on, each the sum of two if there is a second part.
+    pub(crate) fn parts_mut(&mut self, start: usize) -> (&mut [f64], Option<&mut [f64]>) {
+        let low = if self.low.is_empty() { None } else { Some(&mut self.low[start..]) };
+        (&mut self.values[start..], low)
+    }
+
     /// Makes room for so many more.
     pub(crate) fn reserve(&mut self, numbers: usize) {
         self.values.reserve(numbers);

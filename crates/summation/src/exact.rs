@@ -18,6 +18,9 @@ pub(crate) type ExactSum = FixedPoint<34, -1074>;
 /// Holds any sum of fewer than 2^91 squares of `f64`.
 pub(crate) type ExactSquares = FixedPoint<67, -2148>;
 
+/// Holds any sum of fewer than 2^91 products of two `f64`.
+pub(crate) type ExactProducts = FixedPoint<67, -2148>;
+
 /// The finite number `x` as `mantissa * 2^exponent`, its sign apart.
 pub(crate) const fn decompose(x: f64) -> (bool, u64, i32) {
     let bits = x.to_bits();

@@ -12,26 +12,37 @@ mod decoder;
 mod detect;
 mod foreign;
 mod head;
+mod netcdf;
 mod npy;
+mod npz;
 mod number_type;
 mod powers_of_five;
 mod raw;
+mod safetensors;
 mod selection;
 mod table;
 mod text;
+mod words;
+mod zip;
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::order::{Order, Transposition};
 use crate::{Block, InputError};
 
 use binary::Elements;
-use number_type::NumberType;
+
+pub(crate) use netcdf::{Netcdf, Written};
+pub(crate) use number_type::NumberType;
+pub(crate) use safetensors::Tensors;
 
 pub use decoder::{Checkpoint, Decoder};
 pub use detect::Detection;
-pub use head::{HEAD_BYTES, HEAD_BYTES_MAX};
+pub use head::{HEAD_BYTES, HEAD_BYTES_MAX, Piece};
+pub use netcdf::Variable;
+pub use safetensors::{INDEX_BYTES_MAX, Tensor, shards_of};
 
 /// How the numbers of an object are written.
 #[derive(Clone)]
@@ -84,6 +95,21 @@ pub(crate) trait Layout: fmt::Debug + Send + Sync {
         None
     }
 
+    /// What is read of the object, if it consists of tensors.
+    fn tensors(&self) -> Option<&Tensors> {
+        None
+    }
+
+    /// What is read of the object, if it is a NetCDF file.
+    fn netcdf(&self) -> Option<&Netcdf> {
+        None
+    }
+
+    /// A hash of the parts that are read and of their order, if parts have names.
+    fn parts_hash(&self) -> Option<u64> {
+        None
+    }
+
     /// Whether the object has a line that names its columns.
     fn has_header(&self) -> bool {
         false
@@ -99,10 +125,16 @@ pub(crate) trait Layout: fmt::Debug + Send + Sync {
         0
     }
 
-    /// The format that reads the parts of these names in this order, which are those of the
-    /// object `of`; `None` if parts have no names.
-    fn aligned(&self, names: &[String], of: &str) -> Result<Option<Format>, InputError> {
-        let _ = (names, of);
+    /// How much memory reading it takes beside its ranges, in bytes.
+    fn reading_bytes(&self) -> u64 {
+        0
+    }
+
+    /// The format that reads the parts in the order in which the object `of` has them, whose
+    /// format is `reference`; `None` if parts have no names, or those of the two objects are
+    /// of different kinds.
+    fn aligned(&self, reference: &Format, of: &str) -> Result<Option<Format>, InputError> {
+        let _ = (reference, of);
         Ok(None)
     }
 
@@ -111,8 +143,36 @@ pub(crate) trait Layout: fmt::Debug + Send + Sync {
         Order::C
     }
 
+    /// The first byte that a decoder wants which begins at the first number, if reading can
+    /// begin at the beginning alone.
+    fn first_byte(&self) -> u64 {
+        0
+    }
+
+    /// One past the last byte of what is read; `None` if that is the end of the object.
+    fn end_byte(&self) -> Option<u64> {
+        None
+    }
+
     /// Where each number lies, if all take as many bytes and none is compressed.
     fn elements(&self) -> Option<Elements> {
+        None
+    }
+
+    /// The type of the numbers, if all have one that the object tells.
+    fn number_type(&self) -> Option<NumberType> {
+        self.elements().map(|elements| elements.number_type)
+    }
+
+    /// The byte at which a column begins, if reading can begin at any.
+    fn offset_of(&self, column: u64) -> Option<u64> {
+        self.elements().map(|elements| elements.offset_of(column))
+    }
+
+    /// The bytes of some columns, if columns do not simply follow one another; see
+    /// [`Format::extents`].
+    fn extents(&self, columns: &Range<u64>) -> Option<Vec<Range<u64>>> {
+        let _ = columns;
         None
     }
 
@@ -151,6 +211,43 @@ impl Format {
         self.layout.names()
     }
 
+    /// The tensors that are read of the object, in the order of their columns; `None` if it
+    /// does not consist of tensors.
+    #[must_use]
+    pub fn tensors(&self) -> Option<&[Tensor]> {
+        self.layout.tensors().map(|tensors| tensors.list.as_slice())
+    }
+
+    /// The header of a safetensors file with these tensors, without its length, by which
+    /// results are written; `None` if the object does not consist of tensors.
+    #[must_use]
+    pub fn tensors_header(&self) -> Option<String> {
+        let tensors = self.layout.tensors()?;
+        Some(tensors.header(&tensors.metadata, |tensor| tensor.number_type))
+    }
+
+    /// The variables that are read of the object, in the order of their columns; `None` if it
+    /// is no NetCDF file.
+    #[must_use]
+    pub fn variables(&self) -> Option<&[Variable]> {
+        self.layout.netcdf().map(Netcdf::variables)
+    }
+
+    /// The dimensions, attributes and coordinates of a NetCDF file, by which results are
+    /// written; `None` if the object is none.
+    #[must_use]
+    pub fn netcdf_template(&self) -> Option<Vec<u8>> {
+        self.layout.netcdf().map(Netcdf::template)
+    }
+
+    /// A hash of the names of the parts that are read, of their order and, if they have one,
+    /// of their shape; `None` if parts have no names. Objects are added up in the order of
+    /// the first one: if it has another hash than before, that was another order.
+    #[must_use]
+    pub fn parts_hash(&self) -> Option<u64> {
+        self.layout.parts_hash()
+    }
+
     /// Whether the object has a line that names its columns.
     #[must_use]
     pub fn has_header(&self) -> bool {
@@ -163,6 +260,13 @@ impl Format {
         self.layout.memory_bytes()
     }
 
+    /// How much memory reading the object takes beside its ranges, in bytes: that of a chunk
+    /// while it is decompressed, for example.
+    #[must_use]
+    pub fn reading_bytes(&self) -> u64 {
+        self.layout.reading_bytes()
+    }
+
     /// The name of the column that is carried over, if the object is a table with one.
     #[must_use]
     pub fn key_name(&self) -> Option<&str> {
@@ -170,25 +274,61 @@ impl Format {
     }
 
     /// The format that reads the parts in the order in which the object `of` has them, whose
-    /// format has these names.
+    /// format is `reference`; `None` stands for one whose parts have no names.
     ///
     /// # Errors
     ///
-    /// If one of the two objects lacks a part that the other has, or only one has names.
-    pub fn aligned(&self, names: Option<&[String]>, of: &str) -> Result<Format, InputError> {
-        let only_one = |this: &str, other: &str| {
-            let what = format!("has {this}, and {of} has {other}");
-            let error = InputError::new(what);
-            error.remedy("give all files the same form, or say whether they have a header line")
+    /// If one of the two objects lacks a part that the other has, or has it in another shape,
+    /// or only one has names.
+    pub fn aligned(&self, reference: Option<&Format>, of: &str) -> Result<Format, InputError> {
+        let reference = reference.filter(|reference| reference.names().is_some());
+        let aligned = match reference {
+            None if self.names().is_none() => Some(self.clone()),
+            None => None,
+            Some(reference) => self.layout.aligned(reference, of)?,
         };
-        match names {
-            None if self.names().is_some() => Err(only_one("named columns", "none")),
-            None => Ok(self.clone()),
-            Some(names) => {
-                let aligned = self.layout.aligned(names, of)?;
-                aligned.ok_or_else(|| only_one("no named columns", "them"))
-            }
+        aligned.ok_or_else(|| {
+            let other = reference.map_or("no named columns", Format::parts);
+            let error = InputError::new(format!("has {}, and {of} has {other}", self.parts()));
+            error.remedy("give all files the same form, or say whether they have a header line")
+        })
+    }
+
+    /// What the parts of the object are.
+    fn parts(&self) -> &'static str {
+        match (self.tensors(), self.variables(), self.names()) {
+            (Some(_), ..) => "tensors",
+            (_, Some(_), _) => "variables",
+            (_, _, Some(_)) => "named columns",
+            _ => "no named columns",
         }
+    }
+
+    /// Checks that an array has the shape of the object `of`, whose format is given;
+    /// dimensions of length 1 do not count. A file without a shape fits any, and arrays of
+    /// different sizes pass, because their lengths are compared elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// If both are arrays of the same size and of different shapes, as one and its transpose.
+    pub fn check_shape(&self, reference: &Format, of: &str) -> Result<(), InputError> {
+        let (Some(shape), Some(expected)) = (self.shape(), reference.shape()) else {
+            return Ok(());
+        };
+        let squeezed = |shape: &[u64]| -> Vec<u64> {
+            shape.iter().copied().filter(|&length| length != 1).collect()
+        };
+        let size = |shape: &[u64]| shape.iter().try_fold(1, |size: u64, &n| size.checked_mul(n));
+        if size(shape) != size(expected) || squeezed(shape) == squeezed(expected) {
+            return Ok(());
+        }
+        let [shape, expected] = [shape, expected].map(|shape| {
+            let lengths: Vec<String> = shape.iter().map(u64::to_string).collect();
+            lengths.join(" × ")
+        });
+        let error =
+            InputError::new(format!("the shape is {shape}, and that of {of} is {expected}"));
+        Err(error.remedy("transpose or reshape the file, or leave it out"))
     }
 
     /// The order in which the numbers are stored, and in which a [`Decoder`]
@@ -216,6 +356,13 @@ impl Format {
         self.layout.describe()
     }
 
+    /// The type of the numbers as NumPy names it, such as `f4`, or `bf16`, if all have one that
+    /// the object tells: text has none.
+    #[must_use]
+    pub fn dtype(&self) -> Option<&'static str> {
+        self.layout.number_type().map(NumberType::describe)
+    }
+
     /// Where reading can begin.
     #[must_use]
     pub fn access(&self) -> Access {
@@ -238,7 +385,15 @@ impl Format {
     /// column is one of those that are stored: see [`Format::order`].
     #[must_use]
     pub fn offset_of(&self, column: u64) -> Option<u64> {
-        self.layout.elements().map(|elements| elements.offset_of(column))
+        self.layout.offset_of(column)
+    }
+
+    /// The bytes that a decoder wants which begins at the first of these columns, in the
+    /// order of the columns, up to the last. `None` if these are simply those from the offset
+    /// of the first to that of the last.
+    #[must_use]
+    pub fn extents(&self, columns: &Range<u64>) -> Option<Vec<Range<u64>>> {
+        self.layout.extents(columns)
     }
 
     /// The checkpoint of a column, if the format is seekable: any column can be
@@ -254,9 +409,15 @@ impl Format {
     #[must_use]
     pub fn resume_byte(&self, checkpoint: &Checkpoint) -> u64 {
         match self.access() {
-            Access::Beginning => 0,
+            Access::Beginning => self.layout.first_byte(),
             Access::Column | Access::Checkpoint => checkpoint.byte,
         }
+    }
+
+    /// One past the last byte that is read of an object of so many bytes.
+    #[must_use]
+    pub fn end_byte(&self, object_bytes: u64) -> u64 {
+        self.layout.end_byte().unwrap_or(object_bytes)
     }
 
     /// A decoder of an object from its first byte.

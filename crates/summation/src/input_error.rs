@@ -14,6 +14,8 @@ const QUOTED_CHARS_MAX: usize = 40;
 /// knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InputError {
+    /// The object that it lies in, if the input consists of several. Places are those in it.
+    pub part: Option<Box<str>>,
     /// Where, in bytes from 0.
     pub byte: Option<u64>,
     /// Whether `byte` counts bytes of the decompressed data.
@@ -52,6 +54,12 @@ impl InputError {
         self
     }
 
+    /// Adds in which of several objects.
+    pub(crate) fn in_part(mut self, part: &str) -> InputError {
+        self.part = Some(part.into());
+        self
+    }
+
     /// Adds what was found there.
     pub(crate) fn found(mut self, bytes: &[u8]) -> InputError {
         let text = String::from_utf8_lossy(bytes);
@@ -74,6 +82,7 @@ impl InputError {
     /// What was wrong and where, without what to do about it.
     #[must_use]
     pub fn detail(&self) -> String {
+        let part = self.part.as_ref().map(|part| format!("{part}: ")).unwrap_or_default();
         let mut place = String::new();
         let of = if self.is_decompressed { " of the decompressed data" } else { "" };
         match (self.line, self.position, self.byte) {
@@ -84,8 +93,8 @@ impl InputError {
             _ => {}
         }
         match &self.found {
-            Some(found) => format!("{place}found {found:?} {}", self.what),
-            None => format!("{place}{}", self.what),
+            Some(found) => format!("{part}{place}found {found:?} {}", self.what),
+            None => format!("{part}{place}{}", self.what),
         }
     }
 }

@@ -10,7 +10,8 @@
 //!   were stored in the other.
 //! - [`PartialSum`] adds blocks. [`Trailer`] and the encoding let it be stored,
 //!   and a [`PartialSumReader`] adds what was stored to another.
-//! - [`output`] writes results, [`generate`] makes test data.
+//! - [`output`] writes results, [`generate`] makes test data. [`read_weights`] reads a table
+//!   of weights.
 //!
 //! Invariants:
 //!
@@ -33,9 +34,13 @@ mod missing;
 mod order;
 pub mod output;
 mod partial_sum;
+mod weights;
 
 pub use block::Block;
-pub use format::{Access, Checkpoint, Decoder, Detection, Format, HEAD_BYTES, HEAD_BYTES_MAX};
+pub use format::{
+    Access, Checkpoint, Decoder, Detection, Format, HEAD_BYTES, HEAD_BYTES_MAX, INDEX_BYTES_MAX,
+    Piece, Tensor, Variable, shards_of,
+};
 pub use input_error::InputError;
 pub use keys::{ExpectedKeys, KeyUse, key_hash};
 pub use missing::check_none_missing;
@@ -45,3 +50,4 @@ pub use partial_sum::reseal;
 pub use partial_sum::{
     CorruptError, EncodedHeader, HEADER_BYTES, ObjectEnd, PartialSum, PartialSumReader, Trailer,
 };
+pub use weights::{WeightLine, read_weights, weights_table};

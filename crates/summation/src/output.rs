@@ -1,13 +1,18 @@
 //! Results as bytes, in pieces, so that a result of any length streams.
 //!
 //! Text is one number a line, each the shortest that reads back as the same
-//! bits; `nan`, `inf` and `-inf` as Python has them.
+//! bits; `nan`, `inf` and `-inf` as Python has them. A [`TypedFile`] has numbers of other
+//! types than `f64`.
+
+mod typed_file;
 
 use std::fmt::Write as _;
 
 use zmij::Buffer;
 
 use crate::Order;
+
+pub use typed_file::{TypedFile, TypedKind};
 
 /// How a result is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,7 +92,12 @@ pub fn put_fields<'a>(fields: impl Iterator<Item = &'a [u8]>, to: &mut Vec<u8>) 
 /// first, in whatever order the numbers are stored; its product is their count.
 #[must_use]
 pub fn npy_header(shape: &[u64], order: Order) -> Vec<u8> {
-    let mut text = String::from("{'descr': '<f8', 'fortran_order': ");
+    npy_header_of("<f8", shape, order)
+}
+
+/// The same, of numbers of the type that NumPy describes so.
+fn npy_header_of(descr: &str, shape: &[u64], order: Order) -> Vec<u8> {
+    let mut text = format!("{{'descr': '{descr}', 'fortran_order': ");
     text.push_str(if order.is_fortran() { "True" } else { "False" });
     text.push_str(", 'shape': (");
     for (index, length) in shape.iter().enumerate() {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, kill_process_group, prlimit};
 use tokio::time::sleep;
 
 /// Timeout for a process to start or to stop. RabbitMQ takes ten seconds on two
@@ -122,6 +122,29 @@ impl Process {
         // An error means that the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// Stops the process and its descendants, as SIGSTOP does, until they are
+    /// [thawed](Process::thaw).
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Continues processes that were frozen.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Has every write of the process fail that would make a file longer than this, as on
+    /// a disk that is full.
+    ///
+    /// # Panics
+    ///
+    /// If the process has ended.
+    pub fn limit_files(&self, bytes: u64) {
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let limit = Rlimit { current: Some(bytes), maximum: None };
+        prlimit(id, Resource::Fsize, limit).expect("limiting the size of files");
     }
 
     /// The process id.

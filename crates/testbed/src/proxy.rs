@@ -12,6 +12,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
+use self::recorder::{Conversation, Recorder};
+
+pub use self::recorder::Exchange;
+
+mod recorder;
+
 /// The network fault that a [`Proxy`] injects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disturbance {
@@ -30,6 +36,16 @@ pub enum Disturbance {
         /// The delay before each chunk of up to 64 KiB.
         by: Duration,
     },
+    /// Pass at most this many bytes per second in each direction of each new connection.
+    Throttle {
+        /// At least 100.
+        bytes_per_sec: u32,
+    },
+    /// Close each new connection in the middle of what the server sends.
+    Cut {
+        /// How many bytes from the server pass before.
+        after: usize,
+    },
 }
 
 /// A TCP proxy in front of a server. A new disturbance applies to new connections.
@@ -46,7 +62,24 @@ struct State {
     disturbance: watch::Sender<Disturbance>,
     disturbed: AtomicU64,
     connections: AtomicU64,
+    recorder: Recorder,
 }
+
+/// How bytes are passed on in one direction.
+#[derive(Clone, Copy)]
+struct Passing {
+    /// The delay before each read is passed on.
+    delay: Duration,
+    /// How many bytes pass at all.
+    most: usize,
+    /// `None` for as many as there are.
+    bytes_per_sec: Option<u32>,
+}
+
+/// How much is read at once.
+const READ_BYTES: usize = 64 << 10;
+/// How often a throttled connection passes something on, in a second.
+const READS_PER_SEC: u32 = 20;
 
 impl Proxy {
     /// Starts a proxy on a free port of 127.0.0.1, for a server on the port
@@ -59,12 +92,27 @@ impl Proxy {
         Proxy::start_before(SocketAddr::from(([127, 0, 0, 1], upstream))).await
     }
 
+    /// The same, which records the HTTP requests that have one of these methods and were
+    /// answered, until they are [taken](Proxy::exchanges).
+    ///
+    /// # Panics
+    ///
+    /// If no port can be bound.
+    pub async fn recording(upstream: u16, methods: &'static [&'static str]) -> Proxy {
+        let upstream = SocketAddr::from(([127, 0, 0, 1], upstream));
+        Proxy::bind(upstream, Recorder::new(methods)).await
+    }
+
     /// Starts a proxy on a free port of 127.0.0.1, for a server at any address.
     ///
     /// # Panics
     ///
     /// If no port can be bound.
     pub async fn start_before(upstream: SocketAddr) -> Proxy {
+        Proxy::bind(upstream, Recorder::new(&[])).await
+    }
+
+    async fn bind(upstream: SocketAddr, recorder: Recorder) -> Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let port = listener.local_addr().expect("its address").port();
         let state = Arc::new(State {
@@ -72,6 +120,7 @@ impl Proxy {
             disturbance: watch::Sender::new(Disturbance::None),
             disturbed: AtomicU64::new(0),
             connections: AtomicU64::new(0),
+            recorder,
         });
         let accepting = tokio::spawn(accept(listener, state.clone()));
         Proxy { port, state, accepting }
@@ -99,6 +148,12 @@ impl Proxy {
     #[must_use]
     pub fn disturbed(&self) -> u64 {
         self.state.disturbed.load(Ordering::SeqCst)
+    }
+
+    /// The recorded requests since the last call, in the order of their answers.
+    #[must_use]
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        self.state.recorder.take()
     }
 
     /// Number of connections accepted.
@@ -135,7 +190,8 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
 async fn serve(mut client: TcpStream, number: u64, state: &State) -> io::Result<()> {
     let mut changes = state.disturbance.subscribe();
     let disturbance = *changes.borrow_and_update();
-    let delay = match disturbance {
+    let mut passing = Passing { delay: Duration::ZERO, most: usize::MAX, bytes_per_sec: None };
+    match disturbance {
         Disturbance::Refuse => {
             state.count();
             return Ok(());
@@ -152,17 +208,32 @@ async fn serve(mut client: TcpStream, number: u64, state: &State) -> io::Result<
         }
         Disturbance::Slow { every, by } if number.is_multiple_of(every) => {
             state.count();
-            by
+            passing.delay = by;
         }
-        Disturbance::Slow { .. } | Disturbance::None => Duration::ZERO,
-    };
+        Disturbance::Cut { after } => passing.most = after,
+        Disturbance::Throttle { bytes_per_sec } => {
+            state.count();
+            passing.bytes_per_sec = Some(bytes_per_sec);
+        }
+        Disturbance::Slow { .. } | Disturbance::None => {}
+    }
+    // What clients send is throttled too, and neither delayed nor cut.
+    let upwards = Passing { delay: Duration::ZERO, most: usize::MAX, ..passing };
+    let conversation = state.recorder.conversation();
     let server = TcpStream::connect(state.upstream).await?;
     let (mut from_client, mut to_client) = client.split();
     let (from_server, to_server) = server.into_split();
     let (mut from_server, mut to_server) = (from_server, to_server);
     tokio::select! {
-        outcome = relay(&mut from_client, &mut to_server, Duration::ZERO) => outcome,
-        outcome = relay(&mut from_server, &mut to_client, delay) => outcome,
+        outcome = relay(&mut from_client, &mut to_server, upwards, Direction::Up(&conversation)) => {
+            outcome.map(drop)
+        }
+        outcome = relay(&mut from_server, &mut to_client, passing, Direction::Down(&conversation)) => {
+            if outcome? == 0 {
+                state.count();
+            }
+            Ok(())
+        }
         _ = changes.changed() => {
             state.count();
             if *changes.borrow_and_update() == Disturbance::Silence {
@@ -179,21 +250,48 @@ async fn silence(changes: &mut watch::Receiver<Disturbance>) -> io::Result<()> {
     Ok(())
 }
 
+/// Which way bytes go, and what is noted of them.
+enum Direction<'a> {
+    Up(&'a Conversation<'a>),
+    Down(&'a Conversation<'a>),
+}
+
+/// Passes bytes on; returns how many more could pass at the end.
 async fn relay(
     from: &mut (impl AsyncReadExt + Unpin),
     to: &mut (impl AsyncWriteExt + Unpin),
-    delay: Duration,
-) -> io::Result<()> {
-    let mut buffer = vec![0; 64 << 10];
+    passing: Passing,
+    direction: Direction<'_>,
+) -> io::Result<usize> {
+    let Passing { delay, mut most, bytes_per_sec } = passing;
+    let at_once = bytes_per_sec.map_or(READ_BYTES, |bytes| {
+        usize::try_from(bytes / READS_PER_SEC).unwrap_or(READ_BYTES).clamp(1, READ_BYTES)
+    });
+    let mut buffer = vec![0; at_once];
     loop {
         let length = from.read(&mut buffer).await?;
         if length == 0 {
-            return to.shutdown().await;
+            to.shutdown().await?;
+            return Ok(most);
         }
         if !delay.is_zero() {
             sleep(delay).await;
         }
-        to.write_all(&buffer[..length]).await?;
+        if bytes_per_sec.is_some() {
+            sleep(Duration::from_secs(1) / READS_PER_SEC).await;
+        }
+        let passed = &buffer[..length.min(most)];
+        if let Direction::Up(conversation) = direction {
+            conversation.sent(passed);
+        }
+        to.write_all(passed).await?;
+        if let Direction::Down(conversation) = direction {
+            conversation.received(passed);
+        }
+        most -= passed.len();
+        if most == 0 {
+            return Ok(0);
+        }
     }
 }
 

@@ -139,6 +139,35 @@ impl RabbitMq {
         fs::remove_dir_all(self.path("mnesia")).expect("deleting the data of the broker");
     }
 
+    /// Stops the processes of the broker, as SIGSTOP does, until they are
+    /// [thawed](RabbitMq::thaw). Its connections stay open.
+    pub fn freeze(&self) {
+        if let Some((broker, _)) = &self.running {
+            broker.freeze();
+        }
+    }
+
+    /// Continues a broker that was frozen.
+    pub fn thaw(&self) {
+        if let Some((broker, _)) = &self.running {
+            broker.thaw();
+        }
+    }
+
+    /// Has the broker find its disk full, so that it takes no messages, until this is
+    /// called with `false`. Returns whether its alarm is as it was told.
+    ///
+    /// # Panics
+    ///
+    /// If `rabbitmqctl` cannot be started.
+    pub async fn fill_disk(&self, is_full: bool) -> bool {
+        let limit = if is_full { "1000000000000000" } else { "50000000" };
+        let alarms = "lists:any(fun(A) -> element(1, A) =:= {resource_limit, disk, node()} end, \
+                      rabbit_alarm:get_alarms())";
+        let expression = format!("rabbit_disk_monitor:set_disk_free_limit({limit}), {alarms}.");
+        self.eval(&expression).await.as_deref() == Some(if is_full { "true" } else { "false" })
+    }
+
     /// Suspends the process of a quorum queue, so that it neither takes nor gives
     /// messages, while everything else in the broker works. It ends with the broker.
     ///

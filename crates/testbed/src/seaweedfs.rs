@@ -108,10 +108,39 @@ impl SeaweedFs {
         self.running = None;
     }
 
+    /// Stops the process, as SIGSTOP does, until it is [thawed](SeaweedFs::thaw). Its
+    /// connections stay open.
+    pub fn freeze(&self) {
+        if let Some(process) = &self.running {
+            process.freeze();
+        }
+    }
+
+    /// Continues a store that was frozen.
+    pub fn thaw(&self) {
+        if let Some(process) = &self.running {
+            process.thaw();
+        }
+    }
+
+    /// Has every write to its disk fail, as if the disk were full, until the store is
+    /// stopped and started again.
+    pub fn fill_disk(&self) {
+        if let Some(process) = &self.running {
+            process.limit_files(0);
+        }
+    }
+
     /// The port of the S3 gateway on 127.0.0.1.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.ports[6]
+    }
+
+    /// The URL of the filer, which shows and changes objects below `/buckets/` without S3.
+    #[must_use]
+    pub fn filer(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports[4])
     }
 
     /// The URL of the S3 gateway.

@@ -7,9 +7,9 @@ use ipnet::IpNet;
 use protocol::Role;
 
 /// The header with the name of who the proxy has signed in.
-const USER: HeaderName = HeaderName::from_static("x-forwarded-user");
+pub(super) const USER: HeaderName = HeaderName::from_static("x-forwarded-user");
 /// The header with the scheme that the browser uses.
-const SCHEME: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(super) const SCHEME: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// The longest name that is taken from a proxy, in bytes.
 const NAME_BYTES_MAX: usize = 100;
 

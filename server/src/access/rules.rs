@@ -44,11 +44,20 @@ pub fn need(method: &Method, uri: &Uri) -> Need {
         // Planning reads inputs, and changes nothing.
         ("POST", ["api", "plan" | "jobs"] | ["api", "jobs", _, "rerun" | "resume"]) => Role::Submit,
         ("POST" | "DELETE", ["api", "jobs", _, "share"]) => Role::Submit,
-        ("DELETE", ["api", "jobs", _]) if !is_purge(uri.query()) => Role::Submit,
-        ("PUT", ["api", "files", ..]) | ("POST", ["files", "upload"]) => Role::Submit,
+        // Of jobs of others, the engine lets only an admin delete them.
+        ("DELETE", ["api", "jobs", _]) => Role::Submit,
+        ("POST", ["api", "uploads"] | ["api", "uploads", _, "finish"])
+        | ("PUT" | "DELETE", ["api", "uploads", _]) => Role::Submit,
+        ("PUT", ["api", "files", ..]) | ("POST", ["api", "files"] | ["files", "upload"]) => {
+            Role::Submit
+        }
         (
             "POST",
-            ["app", "preview" | "submit" | "cancel" | "rerun" | "resume" | "share" | "withdraw"],
+            [
+                "app",
+                "preview" | "submit" | "cancel" | "cancel-jobs" | "delete" | "delete-jobs"
+                | "rerun" | "resume" | "share" | "withdraw",
+            ],
         ) => Role::Submit,
         _ => Role::Admin,
     };
@@ -61,24 +70,20 @@ pub fn job_shown(path: &str, query: Option<&str>) -> Option<JobId> {
     let parts: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
     match parts[..] {
         ["jobs", id]
-        | ["jobs", id, "run" | "inputs" | "log"]
+        | ["jobs", id, "run" | "tasks" | "inputs" | "log" | "view"]
+        | ["jobs", id, "tasks", _]
         | ["api", "jobs", id]
         | [
             "api",
             "jobs",
             id,
-            "result" | "events" | "tasks" | "timeline" | "trace.json" | "inputs",
+            "result" | "values" | "envelope" | "image.png" | "report.html" | "events" | "tasks"
+            | "timeline" | "trace.json" | "inputs",
         ] => id.parse().ok(),
         // The page's own read of its job.
         ["app", "job"] => parameter(query?, "id")?.parse().ok(),
         _ => None,
     }
-}
-
-/// Whether a deletion is meant to delete the job's objects too: whatever is not plainly
-/// a cancellation.
-fn is_purge(query: Option<&str>) -> bool {
-    query.is_some_and(|query| !query.is_empty())
 }
 
 /// The value of a parameter that needs no decoding.
@@ -106,8 +111,19 @@ mod tests {
             (Need::Nothing, &["GET /healthz", "GET /readyz", "GET /sign-in", "POST /sign-in"][..]),
             (Need::Nothing, &["POST /sign-out", "GET /pkg/a.js", "HEAD /pkg/a.wasm"]),
             (job, &["GET /jobs/JOB", "GET /api/jobs/JOB", "GET /api/jobs/JOB/result?format=npy"]),
+            (job, &["GET /jobs/JOB/tasks?level=1", "GET /jobs/JOB/tasks/0.1.0"]),
+            (view, &["GET /workers/worker-1", "GET /jobs/JOB/tasks/0.1.0/more"]),
             (job, &["GET /jobs/JOB/run", "GET /jobs/JOB/log", "GET /api/jobs/JOB/timeline?from=1"]),
-            (job, &["GET /api/jobs/JOB/trace.json"]),
+            (job, &["GET /api/jobs/JOB/report.html"]),
+            (job, &["GET /api/jobs/JOB/trace.json", "GET /jobs/JOB/view?from=1"]),
+            (
+                job,
+                &[
+                    "GET /api/jobs/JOB/values?columns=0..9",
+                    "GET /api/jobs/JOB/envelope",
+                    "GET /api/jobs/JOB/image.png",
+                ],
+            ),
             (job, &["GET /jobs/JOB/inputs", "GET /api/jobs/JOB/inputs?cursor=1"]),
             (job, &["GET /api/jobs/JOB/events", "HEAD /jobs/JOB?share=x", "GET /app/job?id=JOB"]),
             (view, &["GET /", "GET /jobs", "GET /api/jobs", "GET /api/events", "GET /metrics"]),
@@ -115,6 +131,8 @@ mod tests {
             (view, &["GET /pkg", "GET /api/openapi.json"]),
             (submit, &["POST /api/jobs", "POST /api/plan", "POST /api/jobs/JOB/rerun"]),
             (submit, &["POST /api/jobs/JOB/resume", "POST /app/resume"]),
+            (submit, &["POST /api/uploads", "PUT /api/uploads/a?offset=1"]),
+            (submit, &["POST /api/uploads/a/finish", "DELETE /api/uploads/a"]),
             (
                 submit,
                 &[
@@ -122,6 +140,7 @@ mod tests {
                     "PUT /api/files/a/b",
                     "POST /app/submit",
                     "POST /files/upload",
+                    "POST /api/files?prefix=in/",
                 ],
             ),
             (
@@ -132,8 +151,10 @@ mod tests {
                     "DELETE /api/jobs/JOB/share",
                 ],
             ),
-            (admin, &["DELETE /api/jobs/JOB?purge=true", "DELETE /api/jobs/JOB?purge=%74rue"]),
-            (admin, &["PUT /api/workers", "DELETE /api/files/a", "POST /app/delete"]),
+            (submit, &["DELETE /api/jobs/JOB?purge=true", "POST /app/delete"]),
+            (submit, &["POST /app/cancel-jobs", "POST /app/delete-jobs"]),
+            (view, &["GET /jobs/selected?action=delete&job=JOB"]),
+            (admin, &["PUT /api/workers", "DELETE /api/files/a", "DELETE /api/jobs/JOB/x"]),
             (admin, &["POST /app/delete-files", "DELETE /api/files/in/"]),
             (view, &["GET /files?prefix=in/", "GET /api/folders"]),
             (admin, &["POST /app/workers", "POST /app/new", "PATCH /api/jobs", "POST /pkg/a"]),

@@ -46,20 +46,29 @@ impl Sessions {
     ///
     /// If the store does not answer, or has something else in the place of the key.
     pub async fn open(store: &dyn ObjectStore) -> Result<Sessions, Problem> {
-        let doing = "reading the key of sessions";
+        if let Some(found) = Sessions::find_key(store).await? {
+            return Ok(found);
+        }
+        let key: [u8; 32] = rand::random();
+        let put = store.put(keys::SESSION_KEY, Bytes::copy_from_slice(&key)).await;
+        put.map_err(|error| error.own_problem("storing the key of sessions"))?;
+        Ok(Sessions::new(key))
+    }
+
+    /// Sessions with the key in the store; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// If the store does not answer, or has something else in the place of the key.
+    pub async fn find_key(store: &dyn ObjectStore) -> Result<Option<Sessions>, Problem> {
         match read_all(store, keys::SESSION_KEY).await {
-            Ok(bytes) => bytes[..].try_into().map(Sessions::new).map_err(|_| {
+            Ok(bytes) => bytes[..].try_into().map(|key| Some(Sessions::new(key))).map_err(|_| {
                 let detail = format!("{} does not have 32 bytes", keys::SESSION_KEY);
                 Problem::new(ProblemKind::Internal, detail)
                     .remedy("delete it from the store; everybody then has to sign in again")
             }),
-            Err(StoreError::NotFound { .. }) => {
-                let key: [u8; 32] = rand::random();
-                let bytes = Bytes::copy_from_slice(&key);
-                store.put(keys::SESSION_KEY, bytes).await.map_err(|error| error.problem(doing))?;
-                Ok(Sessions::new(key))
-            }
-            Err(error) => Err(error.problem(doing)),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.own_problem("reading the key of sessions")),
         }
     }
 

@@ -47,13 +47,21 @@ pub struct Shares {
     store: Arc<dyn ObjectStore>,
     /// What was read of the store; a job without a link has none.
     known: Mutex<HashMap<JobId, Option<Share>>>,
+    /// Whether another server makes and withdraws links, so that nothing stays known.
+    is_of_another: bool,
 }
 
 impl Shares {
     /// The links to the jobs in a store.
     #[must_use]
     pub fn new(store: Arc<dyn ObjectStore>) -> Shares {
-        Shares { store, known: Mutex::default() }
+        Shares { store, known: Mutex::default(), is_of_another: false }
+    }
+
+    /// The links that another server makes and withdraws.
+    #[must_use]
+    pub fn of_another(store: Arc<dyn ObjectStore>) -> Shares {
+        Shares { is_of_another: true, ..Shares::new(store) }
     }
 
     /// The link to a job, which is made if there is none.
@@ -71,7 +79,7 @@ impl Shares {
         // Texts and a number always encode as JSON.
         let bytes = Bytes::from(serde_json::to_vec(&share).unwrap_or_default());
         let put = self.store.put(&keys::share(job), bytes).await;
-        put.map_err(|error| error.problem("storing the link"))?;
+        put.map_err(|error| error.own_problem("storing the link"))?;
         self.keep(job, Some(share.clone()));
         Ok(share)
     }
@@ -83,7 +91,7 @@ impl Shares {
     /// If the store does not answer; the link is then valid as before.
     pub async fn withdraw(&self, job: JobId) -> Result<(), Problem> {
         let deleted = self.store.delete(&keys::share(job)).await;
-        deleted.map_err(|error| error.problem("withdrawing the link"))?;
+        deleted.map_err(|error| error.own_problem("withdrawing the link"))?;
         self.keep(job, None);
         Ok(())
     }
@@ -101,7 +109,7 @@ impl Shares {
             // A link that cannot be read is none, and is made again when it is asked for.
             Ok(bytes) => serde_json::from_slice::<Share>(&bytes).ok(),
             Err(StoreError::NotFound { .. }) => None,
-            Err(error) => return Err(error.problem("reading the link")),
+            Err(error) => return Err(error.own_problem("reading the link")),
         };
         self.keep(job, found.clone());
         Ok(found)
@@ -118,6 +126,9 @@ impl Shares {
     }
 
     fn keep(&self, job: JobId, share: Option<Share>) {
+        if self.is_of_another {
+            return;
+        }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= KEPT_MAX {
             known.clear();

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::bail;
 use clap::Args;
@@ -66,22 +67,23 @@ impl AccessArguments {
     ///
     /// If the tokens cannot be read, or if there are none and other machines can reach
     /// the address.
-    pub fn tokens(&self, address: SocketAddr) -> anyhow::Result<Option<Tokens>> {
-        match (&self.token_file, &self.tokens) {
-            (Some(file), _) => Tokens::from_file(file).map(Some),
-            (None, Some(text)) => Tokens::from_text(text).map(Some),
+    pub fn tokens(&self, address: SocketAddr) -> anyhow::Result<Option<Arc<Tokens>>> {
+        let known = match (&self.token_file, &self.tokens) {
+            (Some(file), _) => Some(Tokens::from_file(file)?),
+            (None, Some(text)) => Some(Tokens::from_text(text)?),
             (None, None) if !self.no_auth && !self.trusted_proxies.is_empty() => bail!(
                 "--trusted-proxies gives roles to those whom a proxy signs in, and without tokens \
                  everybody may do everything: give --token-file FILE as well, or --no-auth if the \
                  names are only to be shown"
             ),
-            (None, None) if self.no_auth || address.ip().to_canonical().is_loopback() => Ok(None),
+            (None, None) if self.no_auth || address.ip().to_canonical().is_loopback() => None,
             (None, None) => bail!(
                 "other machines can reach {address}, and without tokens whoever does could delete \
                  jobs and fill the disk: give --token-file FILE (`distributed-average token` makes \
                  a token), or --no-auth if only those can connect who may do everything"
             ),
-        }
+        };
+        Ok(known.map(Arc::new))
     }
 
     /// The proxies whose word is taken for who calls.
@@ -116,7 +118,7 @@ mod tests {
         access: AccessArguments,
     }
 
-    fn tokens(address: &str, flags: &[&str]) -> anyhow::Result<Option<Tokens>> {
+    fn tokens(address: &str, flags: &[&str]) -> anyhow::Result<Option<Arc<Tokens>>> {
         let flags = Flags::try_parse_from([&["program"], flags].concat())?;
         flags.access.tokens(address.parse()?)
     }

@@ -78,6 +78,6 @@ impl HttpArguments {
             ..Limits::default()
         };
         let hosts = AllowedHosts::new(self.allow_hosts.clone());
-        Ok(Settings { site, hosts, limits, certificate })
+        Ok(Settings { site, hosts, limits, certificate, ..Settings::default() })
     }
 }

@@ -55,6 +55,14 @@ pub struct LimitArguments {
     #[arg(long, env = "DISTRIBUTED_AVERAGE_KEEP_RESUMABLE", value_name = "DURATION",
         default_value = "24h", value_parser = duration_or_none)]
     pub keep_resumable: Duration,
+    /// Maximum size in bytes of what has arrived of all uploads that are not finished, of
+    /// those that can be resumed.
+    #[arg(long, env = "DISTRIBUTED_AVERAGE_MAX_UPLOAD_BYTES", default_value_t = 64 << 30)]
+    pub max_upload_bytes: u64,
+    /// Time for which an upload that nobody continues is kept, such as 2d, 12h or 90m.
+    #[arg(long, env = "DISTRIBUTED_AVERAGE_KEEP_UPLOADS", value_name = "DURATION",
+        default_value = "24h", value_parser = duration)]
+    pub keep_uploads: Duration,
 }
 
 impl LimitArguments {
@@ -75,6 +83,8 @@ impl LimitArguments {
             jobs_in_memory: count(self.jobs_in_memory),
             keep_jobs: self.keep_jobs,
             keep_resumable: self.keep_resumable,
+            upload_bytes: self.max_upload_bytes,
+            keep_uploads: self.keep_uploads,
         }
     }
 }
@@ -85,7 +95,7 @@ fn duration_or_none(text: &str) -> Result<Duration, String> {
 }
 
 /// Parses a duration: a whole number from 1 and its unit.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let invalid = || "expected a number and a unit, such as 30d, 12h, 90m or 45s".to_owned();
     let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(invalid)?;
     let unit_secs: u64 = match unit {

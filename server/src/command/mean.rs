@@ -11,8 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use indicatif::HumanBytes;
 use program::telemetry::{self, LogFormat};
-use protocol::request::Statistic;
-use protocol::{JobId, JobSnapshot, Phase, Plan, Problem, ValidRequest};
+use protocol::{JobId, JobSnapshot, Phase, Plan, ValidRequest};
 use scheduler::Settings;
 
 use self::found::{as_paths, find_inputs};
@@ -42,8 +41,21 @@ pub async fn run(arguments: MeanArguments) -> anyhow::Result<()> {
     if !arguments.statistics.is_empty() && output.as_ref().is_some_and(|o| !o.takes_statistics()) {
         bail!("standard output takes only the mean: --statistics needs a file as --output");
     }
+    if arguments.dtype.is_some() && output.as_ref().is_some_and(|output| !output.has_types()) {
+        bail!(
+            "--dtype needs an --output that ends in .npy, .safetensors or .nc: other results are f64"
+        );
+    }
     let results = output.as_ref().map(Output::paths).unwrap_or_default();
-    let locations = find_inputs(&arguments.inputs, &results)?;
+    let mut locations = find_inputs(&arguments.inputs, &results)?;
+    let weights = arguments.weights.as_deref().map(found::location).transpose()?;
+    if let Some(weights) = &weights {
+        // It may lie among the files.
+        locations.retain(|location| location != weights);
+        if locations.is_empty() {
+            bail!("the only input is the table of weights: name the files that it has weights for");
+        }
+    }
     let workers = arguments.workers.unwrap_or_else(super::default_workers);
     let mut folder = tempfile::Builder::new();
     let folder = folder.prefix("distributed-average-");
@@ -54,7 +66,7 @@ pub async fn run(arguments: MeanArguments) -> anyhow::Result<()> {
     let scratch =
         scratch.context("creating a folder for partial sums; choose another with --scratch")?;
     let parts = parts::for_files(scratch.path()).await?;
-    let request = arguments.request(locations, workers).validate()?;
+    let request = arguments.request(locations, weights, workers).validate()?;
     let log = CostLog { workers, is_enabled: arguments.verbose || io::stderr().is_terminal() };
     let Some(output) = output.filter(|_| !arguments.plan) else {
         return plan::print(&parts.planner, &request, workers).await;
@@ -62,7 +74,7 @@ pub async fn run(arguments: MeanArguments) -> anyhow::Result<()> {
     let settings = Settings { min_workers: workers, max_workers: workers, ..Settings::default() };
     let engine = Engine::start(parts, settings, workers).await.map_err(as_paths)?;
     tokio::select! {
-        done = compute(&engine, request, log) => {
+        done = compute(&engine, request, &output, log) => {
             let done = done?;
             output.write(&engine, &done, scratch.path()).await?;
             log.ended(&done);
@@ -81,10 +93,11 @@ pub async fn run(arguments: MeanArguments) -> anyhow::Result<()> {
 async fn compute(
     engine: &Engine,
     request: ValidRequest,
+    output: &Output,
     log: CostLog,
 ) -> anyhow::Result<JobSnapshot> {
     let job = engine.submit(request, None).await.map_err(as_paths)?;
-    let snapshot = watch(engine, job, log).await.map_err(as_paths)?;
+    let snapshot = watch(engine, job, output, log).await?;
     match (snapshot.phase, snapshot.error.clone()) {
         (Phase::Done, _) => Ok(snapshot),
         (_, Some(problem)) => Err(as_paths(problem).into()),
@@ -94,15 +107,21 @@ async fn compute(
 
 /// Follows a job to its end with a progress bar.
 #[expect(clippy::cast_possible_truncation, reason = "a progress bar shows whole steps")]
-async fn watch(engine: &Engine, job: JobId, log: CostLog) -> Result<JobSnapshot, Problem> {
+async fn watch(
+    engine: &Engine,
+    job: JobId,
+    output: &Output,
+    log: CostLog,
+) -> anyhow::Result<JobSnapshot> {
     const STEPS: u64 = 1000;
     let bar = super::progress_bar(STEPS, "{bar:40} {percent:>3} % · {msg}");
     let mut versions = engine.board().watch();
     let mut is_planned = false;
     loop {
-        let snapshot = engine.job(job).await?;
+        let snapshot = engine.job(job).await.map_err(as_paths)?;
         if let Some(plan) = snapshot.plan.as_ref().filter(|_| !is_planned) {
-            bar.suspend(|| log.planned(plan, &snapshot.request.statistics));
+            output.check_inputs(&snapshot.inputs, snapshot.request.output.dtype)?;
+            bar.suspend(|| log.planned(plan, &snapshot));
             is_planned = true;
         }
         if snapshot.phase.is_over() {
@@ -125,9 +144,10 @@ struct CostLog {
 
 impl CostLog {
     /// Prints the memory bound, before anything is computed.
-    fn planned(self, plan: &Plan, statistics: &[Statistic]) {
+    fn planned(self, plan: &Plan, job: &JobSnapshot) {
         if self.is_enabled {
-            eprintln!("memory  {}", memory::describe(plan, self.workers, statistics));
+            let (statistics, inputs) = (&job.request.statistics, &job.inputs);
+            eprintln!("memory  {}", memory::describe(plan, inputs, self.workers, statistics));
         }
     }
 
@@ -144,7 +164,8 @@ impl CostLog {
         }
         eprintln!("read    {} of input", HumanBytes(job.bytes.input_read));
         if let Some((peak, plan)) = memory::peak_resident_bytes().zip(job.plan.as_ref()) {
-            let bound = memory::process_bytes(plan, self.workers, &job.request.statistics);
+            let (statistics, inputs) = (&job.request.statistics, &job.inputs);
+            let bound = memory::process_bytes(plan, inputs, self.workers, statistics);
             eprintln!("memory  {} at its peak, bound {}", HumanBytes(peak), HumanBytes(bound));
         }
     }

@@ -1,28 +1,30 @@
 //! `distributed-average serve`
 
-use std::sync::Arc;
+mod address;
+mod role;
+
 use std::time::Duration;
 
-use anyhow::Context;
-use platform::ObjectStore;
+use anyhow::{Context, ensure};
 use program::signals::stop_on_signal;
 use program::{open_files, telemetry};
 use tokio::net::TcpListener;
-use tokio::time::timeout;
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
+use traces::Traces;
 
-use crate::access::Access;
-use crate::access::tokens::Tokens;
+use self::role::Server;
 use crate::arguments::ServeArguments;
-use crate::engine::Engine;
-use crate::store_lease::StoreLease;
+use crate::metrics::Metrics;
 use crate::{http, parts};
 
-/// How long clients and workers may take once the server stops. With the release of
-/// the store lease it ends within ten seconds, as orchestrators expect.
-const DRAIN_TIME_MAX: Duration = Duration::from_millis(7_500);
+/// How long the last spans may take to be sent, once everything else has ended.
+const SPANS_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Serves until the process is told to stop. A second signal ends it at once.
+///
+/// Of several servers on one store one leads, and the others stand by.
 pub async fn run(arguments: ServeArguments) -> anyhow::Result<()> {
     telemetry::log_from("info", arguments.shared.log_format);
     let stop = CancellationToken::new();
@@ -31,75 +33,48 @@ pub async fn run(arguments: ServeArguments) -> anyhow::Result<()> {
         tracing::warn!("browser bundle not found: pages will not be live; run `make bundle`");
     }
     let tokens = arguments.access.tokens(arguments.listen)?;
+    let traces = Traces::from_environment("distributed-average");
     let http = arguments.http.settings(site, open_files::raise_limit())?;
+    let http = http::Settings { traces: traces.clone(), ..http };
+    let scheme = if http.certificate.is_some() { "https" } else { "http" };
+    if let Some(url) = &arguments.advertise {
+        ensure!(
+            url.starts_with(&format!("{scheme}://")),
+            "--advertise {url} does not begin with {scheme}://, which is what this server speaks: \
+             other servers reach it without a proxy between"
+        );
+    }
     // Before what may take long: opening the store and the queue.
     tokio::spawn(stop_on_signal(stop.clone())?);
-    let acquiring = Box::pin(async {
-        let store = arguments.store.open().await?;
-        let lease = StoreLease::acquire(&arguments.store, store.clone()).await?;
-        let store = lease.fenced(store);
-        anyhow::Ok((lease, store))
-    });
-    let Some(acquired) = stop.run_until_cancelled(acquiring).await else {
+    // Before the store lease: it tells others at which address to reach this server.
+    let listener = TcpListener::bind(arguments.listen).await.with_context(|| {
+        format!(
+            "listening on {}: choose another address with --listen, if another program uses it",
+            arguments.listen
+        )
+    })?;
+    let listening = listener.local_addr().context("reading the listening address")?;
+    let url = arguments.advertise.clone();
+    let url = url.unwrap_or_else(|| format!("{scheme}://{}", address::for_others(listening)));
+    let Some(store) = stop.run_until_cancelled(Box::pin(arguments.store.open())).await else {
         return Ok(());
     };
-    let (mut lease, store) = acquired?;
-    let served = Box::pin(serve(&arguments, http, tokens, store, &mut lease, stop)).await;
-    lease.release().await;
-    served
-}
-
-/// Serves the store while the lease on it is held.
-async fn serve(
-    arguments: &ServeArguments,
-    http: http::Settings,
-    tokens: Option<Tokens>,
-    store: Arc<dyn ObjectStore>,
-    lease: &mut StoreLease,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    let workers = arguments.workers.unwrap_or_else(super::default_workers);
-    let settings = parts::settings(arguments, workers);
-    let job_workers = arguments.job_workers.unwrap_or(workers).max(1);
-    let starting = Box::pin(async {
-        let parts = parts::for_serving(arguments, store).await?;
-        anyhow::Ok(Engine::start(parts, settings, job_workers).await?)
-    });
-    let Some(started) = stop.run_until_cancelled(starting).await else {
-        return Ok(());
+    let (apps, shown) = watch::channel(http::starting());
+    let serving = tokio::spawn(http::serve_as(listener, shown, http.clone(), stop.clone()));
+    let server = Server {
+        arguments,
+        http,
+        tokens,
+        store: store?,
+        url,
+        announcement: Some(format!("listening on {scheme}://{listening}")),
+        apps,
+        serving,
+        metrics: Metrics::new(),
+        stop,
     };
-    let engine = Arc::new(started?);
-    let proxies = arguments.access.proxies();
-    let shares = engine.shares().clone();
-    let access = Access::open(&**engine.store(), shares, tokens, proxies).await?;
-    let listener = TcpListener::bind(arguments.listen)
-        .await
-        .with_context(|| format!("listening on {}", arguments.listen))?;
-    let address = listener.local_addr().context("reading the listening address")?;
-    let scheme = if http.certificate.is_some() { "https" } else { "http" };
-    // On standard output: scripts that start the server wait for this line.
-    println!("listening on {scheme}://{address}");
-    let mut serving =
-        tokio::spawn(http::serve(listener, engine.clone(), access, http, stop.clone()));
-    let outcome = tokio::select! {
-        () = stop.cancelled() => Ok(()),
-        lost = lease.lost() => Err(lost),
-        failed = engine.failed() => Err(failed.into()),
-        // Unless it was told to stop it ends only by a panic.
-        served = &mut serving => served.context("serving"),
-    };
-    stop.cancel();
-    let ending = async {
-        // At the same time: requests under way may need the engine, and last.
-        let served =
-            async { if serving.is_finished() { Ok(()) } else { serving.await.context("serving") } };
-        let (served, ()) = tokio::join!(served, engine.drain());
-        engine.stop().await;
-        served
-    };
-    let ended = timeout(DRAIN_TIME_MAX, ending).await.unwrap_or_else(|_| {
-        tracing::warn!("workers did not hand back their tasks in time: they are run again later");
-        Ok(())
-    });
-    outcome.and(ended)
+    let ended = Box::pin(server.run()).await;
+    // An error would say that it has panicked; spans are not worth another end.
+    let _ = spawn_blocking(move || traces.finish(SPANS_TIME_MAX)).await;
+    ended
 }

@@ -1,6 +1,7 @@
 //! Performs the scheduler's commands, in tasks beside the driver.
 
 mod holding;
+mod outputs;
 mod planning;
 
 use std::panic::AssertUnwindSafe;
@@ -9,6 +10,8 @@ use std::sync::Arc;
 use futures::FutureExt;
 use platform::problems::with_sources;
 use platform::retry::UNTIL_DONE_PAUSE;
+use platform::store::traced::StoreTracing;
+use protocol::delivery::WebhookDelivery;
 use protocol::problem::ProblemKind;
 use protocol::task::{Assignment, Control};
 use protocol::timeline::Timeline;
@@ -17,23 +20,23 @@ use scheduler::Event;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use traces::Span;
 
 use self::holding::Holding;
+use self::outputs::write_outputs;
 use self::planning::Planning;
 use super::gates::Gates;
 use super::{DriverMessage, Parts};
 use crate::finishing::{Total, Unfinished, write_result};
 use crate::garbage_collection;
 use crate::limits::{check_free_space, check_reserve, result_bytes};
-use crate::records::{self, Checkpoint, LearnedRecord, RequestSummary, index};
+use crate::records::{self, Checkpoint, Completions, LearnedRecord, RequestSummary, index};
 
 /// Starts effects. Each sends its outcome to the driver as a message.
 pub(super) struct Effects {
     pub(super) parts: Arc<Parts>,
     pub(super) messages: mpsc::Sender<DriverMessage>,
-    pub(super) tasks: TaskTracker,
     /// What jobs wait for before they are planned.
     pub(super) gates: Gates,
     /// Limits how many results are written at the same time: each takes memory.
@@ -43,6 +46,9 @@ pub(super) struct Effects {
     pub(super) collecting: Arc<Semaphore>,
     /// Cancelled when the driver ends: stops what takes long.
     pub(super) stop: CancellationToken,
+    /// Cancelled once nobody listens to outcomes any more: the process may live on, and
+    /// stand by for the server that has these jobs then.
+    ended: DropGuard,
 }
 
 /// How many results are written at the same time.
@@ -77,16 +83,30 @@ impl Effects {
             gates: Gates::new(&parts.limits),
             parts,
             messages,
-            tasks: TaskTracker::new(),
             writing: Arc::new(Semaphore::new(RESULTS_AT_ONCE)),
             collecting: Arc::new(Semaphore::new(COLLECTED_AT_ONCE)),
             stop: CancellationToken::new(),
+            ended: CancellationToken::new().drop_guard(),
         }
+    }
+
+    /// Runs a task until it is done or the driver is gone.
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        let ended = self.ended.token().clone();
+        tokio::spawn(async move {
+            ended.run_until_cancelled(work).await;
+        })
     }
 
     /// Lists the job's objects, lays out its sum tree and stores the plan. A job that
     /// `is_resumed` keeps what it can of its earlier plan.
-    pub(super) fn plan(&self, job: JobId, request: &RequestSummary, is_resumed: bool) -> Writing {
+    pub(super) fn plan(
+        &self,
+        job: JobId,
+        request: &RequestSummary,
+        is_resumed: bool,
+        tracing: Option<StoreTracing>,
+    ) -> Writing {
         let stop = self.stop.child_token();
         let planning = Planning {
             parts: self.parts.clone(),
@@ -95,6 +115,7 @@ impl Effects {
             job,
             request: request.clone(),
             is_resumed,
+            tracing,
             stop: stop.clone(),
         };
         Writing { stop, task: self.spawn_for(job, "planning the job", planning.run()) }
@@ -108,9 +129,11 @@ impl Effects {
         work: impl Future<Output = ()> + Send + 'static,
     ) -> JoinHandle<()> {
         let messages = self.messages.clone();
-        self.tasks.spawn(async move {
+        // In one place on the heap: each future around it would have room for it twice.
+        let work = AssertUnwindSafe(work.boxed());
+        self.spawn(async move {
             // Nothing that the task has changed is used afterwards.
-            if let Err(panic) = AssertUnwindSafe(work).catch_unwind().await {
+            if let Err(panic) = work.catch_unwind().await {
                 let said = panic.downcast_ref::<String>().map(String::as_str);
                 let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
                 let detail = format!("{doing}: the program has a bug: {}", said.unwrap_or("panic"));
@@ -122,10 +145,22 @@ impl Effects {
         })
     }
 
-    /// Stores the checkpoint of a job, once: the next one follows soon.
-    pub(super) fn write_checkpoint(&self, job: JobId, checkpoint: Checkpoint) -> Writing {
+    /// Stores the checkpoint of a job with its journal, if it has one, once: the next ones
+    /// follow soon.
+    pub(super) fn write_checkpoint(
+        &self,
+        job: JobId,
+        checkpoint: Checkpoint,
+        completions: Option<Completions>,
+    ) -> Writing {
         let parts = self.parts.clone();
-        let task = self.tasks.spawn(async move {
+        let task = self.spawn(async move {
+            if let Some(completions) = completions
+                && let Err(problem) =
+                    records::store_completions(&*parts.store, job, &completions).await
+            {
+                tracing::warn!(job_id = %job, %problem, "journal not stored");
+            }
             let stored = records::store_checkpoint(&*parts.store, job, &checkpoint).await;
             if let Err(problem) = stored {
                 tracing::warn!(job_id = %job, %problem, "checkpoint not stored");
@@ -134,33 +169,57 @@ impl Effects {
         Writing { stop: self.stop.child_token(), task }
     }
 
-    /// Publishes an assignment, retried until the queue accepts it.
-    pub(super) fn publish(&self, assignment: Assignment) {
+    /// Publishes assignments in one message, retried until the queue accepts it, which ends
+    /// their spans. Does nothing if there are none.
+    pub(super) fn publish(&self, assignments: Vec<(Assignment, Option<Span>)>) {
+        let publish = |(assignment, span): (Assignment, Option<Span>)| {
+            let traceparent = span.as_ref().map(Span::context);
+            (Assignment { traceparent, ..assignment }, span)
+        };
+        let (assignments, spans): (Vec<_>, Vec<_>) = assignments.into_iter().map(publish).unzip();
+        let Some(attempt) = assignments.first().map(|assignment| assignment.attempt) else {
+            return;
+        };
         let parts = self.parts.clone();
-        self.tasks.spawn(async move {
-            while let Err(error) = parts.queue.publish(&assignment).await {
-                let attempt = assignment.attempt;
+        self.spawn(async move {
+            while let Err(error) = parts.queue.publish(&assignments).await {
                 parts.metrics.jobs.publication_retried();
                 tracing::warn!(%attempt, error = with_sources(&error), "assignment not published yet");
                 sleep(UNTIL_DONE_PAUSE).await;
             }
+            for span in spans.into_iter().flatten() {
+                parts.traces.end(span);
+            }
         });
     }
 
-    /// Sends a control message to all workers, once: a message that is lost is
-    /// made up for by the leases of attempts and workers.
-    pub(super) fn control(&self, control: Control) {
+    /// Sends a control message to the worker at an address, or to all workers, once: a message
+    /// that is lost is made up for by the leases of attempts and workers.
+    pub(super) fn control(&self, control: Control, address: Option<String>) {
         let parts = self.parts.clone();
-        self.tasks.spawn(async move {
-            if let Err(error) = parts.queue.control(&control).await {
+        self.spawn(async move {
+            let sent = match &address {
+                Some(address) => parts.queue.control_one(&control, address).await,
+                None => parts.queue.control(&control).await,
+            };
+            if let Err(error) = sent {
                 tracing::warn!(?control, error = with_sources(&error), "control message not sent");
             }
         });
     }
 
-    /// Divides the total and stores the result.
-    pub(super) fn write_result(&self, total: Total) -> Writing {
+    /// Divides the total and stores the result, also where the request of the job wants it.
+    pub(super) fn write_result(
+        &self,
+        total: Total,
+        snapshot: JobSnapshot,
+        tracing: Option<StoreTracing>,
+    ) -> Writing {
         let (parts, messages, job) = (self.parts.clone(), self.messages.clone(), total.job);
+        let store = match tracing {
+            Some(tracing) => tracing.store(&parts.store, parts.inputs.own_location()),
+            None => parts.store.clone(),
+        };
         let writing = self.writing.clone();
         let stop = self.stop.child_token();
         let stopped = stop.clone();
@@ -168,11 +227,11 @@ impl Effects {
             let Some(_permit) = stopped.run_until_cancelled(writing.acquire()).await else {
                 return;
             };
-            let bytes = result_bytes(total.columns, &total.statistics);
+            let bytes = result_bytes(total.columns, &total.statistics, total.typed.is_some());
             let mut holding = Holding::new(job, &messages);
             let written = loop {
                 let written = match check_free_space(&*parts.store, "the result", bytes).await {
-                    Ok(()) => write_result(&parts.store, total.clone(), &stopped).await,
+                    Ok(()) => write_result(&store, total.clone(), &stopped).await,
                     Err(problem) => Err(problem.into()),
                 };
                 match written {
@@ -184,6 +243,12 @@ impl Effects {
                     }
                     written => break written,
                 }
+            };
+            let written = match written {
+                Ok(summary) => {
+                    write_outputs(&parts, snapshot, summary, &mut holding, &stopped).await
+                }
+                unfinished => unfinished,
             };
             holding.end().await;
             if stopped.is_cancelled() {
@@ -205,7 +270,7 @@ impl Effects {
     /// learns it again.
     pub(super) fn store_learned(&self, job: JobId, learned: LearnedRecord) -> JoinHandle<()> {
         let parts = self.parts.clone();
-        self.tasks.spawn(async move {
+        self.spawn(async move {
             if let Err(problem) = records::store_learned(&*parts.store, job, &learned).await {
                 tracing::warn!(job_id = %job, %problem, "what was learned of a job is not stored");
             }
@@ -215,7 +280,7 @@ impl Effects {
     /// Looks whether a job that has written `written` bytes leaves enough free space.
     pub(super) fn check_space(&self, job: JobId, written: u64) {
         let (parts, messages) = (self.parts.clone(), self.messages.clone());
-        self.tasks.spawn(async move {
+        self.spawn(async move {
             match check_reserve(&*parts.store, written).await {
                 Err(problem) if problem.kind == ProblemKind::InsufficientStorage => {
                     send(&messages, broken(job, problem)).await;
@@ -231,7 +296,7 @@ impl Effects {
     /// server would resume the job.
     pub(super) fn record(
         &self,
-        snapshot: JobSnapshot,
+        mut snapshot: JobSnapshot,
         timeline: Option<Timeline>,
         writing: Option<Writing>,
         checkpoint: Option<Writing>,
@@ -239,7 +304,7 @@ impl Effects {
     ) {
         let (parts, messages) = (self.parts.clone(), self.messages.clone());
         let collecting = self.collecting.clone();
-        self.tasks.spawn(async move {
+        self.spawn(async move {
             if let Some(writing) = writing {
                 writing.end().await;
             }
@@ -273,6 +338,17 @@ impl Effects {
             {
                 tracing::warn!(%job_id, %problem, "timeline not stored");
             }
+            if let Some(ended_at) = snapshot.timings.ended_at
+                && parts.webhooks.are_wanted(&snapshot.request)
+            {
+                snapshot.webhook = Some(WebhookDelivery::pending(job_id, ended_at));
+                while let Err(problem) =
+                    records::webhook::mark(&*parts.store, job_id, ended_at).await
+                {
+                    tracing::error!(%job_id, %problem, "report not stored yet");
+                    sleep(UNTIL_DONE_PAUSE).await;
+                }
+            }
             while let Err(problem) = records::store_report(&*parts.store, &snapshot).await {
                 tracing::error!(%job_id, %problem, "report not stored yet");
                 sleep(UNTIL_DONE_PAUSE).await;
@@ -281,6 +357,11 @@ impl Effects {
                 && let Err(error) = records::delete_checkpoint(&*parts.store, job_id).await
             {
                 tracing::warn!(%job_id, error = with_sources(&error), "checkpoint not deleted");
+            }
+            if has_checkpoint
+                && let Err(error) = records::delete_completions(&*parts.store, job_id).await
+            {
+                tracing::warn!(%job_id, error = with_sources(&error), "journal not deleted");
             }
             if let Err(problem) = index::complete(&*parts.store, &snapshot, collects).await {
                 tracing::warn!(%job_id, %problem, "the next start of the server reads the report");
@@ -307,7 +388,7 @@ impl Effects {
         if parts.keep_partial_sums {
             return;
         }
-        self.tasks.spawn(async move {
+        self.spawn(async move {
             // An error would say that the semaphore was closed; it never is.
             let _permit = collecting.acquire().await;
             let keep = parts.limits.keep_resumable;
@@ -320,9 +401,8 @@ impl Effects {
         self.call_pool(move |parts| async move { parts.pool.ensure(desired).await });
     }
 
-    /// Drains an idle worker.
-    pub(super) fn drain(&self, worker: WorkerId) {
-        self.control(Control::Drain { worker: worker.clone() });
+    /// Tells the pool that a worker was told to drain.
+    pub(super) fn drained(&self, worker: WorkerId) {
         self.call_pool(move |parts| async move { parts.pool.drained(&worker).await });
     }
 
@@ -332,7 +412,7 @@ impl Effects {
         F: Future<Output = anyhow::Result<()>> + Send,
     {
         let (parts, messages) = (self.parts.clone(), self.messages.clone());
-        self.tasks.spawn(async move {
+        self.spawn(async move {
             let notice = call(parts).await.err().map(|error| {
                 tracing::warn!(%error, "worker pool failed");
                 format!("{error:#}")

@@ -18,6 +18,7 @@ use crate::finishing::Total;
 use crate::keys;
 use crate::limits::SPACE_STEP_BYTES;
 use crate::records::{LearnedRecord, PlanRecord, RequestSummary};
+use crate::results::typed_kind;
 
 /// A job that is not over.
 pub(super) struct Job {
@@ -99,6 +100,11 @@ impl Job {
         self.shown = Shown::default();
     }
 
+    /// How many times the job was resumed, as its plan says.
+    pub(super) fn resumes(&self) -> u32 {
+        self.plan.as_ref().map_or(0, |plan| plan.resumes)
+    }
+
     /// Whether what is shown has changed since the last call.
     pub(super) fn take_change(&mut self) -> bool {
         let changed = self.shown != self.published;
@@ -106,9 +112,10 @@ impl Job {
         changed
     }
 
-    /// What has been learned of the inputs, once C is known. It is to be stored.
+    /// What has been learned of the inputs, once C is known and unless it was told before. It
+    /// is to be stored.
     pub(super) fn learned(&mut self, view: &JobView) -> Option<LearnedRecord> {
-        let columns = view.inputs.columns?;
+        let columns = view.inputs.columns.filter(|_| !self.has_learned)?;
         self.has_learned = true;
         let (shape, format) = (view.inputs.shape.clone(), view.inputs.format.clone());
         Some(LearnedRecord { columns, shape, format })
@@ -136,6 +143,7 @@ impl Job {
             ref not_on,
             ref not_on_node,
             columns,
+            ..
         } = *command
         else {
             return None;
@@ -155,7 +163,7 @@ impl Job {
                     select: self.request.request.select.clone(),
                     key: self.request.request.key.clone(),
                     keys: inputs.keyed.then(|| keys::keys(attempt.job)),
-                    reference: objects.first().filter(|_| inputs.named).cloned(),
+                    reference: objects.first().filter(|_| inputs.has_reference()).cloned(),
                     fortran_order: inputs.fortran_order,
                 }
             }
@@ -184,9 +192,12 @@ impl Job {
             },
             statistics: self.request.request.statistics.clone(),
             missing: self.request.request.missing,
+            weighted: inputs.weights.is_some(),
             output: record.node(attempt.job, task.level, task.node),
             heartbeat_ms,
             pace_ms: self.request.request.paced.then(|| pace_ms(attempt)),
+            // The span of the publication, which is about to begin.
+            traceparent: None,
         })
     }
 
@@ -222,6 +233,12 @@ impl Job {
             order: Order::from_fortran(record.inputs.fortran_order),
             statistics: self.request.request.statistics.clone(),
             missing: self.request.request.missing.unwrap_or_default(),
+            typed: typed_kind(&record.inputs).map(|kind| {
+                let dtype = self.request.request.output.dtype;
+                (kind, dtype.unwrap_or(kind.default_dtype()))
+            }),
+            npy_dtype: record.inputs.result_dtype.clone(),
+            weighted: record.inputs.weights.is_some(),
         })
     }
 
@@ -255,6 +272,7 @@ impl Job {
             result: self.result.clone(),
             outage: view.outage.or_else(|| self.shown.outage.clone()),
             error: view.error,
+            webhook: None,
         };
         if let Some(earlier) = &self.earlier {
             earlier.add_to(&mut snapshot, adopted);

@@ -160,6 +160,7 @@ mod tests {
             not_on: None,
             not_on_node: None,
             columns: None,
+            carried: false,
         }
     }
 

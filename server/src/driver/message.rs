@@ -10,6 +10,7 @@ use protocol::{JobId, JobSnapshot, TaskId};
 use scheduler::Event;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use crate::finishing::Total;
 use crate::pool::Observed;
 use crate::records::{Checkpoint, PlanRecord, RequestSummary};
 use crate::timeline::Span;
@@ -19,6 +20,11 @@ use crate::timeline::Span;
 pub enum DriverMessage {
     /// An event that goes to the scheduler as it is.
     Event(Event),
+    /// What a worker has reported in one message.
+    Reported {
+        /// The events of the scheduler, oldest first.
+        events: Vec<Event>,
+    },
     /// A job was submitted, and its request is in the store.
     Submitted {
         /// The new job.
@@ -153,6 +159,14 @@ pub enum DriverMessage {
         attempts_listed: usize,
         /// Receives the timeline; `None` if the job's tasks are not in memory.
         reply: oneshot::Sender<Option<Box<Timeline>>>,
+    },
+    /// The engine wants to know where the total of a running job is written.
+    TotalRequested {
+        /// The job.
+        job: JobId,
+        /// Receives it; `None` if the job does not run, or its number of columns is not known
+        /// yet.
+        reply: oneshot::Sender<Option<Box<Total>>>,
     },
     /// The engine wants to know what the workers have done lately.
     LatelyRequested {

@@ -14,24 +14,21 @@ use tokio::time::sleep;
 
 use super::DriverMessage;
 
-/// Forwards reports one by one until the queue is closed or the driver has ended.
+/// Forwards reports until the queue is closed or the driver has ended, those of a message
+/// together.
 ///
-/// A report is acknowledged once it is in the driver's channel. The segments that
-/// it reports are in the store already, so a server that ends in between loses
+/// They are acknowledged once they are in the driver's channel. The segments that
+/// they report are in the store already, so a server that ends in between loses
 /// nothing. Workers are not believed anything that would harm the server
 /// ([`bounds`]); whether there is such an attempt, the scheduler knows.
 pub async fn forward(queue: Arc<dyn ServerEnd>, messages: mpsc::Sender<DriverMessage>) {
     loop {
-        match queue.next_report().await {
-            Ok(delivery) => {
-                match bounds::bounded(delivery.report.clone()) {
-                    Ok(report) => {
-                        if messages.send(DriverMessage::Event(event(report))).await.is_err() {
-                            return;
-                        }
-                    }
-                    // What was reported is lost, as if its worker were.
-                    Err(reason) => tracing::error!(%reason, "report of a worker ignored"),
+        match queue.next_reports().await {
+            Ok(mut delivery) => {
+                let reports = std::mem::take(&mut delivery.reports);
+                let events: Vec<Event> = reports.into_iter().filter_map(believed).collect();
+                if messages.send(DriverMessage::Reported { events }).await.is_err() {
+                    return;
                 }
                 if let Err(error) = delivery.ack().await {
                     // It is delivered again, which the scheduler ignores.
@@ -47,7 +44,16 @@ pub async fn forward(queue: Arc<dyn ServerEnd>, messages: mpsc::Sender<DriverMes
     }
 }
 
-/// The event of the scheduler for a report.
+/// The event of the scheduler for a report; `None` if it is not believed. What was reported
+/// is lost then, as if its worker were.
+fn believed(report: Report) -> Option<Event> {
+    let bounded = bounds::bounded(report);
+    bounded
+        .inspect_err(|reason| tracing::error!(%reason, "report of a worker ignored"))
+        .ok()
+        .map(event)
+}
+
 fn event(report: Report) -> Event {
     let worker = report.worker;
     match report.body {

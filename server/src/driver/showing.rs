@@ -6,6 +6,7 @@ use protocol::{JobId, JobSnapshot, Outage, Part, Plan, Problem, TaskId};
 use scheduler::JobView;
 
 use super::Driver;
+use crate::finishing::Total;
 
 /// The notice on the dashboard while the queue does not answer.
 const SILENT_QUEUE: &str = "the queue does not answer: workers get no new tasks until it does, and \
@@ -28,6 +29,14 @@ impl Driver {
             ..view
         };
         Some(known.snapshot(view))
+    }
+
+    /// What the total of a running job will be computed from; `None` if the job does not run,
+    /// or its number of columns is not known yet.
+    pub(super) fn running_total(&self, job: JobId) -> Option<Total> {
+        let view = self.scheduler.job(job).filter(|view| !view.phase.is_over())?;
+        let columns = view.inputs.columns?;
+        self.jobs.get(&job)?.total(job, columns, &view)
     }
 
     /// The pool as pages and the API show it.

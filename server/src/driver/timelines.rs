@@ -44,7 +44,11 @@ impl Driver {
         }
         let mut lanes: Vec<LatelyLane> = lanes.into_values().collect();
         lanes.sort_by(|one, other| one.worker.natural_cmp(&other.worker));
-        Lately { start, end: now, lanes }
+        // Each worker inside the server reports the memory of the whole process.
+        let is_shared = self.effects.parts.pool.is_inside();
+        let reported = self.scheduler.pool().workers.into_iter().map(|it| it.resident_bytes);
+        let shared_memory_bytes = reported.max().filter(|_| is_shared);
+        Lately { start, end: now, shared_memory_bytes, lanes, ..Lately::default() }
     }
 
     /// The snapshot of a job whose tasks are in memory.

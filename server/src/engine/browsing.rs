@@ -32,7 +32,7 @@ impl Engine {
     pub async fn delete_files(&self, key: &str) -> Result<(), Problem> {
         check_users(key)?;
         let store = self.store();
-        let deleting = |error: StoreError| error.problem("deleting the object");
+        let deleting = |error: StoreError| error.own_problem("deleting the object");
         if key.ends_with('/') {
             return store.delete_prefix(key).await.map_err(deleting);
         }
@@ -84,7 +84,7 @@ async fn browse(store: &dyn ObjectStore, prefix: &str) -> Result<FolderPage, Pro
     if is_own(prefix) {
         return Ok(page);
     }
-    let listing = |error: StoreError| error.problem("listing the objects");
+    let listing = |error: StoreError| error.own_problem("listing the objects");
     let mut objects = store.list(prefix);
     let mut counted = 0;
     while let Some(object) = objects.try_next().await.map_err(listing)? {

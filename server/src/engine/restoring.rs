@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt, stream};
 use platform::problems::with_sources;
 use protocol::Problem;
+use protocol::delivery::WebhookDelivery;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::RECORDS_AT_ONCE;
@@ -67,7 +68,7 @@ pub(super) async fn restore(
                 board.publish(vec![*report], None);
             }
             Some(StoredJob::Unreadable(report)) => board.publish(vec![*report], None),
-            Some(StoredJob::Cancelled(report)) => {
+            Some(StoredJob::Cancelled(mut report)) => {
                 let collects = !parts.keep_partial_sums && parts.limits.keep_resumable.is_zero();
                 if collects && let Err(error) = garbage_collection::mark(store, job).await {
                     tracing::warn!(job_id = %job, error = with_sources(&error),
@@ -75,14 +76,26 @@ pub(super) async fn restore(
                 }
                 // Otherwise the next start would resume it, if it had been resumed.
                 let ended = records::end_resume(store, job).await;
-                ended.map_err(|error| error.problem("cancelling the job"))?;
+                ended.map_err(|error| error.own_problem("cancelling the job"))?;
+                if let Some(ended_at) = report.timings.ended_at
+                    && parts.webhooks.are_wanted(&report.request)
+                {
+                    report.webhook = Some(WebhookDelivery::pending(job, ended_at));
+                    records::webhook::mark(store, job, ended_at).await?;
+                }
                 records::store_report(store, &report).await?;
                 index::complete(store, &report, collects).await?;
                 journal::ended(&report);
                 board.publish(vec![*report], None);
             }
-            Some(StoredJob::Planned(request, plan, columns)) => {
-                let completed = records::completed_tasks(store, job, &plan, columns).await?;
+            Some(StoredJob::Planned(request, mut plan, mut columns)) => {
+                let completed = match records::completions(store, job, &plan, columns).await? {
+                    Some((completed, learned)) => {
+                        columns = columns.or(learned.map(|learned| plan.learn(learned)));
+                        completed
+                    }
+                    None => records::completed_tasks(store, job, &plan, columns).await?,
+                };
                 let checkpoint = records::checkpoint(store, job).await?.unwrap_or_default();
                 let checkpoint = Box::new(checkpoint);
                 let message =

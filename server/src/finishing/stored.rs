@@ -1,42 +1,35 @@
-//! An array of the result while it is written: its upload, its hash and checksums, and
-//! what it looks like.
+//! A file of the result while it is written: its upload, its hash and its checksums.
 
 use bytes::Bytes;
 use platform::StoreError;
 use platform::problems::internal;
 use platform::store::Upload;
 use protocol::Problem;
-use protocol::result::{ResultSummary, StoredFile};
+use protocol::result::StoredFile;
 use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
 
-use super::summary::Summary;
 use crate::results::checksums::{Checksumming, ResultChecksums};
 
-/// An array of the result while it is written.
-pub(super) struct StoredArray {
-    name: &'static str,
+/// A file of the result while it is written.
+pub(super) struct FileUpload {
+    name: String,
     upload: Box<dyn Upload>,
     hash: Sha256,
     checksumming: Checksumming,
     bytes: u64,
-    /// What it looks like.
-    pub(super) summary: Summary,
 }
 
-impl StoredArray {
-    pub(super) fn new(
-        name: &'static str,
-        upload: Box<dyn Upload>,
-        summary: Summary,
-    ) -> StoredArray {
+impl FileUpload {
+    /// Of a file whose checksums have this name.
+    pub(super) fn new(name: String, upload: Box<dyn Upload>) -> FileUpload {
         let (hash, checksumming) = (Sha256::new(), Checksumming::default());
-        StoredArray { name, upload, hash, checksumming, bytes: 0, summary }
+        FileUpload { name, upload, hash, checksumming, bytes: 0 }
     }
 
     /// Adds the checksums of the whole file to those of the others.
     pub(super) fn add_checksums(&mut self, checksums: &mut ResultChecksums) {
-        checksums.add(self.name, std::mem::take(&mut self.checksumming).finish());
+        checksums.add(&self.name, std::mem::take(&mut self.checksumming).finish());
     }
 
     /// Writes the next bytes of its file, which are hashed meanwhile.
@@ -55,10 +48,10 @@ impl StoredArray {
     }
 
     /// Ends the file, which appears then.
-    pub(super) async fn finish(self) -> Result<(ResultSummary, StoredFile), Problem> {
+    pub(super) async fn finish(self) -> Result<StoredFile, Problem> {
         self.upload.finish().await.map_err(not_written)?;
         let sha256 = self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok((self.summary.finish(), StoredFile { bytes: self.bytes, sha256 }))
+        Ok(StoredFile { bytes: self.bytes, sha256 })
     }
 }
 

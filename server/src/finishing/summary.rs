@@ -1,40 +1,25 @@
 //! What a result looks like, gathered while it is written.
 
-use protocol::result::{FIRST_NUMBERS, IMAGE_PIXELS, Image, PLOT_POINTS, PlotPoint, ResultSummary};
-use summation::{Order, output};
+use protocol::result::{FIRST_NUMBERS, PLOT_POINTS, ResultSummary};
+use summation::output;
 
 use super::Total;
+use super::figures::FiguresBuilder;
+use super::picture::Picture;
+use crate::results::envelope::EnvelopeBuilder;
 
 /// A result's summary under way; takes the numbers in the order of the columns.
 pub(super) struct Summary {
     summary: ResultSummary,
     /// How many numbers have been taken.
     column: u64,
-    least: f64,
-    greatest: f64,
-    plot: Vec<PlotPoint>,
-    /// The point of the plot that the next number falls on …
-    point: usize,
-    /// … and the first column of the point after it.
-    point_end: u64,
+    figures: FiguresBuilder,
+    plot: EnvelopeBuilder,
     picture: Option<Picture>,
-}
-
-/// A result of two dimensions, made smaller: pixels are the averages of the
-/// numbers that fall on them.
-struct Picture {
-    /// Rows and columns of the result.
-    size: (u64, u64),
-    /// Rows and columns of the picture.
-    pixels: (u64, u64),
-    order: Order,
-    sums: Vec<(f64, u64)>,
 }
 
 impl Summary {
     pub(super) fn new(total: &Total) -> Summary {
-        let points = usize::try_from(total.columns).map_or(PLOT_POINTS, |c| c.min(PLOT_POINTS));
-        let nothing_yet = PlotPoint { min: f64::INFINITY, max: f64::NEG_INFINITY };
         Summary {
             summary: ResultSummary {
                 columns: total.columns,
@@ -44,11 +29,8 @@ impl Summary {
                 ..ResultSummary::default()
             },
             column: 0,
-            least: f64::INFINITY,
-            greatest: f64::NEG_INFINITY,
-            plot: vec![nothing_yet; points],
-            point: 0,
-            point_end: begin_of(1, total.columns, points),
+            figures: FiguresBuilder::new(total.columns),
+            plot: EnvelopeBuilder::new(0..total.columns, PLOT_POINTS),
             picture: Picture::new(total),
         }
     }
@@ -63,162 +45,33 @@ impl Summary {
         let wanted = FIRST_NUMBERS - self.summary.first.len();
         let first = numbers.iter().take(wanted).map(|number| output::number_text(*number));
         self.summary.first.extend(first);
-        let mut rest = numbers;
-        while !rest.is_empty() {
-            if self.column >= self.point_end {
-                self.next_point();
-            }
-            let on_point = usize::try_from(self.point_end - self.column).unwrap_or(usize::MAX);
-            let (piece, behind) = rest.split_at(on_point.min(rest.len()));
-            self.add_to_point(piece);
-            self.column += piece.len() as u64;
-            rest = behind;
-        }
-    }
-
-    /// Takes numbers that fall on the same point of the plot.
-    fn add_to_point(&mut self, numbers: &[f64]) {
-        let (least, greatest) = match finite_extremes(numbers) {
-            Some(extremes) => extremes,
-            None => self.add_apart(numbers),
-        };
-        self.least = self.least.min(least);
-        self.greatest = self.greatest.max(greatest);
-        let point = &mut self.plot[self.point];
-        point.min = point.min.min(least);
-        point.max = point.max.max(greatest);
+        let extremes = self.plot.add(numbers);
+        self.figures.add(numbers, extremes);
         if let Some(picture) = &mut self.picture {
-            for (column, &number) in (self.column..).zip(numbers) {
-                if number.is_finite() {
-                    picture.add(column, number);
-                }
-            }
+            picture.add(self.column, numbers);
         }
-    }
-
-    /// Counts those that are not finite; gives the extremes of the others.
-    fn add_apart(&mut self, numbers: &[f64]) -> (f64, f64) {
-        let mut extremes = (f64::INFINITY, f64::NEG_INFINITY);
-        for &number in numbers {
-            if number.is_nan() {
-                self.summary.nan_columns += 1;
-            } else if number.is_infinite() {
-                self.summary.infinite_columns += 1;
-                self.least = self.least.min(number);
-                self.greatest = self.greatest.max(number);
-            } else {
-                extremes = (extremes.0.min(number), extremes.1.max(number));
-            }
-        }
-        extremes
-    }
-
-    fn next_point(&mut self) {
-        self.point = (self.point + 1).min(self.plot.len() - 1);
-        self.point_end = begin_of(self.point + 1, self.summary.columns, self.plot.len());
+        self.column += numbers.len() as u64;
     }
 
     pub(super) fn finish(self) -> ResultSummary {
         let mut summary = self.summary;
-        if self.least <= self.greatest {
-            summary.min = Some(output::number_text(self.least));
-            summary.max = Some(output::number_text(self.greatest));
+        if let Some((least, greatest)) = self.figures.extremes() {
+            summary.min = Some(output::number_text(least));
+            summary.max = Some(output::number_text(greatest));
         }
-        let has_numbers = |point: &PlotPoint| point.min <= point.max;
-        summary.plot = self.plot.into_iter().map(|point| Some(point).filter(has_numbers)).collect();
-        summary.image = self.picture.map(Picture::finish);
+        let figures = self.figures.finish();
+        (summary.nan_columns, summary.infinite_columns) = (figures.nan, figures.infinite);
+        summary.figures = Some(figures);
+        summary.plot = self.plot.finish();
+        summary.image = self.picture.map(|picture| picture.image());
         summary
     }
-}
-
-impl Picture {
-    fn new(total: &Total) -> Option<Picture> {
-        let size = match total.shape.as_deref()? {
-            &[rows, columns] if rows > 1 && columns > 1 => (rows, columns),
-            _ => return None,
-        };
-        let longest = size.0.max(size.1);
-        let side = |length: u64| match longest > IMAGE_PIXELS as u64 {
-            true => (length * IMAGE_PIXELS as u64 / longest).max(1),
-            false => length,
-        };
-        let pixels = (side(size.0), side(size.1));
-        let count = usize::try_from(pixels.0 * pixels.1).ok()?;
-        Some(Picture { size, pixels, order: total.order, sums: vec![(0.0, 0); count] })
-    }
-
-    fn add(&mut self, column: u64, number: f64) {
-        let (row, place) = match self.order {
-            Order::C => (column / self.size.1, column % self.size.1),
-            Order::Fortran => (column % self.size.0, column / self.size.0),
-        };
-        let y = row * self.pixels.0 / self.size.0;
-        let x = place * self.pixels.1 / self.size.1;
-        if let Ok(pixel) = usize::try_from(y * self.pixels.1 + x)
-            && let Some((sum, count)) = self.sums.get_mut(pixel)
-        {
-            *sum += number;
-            *count += 1;
-        }
-    }
-
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a shade lies from 1 to 255"
-    )]
-    fn finish(self) -> Image {
-        let means = self.sums.iter().map(|&(sum, count)| (count > 0).then(|| sum / count as f64));
-        let means: Vec<Option<f64>> = means.collect();
-        let least = means.iter().flatten().copied().fold(f64::INFINITY, f64::min);
-        let greatest = means.iter().flatten().copied().fold(f64::NEG_INFINITY, f64::max);
-        // Halved, so that the span of any numbers is a number.
-        let span = if greatest > least { greatest / 2.0 - least / 2.0 } else { 1.0 };
-        let shade = |mean: f64| (1.0 + (mean / 2.0 - least / 2.0) / span * 254.0).max(1.0) as u8;
-        Image {
-            width: u32::try_from(self.pixels.1).unwrap_or(u32::MAX),
-            height: u32::try_from(self.pixels.0).unwrap_or(u32::MAX),
-            pixels: means.into_iter().map(|mean| mean.map_or(0, shade)).collect(),
-        }
-    }
-}
-
-/// The least and the greatest number, if all of them are finite; by lanes, which
-/// the compiler makes vectors of.
-fn finite_extremes(numbers: &[f64]) -> Option<(f64, f64)> {
-    const LANES: usize = 8;
-    let mut least = [f64::INFINITY; LANES];
-    let mut greatest = [f64::NEG_INFINITY; LANES];
-    // Not 0 in a lane where a number is not finite: that times zero is NaN.
-    let mut zeros = [0.0; LANES];
-    let (whole, rest) = numbers.as_chunks::<LANES>();
-    let mut add = |lane: usize, number: f64| {
-        least[lane] = if number < least[lane] { number } else { least[lane] };
-        greatest[lane] = if number > greatest[lane] { number } else { greatest[lane] };
-        zeros[lane] += number * 0.0;
-    };
-    for chunk in whole {
-        for (lane, &number) in chunk.iter().enumerate() {
-            add(lane, number);
-        }
-    }
-    for (lane, &number) in rest.iter().enumerate() {
-        add(lane, number);
-    }
-    let is_finite = zeros.iter().all(|zero| *zero == 0.0);
-    let least = least.into_iter().fold(f64::INFINITY, f64::min);
-    is_finite.then(|| (least, greatest.into_iter().fold(f64::NEG_INFINITY, f64::max)))
-}
-
-/// The first of `columns` columns that falls on a point of a scale of `points`.
-fn begin_of(point: usize, columns: u64, points: usize) -> u64 {
-    let begin = (point as u128 * u128::from(columns)).div_ceil(points.max(1) as u128);
-    u64::try_from(begin).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use protocol::{JobId, Plan, Timestamp};
+    use summation::Order;
 
     use super::*;
 
@@ -240,6 +93,9 @@ mod tests {
             order: Order::C,
             statistics: Vec::new(),
             missing: protocol::request::Missing::default(),
+            typed: None,
+            npy_dtype: None,
+            weighted: false,
         };
         let mut summary = Summary::new(&total);
         for piece in numbers.chunks(7) {

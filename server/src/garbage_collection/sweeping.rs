@@ -17,7 +17,7 @@ use protocol::{JobId, JobSnapshot, Phase, Problem, Timestamp};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
-use super::{collect, collect_marked, mark, remove_leftovers};
+use super::{collect_marked, collect_marked_job, mark, remove_leftovers};
 use crate::board::Board;
 use crate::keys;
 use crate::records::index;
@@ -114,7 +114,7 @@ impl Sweeper {
             let since = *marks.entry(job).or_insert(now);
             let is_over = self.board.job(job).is_none_or(|job| job.phase.is_over());
             if is_over && now.duration_since(since) >= age {
-                collect(&*self.store, job).await;
+                collect_marked_job(&*self.store, job).await;
             }
         }
     }
@@ -160,12 +160,12 @@ impl Sweeper {
         }
         // While it is marked, nobody resumes it.
         let marked = mark(&*self.store, job_id).await;
-        marked.map_err(|error| error.problem("marking garbage"))?;
+        marked.map_err(|error| error.own_problem("marking garbage"))?;
         drop(turn);
         let deleted = self.store.delete_prefix(&keys::sums(job_id)).await;
-        deleted.map_err(|error| error.problem("deleting partial sums"))?;
+        deleted.map_err(|error| error.own_problem("deleting partial sums"))?;
         index::collected(&*self.store, job_id, ending).await?;
-        collect(&*self.store, job_id).await;
+        collect_marked_job(&*self.store, job_id).await;
         Ok(())
     }
 
@@ -176,9 +176,9 @@ impl Sweeper {
             return Ok(());
         }
         let first = self.store.list(&keys::sums(job_id)).try_next().await;
-        if first.map_err(|error| error.problem("listing partial sums"))?.is_some() {
+        if first.map_err(|error| error.own_problem("listing partial sums"))?.is_some() {
             tracing::info!(%job_id, "partial sums that were written late are deleted");
-            collect(&*self.store, job_id).await;
+            collect_marked_job(&*self.store, job_id).await;
         }
         Ok(())
     }

@@ -1,6 +1,5 @@
 //! Recognizes the caller of each request, and refuses those who lack the rights.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use serde::Deserialize;
 use super::body::broken_off;
 use super::callers;
 use super::problem_response::ProblemResponse;
+use crate::access::passed::{self, Origin, Passed};
 use crate::access::rules::{Need, SIGN_IN, SIGN_OUT, job_shown, need, parameter};
 use crate::access::sessions::{self, set_cookie};
 use crate::access::{Access, Credential, Unrecognized};
@@ -46,10 +46,10 @@ pub(super) async fn check(
     next: Next,
 ) -> Response {
     let needed = need(request.method(), request.uri());
-    let peer = peer(&request);
+    let origin = origin(&request);
     let link = Link::of(&request);
     let shared = link.as_ref().map(|link| (link.job, link.secret.as_str()));
-    let recognized = access.caller(request.headers(), peer, shared).await;
+    let recognized = access.caller(request.headers(), &origin, shared).await;
     let recognized = match recognized {
         Ok(recognized) => recognized,
         // Whoever signs in may have an old token in their browser or program.
@@ -68,7 +68,7 @@ pub(super) async fn check(
     if !is_allowed {
         return refused(&request, needed, caller.as_ref());
     }
-    let is_secure = access.is_secure(request.headers(), peer);
+    let is_secure = access.is_secure(request.headers(), &origin);
     if let Some(link) = &link
         && link.is_followed
         && caller.as_ref().is_some_and(|caller| caller.shared == Some(link.job))
@@ -112,9 +112,10 @@ impl Standing {
     }
 }
 
-/// The address that a request came from.
-fn peer(request: &Request) -> Option<IpAddr> {
-    request.extensions().get::<callers::Caller>().map(|peer| peer.0)
+/// Where a request came from.
+pub(super) fn origin(request: &Request) -> Origin {
+    let peer = request.extensions().get::<callers::Caller>().map(|peer| peer.0);
+    Origin { peer, passed: passed::of(request) }
 }
 
 /// The secret of a link to a job in a request that reads that job.
@@ -209,6 +210,7 @@ struct SignIn {
 async fn sign_in(
     State(access): State<Arc<Access>>,
     peer: Option<Extension<callers::Caller>>,
+    passed: Option<Extension<Passed>>,
     headers: HeaderMap,
     form: Result<Form<SignIn>, FormRejection>,
 ) -> Response {
@@ -216,7 +218,11 @@ async fn sign_in(
         Ok(form) => form,
         Err(rejection) => return ProblemResponse::from(unusable(&rejection)).into_response(),
     };
-    let is_secure = access.is_secure(&headers, peer.map(|Extension(peer)| peer.0));
+    let origin = Origin {
+        peer: peer.map(|Extension(peer)| peer.0),
+        passed: passed.map(|Extension(passed)| passed),
+    };
+    let is_secure = access.is_secure(&headers, &origin);
     let next = own_path(&next);
     match access.sign_in(&token, is_secure) {
         Some(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response(),

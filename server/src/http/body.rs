@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
 use protocol::JobId;
 use protocol::problem::{Problem, ProblemKind};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::problem_response::ProblemResponse;
 use super::steady_body::is_stalled;
@@ -79,6 +79,9 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let value = match parsed.and_then(|value| json.end().map(|()| value)) {
         Ok(value) => value,
         Err(error) => {
+            if let Some(value) = with_whole_numbers(bytes) {
+                return parse(&value);
+            }
             let path = track.path().to_string();
             let problem = Problem::new(ProblemKind::InvalidRequest, in_words(&error.to_string()))
                 .remedy("/api/openapi.json describes the fields of a request");
@@ -97,13 +100,69 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     }
 }
 
+/// The same JSON with `5.0` written as `5`, which is the same number in JSON and not for its
+/// parser; `None` if there is no such number. All else stays, also what is there twice.
+fn with_whole_numbers(bytes: &[u8]) -> Option<Vec<u8>> {
+    // What is no JSON has no tokens.
+    serde_json::from_slice::<IgnoredAny>(bytes).ok()?;
+    let mut rewritten = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    let mut is_changed = false;
+    while let Some(first) = rest.first() {
+        let is_number = matches!(first, b'-' | b'0'..=b'9');
+        let length = match first {
+            b'"' => string_length(rest),
+            _ if is_number => number_length(rest),
+            _ => 1,
+        };
+        let token;
+        (token, rest) = rest.split_at(length);
+        match is_number.then(|| whole(token)).flatten() {
+            Some(number) => {
+                rewritten.extend(number.to_string().bytes());
+                is_changed = true;
+            }
+            None => rewritten.extend(token),
+        }
+    }
+    is_changed.then_some(rewritten)
+}
+
+/// The length in bytes of the string at the beginning of some JSON, quotes and all.
+fn string_length(json: &[u8]) -> usize {
+    let mut is_escaped = false;
+    let end = json.iter().skip(1).position(|&byte| {
+        let is_end = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        is_end
+    });
+    end.map_or(json.len(), |end| end + 2)
+}
+
+/// The length in bytes of the number at the beginning of some JSON.
+fn number_length(json: &[u8]) -> usize {
+    let is_part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+    json.iter().position(|byte| !is_part(byte)).unwrap_or(json.len())
+}
+
+/// A number that is whole and written with a fraction or an exponent, as a whole one.
+#[expect(clippy::cast_possible_truncation, reason = "it is whole, and within the range")]
+fn whole(token: &[u8]) -> Option<i64> {
+    // Up to here every whole number has an f64 of its own.
+    const MOST: f64 = 9_007_199_254_740_992.0;
+    let text = std::str::from_utf8(token).ok()?;
+    let float: f64 = text.contains(['.', 'e', 'E']).then(|| text.parse().ok())??;
+    (float.fract() == 0.0 && float.abs() <= MOST).then_some(float as i64)
+}
+
 /// An error of the parser with words for the types of its program.
 fn in_words(error: &str) -> String {
     let numbers = ["u8", "u16", "u32", "u64", "usize"];
     let whole = numbers.iter().fold(error.to_owned(), |text, number| {
         text.replace(&format!("expected {number} "), "expected a whole number ")
     });
-    whole.replace("expected f64 ", "expected a number ")
+    // A form of inputs that only responses have.
+    whole.replace("expected f64 ", "expected a number ").replace(", `shortened`", "")
 }
 
 /// The parameters of the query string.
@@ -187,6 +246,34 @@ mod tests {
             assert!(!is_json(content_type), "{content_type}");
         }
         assert!(!super::is_json(&HeaderMap::new()), "a script can leave it out");
+    }
+
+    #[test]
+    fn numbers_that_are_whole_are_rewritten_and_nothing_else_is() {
+        for (text, rewritten) in [
+            (r#"{"a": 5.0}"#, Some(r#"{"a": 5}"#)),
+            (r#"[1.0,-2e0,3E2, 4.5,1e300,1e400,0.0]"#, Some("[1,-2,300, 4.5,1e300,1e400,0]")),
+            // A string that looks like one, an escaped quote, and a name that is there twice.
+            (r#"{"1.0": "2.0 \" 3.0", "1.0": 4.0}"#, Some(r#"{"1.0": "2.0 \" 3.0", "1.0": 4}"#)),
+            (r#"{"a\\": 1.0}"#, Some(r#"{"a\\": 1}"#)),
+            (r#"{"a": 5, "b": 0.5}"#, None),
+            (r#"{"a": 5.0"#, None),
+            ("1.0", Some("1")),
+            ("", None),
+        ] {
+            let found = with_whole_numbers(text.as_bytes());
+            assert_eq!(found.as_deref(), rewritten.map(str::as_bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_is_there_twice_is_refused_beside_a_whole_number_too() {
+        let problem =
+            problem(r#"{"inputs": {"generate": {"files": 2.0, "count": 3, "count": 4}}}"#);
+        assert!(problem.detail.contains("duplicate field"), "{problem}");
+        let weights =
+            r#"{"inputs": {"generate": {"files": 2.0, "count": 3}}, "weights": {"a": 1.5}}"#;
+        assert!(parse::<JobRequest>(weights.as_bytes()).is_ok());
     }
 
     fn problem(text: &str) -> Problem {

@@ -27,6 +27,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use protocol::problem::{Problem, ProblemKind};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -49,7 +50,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What all connections share.
 struct Shared {
-    app: Router,
+    /// What answers at each moment.
+    apps: watch::Receiver<Router>,
     limits: Limits,
     acceptor: Option<Acceptor>,
     /// Requests under way are finished, and no more are taken.
@@ -62,7 +64,7 @@ struct Shared {
 /// [`Limits::drain_time`].
 pub(super) async fn serve(
     listener: TcpListener,
-    app: Router,
+    apps: watch::Receiver<Router>,
     limits: Limits,
     acceptor: Option<Acceptor>,
     stop: CancellationToken,
@@ -70,7 +72,7 @@ pub(super) async fn serve(
     let seats = Arc::new(Seats::new(limits.connections));
     let drain_time = limits.drain_time;
     let cut = CancellationToken::new();
-    let shared = Arc::new(Shared { app, limits, acceptor, stop: stop.clone(), cut: cut.clone() });
+    let shared = Arc::new(Shared { apps, limits, acceptor, stop: stop.clone(), cut: cut.clone() });
     // Connections end with this future, also if it is dropped.
     let _cut = cut.clone().drop_guard();
     let connections = TaskTracker::new();
@@ -138,7 +140,7 @@ where
 {
     let service = service_fn(|request: axum::http::Request<Incoming>| {
         let busy = seat.busy();
-        let mut app = shared.app.clone();
+        let mut app = shared.apps.borrow().clone();
         let is_refused = seat.is_crowded() && !is_probe(request.uri().path());
         async move {
             let response = match is_refused {

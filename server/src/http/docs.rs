@@ -11,7 +11,6 @@ use axum::handler::Handler;
 use axum::http::header;
 use bytes::Bytes;
 use serde_json::Value;
-use utoipa::openapi::OpenApi as Description;
 
 use self::schemas::{kind, schemas};
 use self::text::{escaped, prose};
@@ -29,11 +28,10 @@ const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// The handler of the page that shows a description.
 pub(super) fn page<S: Clone + Send + Sync + 'static>(
-    described: &Description,
+    described: &Value,
 ) -> impl Handler<((),), S> + use<S> {
     // It holds texts and numbers only, which always encode as JSON.
-    let described = serde_json::to_value(described).unwrap_or_default();
-    let page = Bytes::from(rendered(&described));
+    let page = Bytes::from(rendered(described));
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, POLICY),

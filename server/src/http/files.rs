@@ -1,7 +1,9 @@
 //! Input objects: upload, list, download, delete.
 
+use std::time::Duration;
+
 use axum::Json;
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
@@ -19,10 +21,16 @@ use super::problem_response::{Failed, ProblemResponse};
 use crate::engine::{check_readable, check_users};
 use crate::keys::{check_prefix, is_own};
 
+/// The path of their list, and of forms with many of them.
+pub(super) const LIST_PATH: &str = "/api/files";
 /// The path of the objects.
 pub(super) const PATH: &str = "/api/files/";
 /// The default and the largest page of objects.
 const PAGE_FILES: usize = 1000;
+
+/// How much of the body of a refused upload is read, and for how long.
+const DISCARDED_BYTES_MAX: usize = 64 << 20;
+const DISCARDING_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// The parameters of `GET /api/files`.
 #[derive(Deserialize, IntoParams)]
@@ -51,9 +59,9 @@ pub(super) struct FilePage {
 #[derive(Serialize, ToSchema)]
 pub(super) struct File {
     /// Its key in the store.
-    key: String,
+    pub(super) key: String,
     /// Its size in bytes.
-    bytes: u64,
+    pub(super) bytes: u64,
 }
 
 /// List objects of the store.
@@ -87,7 +95,7 @@ pub(super) async fn list(
         .map_ok(|object| File { key: object.key, bytes: object.bytes })
         .try_collect()
         .await
-        .map_err(|error| error.problem("listing the objects").field("prefix"))?;
+        .map_err(|error| error.own_problem("listing the objects").field("prefix"))?;
     let mut files: Vec<File> = found;
     let has_more = files.len() > limit;
     files.truncate(limit);
@@ -118,16 +126,46 @@ pub(super) async fn list(
 pub(super) async fn upload(
     State(shared): State<Shared>,
     KeyInPath(key): KeyInPath,
-    mut digest: ContentDigest,
+    digest: ContentDigest,
     request: Request,
 ) -> Result<impl IntoResponse, ProblemResponse> {
+    let mut body = request.into_body().into_data_stream();
+    let stored = store(&shared, key, digest, &mut body).await;
+    if stored.is_err() {
+        discard(&mut body).await;
+    }
+    Ok((StatusCode::CREATED, Json(stored?)))
+}
+
+/// Reads and forgets the rest of a body, up to a time and a size: a client that sends all of
+/// it before it reads gets the response, and not a connection that was reset.
+async fn discard(body: &mut BodyDataStream) {
+    let mut bytes = 0;
+    let pieces = async {
+        while let Some(Ok(piece)) = body.next().await {
+            bytes += piece.len();
+            if bytes > DISCARDED_BYTES_MAX {
+                break;
+            }
+        }
+    };
+    // What is left then is cut off.
+    let _ = timeout(DISCARDING_TIME_MAX, pieces).await;
+}
+
+async fn store(
+    shared: &Shared,
+    key: String,
+    mut digest: ContentDigest,
+    body: &mut BodyDataStream,
+) -> Result<File, ProblemResponse> {
     check_users(&key)?;
     // The semaphore is never closed, so only the time can be over.
     let permit = timeout(shared.upload_wait_time, shared.uploads.acquire()).await;
     let _permit = permit.map_err(|_| too_many_uploads())?;
-    let storing = |error: StoreError| ProblemResponse::from(error.problem("storing the object"));
+    let storing =
+        |error: StoreError| ProblemResponse::from(error.own_problem("storing the object"));
     let mut object = shared.engine.store().upload(&key).await.map_err(storing)?;
-    let mut body = request.into_body().into_data_stream();
     let mut bytes = 0_u64;
     while let Some(piece) = body.next().await {
         let piece = piece.map_err(|error| broken_off(&error, "the upload"))?;
@@ -137,7 +175,7 @@ pub(super) async fn upload(
     }
     digest.check()?;
     object.finish().await.map_err(storing)?;
-    Ok((StatusCode::CREATED, Json(File { key, bytes })))
+    Ok(File { key, bytes })
 }
 
 /// Delete an object, or all objects below a key that ends in a slash.
@@ -191,7 +229,8 @@ pub(super) async fn read(
     KeyInPath(key): KeyInPath,
 ) -> Result<impl IntoResponse, ProblemResponse> {
     check_readable(&key)?;
-    let reading = |error: StoreError| ProblemResponse::from(error.problem("reading the object"));
+    let reading =
+        |error: StoreError| ProblemResponse::from(error.own_problem("reading the object"));
     let store = shared.engine.store().clone();
     let bytes = store.head(&key).await.map_err(reading)?.bytes;
     let pieces = reading::stream(store, key, 0..bytes);

@@ -2,13 +2,14 @@
 
 use axum::Json;
 use axum::extract::{Multipart, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use platform::StoreError;
 use protocol::files::FolderPage;
 use protocol::problem::{Problem, ProblemKind};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
 use super::body::Parameters;
@@ -56,8 +57,8 @@ pub(super) async fn upload_form(
     State(shared): State<Shared>,
     form: Result<Multipart, axum::extract::multipart::MultipartRejection>,
 ) -> Response {
-    match store_files(&shared, form).await {
-        Ok(folder) => {
+    match store_files(&shared, String::new(), form).await {
+        Ok(StoredFiles { prefix: folder, .. }) => {
             let query = form_urlencoded::Serializer::new(String::new())
                 .append_pair("prefix", &folder)
                 .finish();
@@ -67,40 +68,102 @@ pub(super) async fn upload_form(
     }
 }
 
-/// Stores the files of a form; returns their folder.
+/// The parameters of `POST /api/files`.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct UploadParameters {
+    /// The folder that the names of the files lie in: empty for the store itself.
+    #[serde(default)]
+    prefix: String,
+}
+
+/// The files of a form.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its type is of interest")]
+pub(super) struct FileForm {
+    /// The files, each with its name, which may have folders. Other fields are ignored, but
+    /// for `folder`, which is another way to write `prefix` and comes first.
+    #[schema(value_type = Vec<String>, format = Binary)]
+    file: Vec<Vec<u8>>,
+}
+
+/// What a form has stored.
+#[derive(Default, Serialize, ToSchema)]
+pub(super) struct StoredFiles {
+    /// The folder of the objects.
+    prefix: String,
+    /// The number of objects that were stored.
+    count: u64,
+    /// Their size in bytes.
+    bytes: u64,
+}
+
+/// Upload many objects in one request.
+///
+/// Each file of the form becomes an object whose key is `prefix` and its name. They are
+/// stored one after the other: if the request is cut off, those before are there.
+#[utoipa::path(
+    post,
+    path = "/api/files",
+    operation_id = "upload_files",
+    tag = "files",
+    params(UploadParameters),
+    request_body(content = FileForm, content_type = "multipart/form-data"),
+    responses(
+        (status = 201, description = "The objects were stored", body = StoredFiles),
+        (status = "default", response = Failed),
+    ),
+)]
+pub(super) async fn upload(
+    State(shared): State<Shared>,
+    Parameters(UploadParameters { prefix }): Parameters<UploadParameters>,
+    form: Result<Multipart, axum::extract::multipart::MultipartRejection>,
+) -> Result<(StatusCode, Json<StoredFiles>), ProblemResponse> {
+    let stored = store_files(&shared, folder_of(&prefix), form).await?;
+    if stored.count == 0 {
+        return Err(not_a_form("the form has no file with a name"));
+    }
+    Ok((StatusCode::CREATED, Json(stored)))
+}
+
+/// Stores the files of a form in a folder, or in the one that a field before them names.
 async fn store_files(
     shared: &Shared,
+    folder: String,
     form: Result<Multipart, axum::extract::multipart::MultipartRejection>,
-) -> Result<String, ProblemResponse> {
+) -> Result<StoredFiles, ProblemResponse> {
     let mut form = form.map_err(|rejection| not_a_form(&rejection.body_text()))?;
     let permit = timeout(shared.upload_wait_time, shared.uploads.acquire()).await;
     let _permit = permit.map_err(|_| too_many_uploads())?;
-    let storing = |error: StoreError| ProblemResponse::from(error.problem("storing the object"));
+    let storing =
+        |error: StoreError| ProblemResponse::from(error.own_problem("storing the object"));
     let broken = |error: axum::extract::multipart::MultipartError| not_a_form(&error.body_text());
-    let mut folder = String::new();
+    let mut stored = StoredFiles { prefix: folder, ..StoredFiles::default() };
     while let Some(mut field) = form.next_field().await.map_err(broken)? {
         if field.name() == Some("folder") {
-            folder = folder_of(&field.text().await.map_err(broken)?);
+            stored.prefix = folder_of(&field.text().await.map_err(broken)?);
             continue;
         }
         // A form without a chosen file sends one without a name.
         let Some(name) = field.file_name().filter(|name| !name.is_empty()) else {
             continue;
         };
-        let key = format!("{folder}{}", relative(name));
+        let key = format!("{}{}", stored.prefix, relative(name));
         check_users(&key)?;
         let mut object = shared.engine.store().upload(&key).await.map_err(storing)?;
         while let Some(piece) = field.chunk().await.map_err(broken)? {
+            stored.bytes += piece.len() as u64;
             object.write(piece).await.map_err(storing)?;
         }
         object.finish().await.map_err(storing)?;
+        stored.count += 1;
     }
-    Ok(folder)
+    Ok(stored)
 }
 
 fn not_a_form(detail: &str) -> ProblemResponse {
     Problem::new(ProblemKind::InvalidRequest, detail)
-        .remedy("send the form of the page /files, or PUT each file to /api/files/KEY")
+        .remedy("send files as multipart/form-data, or PUT each of them to /api/files/KEY")
         .into()
 }
 

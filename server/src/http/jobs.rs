@@ -314,6 +314,8 @@ pub(super) struct DeleteParameters {
 }
 
 /// Cancel a job, or delete one that is over.
+///
+/// Where callers have tokens, deleting the job of somebody else needs the role `admin`.
 #[utoipa::path(
     delete,
     path = "/api/jobs/{id}",
@@ -328,11 +330,12 @@ pub(super) struct DeleteParameters {
 )]
 pub(super) async fn delete(
     State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
     JobInPath(job): JobInPath,
     Parameters(DeleteParameters { purge }): Parameters<DeleteParameters>,
 ) -> Result<StatusCode, ProblemResponse> {
     if purge {
-        shared.engine.delete(job).await?;
+        shared.engine.delete(job, &caller).await?;
         return Ok(StatusCode::NO_CONTENT);
     }
     shared.engine.cancel(job).await?;

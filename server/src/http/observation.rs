@@ -7,9 +7,10 @@
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use traces::{Span, SpanKind, Traces, request};
 
 use super::callers::{Caller, CallerName};
 use super::guard::is_probe;
@@ -17,6 +18,20 @@ use crate::metrics::HttpMetrics;
 
 /// The header with the id of a request. Proxies and programs may choose it.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The header with the span of the caller.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// The methods that spans name.
+const KNOWN: [Method; 7] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::DELETE,
+    Method::PATCH,
+    Method::OPTIONS,
+];
+/// How many characters of a text of a caller a span has.
+const TEXT_CHARACTERS_MAX: usize = 256;
 /// The largest id that is taken from a request, in bytes.
 const ID_BYTES_MAX: usize = 128;
 /// The route of a path that matches none.
@@ -32,12 +47,21 @@ struct Observed {
     caller: Option<Caller>,
 }
 
-/// Passes a request on. Once its response begins, counts it, logs it, and tells its id.
+/// What counts and records requests.
+#[derive(Clone)]
+pub(super) struct Observer {
+    pub(super) metrics: HttpMetrics,
+    pub(super) traces: Traces,
+}
+
+/// Passes a request on. Once its response begins, counts it, logs it, records its span, and
+/// tells its id.
 pub(super) async fn observe(
-    State(metrics): State<HttpMetrics>,
-    request: Request,
+    State(observer): State<Observer>,
+    mut request: Request,
     next: Next,
 ) -> Response {
+    let Observer { metrics, traces } = observer;
     let observed = Observed {
         begun: Instant::now(),
         id: id(request.headers().get(REQUEST_ID)),
@@ -47,10 +71,24 @@ pub(super) async fn observe(
         route: request.extensions().get().cloned(),
         caller: request.extensions().get().copied(),
     };
+    // A server that the request is passed on to logs it under the same id.
+    request.headers_mut().insert(REQUEST_ID, observed.id.clone());
     let open = metrics.begun();
-    let mut response = next.run(request).await;
+    let span = observed.begin_span(&traces, request.headers());
+    let mut response = match &span {
+        Some(span) => {
+            // A server that the request is passed on to records its span below this one.
+            let context = HeaderValue::try_from(span.context().to_string());
+            context.into_iter().for_each(|it| drop(request.headers_mut().insert(TRACEPARENT, it)));
+            request::within(span.context(), next.run(request)).await
+        }
+        None => next.run(request).await,
+    };
     drop(open);
     let route = observed.route.as_ref().map_or(UNMATCHED, |route| short(route.as_str()));
+    if let Some(span) = span {
+        traces.end(answered(span, &response));
+    }
     metrics.answered(&observed.method, route, response.status(), observed.begun.elapsed());
     observed.log(&response);
     response.headers_mut().insert(REQUEST_ID, observed.id);
@@ -58,6 +96,37 @@ pub(super) async fn observe(
 }
 
 impl Observed {
+    /// The span of the request, below that of its caller. Probes have none.
+    fn begin_span(&self, traces: &Traces, headers: &HeaderMap) -> Option<Span> {
+        let Observed { method, path, route, caller, .. } = self;
+        if !traces.is_on() || matches!(level(method, path, StatusCode::OK), Level::Probe) {
+            return None;
+        }
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let parent = text(TRACEPARENT).and_then(|text| text.parse().ok());
+        let route = route.as_ref().map(|route| short(route.as_str()).to_owned());
+        // Whoever sends a request chooses these, and thousands of spans may wait to be sent.
+        let method = if KNOWN.contains(method) { method.as_str() } else { "_OTHER" };
+        let name = match &route {
+            Some(route) => format!("{method} {route}"),
+            None => method.to_owned(),
+        };
+        let mut span = traces.first(parent, name, SpanKind::Server)?;
+        span.set("http.request.method", method.to_owned());
+        span.set("url.path", beginning(path));
+        if let Some(route) = route {
+            span.set("http.route", route);
+        }
+        if let Some(Caller(address)) = caller {
+            span.set("client.address", address.to_string());
+        }
+        if let Some(program) = text(header::USER_AGENT) {
+            span.set("user_agent.original", beginning(program));
+        }
+        span.set("distributed_average.request.id", self.id.to_str().unwrap_or_default().to_owned());
+        Some(span)
+    }
+
     fn log(&self, response: &Response) {
         let Observed { begun, id, method, path, caller, .. } = self;
         let status = response.status();
@@ -87,6 +156,21 @@ impl Observed {
             Level::Notable => log!(INFO),
         }
     }
+}
+
+/// A text up to the length that a span has of it.
+fn beginning(text: &str) -> String {
+    text.chars().take(TEXT_CHARACTERS_MAX).collect()
+}
+
+/// The span of a request with its response.
+fn answered(mut span: Span, response: &Response) -> Span {
+    let status = response.status();
+    span.set("http.response.status_code", i64::from(status.as_u16()));
+    if status.is_server_error() {
+        span.fail(status.as_str().to_owned(), status.to_string());
+    }
+    span
 }
 
 /// How much a request matters to whoever reads the log.

@@ -1,26 +1,35 @@
 //! The dashboard: its pages, and the browser bundle.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use app::backend::Backend;
 use app::filter::JobFilter;
+use app::inspection::{LookedAt, PartialResult, TaskHistory, WorkerHistory};
 use app::lately::Lately;
 use async_trait::async_trait;
 use axum::Router;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use leptos::config::LeptosOptions;
 use program::clock;
-use protocol::detail::InputPage;
+use protocol::comparison::Comparison;
+use protocol::detail::{InputPage, TaskPage};
 use protocol::files::FolderPage;
 use protocol::live::{JobPage, Overview};
+use protocol::request::Statistic;
+use protocol::result::{Image, PlotPoint};
 use protocol::states::TaskStates;
 use protocol::timeline::{ATTEMPTS_LISTED, Timeline};
-use protocol::{JobId, JobSnapshot, Preview, Problem, Timestamp, ValidRequest};
+use protocol::view::{Envelope, Values};
+use protocol::{
+    Caller, JobId, JobSnapshot, Preview, Problem, TaskId, Timestamp, ValidRequest, WorkerId,
+};
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::engine::Engine;
+use crate::results::views::Line;
 use crate::timeline::Span;
 
 /// Browsers may cache a file for ever: its name changes with its content.
@@ -65,6 +74,10 @@ impl Backend for Engine {
         clock::now()
     }
 
+    fn workers_max(&self) -> u32 {
+        Engine::workers_max(self)
+    }
+
     async fn overview(&self) -> Overview {
         self.board().overview()
     }
@@ -105,8 +118,80 @@ impl Backend for Engine {
         Engine::timeline(self, id, Span::between(from, to), ATTEMPTS_LISTED).await
     }
 
+    async fn values(
+        &self,
+        id: JobId,
+        statistic: Option<Statistic>,
+        columns: Range<u64>,
+    ) -> Result<Values, Problem> {
+        Engine::values(self, id, statistic, columns).await
+    }
+
+    async fn envelope(
+        &self,
+        id: JobId,
+        statistic: Option<Statistic>,
+        columns: Option<Range<u64>>,
+        points: usize,
+    ) -> Result<Envelope, Problem> {
+        Engine::envelope(self, id, statistic, columns, points).await
+    }
+
+    async fn profile(
+        &self,
+        id: JobId,
+        statistic: Option<Statistic>,
+        (start, step, count): (u64, u64, u64),
+        points: usize,
+    ) -> Result<Option<Vec<Option<PlotPoint>>>, Problem> {
+        Engine::profile(self, id, statistic, Line { start, step, count }, points).await
+    }
+
+    async fn compare(
+        &self,
+        jobs: (JobId, JobId),
+        statistic: Option<Statistic>,
+    ) -> Result<Arc<Comparison>, Problem> {
+        Engine::compare(self, jobs, statistic).await
+    }
+
+    async fn image(
+        &self,
+        id: JobId,
+        statistic: Option<Statistic>,
+        range: Option<(f64, f64)>,
+    ) -> Result<Image, Problem> {
+        Engine::image(self, id, statistic, None, None, range).await
+    }
+
     async fn lately(&self) -> Result<Arc<Lately>, Problem> {
         Engine::lately(self).await
+    }
+
+    async fn worker(
+        &self,
+        worker: &WorkerId,
+        looked_at: LookedAt,
+    ) -> Result<WorkerHistory, Problem> {
+        self.worker_history(worker, looked_at).await
+    }
+
+    async fn partial_result(&self, id: JobId) -> Result<Option<PartialResult>, Problem> {
+        Engine::partial_result(self, id).await
+    }
+
+    async fn task(&self, id: JobId, task: TaskId) -> Result<TaskHistory, Problem> {
+        self.task_history(id, task).await
+    }
+
+    async fn tasks(
+        &self,
+        id: JobId,
+        level: u8,
+        start: u64,
+        limit: usize,
+    ) -> Result<TaskPage, Problem> {
+        Engine::tasks(self, id, level, start, limit).await
     }
 
     async fn inputs(&self, id: JobId, start: u64, limit: usize) -> Result<InputPage, Problem> {
@@ -133,8 +218,8 @@ impl Backend for Engine {
         Engine::cancel(self, id).await
     }
 
-    async fn delete(&self, id: JobId) -> Result<(), Problem> {
-        Engine::delete(self, id).await
+    async fn delete(&self, id: JobId, by: &Caller) -> Result<(), Problem> {
+        Engine::delete(self, id, by).await
     }
 
     async fn rerun(&self, id: JobId, by: Option<String>) -> Result<JobId, Problem> {

@@ -7,22 +7,23 @@ use axum::response::{IntoResponse, Response};
 use http_range_header::{EndPosition, RangeUnsatisfiableError, StartPosition, parse_range_header};
 use protocol::problem::{Problem, ProblemKind};
 use protocol::request::{Choice, Statistic};
-use protocol::{JobId, JobSnapshot, Phase};
+use protocol::{JobId, JobSnapshot};
 use serde::Deserialize;
-use summation::output::OutputFormat;
+use summation::output::{OutputFormat, TypedKind};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
 use super::body::{JobInPath, Parameters};
 use super::conditional::Tag;
 use super::problem_response::{Failed, ProblemResponse};
-use crate::results::StoredResult;
+use crate::results::{StoredResult, check_there, typed_kind};
 
 /// What `GET /api/jobs/{id}/result` can be asked.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ResultParameters {
-    /// What it is written as; `raw` is bare little-endian f64.
+    /// What it is written as; `raw` is bare little-endian f64, `safetensors` and `netcdf`
+    /// can be had if the inputs are such files.
     #[serde(default)]
     #[param(inline)]
     format: ResultFormat,
@@ -30,16 +31,23 @@ pub(super) struct ResultParameters {
     statistic: Option<Statistic>,
 }
 
-/// What a result is written as; `raw` is bare little-endian f64.
+/// What a result is written as; `raw` is bare little-endian f64, `safetensors` and `netcdf` can
+/// be had if the inputs are such files.
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum ResultFormat {
+    /// Numbers of the type that the job asked for, or f64.
     #[default]
     Npy,
     Csv,
     Json,
     /// Bare little-endian f64.
     Raw,
+    /// Tensors with the names and shapes of the inputs, and numbers of the types that the
+    /// job asked for.
+    Safetensors,
+    /// NetCDF with the variables, dimensions, coordinates and attributes of the inputs.
+    Netcdf,
 }
 
 impl ResultFormat {
@@ -50,13 +58,24 @@ impl ResultFormat {
             ResultFormat::Csv => "csv",
             ResultFormat::Json => "json",
             ResultFormat::Raw => "raw",
+            ResultFormat::Safetensors => "safetensors",
+            ResultFormat::Netcdf => "netcdf",
+        }
+    }
+
+    /// The format of inputs that only results of such inputs have.
+    const fn typed(self) -> Option<TypedKind> {
+        match self {
+            ResultFormat::Safetensors => Some(TypedKind::Safetensors),
+            ResultFormat::Netcdf => Some(TypedKind::Netcdf),
+            _ => None,
         }
     }
 }
 
 /// Download the mean, or a statistic that was asked for beside it.
 ///
-/// The .npy can be had in ranges of bytes, by the header `Range`. A result never changes:
+/// The .npy, safetensors and NetCDF files can be had in ranges of bytes, by the header `Range`. A result never changes:
 /// with `If-None-Match` a client that has it gets no second copy, and with `If-Range` a
 /// download that broke off continues.
 #[utoipa::path(
@@ -73,7 +92,7 @@ impl ResultFormat {
          ),
          headers(("ETag" = String, description = "Tells this result from all others"))),
         (status = 304, description = "The result is the one that `If-None-Match` names"),
-        (status = 206, description = "The range of the .npy that was asked for",
+        (status = 206, description = "The range of the .npy, safetensors or NetCDF file that was asked for",
          body = Vec<u8>, content_type = "application/octet-stream"),
         (status = "default", response = Failed),
     ),
@@ -86,6 +105,7 @@ pub(super) async fn download(
 ) -> Result<Response, ProblemResponse> {
     let snapshot = shared.engine.job(job).await?;
     check_there(&snapshot, statistic)?;
+    check_format(&snapshot, format)?;
     let word = statistic.map_or("mean", Statistic::word);
     let tag = || Tag::new(&format!("{job}.{word}.{}", format.word()));
     if tag().is_known(&headers) {
@@ -108,10 +128,19 @@ async fn whole(
     tag: &Tag,
 ) -> Result<Response, ProblemResponse> {
     let job = snapshot.id;
-    let result = StoredResult::open(shared.engine.store().clone(), job, statistic).await?;
     let name = format!("{}-{job}", statistic.map_or("mean", Statistic::word));
+    let store = shared.engine.store().clone();
+    let typed_npy = || typed_kind(&snapshot.inputs).filter(|kind| *kind == TypedKind::Npy);
+    let of_npy = matches!(format, ResultFormat::Npy).then(typed_npy).flatten();
+    if let Some(kind) = format.typed().or(of_npy) {
+        let result = StoredResult::open_typed(store, job, statistic, kind).await?;
+        return Ok(stored(&result, headers, tag, (&name, kind.extension()))?);
+    }
+    let result = StoredResult::open(store, job, statistic).await?;
     let (format, extension, content_type) = match format {
-        ResultFormat::Npy => return Ok(npy(&result, headers, tag, &name)?),
+        ResultFormat::Npy | ResultFormat::Safetensors | ResultFormat::Netcdf => {
+            return Ok(stored(&result, headers, tag, (&name, "npy"))?);
+        }
         ResultFormat::Raw => (OutputFormat::Raw, "f64", "application/octet-stream"),
         ResultFormat::Csv => (OutputFormat::Csv, "csv", "text/csv; charset=utf-8"),
         ResultFormat::Json => (OutputFormat::Json, "json", "application/json"),
@@ -120,33 +149,24 @@ async fn whole(
     Ok(attachment(&name, extension, content_type, body))
 }
 
-/// Whether the job has what is asked for.
-fn check_there(job: &JobSnapshot, statistic: Option<Statistic>) -> Result<(), Problem> {
-    if job.phase != Phase::Done {
-        let detail = format!("the job is {}, so it has no result", job.phase.word());
-        let remedy = match job.phase.is_over() {
-            true => "run it again: POST /api/jobs/{id}/rerun",
-            false => "wait until it is done: GET /api/jobs/{id}/events tells",
-        };
-        return Err(Problem::new(ProblemKind::Conflict, detail).remedy(remedy));
-    }
-    if let Some(statistic) = statistic
-        && !job.request.statistics.contains(&statistic)
-    {
-        let detail = format!("the job was not asked for its {}", statistic.word());
+/// Whether the result of the job can be had in a format.
+fn check_format(job: &JobSnapshot, format: ResultFormat) -> Result<(), Problem> {
+    if format.typed().is_some() && format.typed() != typed_kind(&job.inputs) {
+        let word = format.word();
+        let detail = format!("the inputs of the job are no {word} files, so its result is none");
         return Err(Problem::new(ProblemKind::NotFound, detail)
-            .field("statistic")
-            .remedy("name it in \"statistics\" when the job is submitted"));
+            .field("format")
+            .remedy("choose another format: npy, csv, json or raw"));
     }
     Ok(())
 }
 
-/// The .npy as it lies there, or the range of it that is asked for.
-fn npy(
+/// The file as it lies there, or the range of it that is asked for.
+fn stored(
     result: &StoredResult,
     headers: &HeaderMap,
     tag: &Tag,
-    name: &str,
+    (name, extension): (&str, &str),
 ) -> Result<Response, Problem> {
     let asked = headers.get(header::RANGE).filter(|_| tag.continues(headers));
     let asked = asked.and_then(|value| value.to_str().ok());
@@ -160,7 +180,7 @@ fn npy(
     };
     let (start, end) = range.unwrap_or((0, result.bytes));
     let body = Body::from_stream(result.pieces(start, end));
-    let mut response = attachment(name, "npy", "application/octet-stream", body);
+    let mut response = attachment(name, extension, "application/octet-stream", body);
     let headers = response.headers_mut();
     headers.insert(header::ACCEPT_RANGES, header::HeaderValue::from_static("bytes"));
     headers.insert(header::CONTENT_LENGTH, (end - start).into());

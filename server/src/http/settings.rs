@@ -4,6 +4,8 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use traces::Traces;
+
 use super::hosts::AllowedHosts;
 use super::tls::Certificate;
 
@@ -19,6 +21,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Serves TLS with this certificate; `None` for plain HTTP.
     pub certificate: Option<Certificate>,
+    /// Records requests.
+    pub traces: Traces,
 }
 
 /// The most that clients can take.

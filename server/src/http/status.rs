@@ -92,7 +92,8 @@ pub(super) async fn figures(State(shared): State<Shared>) -> impl IntoResponse {
     let limits = &shared.limits;
     let event_streams = limits.event_streams - shared.event_streams.available_permits();
     let uploads = limits.uploads - shared.uploads.available_permits();
-    let figures = Figures { pool: board.pool(), jobs, event_streams, uploads };
+    let epoch = shared.epoch;
+    let figures = Figures { pool: board.pool(), jobs, event_streams, uploads, epoch };
     let text = shared.engine.metrics().text() + &figures.text();
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text)
 }
@@ -118,6 +119,22 @@ struct Figures {
     event_streams: usize,
     /// The number of uploads under way.
     uploads: usize,
+    /// How many servers have led, with this one.
+    epoch: u64,
+}
+
+/// Writes whether a server leads, and which leader it knows.
+pub(super) fn encode_leadership(
+    encoder: &mut DescriptorEncoder<'_>,
+    leads: bool,
+    epoch: u64,
+) -> fmt::Result {
+    let help = "Whether this server leads those of its store, rather than standing by.";
+    let mut leader = encoder.encode_descriptor("leader", help, None, MetricType::Gauge)?;
+    leader.encode_gauge(&u64::from(leads))?;
+    let help = "How many servers have led the store, with the one that leads; 0 if none does.";
+    let mut known = encoder.encode_descriptor("leader_epoch", help, None, MetricType::Gauge)?;
+    known.encode_gauge(&epoch)
 }
 
 impl Figures {
@@ -130,6 +147,7 @@ impl Figures {
 
 impl Collector for Figures {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        encode_leadership(&mut encoder, true, self.epoch)?;
         let mut gauge = |name: &str, help: &str, value: u64| {
             encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
         };
@@ -204,8 +222,15 @@ mod tests {
             ..PoolSnapshot::default()
         };
         let jobs = PHASES.map(|phase| (phase, usize::from(phase == Phase::Done)));
-        let figures = Figures { pool: Arc::new(pool), jobs, event_streams: 2, uploads: 1 };
+        let figures =
+            Figures { pool: Arc::new(pool), jobs, event_streams: 2, uploads: 1, epoch: 4 };
         let expected = "\
+# HELP distributed_average_leader Whether this server leads those of its store, rather than standing by.
+# TYPE distributed_average_leader gauge
+distributed_average_leader 1
+# HELP distributed_average_leader_epoch How many servers have led the store, with the one that leads; 0 if none does.
+# TYPE distributed_average_leader_epoch gauge
+distributed_average_leader_epoch 4
 # HELP distributed_average_workers_desired Workers asked for.
 # TYPE distributed_average_workers_desired gauge
 distributed_average_workers_desired 3

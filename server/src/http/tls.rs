@@ -13,6 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{DEFAULT_VERSIONS, ServerConfig};
+use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_rustls::TlsAcceptor;
@@ -86,10 +87,22 @@ impl Certificate {
         }
     }
 
+    /// The SHA-256 of the certificate that is in use, as hexadecimal digits.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<String> {
+        let current = self.current.0.read().unwrap_or_else(PoisonError::into_inner);
+        current.cert.first().map(fingerprint)
+    }
+
     /// What accepts TLS connections with the certificate.
     pub(super) fn acceptor(&self) -> Acceptor {
         Acceptor(TlsAcceptor::from(self.config.clone()))
     }
+}
+
+/// The SHA-256 of a certificate, as hexadecimal digits.
+pub(super) fn fingerprint(certificate: &CertificateDer<'_>) -> String {
+    Sha256::digest(certificate).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Files {

@@ -225,6 +225,12 @@ impl JobMetrics {
         add(&self.bytes, "kind", &bytes);
     }
 
+    /// All bytes that attempts have read since the server began.
+    pub(crate) fn read_bytes(&self) -> u64 {
+        let read = ["input_read", "partial_read"];
+        read.into_iter().map(|kind| self.bytes.get_or_create(&[("kind", kind)]).get()).sum()
+    }
+
     pub(crate) fn attempt_published(&self, is_retry: bool) {
         self.retries.inc_by(u64::from(is_retry));
     }

@@ -31,10 +31,10 @@ impl Planner {
         options: &ReadOptions,
     ) -> Result<(), Problem> {
         let reading = |error: StoreError| error.input_problem(&object.location);
-        let writing = |error: StoreError| error.problem("storing the keys of the first file");
+        let writing = |error: StoreError| error.own_problem("storing the keys of the first file");
         let (store, _, key) = self.inputs.resolve(&object.location).map_err(reading)?;
         let (store, pin): (&dyn ObjectStore, _) = (&**store, Pin::of(object));
-        let detected = reading::detect(store, key, pin.as_ref(), object.bytes, options, HEAD_BYTES);
+        let detected = reading::detect(&self.inputs, object, options, HEAD_BYTES);
         let (format, _) = detected.await.map_err(|error| match error {
             DetectError::Store(error) => reading(error),
             DetectError::Input(error) => error.problem(&object.location),

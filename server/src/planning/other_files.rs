@@ -7,6 +7,8 @@ use protocol::Problem;
 use protocol::job::SkippedFiles;
 use protocol::problem::ProblemKind;
 
+use super::shards::is_index;
+
 /// Extensions of documents, images, programs, settings and checksums.
 const EXTENSIONS: [&str; 48] = [
     "adoc", "bak", "bat", "bib", "bmp", "c", "cff", "cfg", "conf", "cpp", "css", "doc", "docx",
@@ -46,6 +48,9 @@ pub(crate) fn is_data(key: &str) -> bool {
         return false;
     }
     let (stem, extension) = name.rsplit_once('.').unwrap_or((&name, ""));
+    if is_index(&name) {
+        return true;
+    }
     let is_document = EXTENSIONS.contains(&extension);
     let is_named = matches!(extension, "" | "txt") && NAMES.contains(&stem);
     !is_document && !is_named
@@ -120,6 +125,7 @@ mod tests {
             "manifest.csv",
             "a.log",
             "a.safetensors",
+            "model.safetensors.index.json",
             "a.parquet",
             "a.nc",
             "a.fits",

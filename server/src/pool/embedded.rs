@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use platform::{Description, InputStores, ObjectStore, Queue};
 use protocol::WorkerId;
+use traces::Traces;
 use worker::metrics::WorkerMetrics;
 use worker::{Settings, Worker};
 
@@ -21,6 +22,7 @@ pub struct EmbeddedPool {
     store: Arc<dyn ObjectStore>,
     inputs: InputStores,
     settings: Settings,
+    traces: Traces,
     workers: LocalWorkers,
 }
 
@@ -32,14 +34,16 @@ impl EmbeddedPool {
         store: Arc<dyn ObjectStore>,
         inputs: InputStores,
         settings: Settings,
+        traces: Traces,
     ) -> EmbeddedPool {
-        EmbeddedPool { queue, store, inputs, settings, workers: LocalWorkers::new("worker-") }
+        let workers = LocalWorkers::new("worker-");
+        EmbeddedPool { queue, store, inputs, settings, traces, workers }
     }
 
     /// Runs one worker.
     fn live(&self, member: Member) -> impl Future<Output = ()> + Send + 'static {
         let (queue, store, inputs) = (self.queue.clone(), self.store.clone(), self.inputs.clone());
-        let settings = self.settings.clone();
+        let (settings, traces) = (self.settings.clone(), self.traces.clone());
         async move {
             let Member { id, stop, .. } = member;
             let ended = async {
@@ -47,7 +51,8 @@ impl EmbeddedPool {
                 // The server counts what its own workers do.
                 let metrics = WorkerMetrics::default();
                 let id = id.clone();
-                let worker = Worker { id, node: None, queue, store, inputs, settings, metrics };
+                let node = None;
+                let worker = Worker { id, node, queue, store, inputs, settings, metrics, traces };
                 worker::run(worker, stop).await
             };
             if let Err(error) = ended.await {
@@ -59,6 +64,10 @@ impl EmbeddedPool {
 
 #[async_trait]
 impl WorkerPool for EmbeddedPool {
+    fn is_inside(&self) -> bool {
+        true
+    }
+
     fn description(&self) -> Description {
         Description::inside("embedded")
     }

@@ -25,7 +25,7 @@ pub async fn completed_tasks(
     let mut found: BTreeMap<(u8, u32), BTreeSet<u64>> = BTreeMap::new();
     let mut listing = store.list(&prefix);
     while let Some(object) = listing.next().await {
-        let object = object.map_err(|e| e.problem("listing the partial sums"))?;
+        let object = object.map_err(|e| e.own_problem("listing the partial sums"))?;
         if object.bytes == 0 {
             // A loss of power has left it so. The next attempt at its task deletes it.
             continue;

@@ -252,7 +252,7 @@ pub async fn ending(store: &dyn ObjectStore, job: JobId) -> Result<Option<Ending
     match read_all(store, &keys::index(job)).await {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
         Err(StoreError::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error.problem("reading the index of jobs")),
+        Err(error) => Err(error.own_problem("reading the index of jobs")),
     }
 }
 
@@ -279,7 +279,7 @@ fn parse(key: &str, bytes: u64) -> Option<Listed> {
 }
 
 fn not_listed(error: StoreError) -> Problem {
-    error.problem("listing the jobs")
+    error.own_problem("listing the jobs")
 }
 
 #[cfg(test)]

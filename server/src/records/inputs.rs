@@ -1,8 +1,9 @@
 //! The input objects of a job, read from its plan.
 
 use platform::ObjectStore;
-use protocol::detail::{InputFile, InputPage};
-use protocol::{JobId, Problem};
+use protocol::detail::{InputFile, InputPage, InputPart};
+use protocol::task::ObjectPart;
+use protocol::{JobId, Problem, Weight};
 
 use super::{PlanRecord, get};
 use crate::keys;
@@ -28,8 +29,14 @@ pub async fn inputs(
         location: object.location,
         bytes: object.bytes,
         version: object.version.map(|version| version.to_string()),
+        weight: object.weight.map(Weight::get),
+        parts: object.parts.into_iter().map(part).collect(),
     });
     let inputs: Vec<InputFile> = page.collect();
     let end = start.saturating_add(inputs.len() as u64);
     Ok(Some(InputPage { inputs, total, cursor: (end < total).then_some(end) }))
+}
+
+fn part(ObjectPart { location, bytes, version }: ObjectPart) -> InputPart {
+    InputPart { location, bytes, version: version.map(|version| version.to_string()) }
 }

@@ -24,7 +24,19 @@ impl PlanRecord {
     #[must_use]
     pub fn new(plan: Plan, inputs: InputSummary, objects: Vec<InputObject>) -> PlanRecord {
         let again = BTreeMap::new();
-        PlanRecord { plan, inputs, objects, header: None, resumes: 0, all_again: 0, again }
+        PlanRecord {
+            plan,
+            inputs,
+            objects,
+            header: None,
+            tensors: None,
+            netcdf: None,
+            parts: None,
+            weights: None,
+            resumes: 0,
+            all_again: 0,
+            again,
+        }
     }
 
     /// The prefix of the segments of a node of the sum tree.
@@ -51,7 +63,8 @@ impl PlanRecord {
 
     /// The plan of a resumed job: `earlier` with the inputs of `now`, which was planned for
     /// the same request. The tree and the partial sums of unchanged objects are kept if the
-    /// same objects are listed and have the same shape.
+    /// same objects are listed and have the same shape, and the first names its parts in the
+    /// same order.
     #[must_use]
     pub fn resumed(earlier: PlanRecord, now: PlanRecord) -> (PlanRecord, Changed) {
         let resumes = earlier.resumes.saturating_add(1);
@@ -64,6 +77,7 @@ impl PlanRecord {
             && earlier.plan.partial_column_bytes == now.plan.partial_column_bytes
             && earlier.inputs.fortran_order == now.inputs.fortran_order
             && (earlier.inputs.named, earlier.inputs.keyed) == (now.inputs.named, now.inputs.keyed)
+            && (earlier.parts == now.parts)
             && (earlier.plan.columns.is_none() || earlier.inputs.shape == now.inputs.shape);
         if !fits {
             let all = PlanRecord { resumes, all_again: resumes, ..now };
@@ -72,14 +86,30 @@ impl PlanRecord {
         let pairs = earlier.objects.iter().zip(&now.objects);
         // An object without a version may have changed.
         let changed = pairs.enumerate().filter(|(_, (old, new))| {
-            old.version.is_none() || old.version != new.version || old.bytes != new.bytes
+            let is_same = old.bytes == new.bytes && old.weight == new.weight;
+            let is_same = is_same && old.parts == new.parts;
+            let is_unknown = old.parts.iter().any(|part| part.version.is_none());
+            is_unknown || old.version.is_none() || old.version != new.version || !is_same
         });
         let mut inputs: BTreeSet<u64> = changed.map(|(index, _)| index as u64).collect();
         let count = inputs.len();
-        let mut record =
-            PlanRecord { objects: now.objects, header: now.header, resumes, ..earlier };
+        let mut record = PlanRecord {
+            objects: now.objects,
+            header: now.header,
+            tensors: now.tensors,
+            netcdf: now.netcdf,
+            weights: now.weights,
+            resumes,
+            ..earlier
+        };
+        record.inputs.weights = now.inputs.weights;
         record.inputs.bytes = now.inputs.bytes;
         record.inputs.skipped = now.inputs.skipped;
+        record.inputs.dtype = now.inputs.dtype;
+        record.inputs.result_dtype = now.inputs.result_dtype;
+        record.inputs.tensors = now.inputs.tensors;
+        record.inputs.variables = now.inputs.variables;
+        record.inputs.header = now.inputs.header;
         record.plan.estimate.input_bytes = now.plan.estimate.input_bytes;
         for (level, shape) in (0_u8..).zip(record.plan.levels.clone()) {
             let nodes: BTreeSet<u64> =
@@ -118,7 +148,7 @@ pub async fn begin_resume(store: &dyn ObjectStore, job: JobId) -> Result<(), Pro
         store.delete(&keys::cancelled(job)).await?;
         store.put(&keys::resuming(job), Bytes::new()).await
     };
-    resuming.await.map_err(|error| error.problem("resuming the job"))
+    resuming.await.map_err(|error| error.own_problem("resuming the job"))
 }
 
 /// Stores the new plan of a resumed job, which then continues. What was learned of the
@@ -133,7 +163,7 @@ pub async fn store_resumed(
     record: &PlanRecord,
     changed: Changed,
 ) -> Result<(), Problem> {
-    let doing = |error: StoreError| error.problem("resuming the job");
+    let doing = |error: StoreError| error.own_problem("resuming the job");
     if changed != Changed::Nothing {
         store.delete(&keys::learned(job)).await.map_err(doing)?;
     }
@@ -195,6 +225,8 @@ mod tests {
             location: name.to_owned(),
             bytes: 80,
             version: Some(ObjectVersion::of_etag(version)),
+            weight: None,
+            parts: Box::default(),
         };
         let objects = NAMES.into_iter().zip(versions).map(object).collect();
         let inputs = InputSummary { columns: Some(10), ..InputSummary::default() };
@@ -236,7 +268,9 @@ mod tests {
         longer.plan.columns = Some(11);
         let mut ordered = first.clone();
         ordered.inputs.fortran_order = true;
-        for other in [fewer, renamed, longer, ordered] {
+        let mut named = first.clone();
+        named.parts = Some(7);
+        for other in [fewer, renamed, longer, ordered, named] {
             let (all, changed) = PlanRecord::resumed(first.clone(), other.clone());
             assert_eq!((changed, all.all_again), (Changed::Everything, 1));
             assert_eq!((all.resume_of(0, 3), all.resume_of(2, 0)), (1, 1));

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use platform::backends;
-use protocol::request::{FanIn, Speculation};
+use protocol::request::FanIn;
 use protocol::task::{InputObject, LostSegment, Outcome, StopReason, segment_key};
 use protocol::{AttemptId, WorkerId};
 use rand::rngs::StdRng;
@@ -54,11 +54,12 @@ fn worker(number: usize) -> WorkerId {
 }
 
 fn settings() -> Settings {
-    Settings { external_pool: true, attempts_max: u32::MAX, ..Settings::default() }
+    // Its queue has one attempt in each message.
+    Settings { external_pool: true, attempts_max: u32::MAX, bundle_ms: 0, ..Settings::default() }
 }
 
 fn terms() -> JobTerms {
-    JobTerms { workers: 3, speculation: Speculation::default() }
+    JobTerms { workers: 3, ..JobTerms::default() }
 }
 
 impl World {
@@ -79,13 +80,25 @@ impl World {
         let limits = PlanLimits { segment_columns: 32, ..PlanLimits::default() };
         let fan_in = FanIn::Fixed(random.random_range(2..5));
         let plan = scheduler::plan::plan(&inputs, fan_in, 3, &limits, &Costs::default());
-        let object =
-            |index| InputObject { location: format!("{index}.csv"), bytes: 100, version: None };
+        let object = |index| InputObject {
+            location: format!("{index}.csv"),
+            bytes: 100,
+            version: None,
+            weight: None,
+            parts: Box::default(),
+        };
         let inputs = InputSummary { objects: Some(objects), ..InputSummary::default() };
         let record = PlanRecord::new(plan.clone(), inputs, (0..objects).map(object).collect());
         let request = JobRequest::new(Inputs::Prefix("in".to_owned())).validate().unwrap();
         let submitted_at = job.submitted_at();
-        let request = RequestRecord { request, workers: 3, submitted_at, submitted_by: None };
+        let request = RequestRecord {
+            request,
+            workers: 3,
+            submitted_at,
+            submitted_by: None,
+            span: None,
+            caller_span: None,
+        };
         let (request, _) = request.split().unwrap();
         store_request(&*store, job, request, 0, None).await.unwrap();
         store_plan(&*store, job, &record).await.unwrap();
@@ -314,4 +327,33 @@ async fn every_job_of_text_ends_whenever_the_server_restarts() {
     }
     let each = [all.restarts, all.merges_before_columns, all.learned, all.lost];
     assert!(each.iter().all(|times| *times > 10), "{all:?}");
+}
+
+#[tokio::test]
+async fn a_plan_of_many_objects_is_stored_piece_by_piece() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = backends::scratch(folder.path()).open().await.unwrap();
+    let (pieces, job) = (2 * PLAN_OBJECTS_AT_ONCE, JobId::from_parts(Timestamp::default(), 1));
+    for count in [1, PLAN_OBJECTS_AT_ONCE, PLAN_OBJECTS_AT_ONCE + 1, pieces, pieces + 1] {
+        let objects = count as u64;
+        let inputs = PlanInputs { objects, columns: Some(3), ..PlanInputs::default() };
+        let (limits, costs) = (PlanLimits::default(), Costs::default());
+        let plan = scheduler::plan::plan(&inputs, FanIn::Fixed(5), 3, &limits, &costs);
+        let object = |index| InputObject {
+            location: format!("\"{index}\".csv"),
+            bytes: index,
+            version: None,
+            weight: None,
+            parts: Box::default(),
+        };
+        let inputs = InputSummary { objects: Some(objects), ..InputSummary::default() };
+        let mut record = PlanRecord::new(plan, inputs, (0..objects).map(object).collect());
+        (record.resumes, record.all_again, record.parts) = (3, 2, Some(u64::MAX));
+        record.again.entry(1).or_default().insert(7, 3);
+        store_plan(&*store, job, &record).await.unwrap();
+        let stored = super::plan(&*store, job).await.unwrap().expect("a plan");
+        assert!(stored.objects == record.objects, "{count} objects");
+        let rest = |record: &PlanRecord| serde_json::to_value(record.without_objects()).unwrap();
+        assert_eq!(rest(&stored), rest(&record));
+    }
 }

@@ -24,7 +24,7 @@ pub async fn store_timeline(
         Err(StoreError::AlreadyExists { .. }) => store.put(&key, bytes).await,
         stored => stored,
     };
-    stored.map_err(|error| error.problem("storing the timeline of the job"))
+    stored.map_err(|error| error.own_problem("storing the timeline of the job"))
 }
 
 /// The timeline of a job that is over; `None` if it was not stored, or cannot be read.

@@ -3,13 +3,16 @@
 
 use std::collections::BTreeMap;
 
+use protocol::delivery::WebhookDelivery;
 use protocol::job::{AttemptCounts, ByteCounts, InputSummary, SkippedFiles};
-use protocol::result::{FIRST_NUMBERS, IMAGE_PIXELS, PLOT_POINTS, ResultSummary};
+use protocol::result::{
+    FIRST_NUMBERS, Figures, HISTOGRAM_BINS, IMAGE_PIXELS, PLOT_POINTS, QUANTILES, ResultSummary,
+};
 use protocol::task::InputObject;
 use protocol::timeline::{ATTEMPTS_LISTED, LANE_PARTS, LANES_LISTED, MOMENTS, Timeline};
 use protocol::{JobId, JobSnapshot, Plan, Timestamp};
 
-use super::{Checkpoint, LearnedRecord, PlanRecord, RequestRecord};
+use super::{Checkpoint, Completions, LearnedRecord, PlanRecord, RequestRecord};
 
 /// The largest record that is read, in bytes: a plan of a million objects takes some 200 MB.
 pub(super) const RECORD_BYTES_MAX: usize = 1 << 30;
@@ -65,6 +68,10 @@ impl Record for PlanRecord {
         })?;
         for (index, object) in self.objects.iter().enumerate() {
             check_object(object, index)?;
+            let agrees = object.weight.is_some() == self.inputs.weights.is_some();
+            ensure(agrees, &format!("objects[{index}].weight"), || {
+                "either all objects have weights, or none".to_owned()
+            })?;
         }
         let bytes = self.objects.iter().try_fold(0_u64, |sum, it| sum.checked_add(it.bytes));
         ensure(bytes.is_some(), "objects", || "their sizes add up to too much".to_owned())?;
@@ -79,6 +86,14 @@ impl Record for LearnedRecord {
     fn check(&self, _: JobId) -> Result<(), Flaw> {
         within(self.columns, 1..=COLUMNS_MAX, "columns")?;
         check_shape(self.shape.as_deref(), self.columns, "shape")
+    }
+}
+
+impl Record for Completions {
+    fn check(&self, job: JobId) -> Result<(), Flaw> {
+        // Whether the levels fit the plan is looked at when they are used.
+        within(self.levels.len() as u64, 0..=LEVELS_MAX as u64, "levels")?;
+        self.learned.as_ref().map_or(Ok(()), |learned| learned.check(job))
     }
 }
 
@@ -115,6 +130,13 @@ impl Record for Checkpoint {
         let entered = [times.planning_at, times.running_at, times.finishing_at, times.ended_at];
         let are_times = entered.into_iter().flatten().all(|time| time <= LATEST);
         ensure(are_times && times.submitted_at <= LATEST, "timings", not_a_time)
+    }
+}
+
+impl Record for WebhookDelivery {
+    fn check(&self, _: JobId) -> Result<(), Flaw> {
+        let delivered_at = self.delivered_at.unwrap_or_default();
+        ensure(delivered_at <= LATEST, "delivered_at", not_a_time)
     }
 }
 
@@ -201,7 +223,16 @@ fn check_plan(plan: &Plan, prefix: &str) -> Result<(), Flaw> {
 fn check_object(object: &InputObject, index: usize) -> Result<(), Flaw> {
     let field = |name: &str| format!("objects[{index}].{name}");
     ensure(!object.location.is_empty(), &field("location"), || "it is empty".to_owned())?;
-    within(object.bytes, 0..=OBJECT_BYTES_MAX, &field("bytes"))
+    within(object.bytes, 0..=OBJECT_BYTES_MAX, &field("bytes"))?;
+    let parts = &object.parts;
+    let sum = parts.iter().try_fold(0_u64, |sum, part| sum.checked_add(part.bytes));
+    let first = parts.first().map(|part| &part.location);
+    let is_whole = sum == Some(object.bytes)
+        && first == Some(&object.location)
+        && parts.iter().all(|part| !part.location.is_empty());
+    ensure(parts.is_empty() || is_whole, &field("parts"), || {
+        "they are not what the object consists of".to_owned()
+    })
 }
 
 fn check_inputs(inputs: &InputSummary, planned: Option<u64>) -> Result<(), Flaw> {
@@ -233,6 +264,17 @@ fn check_result(result: &ResultSummary) -> Result<(), Flaw> {
         |count: usize, most: usize, field: &str| within(count as u64, 0..=most as u64, field);
     most(result.first.len(), FIRST_NUMBERS, "result.first")?;
     most(result.plot.len(), PLOT_POINTS, "result.plot")?;
+    within(result.columns, 0..=COLUMNS_MAX, "result.columns")?;
+    if result.columns > 0 {
+        check_shape(result.shape.as_deref(), result.columns, "result.shape")?;
+    }
+    check_figures(result.figures.as_ref(), "result.figures")?;
+    for (index, summary) in result.summaries.iter().enumerate() {
+        let field = |name: &str| format!("result.summaries[{index}].{name}");
+        most(summary.first.len(), FIRST_NUMBERS, &field("first"))?;
+        most(summary.plot.len(), PLOT_POINTS, &field("plot"))?;
+        check_figures(summary.figures.as_ref(), &field("figures"))?;
+    }
     let Some(image) = &result.image else {
         return Ok(());
     };
@@ -240,6 +282,27 @@ fn check_result(result: &ResultSummary) -> Result<(), Flaw> {
     within(u64::from(image.height), 1..=IMAGE_PIXELS as u64, "result.image.height")?;
     let pixels = u64::from(image.width) * u64::from(image.height);
     within(image.pixels.len() as u64, pixels..=pixels, "result.image.pixels")
+}
+
+fn check_figures(figures: Option<&Figures>, field: &str) -> Result<(), Flaw> {
+    let Some(figures) = figures else {
+        return Ok(());
+    };
+    let field = |name: &str| format!("{field}.{name}");
+    let quantiles = figures.quantiles.len() as u64;
+    within(quantiles, 0..=QUANTILES.len() as u64, &field("quantiles"))?;
+    let Some(histogram) = &figures.histogram else {
+        return Ok(());
+    };
+    let bins = histogram.counts.len() as u64;
+    within(bins, 1..=HISTOGRAM_BINS as u64, &field("histogram.counts"))?;
+    ensure(histogram.low <= histogram.high, &field("histogram.low"), || {
+        format!("it is {}, above the end, {}", histogram.low, histogram.high)
+    })?;
+    for (name, count) in [("below", histogram.below), ("above", histogram.above)] {
+        within(count, 0..=COUNT_MAX, &field(&format!("histogram.{name}")))?;
+    }
+    Ok(())
 }
 
 fn within(found: u64, allowed: std::ops::RangeInclusive<u64>, field: &str) -> Result<(), Flaw> {

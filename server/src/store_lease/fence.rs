@@ -29,11 +29,35 @@ pub(super) struct Fence {
 /// The lease has not been renewed for too long, or was lost.
 #[derive(Debug, thiserror::Error)]
 #[error("this server's lease on the store has expired, so it must not write")]
-struct Expired;
+pub(super) struct Expired;
 
 impl Fence {
     pub(super) fn new(valid_until: watch::Receiver<Instant>) -> Fence {
         Fence { valid_until }
+    }
+
+    /// Whether the lease is valid at this moment.
+    pub(super) fn is_valid(&self) -> bool {
+        // It may have been lost before it expired.
+        Instant::now() < *self.valid_until.borrow() && self.valid_until.has_changed().is_ok()
+    }
+
+    /// Waits until the lease is valid; for ever if it is lost.
+    pub(super) async fn valid(&self) {
+        let mut valid_until = self.valid_until.clone();
+        let renewed = valid_until.wait_for(|valid_until| Instant::now() < *valid_until);
+        if renewed.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Waits until the lease is valid, for [`PATIENCE`] at most.
+    ///
+    /// # Errors
+    ///
+    /// If it was lost, or is still not known to be valid.
+    pub(super) async fn passed(&self) -> Result<(), Expired> {
+        self.pass("", Instant::now() + PATIENCE).await.map_err(|_| Expired)
     }
 
     /// Waits until the lease is valid.

@@ -51,6 +51,7 @@ impl Lanes {
                 worker,
                 total: of.attempts,
                 busy_ms: of.busy_ms,
+                counts: Some(of.counts),
                 ..Lane::default()
             })
             .collect();
@@ -124,7 +125,7 @@ fn order(one: Option<&WorkerId>, other: Option<&WorkerId>) -> Ordering {
 
 /// The number of the attempt that a speculative attempt was started beside: the last one
 /// before it that had not ended.
-fn beside(attempts: &[AttemptSnapshot], speculative: &AttemptSnapshot) -> Option<u32> {
+pub(crate) fn beside(attempts: &[AttemptSnapshot], speculative: &AttemptSnapshot) -> Option<u32> {
     let was_live = |attempt: &&AttemptSnapshot| {
         attempt.number < speculative.number
             && attempt.ended_at.is_none_or(|ended_at| ended_at > speculative.published_at)

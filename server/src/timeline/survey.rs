@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use protocol::WorkerId;
 use protocol::detail::{AttemptSnapshot, AttemptState};
-use protocol::timeline::{LevelTimes, MOMENTS, Moment, Rescue, SlowTask, TASKS_LISTED, TIME_CELLS};
+use protocol::timeline::{
+    LaneCounts, LevelTimes, MOMENTS, Moment, Rescue, SlowTask, TASKS_LISTED, TIME_CELLS,
+};
 use scheduler::VisitedTask;
 
 use super::parts::Parts;
@@ -29,6 +31,7 @@ pub(super) struct Survey {
 pub(super) struct OfWorker {
     pub(super) attempts: u64,
     pub(super) busy_ms: u64,
+    pub(super) counts: LaneCounts,
     /// Whether one of its attempts is not the only one at its task.
     pub(super) has_company: bool,
 }
@@ -68,6 +71,7 @@ impl Survey {
         let worker = self.workers.entry(attempt.worker.clone()).or_default();
         worker.attempts += 1;
         worker.has_company |= has_company;
+        worker.counts.add(attempt);
         self.moments.add_queued(&queued(attempt, now));
         if let Some(ran) = ran(attempt, now) {
             worker.busy_ms += ran.within(&self.frame.shown).ms();

@@ -33,16 +33,19 @@ async fn a_job_brings_workers_and_lets_them_go() {
     let is_empty = |pool: &Value| pool["desired"] == 0 && names(pool, "").is_empty();
     server.until_pool("no workers", is_empty).await;
     installation.until_worker_pods(0).await;
-    let asked = Instant::now();
     let job = server.client.submit(&request(3)).await;
+    // Before it is planned, nobody knows how many workers it can use.
+    server.until_job("the plan", &job, |job| job["plan"].is_object()).await;
+    let asked = Instant::now();
     installation.until_replicas(3).await;
     let took = asked.elapsed();
-    println!("from submitting to three replicas: {} ms", took.as_millis());
-    assert!(took.as_millis() < 1000, "{took:?}");
+    println!("from the plan to three replicas: {} ms", took.as_millis());
+    // A fifth of it where nothing else runs.
+    assert!(took.as_secs() < 5, "{took:?}");
     let seen = server.until_pool("pods", |pool| names(pool, "").len() == 3).await;
     println!("first seen: {}", seen["workers"]);
     let ready = server.until_pool("three workers", |pool| pool["ready"] == 3).await;
-    println!("three workers are ready {} ms after submitting", asked.elapsed().as_millis());
+    println!("three workers are ready {} ms after the plan", asked.elapsed().as_millis());
     assert_eq!(names(&ready, ""), installation.worker_pods().into_iter().collect());
     for worker in ready["workers"].as_array().expect("workers") {
         assert!(worker["node"].is_string(), "{worker}");

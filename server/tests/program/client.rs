@@ -144,6 +144,13 @@ impl Events {
         timeout(PATIENCE, self.arrival()).await.expect("an event in time")
     }
 
+    /// Waits until the stream is cut off.
+    #[allow(dead_code, reason = "only some of the tests' programs cut streams off")]
+    pub(crate) async fn until_it_breaks(&mut self) {
+        let broken = async { while let Some(Ok(_)) = self.bytes.next().await {} };
+        timeout(PATIENCE, broken).await.expect("the stream breaks");
+    }
+
     async fn arrival(&mut self) -> Event {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {

@@ -6,6 +6,18 @@ use serde_json::{Value, json};
 
 use super::running::Running;
 
+/// Sends files with these names in a form.
+async fn post_form(running: &Running, path: &str, files: &[(&str, &str)]) -> reqwest::Response {
+    let file = |(name, content): &(&str, &str)| {
+        let heading = format!("Content-Disposition: form-data; name=\"file\"; filename=\"{name}\"");
+        format!("--frontier\r\n{heading}\r\n\r\n{content}\r\n")
+    };
+    let body = files.iter().map(file).collect::<String>() + "--frontier--\r\n";
+    let request = running.http.post(format!("{}{path}", running.url));
+    let kind = "multipart/form-data; boundary=frontier";
+    request.header("content-type", kind).body(body).send().await.expect("an answer")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_call_is_described_and_answers_as_it_is_described() {
     let folder = tempfile::tempdir().unwrap();
@@ -24,18 +36,29 @@ async fn every_call_is_described_and_answers_as_it_is_described() {
     let expected = [
         "delete /api/files/{key}",
         "delete /api/jobs/{id}",
+        "delete /api/uploads/{id}",
+        "get /api/uploads/{id}",
+        "post /api/uploads",
+        "post /api/uploads/{id}/finish",
+        "put /api/uploads/{id}",
         "get /api/events",
         "get /api/files",
         "get /api/files/{key}",
+        "post /api/files",
         "get /api/folders",
         "get /api/jobs",
         "get /api/jobs/{id}",
+        "get /api/jobs/{id}/compare/{other}",
+        "get /api/jobs/{id}/envelope",
         "get /api/jobs/{id}/events",
+        "get /api/jobs/{id}/image.png",
         "get /api/jobs/{id}/inputs",
+        "get /api/jobs/{id}/report.html",
         "get /api/jobs/{id}/result",
         "get /api/jobs/{id}/tasks",
         "get /api/jobs/{id}/timeline",
         "get /api/jobs/{id}/trace.json",
+        "get /api/jobs/{id}/values",
         "get /api/workers",
         "get /healthz",
         "get /metrics",
@@ -78,8 +101,28 @@ async fn every_call_is_described_and_answers_as_it_is_described() {
     schema.check("JobPage", &running.get_json("/api/jobs?limit=1").await);
     schema.check("TaskPage", &running.get_json(&format!("/api/jobs/{job}/tasks?level=0")).await);
     schema.check("Timeline", &running.get_json(&format!("/api/jobs/{job}/timeline")).await);
+    let values = running.get_json(&format!("/api/jobs/{job}/values?columns=1..5")).await;
+    schema.check("Values", &values);
+    let envelope = running.get_json(&format!("/api/jobs/{job}/envelope?points=4")).await;
+    schema.check("Envelope", &envelope);
     schema.check("PoolSnapshot", &running.get_json("/api/workers").await);
     schema.check("FilePage", &running.get_json("/api/files?prefix=in").await);
+    let files = [("a.csv", "1,2\n"), ("deep/b.csv", "3,4\n")];
+    let stored = post_form(&running, "/api/files?prefix=forms", &files).await;
+    assert_eq!(stored.status(), 201);
+    let stored: Value = stored.json().await.unwrap();
+    assert_eq!(stored, json!({"prefix": "forms/", "count": 2, "bytes": 8}));
+    schema.check("StoredFiles", &stored);
+    let read = running.get("/api/files/forms/deep/b.csv").await;
+    assert_eq!(read.text().await.unwrap(), "3,4\n");
+    let none = post_form(&running, "/api/files", &[]).await;
+    assert_eq!(none.status(), 400);
+    let private = post_form(&running, "/api/files?prefix=jobs", &files).await;
+    assert_eq!(private.status(), 403);
+    // More than the framework takes of a body by itself.
+    let long = "1,2\n".repeat(1 << 20);
+    let long = post_form(&running, "/api/files", &[("long.csv", &long)]).await;
+    assert_eq!(long.status(), 201);
     let plan = running.http.post(format!("{}/api/plan", running.url)).json(&request).send().await;
     schema.check("Preview", &plan.unwrap().json().await.unwrap());
     let refused = running.get("/api/jobs/none").await;
@@ -92,7 +135,7 @@ async fn every_call_is_described_and_answers_as_it_is_described() {
         (json!({"inputs": {"prefix": "in"}, "fan_in": 1}), "fan_in"),
         (json!({"inputs": {"prefix": "in"}, "workers": 0}), "workers"),
         (json!({"inputs": {"prefix": "in"}, "statistics": ["median"]}), "statistics[0]"),
-        (json!({"inputs": {"prefix": "in"}, "raw": "f16"}), "raw"),
+        (json!({"inputs": {"prefix": "in"}, "raw": "f8"}), "raw"),
         (json!({"inputs": {"generate": {"files": 0, "count": 1}}}), "inputs.generate.files"),
         (json!({"inputs": {"generate": {"files": 1, "count": 0}}}), "inputs.generate.count"),
         (

@@ -39,8 +39,11 @@ pub(crate) fn statistic_of_three(statistic: Statistic) -> [f64; 3] {
         Statistic::Sum => [6.0, 1.5, -6.0],
         Statistic::Min => [1.0, 0.5, -4.0],
         Statistic::Max => [3.0, 0.5, 0.0],
+        Statistic::Range => [2.0, 0.0, 4.0],
         Statistic::Variance => variance,
         Statistic::Std => variance.map(f64::sqrt),
+        Statistic::Variance1 => [1.0, 0.0, 4.0],
+        Statistic::Std1 => [1.0, 0.0, 2.0],
         Statistic::Count => [3.0; 3],
     }
 }

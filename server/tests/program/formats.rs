@@ -8,6 +8,7 @@ use std::process::Command;
 use serde_json::json;
 
 use super::exact;
+use super::mean_command::run_badly;
 use super::running::Running;
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -124,6 +125,22 @@ fn files_of_mixed_orders_give_the_bytes_of_one_order() {
         };
         assert!(of("mixed") == of("c"), "{statistic}");
     }
+}
+
+#[test]
+fn a_transposed_file_fails_the_job_also_if_it_is_not_probed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("in");
+    std::fs::create_dir(&path).unwrap();
+    for file in 0..20 {
+        let shape = if file == 19 { "6, 4" } else { "4, 6" };
+        let npy = exact::to_npy(shape, &noise(file, 24));
+        std::fs::write(path.join(format!("{file:02}.npy")), npy).unwrap();
+    }
+    let error = run_badly(folder.path(), &["in", "--output", "out.npy"]);
+    assert!(error.contains("19.npy: the shape is 6 × 4, and that of"), "{error}");
+    assert!(error.contains("00.npy is 4 × 6"), "{error}");
+    assert!(!folder.path().join("out.npy").exists());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

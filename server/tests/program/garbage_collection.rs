@@ -116,12 +116,12 @@ async fn what_a_worker_writes_after_the_garbage_was_collected_is_deleted_once_it
     let report = async |body| {
         let at = Timestamp::from_millis(1);
         let report = Report { version: protocol::VERSION, worker: "slow".into(), at, body };
-        worker.report(&report).await.expect("a report");
+        worker.report(&[report]).await.expect("a report");
     };
     report(ReportBody::Joined(Joined::default())).await;
     let job = running.submit(&json!({"inputs": {"generate": {"files": 3, "count": 10}}})).await;
     let delivery = timeout(PATIENCE, worker.next_delivery()).await.expect("one").expect("one");
-    let assignment = delivery.assignment.clone();
+    let assignment = delivery.assignments[0].clone();
     report(ReportBody::Started { attempt: assignment.attempt }).await;
     let cancel = running.http.delete(format!("{}/api/jobs/{job}", running.url));
     assert_eq!(cancel.send().await.expect("an answer").status(), 202);

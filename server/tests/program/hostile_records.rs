@@ -74,6 +74,13 @@ fn values() -> Vec<(&'static str, &'static str, Value, &'static str)> {
         ("/phase", json!("running"), "phase"),
         ("/plan/segment_columns", json!(0), "plan.segment_columns"),
         ("/result/columns", json!("all"), "result.columns"),
+        ("/result/columns", json!(u64::MAX), "result.columns"),
+        (
+            "/result/figures/quantiles",
+            json!(vec![json!({"fraction": 0.5, "value": "1"}); 99]),
+            "result.figures.quantiles",
+        ),
+        ("/result/figures/histogram/low", json!(1e300), "result.figures.histogram.low"),
         ("/result/image", json!({"width": 9, "height": 9, "pixels": []}), "result.image.pixels"),
         ("/result/plot", json!(vec![Value::Null; 1000]), "result.plot"),
     ];

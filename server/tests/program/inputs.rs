@@ -91,8 +91,10 @@ async fn nothing_to_average_is_said_plainly() {
     let problem = running.failure(&below("missing")).await;
     assert_eq!(problem["type"], "no-inputs");
     assert!(text(&problem).contains("missing"), "{problem}");
-    let problem = running.failure(&json!({"inputs": {"objects": []}})).await;
-    assert_eq!(problem["type"], "no-inputs");
+    let rejected = running.post("/api/jobs", &json!({"inputs": {"objects": []}})).await;
+    assert_eq!(rejected.status(), 400);
+    let problem: Value = rejected.json().await.unwrap();
+    assert_eq!(problem["field"], "inputs.objects");
     let problem = running.failure(&json!({"inputs": {"objects": ["not/there.csv"]}})).await;
     assert!(text(&problem).contains("not/there.csv"), "{problem}");
     running.upload("empty/a.csv", "").await;

@@ -30,6 +30,26 @@ fn check_names(problem: &Value, parts: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_workers_than_there_can_be_are_refused_before_and_when_a_job_is_submitted() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start_with(folder.path(), &["--max-workers", "3"]).await;
+    running.upload("in/a.csv", "1,2,3").await;
+    let request = |workers| json!({"inputs": {"prefix": "in"}, "workers": workers});
+    let page = running.get("/").await.text().await.unwrap();
+    assert!(page.contains("at most 3 here"), "the form says so");
+    for path in ["/api/plan", "/api/jobs"] {
+        let answer = running.post(path, &request(4)).await;
+        assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY, "{path}");
+        let problem: Value = answer.json().await.unwrap();
+        assert_eq!(problem["field"], "workers", "{path}");
+        check_names(&problem, &["4", "at most 3", "--max-workers"]);
+        let answer = running.post(path, &request(3)).await;
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+    }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_generations_share_few_descriptors() {
     let folder = tempfile::tempdir().unwrap();
     let child = Child::with_descriptors(128, folder.path(), &[]).await;

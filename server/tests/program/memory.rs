@@ -9,7 +9,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_distributed-average");
 
 /// The part of the bound for the program itself, whatever the job. The program that tests
 /// run is not optimised, and so larger.
-const PROGRAM_BYTES: f64 = if cfg!(debug_assertions) { 56.0 } else { 48.0 } * 1024.0 * 1024.0;
+const PROGRAM_BYTES: f64 = if cfg!(debug_assertions) { 64.0 } else { 48.0 } * 1024.0 * 1024.0;
 
 /// What a job may take beyond its plan: the allocator rounds up, and threads that a
 /// job without data does not start have stacks. Less than 1 MiB was measured.
@@ -76,6 +76,24 @@ fn a_job_holds_no_more_than_its_bound_however_large_its_files() {
         });
         println!("{format}: the program {program}, jobs and what is planned for them {peaks:?}");
     }
+}
+
+/// 60,000 small files took 20 MiB more than was said.
+#[test]
+fn a_job_of_many_files_holds_no_more_than_its_bound_either() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = folder.path().join("many");
+    std::fs::create_dir(&files).unwrap();
+    // Links to one file: some disks take a minute for so many.
+    std::fs::write(files.join("first.csv"), "1,2,3\n").unwrap();
+    for file in 0..60_000 {
+        std::fs::hard_link(files.join("first.csv"), files.join(format!("{file:06}.csv"))).unwrap();
+    }
+    let (peak, bound) = peak_and_bound_of(folder.path(), &files);
+    println!("many files: {peak} of {bound} bytes");
+    assert!(peak <= bound, "{peak} of {bound} bytes");
+    // It is told what they take, and not much more.
+    assert!(peak > PROGRAM_BYTES && bound < 2.0 * peak, "{peak} of {bound} bytes");
 }
 
 #[test]

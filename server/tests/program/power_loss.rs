@@ -14,6 +14,7 @@ use server::engine::Engine;
 use server::keys;
 use server::parts;
 use tokio::time::timeout;
+use traces::Traces;
 
 use super::client::PATIENCE;
 use super::exact;
@@ -29,7 +30,7 @@ async fn start(store: Arc<dyn ObjectStore>, inputs: &Path) -> Engine {
     let Command::Serve(arguments) = Arguments::parse_from(fixed).command else {
         panic!("serve is serve");
     };
-    let mut parts = parts::for_serving(&arguments, store).await.expect("parts");
+    let mut parts = parts::for_serving(&arguments, store, Traces::default()).await.expect("parts");
     parts.planner.limits.segment_columns = SEGMENT_COLUMNS;
     let settings = parts::settings(&arguments, 2);
     Engine::start(parts, settings, 2).await.expect("an engine")

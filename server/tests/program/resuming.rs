@@ -47,6 +47,39 @@ fn input_read(job: &Value) -> u64 {
     job["bytes"]["input_read"].as_u64().expect("a number")
 }
 
+/// The partial sums of tables have their columns in the order of the first file. If that has
+/// another order when the job is resumed, none of them is of use.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_table_in_another_order_has_all_sums_computed_again() {
+    const ROWS: usize = 12_000;
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(folder.path()).await;
+    let table = |file: usize, is_swapped: bool| -> String {
+        let header = if is_swapped { "b,a\n" } else { "a,b\n" };
+        let row = |row: usize| match is_swapped {
+            false => format!("{},{}\n", row + file, 1_000_000 + file),
+            true => format!("{},{}\n", 1_000_000 + file, row + file),
+        };
+        std::iter::once(header.to_owned()).chain((0..ROWS).map(row)).collect()
+    };
+    for file in 0..FILES {
+        let end = if file == BAD { "wrong,1\n" } else { "" };
+        running.upload(&format!("in/{file}.csv"), table(file, false) + end).await;
+    }
+    let job = running.submit(&request()).await;
+    assert_eq!(running.follow(&job).await["phase"], "failed");
+    running.upload("in/0.csv", table(0, true)).await;
+    running.upload(&format!("in/{BAD}.csv"), table(BAD, false)).await;
+    assert_eq!(resume(&running, &job).await.0, 202);
+    let done = running.follow(&job).await;
+    assert_eq!(done["phase"], "done", "{}", done["error"]);
+    let expected: Vec<f64> = (0..ROWS).flat_map(|row| [1_000_004.0, row as f64 + 4.0]).collect();
+    assert_eq!(running.result(&job).await, expected);
+    let csv = running.get(&format!("/api/jobs/{job}/result?format=csv")).await;
+    assert!(csv.text().await.unwrap().starts_with("b,a\n1000004.0,4.0\n"));
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_one_bad_file_has_failed_goes_on_where_it_stood() {
     let folder = tempfile::tempdir().unwrap();
@@ -75,10 +108,18 @@ async fn a_job_that_one_bad_file_has_failed_goes_on_where_it_stood() {
     let done = running.follow(&job).await;
     assert_eq!(done["phase"], "done", "{}", done["error"]);
     assert_eq!(exact::bits(&running.result(&job).await), exact::bits(&exact::mean(&arrays)));
-    // Only the three files of the leaf were read again.
+    // Only the three files of the leaf were read again, and the beginnings of others, by
+    // which a worker that has not met them finds that their sums are there.
     let leaf: usize = arrays[6..].iter().map(|numbers| text(numbers).len()).sum();
     let read = input_read(&done) - input_read(&again);
-    assert_eq!(read, leaf as u64, "{} then {}", input_read(&again), input_read(&done));
+    let tasks = running.get_json(&format!("/api/jobs/{job}/tasks?level=0")).await;
+    let beginnings = 6 * summation::HEAD_BYTES as u64;
+    let expected = leaf as u64..=leaf as u64 + beginnings;
+    assert!(expected.contains(&read), "{read} and not {expected:?}: {tasks}");
+    // The attempt that computed it has read nothing else, and nothing twice.
+    assert_eq!(tasks["tasks"][2]["attempts"][0]["read_bytes"], leaf, "{tasks}");
+    let computed = |task: &&Value| task["attempts"][0]["segments_written"] != 0;
+    assert_eq!(tasks["tasks"].as_array().unwrap().iter().filter(computed).count(), 1, "{tasks}");
     assert_eq!(done["resumes"].as_array().map(Vec::len), Some(2));
     assert!(!late.exists(), "the partial sums are deleted as of every job that is done");
     let (status, refused) = resume(&running, &job).await;
@@ -125,6 +166,11 @@ async fn a_cancelled_job_is_resumed_also_across_a_restart_of_the_server() {
     running.stop().await;
 
     let again = Running::start(folder.path()).await;
+    // What was set by hand outlives the server.
+    assert_eq!(again.get_json("/api/workers").await["by_hand"], 0);
+    let automatic = again.http.put(format!("{}/api/workers", again.url));
+    let automatic = automatic.json(&json!({"desired": null})).send().await.unwrap();
+    assert!(automatic.status().is_success(), "{}", automatic.status());
     let done = again.follow(&job).await;
     assert_eq!(done["phase"], "done", "{}", done["error"]);
     assert_eq!(exact::bits(&again.result(&job).await), exact::bits(&exact::mean(&arrays)));

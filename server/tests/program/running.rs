@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use traces::Traces;
 
 use super::client::{Client, PATIENCE};
 
@@ -75,7 +76,8 @@ impl Running {
         change(&mut http);
         let settings = parts::settings(&arguments, 2);
         let store = wrap(arguments.store.open().await.expect("a store"));
-        let mut parts = parts::for_serving(&arguments, store).await.expect("parts");
+        let mut parts =
+            parts::for_serving(&arguments, store, Traces::default()).await.expect("parts");
         change_parts(&mut parts);
         let engine = Arc::new(Engine::start(parts, settings, 2).await.expect("an engine"));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

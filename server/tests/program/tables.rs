@@ -1,11 +1,10 @@
 //! Tables with a line that names their columns, on the command line and through the JSON API.
 
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
+use super::mean_command::{run_badly, run_well};
 use super::running::Running;
 
 const FIRST: &str = "date,temp,rain,note\n2024-01-01,1,0.5,wet\n2024-01-02,2,,dry\n";
@@ -14,29 +13,6 @@ const SECOND: &str =
     "\u{feff}rain,date,note,temp\r\n1.5,2024-01-01,,4\r\n3,2024-01-02,\"dry, windy\",7\r\n";
 const MEAN: &str = "temp,rain\n2.5,1.0\n4.5,3.0\n";
 const MEAN_WITH_DATES: &str = "date,temp,rain\n2024-01-01,2.5,1.0\n2024-01-02,4.5,3.0\n";
-
-fn run(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_distributed-average"))
-        .arg("mean")
-        .args(arguments)
-        .current_dir(folder)
-        .output()
-        .expect("the program runs")
-}
-
-#[track_caller]
-fn run_well(folder: &Path, arguments: &[&str]) -> String {
-    let output = run(folder, arguments);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("UTF-8")
-}
-
-#[track_caller]
-fn run_badly(folder: &Path, arguments: &[&str]) -> String {
-    let output = run(folder, arguments);
-    assert!(!output.status.success());
-    String::from_utf8(output.stderr).expect("UTF-8")
-}
 
 #[test]
 fn columns_are_averaged_by_name_and_written_as_a_table() {

@@ -118,7 +118,7 @@ async fn only_small_jobs_of_generated_data_are_paced() {
     let running = Running::start(folder.path()).await;
     for inputs in [json!({"prefix": "in/"}), json!({"generate": {"files": 101, "count": 1}})] {
         let refused = running.post("/api/jobs", &json!({"inputs": inputs, "paced": true})).await;
-        assert_eq!(refused.status(), 400);
+        assert_eq!(refused.status(), 422);
         let problem: Value = refused.json().await.unwrap();
         assert_eq!(problem["field"], "paced");
     }

@@ -110,7 +110,8 @@ fn check_counts(before: &Value, ended: &Value) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn attempts_that_were_killed_with_the_server_are_not_forgotten() {
     let folder = tempfile::tempdir().unwrap();
-    let mut slow = Child::start(folder.path(), &["--slowness", "60"]).await;
+    // An attempt lasts far longer than it takes from the checkpoint to the kill.
+    let mut slow = Child::start(folder.path(), &["--slowness", "600"]).await;
     let job = slow.submit(&slow_job()).await;
     let checkpoint = folder.path().join("jobs").join(&job).join("checkpoint.json");
     let stored = stored(&checkpoint).await;

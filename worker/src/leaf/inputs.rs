@@ -191,10 +191,12 @@ impl<'a> Inputs<'a> {
             head,
             begin: format.resume_byte(&from),
             end: self.last_byte(index, &format, from.column),
-            object_bytes,
+            extents: self.extents(index, &format, from.column),
+            last_byte: format.end_byte(object_bytes),
             until: self.closed_at(&format, start),
             decoder: format.decoder_at(object_bytes, from),
             refuses_missing: objects.refuse_missing(),
+            weight: objects.weight(index),
             buffers: objects.buffers.clone(),
         });
         let mut block = Block::default();
@@ -248,16 +250,30 @@ impl<'a> Inputs<'a> {
 
     /// The end of the bytes to read of an object before it is closed.
     fn last_byte(&self, index: usize, format: &Format, start: u64) -> u64 {
-        let bytes = self.objects.bytes(index);
+        let last = format.end_byte(self.objects.bytes(index));
+        match self.last_column(index, format, start) {
+            Some((end, total)) if end < total => format.offset_of(end).unwrap_or(last),
+            _ => last,
+        }
+    }
+
+    /// The bytes to read of an object before it is closed, if its columns do not simply
+    /// follow one another.
+    fn extents(&self, index: usize, format: &Format, start: u64) -> Option<Vec<Range<u64>>> {
+        let (end, _) = self.last_column(index, format, start)?;
+        format.extents(&(start..end))
+    }
+
+    /// The column up to which an object is read before it is closed, and the number of its
+    /// columns, if it is seekable.
+    fn last_column(&self, index: usize, format: &Format, start: u64) -> Option<(u64, u64)> {
         let stays_open = self.can_stay_open() && self.goes_forward;
-        let total = self.total.or(format.columns(bytes));
-        let Some(total) = total.filter(|_| format.is_seekable()) else {
-            return bytes;
-        };
+        let total = self.total.or(format.columns(self.objects.bytes(index)));
+        let total = total.filter(|_| format.is_seekable())?;
         let width = self.columns.segment_columns;
         let segment_end = start - start % width + width;
         let end = if stays_open { self.columns.end(total) } else { segment_end.min(total) };
-        if end >= total { bytes } else { format.offset_of(end).unwrap_or(bytes) }
+        Some((end, total))
     }
 
     /// Records the position of an object at the end of a segment, its length if it has

@@ -1,13 +1,14 @@
 //! The objects of a leaf task, and how they are read.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use platform::{InputStores, Pin, StoreError};
-use protocol::JobId;
+use platform::{InputStores, StoreError};
 use protocol::request::{Missing, ReadOptions};
 use protocol::task::{Failure, InputObject};
-use reading::{Buffers, DetectError, ObjectRef, Ranges, detect, open, open_remote};
-use summation::{Detection, Format, Order};
+use protocol::{JobId, Weight};
+use reading::{Buffers, DetectError, Ranges, StoredInput, detect};
+use summation::{Detection, Format, Order, Piece};
 
 use super::keys::StoredKeys;
 use crate::failure;
@@ -24,7 +25,7 @@ pub(crate) struct Objects<'a> {
     pub(crate) objects: &'a [InputObject],
     /// How they are to be read.
     pub(crate) options: &'a ReadOptions,
-    /// The object whose parts all others must have, if parts have names.
+    /// The object whose parts or shape all others must have.
     pub(crate) reference: Option<&'a InputObject>,
     /// The keys that the rows of all tables must have, if these have a key column.
     pub(crate) keys: Option<StoredKeys<'a>>,
@@ -53,6 +54,11 @@ impl Objects<'_> {
         self.objects[index].bytes
     }
 
+    /// The weight of an object; 1 if objects have none.
+    pub(super) fn weight(&self, index: usize) -> f64 {
+        self.objects[index].weight.map_or(1.0, Weight::get)
+    }
+
     /// Whether a missing value fails the job.
     pub(super) fn refuse_missing(&self) -> bool {
         self.options.missing == Some(Missing::Error)
@@ -62,18 +68,11 @@ impl Objects<'_> {
     /// the version that the job was planned with.
     pub(super) fn open(&self, index: usize) -> Result<Box<dyn Ranges>, Failure> {
         let location = self.location(index);
-        let (store, _, key) = self
-            .stores
-            .resolve(location)
+        let input = StoredInput::find(&self.objects[index], self.stores)
             .map_err(|error| failure::store(&format!("opening {location}"), &error))?;
         // Reading a file blocks, which a thread shared with others must not do.
-        let open = match self.thread {
-            Thread::Own => open,
-            Thread::Shared => open_remote,
-        };
-        let pin = Pin::of(&self.objects[index]);
-        let object = ObjectRef { key, bytes: Some(self.bytes(index)), pin: pin.as_ref() };
-        Ok(open(store, object, self.settings.range_bytes, self.buffers))
+        let may_wait = matches!(self.thread, Thread::Own);
+        Ok(input.open(self.settings.range_bytes, self.buffers, may_wait))
     }
 
     /// Detects the format of an object. Also returns the bytes that this has read:
@@ -85,31 +84,40 @@ impl Objects<'_> {
         ranges: &mut dyn Ranges,
         first_bytes: usize,
     ) -> Result<(Format, Vec<u8>), Failure> {
-        let location = self.location(index);
-        if let Some(format) = self.formats.get(self.job, location) {
+        let object = &self.objects[index];
+        if let Some(format) = self.formats.get(self.job, self.reference, object) {
             return Ok((format, Vec::new()));
         }
         let mut head = Vec::new();
         let mut wanted = first_bytes;
+        let mut others = Vec::new();
         loop {
-            self.read_head(index, ranges, &mut head, wanted)
-                .await
-                .map_err(|error| self.unreadable(index, &error))?;
-            let detection = Format::detect_with(&head, self.bytes(index), self.options)
+            // Not if another range was asked for.
+            if head.is_empty() || (head.len() as u64) < self.bytes(index).min(wanted as u64) {
+                self.read_head(index, ranges, &mut head, wanted)
+                    .await
+                    .map_err(|error| self.unreadable(index, &error))?;
+            }
+            let InputObject { bytes, parts, .. } = object;
+            let detection = Format::detect_in(&head, &others, *bytes, self.options, parts)
                 .map_err(|error| self.failure(index, &SourceError::Input(error)))?;
             match detection {
                 Detection::Format(format) => {
                     let format = self.align(index, &format).await?;
-                    self.formats.remember(self.job, location, &format);
+                    self.formats.remember(self.job, self.reference, object, &format);
                     return Ok((format, head));
                 }
                 Detection::Needs(bytes) => wanted = bytes,
+                Detection::NeedsRanges(wanted) => {
+                    let pieces = self.read_ranges(ranges, wanted).await;
+                    others.extend(pieces.map_err(|error| self.unreadable(index, &error))?);
+                }
             }
         }
     }
 
     /// The format that reads the parts of an object in the order in which the reference has
-    /// them.
+    /// them. The object must have the reference's shape.
     async fn align(&self, index: usize, format: &Format) -> Result<Format, Failure> {
         let invalid = |error| self.failure(index, &SourceError::Input(error));
         let Some(reference) = self.reference else {
@@ -119,29 +127,25 @@ impl Objects<'_> {
             return Ok(format.clone());
         }
         let location = &reference.location;
-        let of_reference = match self.formats.get(self.job, location) {
+        let of_reference = match self.formats.get(self.job, Some(reference), reference) {
             Some(format) => format,
             None => self.detect_reference(reference).await?,
         };
-        format.aligned(of_reference.names().as_deref(), location).map_err(invalid)
+        let aligned = format.aligned(Some(&of_reference), location).map_err(invalid)?;
+        aligned.check_shape(&of_reference, location).map_err(invalid)?;
+        Ok(aligned)
     }
 
     /// Detects the format of the reference.
     async fn detect_reference(&self, reference: &InputObject) -> Result<Format, Failure> {
         let location = &reference.location;
-        let (store, _, key) = self
-            .stores
-            .resolve(location)
-            .map_err(|error| failure::store(&format!("opening {location}"), &error))?;
-        let (pin, first_bytes) = (Pin::of(reference), summation::HEAD_BYTES);
-        let detected =
-            detect(&**store, key, pin.as_ref(), reference.bytes, self.options, first_bytes).await;
+        let detected = detect(self.stores, reference, self.options, summation::HEAD_BYTES).await;
         let (format, head) = detected.map_err(|error| match error {
             DetectError::Store(error) => failure::input(location, &error),
             DetectError::Input(error) => failure::invalid_input(location, &error),
         })?;
         self.count_read(head.len());
-        self.formats.remember(self.job, location, &format);
+        self.formats.remember(self.job, Some(reference), reference, &format);
         Ok(format)
     }
 
@@ -171,6 +175,34 @@ impl Objects<'_> {
         }
         self.buffers.give(buffer);
         Ok(())
+    }
+
+    /// Reads some ranges of an object.
+    async fn read_ranges(
+        &self,
+        ranges: &mut dyn Ranges,
+        wanted: Vec<Range<u64>>,
+    ) -> Result<Vec<Piece>, StoreError> {
+        ranges.seek(Box::new(wanted.clone().into_iter()));
+        let mut bytes = Vec::new();
+        let mut buffer = self.buffers.take();
+        while !ranges.is_over() {
+            ranges.ready().await?;
+            if let Some(piece) = ranges.next(&mut buffer)? {
+                bytes.extend_from_slice(&buffer[..piece.bytes]);
+            }
+        }
+        self.buffers.give(buffer);
+        self.count_read(bytes.len());
+        let mut rest = bytes.as_slice();
+        let mut pieces = Vec::with_capacity(wanted.len());
+        for range in wanted {
+            let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+            let (own, after) = rest.split_at(length.min(rest.len()));
+            pieces.push(Piece { start: range.start, bytes: own.to_vec() });
+            rest = after;
+        }
+        Ok(pieces)
     }
 
     /// Waits for a source's next range and takes it.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use protocol::task::Failure;
 use reading::{Extents, Ranges};
-use summation::{Block, Decoder, Format, Transposition};
+use summation::{Block, Checkpoint, Decoder, Format, Transposition};
 
 use super::objects::Objects;
 use crate::source::{BLOCK_NUMBERS, SourceError};
@@ -32,7 +32,9 @@ impl Transposed {
         object_bytes: u64,
         head: Vec<u8>,
     ) -> Transposed {
-        let whole = (head.len() as u64 == object_bytes).then_some(head);
+        let is_member = format.resume_byte(&Checkpoint::default()) > 0
+            || format.end_byte(object_bytes) < object_bytes;
+        let whole = (head.len() as u64 == object_bytes && !is_member).then_some(head);
         Transposed { index, ranges, format, transposition, object_bytes, whole }
     }
 
@@ -95,7 +97,9 @@ impl Transposed {
         let (Some(start), Some(size)) = (self.format.offset_of(0), self.format.number_bytes())
         else {
             // Compressed: read as a stream.
-            return Box::new(std::iter::once(0..self.object_bytes));
+            let first = self.format.resume_byte(&Checkpoint::default());
+            let end = self.format.end_byte(self.object_bytes);
+            return Box::new(std::iter::once(first..end));
         };
         let spans = self.transposition.spans(columns, self.ranges.gap_bytes() / size);
         Box::new(spans.map(move |span| start + size * span.start..start + size * span.end))
@@ -159,8 +163,9 @@ impl Gathering {
         let format = &self.object.format;
         let place = format.offset_of(0).zip(format.number_bytes());
         self.position = place.map_or(0, |(start, size)| offset.saturating_sub(start) / size);
+        let first = format.resume_byte(&Checkpoint::default());
         let checkpoint = match offset {
-            0 => None,
+            _ if offset == first => None,
             _ => format.checkpoint_of(self.position),
         };
         let checkpoint = checkpoint.unwrap_or_default();

@@ -6,3 +6,4 @@ mod losses;
 mod open;
 mod orders;
 mod scene;
+mod tensors;

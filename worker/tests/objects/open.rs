@@ -1,8 +1,14 @@
 //! How many objects are open at once, and how often their bytes are read.
 
+use std::sync::Arc;
+
+use platform::ObjectStore;
+use platform::store::local::LocalStore;
 use protocol::request::GeneratedFormat;
+use reading::{Buffers, ObjectRef, open_remote};
 use summation::{Block, Detection, Format, HEAD_BYTES};
 
+use super::counted::{CountedStore, INPUTS};
 use super::scene::Scene;
 
 /// The rule: never six.
@@ -115,4 +121,25 @@ async fn an_object_of_another_length_is_told_with_five_open_at_most() {
             }
         }
     }
+}
+
+/// An object is closed while its next range is on its way, and that ends later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_waits_for_the_request_of_one_that_was_closed() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let counted =
+        Arc::new(CountedStore::new(LocalStore::open(folder.path()).expect("a store"), false));
+    let store: Arc<dyn ObjectStore> = counted.clone();
+    let keys: Vec<String> = (0..50).map(|object| format!("{INPUTS}{object}")).collect();
+    for key in &keys {
+        store.put(key, vec![0; 100].into()).await.expect("a store");
+    }
+    let buffers = Arc::new(Buffers::new(1));
+    for key in &keys {
+        let object = ObjectRef { key, bytes: Some(100), pin: None };
+        let mut ranges = open_remote(&store, object, 10, &buffers);
+        ranges.ready().await.expect("a range");
+    }
+    let seen = counted.seen();
+    assert_eq!((seen.read.len(), seen.open_max), (50, 1));
 }

@@ -11,7 +11,8 @@ use platform::store::read_all;
 use platform::{InputStores, ObjectStore, ServerEnd};
 use protocol::request::{Generate, GeneratedFormat, Statistic};
 use protocol::task::{
-    Assignment, Columns, Direction, Failure, InputObject, Outcome, ReportBody, Work, segment_key,
+    Assignment, Columns, Direction, Failure, InputObject, ObjectPart, Outcome, ReportBody, Work,
+    segment_key,
 };
 use protocol::{AttemptId, JobId, TaskId, Timestamp, WorkerId};
 use summation::PartialSum;
@@ -19,6 +20,7 @@ use summation::generate::Generator;
 use tempfile::TempDir;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use traces::Traces;
 use worker::metrics::WorkerMetrics;
 use worker::{Settings, Worker};
 
@@ -92,7 +94,27 @@ impl Scene {
         let path = self.folder.path().join(&location);
         fs::create_dir_all(path.parent().expect("a folder")).expect("made");
         fs::write(path, bytes).expect("written");
-        self.objects.push(InputObject { location, bytes: bytes.len() as u64, version: None });
+        self.objects.push(InputObject {
+            location,
+            bytes: bytes.len() as u64,
+            version: None,
+            weight: None,
+            parts: Box::default(),
+        });
+    }
+
+    /// Joins the last objects to one input.
+    pub(crate) fn join(&mut self, count: usize) {
+        let parts = self.objects.split_off(self.objects.len() - count);
+        let part = |object: &InputObject| ObjectPart {
+            location: object.location.clone(),
+            bytes: object.bytes,
+            version: object.version.clone(),
+        };
+        let bytes = parts.iter().map(|part| part.bytes).sum();
+        let all = parts.iter().map(part).collect();
+        let first = parts.into_iter().next().expect("at least one");
+        self.objects.push(InputObject { bytes, parts: all, ..first });
     }
 
     /// How many bytes the objects have together.
@@ -119,7 +141,7 @@ impl Scene {
         }
         let store = Arc::new(CountedStore::new(local, self.has_files));
         let queue = EmbeddedQueue::new();
-        queue.publish(&self.assignment()).await.expect("an embedded part works");
+        queue.publish(&[self.assignment()]).await.expect("an embedded part works");
         let worker = Worker {
             id: WorkerId::from("worker".to_owned()),
             node: None,
@@ -128,6 +150,7 @@ impl Scene {
             inputs: InputStores::new(store.clone()),
             settings: self.settings.clone(),
             metrics: WorkerMetrics::default(),
+            traces: Traces::default(),
         };
         let leave = CancellationToken::new();
         let working = tokio::spawn(worker::run(worker, leave.clone()));
@@ -165,9 +188,11 @@ impl Scene {
             },
             statistics: self.statistics.clone(),
             missing: None,
+            weighted: false,
             output: OUTPUT.to_owned(),
             heartbeat_ms: 10_000,
             pace_ms: None,
+            traceparent: None,
         }
     }
 }
@@ -175,14 +200,19 @@ impl Scene {
 /// Waits for the report of how the attempt ended.
 async fn end(queue: &EmbeddedQueue) -> ReportBody {
     loop {
-        let delivery = queue.next_report().await.expect("an embedded part works");
-        let body = delivery.report.body.clone();
+        let delivery = queue.next_reports().await.expect("an embedded part works");
+        let reports = delivery.reports.clone();
         delivery.ack().await.expect("an embedded part works");
-        if matches!(
-            body,
-            ReportBody::Completed { .. } | ReportBody::Failed { .. } | ReportBody::Stopped { .. }
-        ) {
-            return body;
+        let ended = reports.into_iter().map(|report| report.body).find(|body| {
+            matches!(
+                body,
+                ReportBody::Completed { .. }
+                    | ReportBody::Failed { .. }
+                    | ReportBody::Stopped { .. }
+            )
+        });
+        if let Some(ended) = ended {
+            return ended;
         }
     }
 }

@@ -71,8 +71,8 @@ impl Asset {
 fn brotli_of(bytes: &[u8]) -> Result<Vec<u8>> {
     let parameters = brotli::enc::BrotliEncoderParams {
         quality: 11,
-        // A window of 4 MiB holds any file of the bundle whole.
-        lgwin: 22,
+        // The largest window that browsers read; it holds any file of the bundle whole.
+        lgwin: 24,
         size_hint: bytes.len(),
         ..Default::default()
     };

@@ -13,7 +13,18 @@ use super::paths::Paths;
 /// The passes of `wasm-opt`. Stronger passes make a smaller module that compresses
 /// worse, because they make similar functions different, and what counts is the
 /// download: with brotli, `-Oz` is 6 % larger, and no passes 2 %.
-const PASSES: [&str; 4] = ["-O1", "--dae-optimizing", "--strip-debug", "--strip-producers"];
+const PASSES: [&str; 10] = [
+    "-O1",
+    "--dae-optimizing",
+    "--duplicate-function-elimination",
+    "--rse",
+    "--merge-locals",
+    "--vacuum",
+    "--remove-unused-brs",
+    "--precompute",
+    "--strip-debug",
+    "--strip-producers",
+];
 
 /// `wasm-opt`, if it is available.
 pub(crate) struct Optimiser {

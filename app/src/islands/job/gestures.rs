@@ -18,7 +18,7 @@ const STEP: f64 = 1.5;
 /// The most that the picture is stretched.
 const ZOOM_MAX: f64 = 200.0;
 /// A pointer that has moved less still clicks, in pixels.
-const CLICK_PX: i32 = 4;
+pub(super) const CLICK_PX: i32 = 4;
 
 #[wasm_bindgen]
 extern "C" {
@@ -51,7 +51,7 @@ impl Gestures {
             return;
         };
         event.prevent_default();
-        let left = left(&scroller);
+        let left = measure(&scroller, "left");
         let factor = if event.delta_y() < 0.0 { STEP } else { 1.0 / STEP };
         zoom(&scroller, factor, f64::from(event.client_x()) - left);
     }
@@ -168,17 +168,17 @@ fn zoom(scroller: &Element, factor: f64, anchor: f64) {
     draw_axis();
 }
 
-/// The distance of an element from the left of the window, in pixels.
-fn left(element: &Element) -> f64 {
+/// Where an element lies in the window, in pixels: its `left`, `top`, `width` or `height`.
+pub(super) fn measure(element: &Element, name: &str) -> f64 {
     let place = element.unchecked_ref::<Placed>().place();
-    Reflect::get(&place, &JsValue::from_str("left")).ok().and_then(|it| it.as_f64()).unwrap_or(0.0)
+    Reflect::get(&place, &JsValue::from_str(name)).ok().and_then(|it| it.as_f64()).unwrap_or(0.0)
 }
 
-fn target(event: &Event) -> Option<Element> {
+pub(super) fn target(event: &Event) -> Option<Element> {
     event.target()?.dyn_into().ok()
 }
 
-fn closest(element: &Element, selector: &str) -> Option<Element> {
+pub(super) fn closest(element: &Element, selector: &str) -> Option<Element> {
     element.closest(selector).ok().flatten()
 }
 

@@ -2,14 +2,16 @@
 
 pub mod advanced_fields;
 pub mod field;
+pub mod form_snippets;
 pub mod source_fields;
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 use protocol::Problem;
 
-use self::advanced_fields::AdvancedFields;
+use self::advanced_fields::{AdvancedFields, StatisticFields};
 use self::field::Fields;
+use self::form_snippets::FormSnippets;
 use self::source_fields::SourceFields;
 use crate::calls::{DESIRED, Submit};
 use crate::components::problem_card::ProblemCard;
@@ -24,6 +26,7 @@ pub fn JobFormCard() -> impl IntoView {
     let submit = ServerAction::<Submit>::new();
     let form = use_query_map().with_untracked(JobForm::from_query);
     let problem = notices::shown().filter(|problem| problem.field.as_deref() != Some(DESIRED));
+    let problems = all_problems(&form, problem.as_ref());
     // Errors that belong to no field.
     let general_error = problem
         .clone()
@@ -36,12 +39,13 @@ pub fn JobFormCard() -> impl IntoView {
             </header>
             <ActionForm action=submit>
                 {general_error}
-                <SourceFields form=form.clone() problem=problem.clone() />
+                <SourceFields form=form.clone() problems=problems.clone() />
                 <div class="fields not-demo">
-                    <Fields section=Section::Job form=form.clone() problem=problem.clone() />
+                    <Fields section=Section::Job form=form.clone() problems=problems.clone() />
                 </div>
                 <div class="not-demo">
-                    <AdvancedFields form problem />
+                    <StatisticFields form=form.clone() />
+                    <AdvancedFields form=form.clone() problems />
                 </div>
                 <div class="buttons">
                     <button type="submit" class="button primary">
@@ -58,6 +62,7 @@ pub fn JobFormCard() -> impl IntoView {
                         "Show plan"
                     </button>
                 </div>
+                <FormSnippets form />
             </ActionForm>
         </section>
     }
@@ -66,4 +71,14 @@ pub fn JobFormCard() -> impl IntoView {
 /// Whether a field of the form shows the error.
 fn has_field(problem: &Problem) -> bool {
     field_of(problem).and_then(section_of).is_some()
+}
+
+/// All errors of a form that was refused: that for which it was, and those of its other
+/// fields.
+fn all_problems(form: &JobForm, refused: Option<&Problem>) -> Vec<Problem> {
+    let Some(refused) = refused else {
+        return Vec::new();
+    };
+    let others = form.problems().into_iter().filter(|problem| problem.field != refused.field);
+    std::iter::once(refused.clone()).chain(others).collect()
 }

@@ -5,10 +5,11 @@ use leptos_router::hooks::use_query_map;
 use protocol::JobId;
 use protocol::timeline::TimedAttempt;
 
+use super::strip::Strip;
 use crate::calls;
-use crate::format::{attempt_words, plural};
+use crate::format::{attempt_words, bytes, plural};
 use crate::lately::{Lately, LatelyLane};
-use crate::paths::JobTab;
+use crate::paths::{JobTab, worker_path};
 use crate::picture::run::charts::{CHART_HEIGHT, chart};
 use crate::picture::run::{Scale, attempt_name, hue};
 
@@ -56,7 +57,12 @@ pub fn Now() -> impl IntoView {
             <Suspense>
                 {move || Suspend::new(async move {
                     // Without an answer the server is stopping.
-                    lately.await.ok().map(|lately| view! { <Lanes lately shows_all /> })
+                    lately.await.ok().map(|lately| {
+                        view! {
+                            <Strip lately=lately.clone() />
+                            <Lanes lately shows_all />
+                        }
+                    })
                 })}
             </Suspense>
         </div>
@@ -65,7 +71,14 @@ pub fn Now() -> impl IntoView {
 
 #[component]
 fn Lanes(lately: Lately, shows_all: bool) -> impl IntoView {
-    let Lately { start, end, mut lanes } = lately;
+    let Lately { start, end, shared_memory_bytes, mut lanes, .. } = lately;
+    let memory = shared_memory_bytes.map(|memory| {
+        view! {
+            <p class="hint shared-memory">
+                "Memory of the server, which its workers share: " {bytes(memory)}
+            </p>
+        }
+    });
     let all = lanes.len();
     if !shows_all && all > WORKERS {
         let last = |lane: &LatelyLane| {
@@ -77,8 +90,11 @@ fn Lanes(lately: Lately, shows_all: bool) -> impl IntoView {
         lanes.sort_by(|one, other| one.worker.natural_cmp(&other.worker));
     }
     if lanes.is_empty() {
-        return view! { <p class="empty">"No worker has done anything in the last two minutes."</p> }
-            .into_any();
+        return view! {
+            <p class="empty">"No worker has done anything in the last two minutes."</p>
+            {memory}
+        }
+        .into_any();
     }
     let more = (lanes.len() < all).then(|| {
         view! { <a href=format!("/?workers={ALL}")>{format!("All {}", plural(all as u64, "worker", "workers"))}</a> }
@@ -86,7 +102,14 @@ fn Lanes(lately: Lately, shows_all: bool) -> impl IntoView {
     let height = LANE_PX * u32::try_from(lanes.len()).unwrap_or(u32::MAX);
     let names = lanes
         .iter()
-        .map(|lane| view! { <li title=lane.worker.to_string()>{lane.worker.to_string()}</li> })
+        .map(|lane| {
+            let name = lane.worker.to_string();
+            view! {
+                <li title=name>
+                    <a href=worker_path(&lane.worker)>{name.clone()}</a>
+                </li>
+            }
+        })
         .collect_view();
     let scale = Scale::new(start, end);
     let drawn = (0_u32..)
@@ -110,6 +133,7 @@ fn Lanes(lately: Lately, shows_all: bool) -> impl IntoView {
             {more}
             <span>"now"</span>
         </p>
+        {memory}
     }
     .into_any()
 }

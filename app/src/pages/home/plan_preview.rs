@@ -7,6 +7,7 @@ use crate::calls;
 use crate::components::plan_figures::PlanFigures;
 use crate::components::problem_card::ProblemCard;
 use crate::form::{JobForm, PLAN_WORD};
+use crate::pages::tensor_list::{TensorList, parts_of};
 
 /// The plan of the job in the form, if the query requests it.
 #[component]
@@ -21,12 +22,22 @@ pub fn PlanPreview() -> impl IntoView {
     view! {
         <Suspense>
             {move || Suspend::new(async move {
+                let form = requested();
                 preview
                     .await
                     .map(|preview| {
                         let shown = match preview {
                             Ok(planned) => {
-                                view! { <PlanFigures planned=Signal::stored(planned) /> }.into_any()
+                                let tensors = parts_of(&planned.inputs)
+                                    .map(|(kind, tensors)| {
+                                        view! { <TensorList kind tensors form /> }
+                                    });
+                                view! {
+                                    <PlanFigures planned=Signal::stored(
+                                        planned,
+                                    )>{tensors}</PlanFigures>
+                                }
+                                    .into_any()
                             }
                             Err(error) => {
                                 view! { <ProblemCard problem=Some(error.0) /> }.into_any()

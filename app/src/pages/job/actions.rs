@@ -1,11 +1,12 @@
 //! The actions of a job.
 
 use leptos::prelude::*;
-use protocol::{JobId, Phase, Role};
+use protocol::{JobId, JobRequest, Phase, Role};
 
-use crate::backend::caller_may;
+use crate::backend::{caller_may, caller_or_nobody};
 use crate::calls::{Cancel, Delete, Rerun, Resume};
 use crate::components::icon::{AGAIN, Drawn, Icon, TRASH};
+use crate::form::JobForm;
 use crate::notices;
 
 /// The forms that cancel, resume, rerun and delete a job. A job can be cancelled while it
@@ -15,6 +16,10 @@ use crate::notices;
 pub fn JobActions(
     /// The id of the job.
     id: JobId,
+    /// The name of who submitted it.
+    submitted_by: Option<String>,
+    /// What it was asked.
+    request: JobRequest,
 ) -> impl IntoView {
     let cancel = ServerAction::<Cancel>::new();
     let resume = ServerAction::<Resume>::new();
@@ -25,6 +30,14 @@ pub fn JobActions(
             <p class="field-problem" role="alert">
                 {problem.to_string()}
             </p>
+        }
+    });
+    let edit = JobForm::of_request(&request).map(|form| {
+        let home = form.home_path();
+        view! {
+            <a class="button" href=format!("{}#new-job", home.trim_end_matches('&'))>
+                "Edit and run again"
+            </a>
         }
     });
     let submit = caller_may(Role::Submit).then(|| {
@@ -54,9 +67,11 @@ pub fn JobActions(
                     "Run again"
                 </button>
             </ActionForm>
+            {edit}
         }
     });
-    let delete = caller_may(Role::Admin).then(|| {
+    let may_delete = caller_or_nobody().may_delete(submitted_by.as_deref());
+    let delete = may_delete.then(|| {
         view! {
             // A confirmation that works without JavaScript.
             <details class="confirm when-over">

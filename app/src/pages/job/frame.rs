@@ -4,16 +4,48 @@ use leptos::prelude::*;
 use leptos_meta::{Meta, Title};
 use leptos_router::components::A;
 use protocol::states::TaskStates;
-use protocol::{JobSnapshot, Role};
+use protocol::view::Grid;
+use protocol::{JobSnapshot, Phase, Role};
 
 use super::actions::JobActions;
 use super::share::ShareLink;
-use crate::backend::caller;
+use crate::backend::{caller, host};
+use crate::calls::CallError;
 use crate::clock::AsOf;
+use crate::components::problem_card::ProblemCard;
 use crate::islands::Given;
 use crate::islands::copy_link::CopyLink;
 use crate::islands::job::{LiveJob, title};
-use crate::paths::JobTab;
+use crate::pages::not_found::Missing;
+use crate::paths::{JobTab, job_path, report_path};
+
+/// A job when its page was rendered, and the states of its tasks.
+pub type ShownJob = AsOf<(JobSnapshot, Option<TaskStates>)>;
+
+/// A page of a job: what `shown` makes of the job, without its result, and of what else was
+/// looked up, in the frame that these pages have in common; or why there is no such job.
+pub fn framed<T>(
+    found: Result<(ShownJob, T), CallError>,
+    tab: JobTab,
+    shown: impl FnOnce(AsOf<JobSnapshot>, T) -> AnyView,
+) -> AnyView {
+    match found {
+        Ok((mut page, more)) => {
+            page.value.0.result = None;
+            let shown = shown(AsOf { at: page.at, value: page.value.0.clone() }, more);
+            view! { <JobFrame page tab>{shown}</JobFrame> }.into_any()
+        }
+        Err(error) => view! { <Missing problem=error.0 /> }.into_any(),
+    }
+}
+
+/// What `shown` makes of what was found, or what was wrong.
+pub fn or_problem<T>(found: Result<T, CallError>, shown: impl FnOnce(T) -> AnyView) -> AnyView {
+    match found {
+        Ok(found) => shown(found),
+        Err(error) => view! { <ProblemCard problem=Some(error.0) /> }.into_any(),
+    }
+}
 
 /// Reloads the page of a running job without JavaScript.
 const RELOAD: &str = "<meta http-equiv=\"refresh\" content=\"5\">\
@@ -24,7 +56,7 @@ const RELOAD: &str = "<meta http-equiv=\"refresh\" content=\"5\">\
 #[component]
 pub fn JobFrame(
     /// The job without its result, and the states of its tasks.
-    page: AsOf<(JobSnapshot, Option<TaskStates>)>,
+    page: ShownJob,
     /// The page.
     tab: JobTab,
     /// What it shows.
@@ -40,7 +72,9 @@ pub fn JobFrame(
     let share = caller()
         .filter(|caller| caller.is_restricted && caller.may(Role::Submit))
         .map(|_| view! { <ShareLink id /> });
-    let submitted_by = job.value.submitted_by.clone().map(|name| {
+    let request = job.value.request.clone();
+    let owner = job.value.submitted_by.clone();
+    let submitted_by = owner.clone().map(|name| {
         view! { <span class="hint">"Submitted by " {name}</span> }
     });
     let demo = job.value.request.paced.then(|| {
@@ -51,8 +85,15 @@ pub fn JobFrame(
             </p>
         }
     });
+    // Previews of links show the result.
+    let grid = Grid::of(job.value.inputs.shape.as_deref(), job.value.inputs.fortran_order);
+    let picture = grid.filter(|_| job.value.phase == Phase::Done).map(|_| {
+        let address = format!("{}/api{}/image.png", host(), job_path(id));
+        view! { <Meta property="og:image" content=address /> }
+    });
     view! {
         <Meta property="og:title" content=title.clone() />
+        {picture}
         <Title text=title formatter=|title: String| title />
         {reload}
         <div class="job-bar">
@@ -65,7 +106,7 @@ pub fn JobFrame(
             <div class="job-tools">
                 {share.is_none().then(|| view! { <CopyLink link=None /> })}
                 {share}
-                <JobActions id />
+                <JobActions id submitted_by=owner request />
             </div>
         </div>
         {demo}
@@ -73,6 +114,7 @@ pub fn JobFrame(
             {children()}
         </LiveJob>
         <p class="job-footer">
+            <a class="when-over" href=report_path(id) download=format!("{id}.html")>"Report as one HTML file"</a>
             <a href=format!("/api/jobs/{id}")>"Job as JSON"</a>
             <a href=format!("/api/jobs/{id}/tasks")>"Tasks and attempts as JSON"</a>
         </p>

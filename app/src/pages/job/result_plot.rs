@@ -1,7 +1,8 @@
 //! The plot of a result.
 
 use leptos::prelude::*;
-use protocol::result::{Number, PlotPoint};
+use protocol::result::PlotPoint;
+use protocol::view::Envelope;
 
 use crate::format::plural;
 use crate::picture::axis::{Mark, Span, index_marks, value_marks};
@@ -17,31 +18,44 @@ const INDEX_MARKS: u64 = 6;
 #[component]
 pub fn ResultPlot(
     /// What is plotted, such as `mean`.
-    what: &'static str,
-    /// C, the number of indices.
-    columns: u64,
-    /// The points.
-    plot: Vec<Option<PlotPoint>>,
-    /// The minimum value.
-    min: Option<Number>,
-    /// The maximum value.
-    max: Option<Number>,
+    #[prop(into)]
+    what: String,
+    /// The points, and the indices that they cover.
+    envelope: Envelope,
+    /// The points of another array over the same indices.
+    #[prop(optional)]
+    other: Option<Vec<Option<PlotPoint>>>,
+    /// What the indices are.
+    #[prop(default = "index")]
+    axis: &'static str,
+    /// What lies over the plot.
+    #[prop(optional)]
+    children: Option<Children>,
 ) -> impl IntoView {
-    let values = plot.iter().flatten().flat_map(|point| [point.min, point.max]);
-    let span = Span::around(values)?;
-    let Curve { envelope, line } = curve(&plot, span);
-    let value_marks = value_marks(span, VALUE_MARKS);
-    let index_marks = index_marks(columns, INDEX_MARKS);
-    let is_envelope = columns > plot.len() as u64;
+    let is_envelope = !envelope.is_exact();
+    let Envelope { start, end, points, .. } = envelope;
+    let columns = end.saturating_sub(start);
+    let others = other.iter().flatten().flatten();
+    let finite = || points.iter().flatten().chain(others.clone());
+    let label = plot_label(&what, columns, finite());
+    // Without a finite value there is nothing to draw, but the axis of the indices.
+    let span = Span::around(finite().flat_map(|point| [point.min, point.max]));
+    let span = span.unwrap_or(Span { low: 0.0, high: 1.0 });
+    let is_empty = finite().next().is_none();
+    let Curve { envelope, line } = curve(&points, span);
+    let other = other.map(|points| {
+        let Curve { envelope, line } = curve(&points, span);
+        view! {
+            <path class="plot-envelope" data-other="true" d=envelope />
+            <path class="plot-line" data-other="true" data-envelope="true" d=line />
+        }
+    });
+    let value_marks = if is_empty { Vec::new() } else { value_marks(span, VALUE_MARKS) };
+    let index_marks = index_marks(start, end.saturating_sub(1), INDEX_MARKS);
     let grid = grid(&value_marks);
-    let label = format!(
-        "Plot of the {what} at {}, from {} to {}",
-        plural(columns, "index", "indices"),
-        min.unwrap_or_default(),
-        max.unwrap_or_default()
-    );
+    let overlay = children.map(|children| view! { <div class="plot-overlay">{children()}</div> });
     let side = SIDE.to_string();
-    Some(view! {
+    view! {
         <figure class="plot">
             <div class="plot-values" aria-hidden="true">
                 {value_marks.into_iter().map(|mark| view! {
@@ -50,6 +64,7 @@ pub fn ResultPlot(
             </div>
             <svg
                 class="plot-area"
+                data-area="true"
                 viewBox=format!("0 0 {side} {side}")
                 preserveAspectRatio="none"
                 role="img"
@@ -58,20 +73,39 @@ pub fn ResultPlot(
                 <path class="plot-grid" d=grid />
                 {is_envelope.then(|| view! { <path class="plot-envelope" d=envelope /> })}
                 <path class="plot-line" d=line data-envelope=is_envelope.to_string() />
+                {other}
             </svg>
+            {overlay}
             <div class="plot-indices" aria-hidden="true">
                 {index_marks.into_iter().map(|mark| view! {
                     <span style:left=percent(mark.position)>{mark.label}</span>
                 }).collect_view()}
             </div>
             <figcaption>
-                <span>"index"</span>
+                <span>{axis}</span>
+                {is_empty.then_some(view! { <span class="hint">"no finite value"</span> })}
                 {is_envelope.then_some(
                     view! { <span class="hint">"band: range over neighbouring indices"</span> },
                 )}
             </figcaption>
         </figure>
-    })
+    }
+}
+
+/// What a plot shows, in words.
+fn plot_label<'a>(
+    what: &str,
+    columns: u64,
+    points: impl Iterator<Item = &'a PlotPoint> + Clone,
+) -> String {
+    let indices = plural(columns, "index", "indices");
+    let least = points.clone().map(|point| point.min).reduce(f64::min);
+    match least.zip(points.map(|point| point.max).reduce(f64::max)) {
+        Some((least, greatest)) => {
+            format!("Plot of the {what} at {indices}, from {least:?} to {greatest:?}")
+        }
+        None => format!("Plot of the {what} at {indices}, none of which is finite"),
+    }
 }
 
 /// The path of the horizontal grid lines, one per mark.

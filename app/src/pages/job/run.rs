@@ -7,12 +7,14 @@ pub mod times;
 use leptos::prelude::*;
 use protocol::detail::AttemptState;
 use protocol::timeline::Timeline;
-use protocol::{JobId, JobSnapshot, Timestamp};
+use protocol::{JobId, JobSnapshot, Role, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use self::drawer::AttemptDrawer;
 use self::picture::RunPicture;
 use self::times::TaskTimes;
+use super::attempt_facts::completion;
+use crate::backend::caller_may;
 use crate::format::{duration, plural, rescue_words};
 use crate::paths::JobTab;
 use crate::picture::run::attempt_name;
@@ -61,12 +63,13 @@ pub fn RunView(
         let attempts = timeline.lanes.iter().flat_map(|lane| &lane.attempts);
         attempts.clone().find(|it| attempt_name(it.task, it.attempt.number) == name).map(|it| {
             let at_task = attempts.filter(|other| other.task == it.task);
-            (it.clone(), at_task.map(|other| other.attempt.number).collect::<Vec<u32>>())
+            let numbers: Vec<u32> = at_task.clone().map(|other| other.attempt.number).collect();
+            (it.clone(), numbers, completion(at_task))
         })
     });
-    let drawer = shown.map(|(it, at_task)| {
+    let drawer = shown.map(|(it, at_task, completed_by)| {
         let now = timeline.job_end;
-        view! { <AttemptDrawer job=job.clone() it at_task now /> }
+        view! { <AttemptDrawer job=job.clone() it at_task completed_by now /> }
     });
     let notes = notes(&timeline);
     let parts =
@@ -103,7 +106,7 @@ pub fn RunView(
                 </span>
             </div>
             <div data-part="picture">
-                <RunPicture id timeline=timeline.clone() timings=job.timings restarts=job.restarts.clone() />
+                <RunPicture id timeline=timeline.clone() timings=job.timings restarts=job.restarts.clone() has_worker_links=caller_may(Role::View) />
             </div>
             <p class="run-figures" id="run-figures" aria-live="polite"></p>
             <Legend />
@@ -111,7 +114,7 @@ pub fn RunView(
         </section>
         <div data-part="drawer">{drawer}</div>
         <div data-part="times">
-            <TaskTimes timeline />
+            <TaskTimes id timeline />
         </div>
     }
 }

@@ -62,11 +62,13 @@ pub fn axis_svg(marks: &[TimeMark], (start_ms, end_ms): (u64, u64)) -> String {
         let x = ms.saturating_sub(start_ms) as f64 * 100.0 / whole;
         // A label at the right edge would be cut off.
         let (anchor, dx) = if x > 94.0 { ("end", -4) } else { ("start", 4) };
+        // On a narrow screen it would be from further away, and is left out.
+        let class = if (75.0..=94.0).contains(&x) { " class=\"near-edge\"" } else { "" };
         // Writing to a string does not fail.
         let _ = write!(
             svg,
             "<line x1=\"{x:.3}%\" x2=\"{x:.3}%\" y1=\"0\" y2=\"100%\"></line>\
-            <text x=\"{x:.3}%\" dx=\"{dx}\" y=\"{}\" text-anchor=\"{anchor}\">{label}</text>",
+            <text{class} x=\"{x:.3}%\" dx=\"{dx}\" y=\"{}\" text-anchor=\"{anchor}\">{label}</text>",
             AXIS_PX - 8
         );
     }
@@ -109,5 +111,6 @@ mod tests {
         let svg = axis_svg(&marks, (0, 4_000));
         assert!(svg.contains("<line x1=\"25.000%\" x2=\"25.000%\""), "{svg}");
         assert_eq!(svg.matches("text-anchor=\"end\"").count(), 1, "the last one");
+        assert_eq!(svg.matches("<text class=\"near-edge\" x=\"75.000%\"").count(), 1, "{svg}");
     }
 }

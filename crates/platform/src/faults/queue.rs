@@ -34,16 +34,20 @@ impl ServerEnd for FaultyServerEnd {
         self.inner.description()
     }
 
-    async fn publish(&self, assignment: &Assignment) -> Result<(), QueueError> {
-        self.faults.send(|| self.inner.publish(assignment), unavailable).await
+    async fn publish(&self, assignments: &[Assignment]) -> Result<(), QueueError> {
+        self.faults.send(|| self.inner.publish(assignments), unavailable).await
     }
 
-    async fn next_report(&self) -> Result<ReportDelivery, QueueError> {
-        self.inner.next_report().await
+    async fn next_reports(&self) -> Result<ReportDelivery, QueueError> {
+        self.inner.next_reports().await
     }
 
     async fn control(&self, control: &Control) -> Result<(), QueueError> {
         self.faults.send(|| self.inner.control(control), unavailable).await
+    }
+
+    async fn control_one(&self, control: &Control, address: &str) -> Result<(), QueueError> {
+        self.faults.send(|| self.inner.control_one(control, address), unavailable).await
     }
 
     async fn depths(&self) -> Result<Depths, QueueError> {
@@ -79,15 +83,23 @@ impl FaultyWorkerEnd {
 
 #[async_trait]
 impl WorkerEnd for FaultyWorkerEnd {
+    fn system(&self) -> &'static str {
+        self.inner.system()
+    }
+
     async fn next_delivery(&self) -> Result<Delivery, QueueError> {
         self.inner.next_delivery().await
     }
 
-    async fn report(&self, report: &Report) -> Result<(), QueueError> {
-        self.faults.send(|| self.inner.report(report), unavailable).await
+    async fn report(&self, reports: &[Report]) -> Result<(), QueueError> {
+        self.faults.send(|| self.inner.report(reports), unavailable).await
     }
 
     async fn next_control(&self) -> Result<Control, QueueError> {
         self.inner.next_control().await
+    }
+
+    fn address(&self) -> Option<String> {
+        self.inner.address()
     }
 }

@@ -76,17 +76,17 @@ async fn messages_are_sent_twice() {
     let faults = Arc::new(Faults::at(rates));
     let server = FaultyServerEnd::new(Arc::new(queue.clone()), faults.clone());
     let worker = FaultyWorkerEnd::new(Box::new(queue.worker_end()), faults.clone());
-    server.publish(&assignment(1)).await.unwrap();
-    worker.report(&report(1)).await.unwrap();
+    server.publish(&[assignment(1)]).await.unwrap();
+    worker.report(&[report(1)]).await.unwrap();
     let depths = server.depths().await.unwrap();
     assert_eq!((depths.assignments, depths.reports), (2, 2));
     for _ in 0..2 {
         let delivery = worker.next_delivery().await.unwrap();
-        assert_eq!(delivery.assignment, assignment(1));
+        assert_eq!(delivery.assignments, [assignment(1)]);
         delivery.ack().await.unwrap();
     }
     assert_eq!(faults.counts().duplicated, 2);
     faults.set(FaultRates { fail_every: 1, ..FaultRates::default() });
-    let failed = worker.report(&report(2)).await;
+    let failed = worker.report(&[report(2)]).await;
     assert!(matches!(failed, Err(QueueError::Unavailable { .. })), "{failed:?}");
 }

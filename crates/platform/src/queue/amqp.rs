@@ -23,12 +23,13 @@ use futures::StreamExt;
 use lapin::options::BasicConsumeOptions;
 use lapin::types::{FieldTable, ShortString};
 use protocol::task::{Assignment, Control, Report};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use serde::Serialize;
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use self::connection::{ANSWER_TIME_MAX, Link, Outgoing, Route, Session, Sessions, Source};
 use self::intake::{AmqpReceipt, Intake, Mode};
-use self::message::{ControlReader, Message, decode_replaced, encode, encode_replaced};
+use self::message::{Batch, ControlReader, decode_replaced, encode, encode_replaced};
 pub use self::settings::AmqpSettings;
 use self::topology::{End, Topology};
 use super::place::{QueueKind, QueuePlace};
@@ -43,6 +44,8 @@ const SCHEMES: [&str; 2] = ["amqp://", "amqps://"];
 
 /// How many unacknowledged reports the broker may send to the server.
 const REPORTS_PREFETCH: u16 = 512;
+/// How names of queues begin that the broker has chosen.
+const NAMED_BY_BROKER: &str = "amq.gen-";
 /// How many control messages may wait for a slow worker.
 const CONTROL_CAPACITY: usize = 1024;
 /// The pause before the next try to listen for control messages.
@@ -99,7 +102,7 @@ impl Queue for AmqpQueue {
 /// several would share the reports among them.
 pub struct AmqpServerEnd {
     description: Description,
-    reports: Intake<Report>,
+    reports: Intake<Batch<Vec<Report>>>,
     link: Link,
 }
 
@@ -126,18 +129,30 @@ impl ServerEnd for AmqpServerEnd {
         self.description.clone()
     }
 
-    async fn publish(&self, assignment: &Assignment) -> Result<(), QueueError> {
-        self.link.publish(&durable(Route::Assignments, assignment)).await
+    async fn publish(&self, assignments: &[Assignment]) -> Result<(), QueueError> {
+        self.link.publish(&durable(Route::Assignments, &Batch::of(assignments))).await
     }
 
-    async fn next_report(&self) -> Result<ReportDelivery, QueueError> {
+    async fn next_reports(&self) -> Result<ReportDelivery, QueueError> {
         let (arrived, turn) = self.reports.next().await?;
-        let (report, receipt) = AmqpReceipt::new(arrived, turn);
-        Ok(ReportDelivery::new(report, Box::new(receipt)))
+        let (reports, receipt) = AmqpReceipt::new(arrived, turn);
+        Ok(ReportDelivery::new(reports.items, Box::new(receipt)))
     }
 
     async fn control(&self, control: &Control) -> Result<(), QueueError> {
         self.link.publish(&transient(encode(control))).await
+    }
+
+    async fn control_one(&self, control: &Control, address: &str) -> Result<(), QueueError> {
+        let message = transient(encode(control));
+        // Workers say what their address is, and it must not be any other queue.
+        if address.starts_with(NAMED_BY_BROKER) {
+            let message = Outgoing { to: Some(address.into()), ..transient(encode(control)) };
+            if self.link.publish_to(&message).await? {
+                return Ok(());
+            }
+        }
+        self.link.publish(&message).await
     }
 
     async fn depths(&self) -> Result<Depths, QueueError> {
@@ -190,8 +205,10 @@ impl ServerEnd for AmqpServerEnd {
 
 /// One worker's end of a queue in RabbitMQ.
 pub struct AmqpWorkerEnd {
-    assignments: Intake<Assignment>,
+    assignments: Intake<Batch<Vec<Assignment>>>,
     control: Mutex<mpsc::Receiver<Control>>,
+    /// The queue that control messages arrive in.
+    address: watch::Receiver<Option<String>>,
     link: Link,
 }
 
@@ -211,7 +228,8 @@ impl AmqpWorkerEnd {
         let (tx, rx) = mpsc::channel(CONTROL_CAPACITY);
         let (listening, is_listening) = oneshot::channel();
         let reader = ControlReader::default();
-        let listener = ControlListener { topology: link.topology.clone(), reader, tx };
+        let (queue, address) = watch::channel(None);
+        let listener = ControlListener { topology: link.topology.clone(), reader, tx, queue };
         let (closing, sessions) = (link.closing(), link.sessions());
         tokio::spawn(async move {
             tokio::select! {
@@ -220,36 +238,44 @@ impl AmqpWorkerEnd {
             }
         });
         is_listening.await.map_err(|_| QueueError::Closed)?;
-        Ok(AmqpWorkerEnd { assignments, control: Mutex::new(rx), link })
+        Ok(AmqpWorkerEnd { assignments, control: Mutex::new(rx), address, link })
     }
 }
 
 #[async_trait]
 impl WorkerEnd for AmqpWorkerEnd {
+    fn system(&self) -> &'static str {
+        "rabbitmq"
+    }
+
     async fn next_delivery(&self) -> Result<Delivery, QueueError> {
         let (arrived, turn) = self.assignments.next().await?;
         let redelivered = arrived.redelivered;
-        let (assignment, receipt) = AmqpReceipt::new(arrived, turn);
-        Ok(Delivery::new(assignment, redelivered, Box::new(receipt)))
+        let (assignments, receipt) = AmqpReceipt::new(arrived, turn);
+        Ok(Delivery::new(assignments.items, redelivered, Box::new(receipt)))
     }
 
-    async fn report(&self, report: &Report) -> Result<(), QueueError> {
-        self.link.publish(&durable(Route::Reports, report)).await
+    async fn report(&self, reports: &[Report]) -> Result<(), QueueError> {
+        self.link.publish(&durable(Route::Reports, &Batch::of(reports))).await
     }
 
     async fn next_control(&self) -> Result<Control, QueueError> {
         self.control.lock().await.recv().await.ok_or(QueueError::Closed)
     }
+
+    fn address(&self) -> Option<String> {
+        self.address.borrow().clone()
+    }
 }
 
 /// A message that outlives the broker.
-fn durable(route: Route, message: &impl Message) -> Outgoing {
-    Outgoing { route, kind: None, body: encode(message), durable: true }
+fn durable(route: Route, message: &impl Serialize) -> Outgoing {
+    Outgoing::new(route, encode(message), true)
 }
 
 /// A message to all workers that are connected.
 fn transient(body: Vec<u8>) -> Outgoing {
-    Outgoing { route: Route::Control, kind: None, body, durable: false }
+    Outgoing::new(Route::Control, body, false)
 }
 
 /// The task that listens for control messages.
@@ -257,13 +283,20 @@ struct ControlListener {
     topology: Arc<Topology>,
     reader: ControlReader,
     tx: mpsc::Sender<Control>,
+    /// Shows the queue that messages arrive in.
+    queue: watch::Sender<Option<String>>,
 }
 
 impl ControlListener {
     async fn run(self, mut sessions: Sessions, listening: oneshot::Sender<()>) {
         let mut listening = Some(listening);
         while let Ok(session) = sessions.next().await {
-            if let Err(error) = self.listen(&session, &mut listening).await {
+            // Nothing that waits for the broker may outlive its connection.
+            let listened = tokio::select! {
+                listened = self.listen(&session, &mut listening) => listened,
+                () = session.lost.cancelled() => Ok(()),
+            };
+            if let Err(error) = listened {
                 tracing::debug!(%error, "control listener ended");
             }
             session.lost.cancel();
@@ -280,17 +313,14 @@ impl ControlListener {
         let queue = self.topology.declare_control_queue(&channel).await?;
         let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
         let mut consumer = channel
-            .basic_consume(queue, ShortString::default(), options, FieldTable::default())
+            .basic_consume(queue.clone(), ShortString::default(), options, FieldTable::default())
             .await?;
+        self.queue.send_replace(Some(queue.to_string()));
         if let Some(listening) = listening.take() {
             let _ = listening.send(());
         }
         loop {
-            let delivery = tokio::select! {
-                delivery = consumer.next() => delivery,
-                () = session.lost.cancelled() => return Ok(()),
-            };
-            let Some(delivery) = delivery.transpose()? else {
+            let Some(delivery) = consumer.next().await.transpose()? else {
                 return Ok(());
             };
             if let Some(generation) = decode_replaced(&delivery.data) {

@@ -26,8 +26,8 @@ const CONTROL_CAPACITY: usize = 1024;
 /// are the workers that could have taken them.
 #[derive(Clone)]
 pub struct EmbeddedQueue {
-    assignments: Arc<Channel<Assignment>>,
-    reports: Arc<Channel<Report>>,
+    assignments: Arc<Channel<Vec<Assignment>>>,
+    reports: Arc<Channel<Vec<Report>>>,
     control: broadcast::Sender<Control>,
 }
 
@@ -81,21 +81,26 @@ impl ServerEnd for EmbeddedQueue {
         Description::inside(NAME)
     }
 
-    async fn publish(&self, assignment: &Assignment) -> Result<(), QueueError> {
-        self.assignments.push_back(assignment.clone());
+    async fn publish(&self, assignments: &[Assignment]) -> Result<(), QueueError> {
+        self.assignments.push_back(assignments.to_vec());
         Ok(())
     }
 
-    async fn next_report(&self) -> Result<ReportDelivery, QueueError> {
-        let (report, _) = self.reports.take().await;
-        let receipt = EmbeddedReceipt::new(&self.reports, report.clone());
-        Ok(ReportDelivery::new(report, Box::new(receipt)))
+    async fn next_reports(&self) -> Result<ReportDelivery, QueueError> {
+        let (reports, _) = self.reports.take().await;
+        let receipt = EmbeddedReceipt::new(&self.reports, reports.clone());
+        Ok(ReportDelivery::new(reports, Box::new(receipt)))
     }
 
     async fn control(&self, control: &Control) -> Result<(), QueueError> {
         // An error only says that no worker is connected.
         let _ = self.control.send(control.clone());
         Ok(())
+    }
+
+    async fn control_one(&self, control: &Control, _address: &str) -> Result<(), QueueError> {
+        // Its workers have no addresses.
+        self.control(control).await
     }
 
     async fn depths(&self) -> Result<Depths, QueueError> {
@@ -124,14 +129,14 @@ pub struct EmbeddedWorkerEnd {
 impl WorkerEnd for EmbeddedWorkerEnd {
     async fn next_delivery(&self) -> Result<Delivery, QueueError> {
         let permit = self.prefetch.clone().acquire_owned().await.map_err(|_| QueueError::Closed)?;
-        let (assignment, redelivered) = self.queue.assignments.take().await;
-        let mut receipt = EmbeddedReceipt::new(&self.queue.assignments, assignment.clone());
+        let (assignments, redelivered) = self.queue.assignments.take().await;
+        let mut receipt = EmbeddedReceipt::new(&self.queue.assignments, assignments.clone());
         receipt.permit = Some(permit);
-        Ok(Delivery::new(assignment, redelivered, Box::new(receipt)))
+        Ok(Delivery::new(assignments, redelivered, Box::new(receipt)))
     }
 
-    async fn report(&self, report: &Report) -> Result<(), QueueError> {
-        self.queue.reports.push_back(report.clone());
+    async fn report(&self, reports: &[Report]) -> Result<(), QueueError> {
+        self.queue.reports.push_back(reports.to_vec());
         Ok(())
     }
 

@@ -28,6 +28,7 @@ pub async fn run(store: Arc<dyn ObjectStore>, prefix: &str) {
     suite.an_object_is_replaced_only_in_its_version().await;
     suite.an_upload_appears_only_when_finished().await;
     suite.an_empty_upload_is_an_empty_object().await;
+    suite.a_check_whether_it_can_be_written_leaves_nothing().await;
     suite.listings_are_in_order_and_by_prefix().await;
     suite.deleting_is_idempotent().await;
     suite.a_prefix_is_deleted_and_nothing_else().await;
@@ -253,6 +254,16 @@ impl Suite<'_> {
         let key = self.key("uploads-empty/none");
         self.store.upload(&key).await.expect("upload").finish().await.expect("finish");
         assert_eq!(self.store.head(&key).await.expect("head").bytes, 0);
+    }
+
+    async fn a_check_whether_it_can_be_written_leaves_nothing(&self) {
+        let key = self.key("check/a/b");
+        self.store.check_writable(&key).await.expect("writable");
+        assert_eq!(self.list("check/").await, Vec::new());
+        self.store.put(&key, Bytes::from_static(b"there")).await.expect("put");
+        self.store.check_writable(&key).await.expect("writable");
+        let there = self.store.read(&key, 0, 100, Vec::new()).await.expect("read");
+        assert_eq!(there, b"there");
     }
 
     async fn listings_are_in_order_and_by_prefix(&self) {

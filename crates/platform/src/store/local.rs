@@ -9,6 +9,7 @@ pub mod power_loss;
 mod version;
 mod walk;
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -26,12 +27,12 @@ use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use self::destination::Destination;
+use self::destination::{Destination, OUTSIDE_PREFIX};
 use self::disk::Disk;
 pub use self::disk::{Change, Witness};
 use self::patience::opening;
 use self::walk::{Interrupted, Walk};
-use super::place::{InputPlace, OpenError, StoreKind, StorePlace};
+use super::place::{InputPlace, OpenError, OutputPlace, StoreKind, StorePlace};
 use super::{
     ObjectMeta, ObjectReader, ObjectStore, Pin, RESERVED, StoreError, StoreLock, UNFINISHED,
     Upload, check_key, pin,
@@ -48,6 +49,7 @@ pub(crate) const KIND: StoreKind = StoreKind {
     },
     input_form: "file:///DIR",
     parse_input: |text| text.strip_prefix(files::SCHEME).map(|it| Ok(input_place(Path::new(it)))),
+    parse_output: |text| text.strip_prefix(files::SCHEME).map(|it| Ok(output_place(Path::new(it)))),
 };
 
 /// The longest name that usual file systems have.
@@ -74,6 +76,8 @@ const LISTING_CAPACITY: usize = 1024;
 pub struct LocalStore {
     root: PathBuf,
     read_only: bool,
+    /// Whether the folder is that of its users, who find nothing there but their objects.
+    is_outside: bool,
     disk: Disk,
 }
 
@@ -105,14 +109,26 @@ impl LocalStore {
         let disk = Disk::new(root.clone(), flushes, witness);
         disk.make_root()?;
         fs::create_dir_all(root.join(UNFINISHED))?;
-        Ok(LocalStore { root, read_only: false, disk })
+        Ok(LocalStore { root, read_only: false, is_outside: false, disk })
+    }
+
+    /// Opens the folder `root` of users, which must exist, to write objects into it. Others
+    /// may read them, as the files that any program writes.
+    pub fn open_outside(root: impl Into<PathBuf>) -> io::Result<LocalStore> {
+        let root = root.into();
+        if !root.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        let disk = Disk::new(root.clone(), true, None);
+        Ok(LocalStore { root, read_only: false, is_outside: true, disk })
     }
 
     /// The files below `root` as objects that can only be read.
     #[must_use]
     pub fn read_only(root: impl Into<PathBuf>) -> LocalStore {
         let root = root.into();
-        LocalStore { disk: Disk::new(root.clone(), false, None), root, read_only: true }
+        let disk = Disk::new(root.clone(), false, None);
+        LocalStore { disk, root, read_only: true, is_outside: false }
     }
 
     /// Removes the store's own folder, so that only objects remain.
@@ -139,6 +155,11 @@ impl LocalStore {
         Ok(self.root.join(key))
     }
 
+    /// The folder of unfinished objects.
+    fn unfinished(&self) -> PathBuf {
+        if self.is_outside { self.root.clone() } else { self.root.join(UNFINISHED) }
+    }
+
     /// The path of an object to be written, and the folder for it until it is whole.
     fn destination(&self, key: &str) -> Result<Destination, StoreError> {
         if self.read_only {
@@ -147,7 +168,8 @@ impl LocalStore {
         Ok(Destination {
             key: key.to_owned(),
             path: self.path(key)?,
-            unfinished: self.root.join(UNFINISHED),
+            unfinished: self.unfinished(),
+            is_outside: self.is_outside,
             disk: self.disk.clone(),
         })
     }
@@ -192,6 +214,20 @@ pub(crate) fn input_place(folder: &Path) -> InputPlace {
         future::ready(Ok(store)).boxed()
     };
     InputPlace::new(StorePlace::new(&text, &text, true, open))
+}
+
+/// The place of outputs below a folder.
+fn output_place(folder: &Path) -> OutputPlace {
+    let path = folder.display().to_string();
+    let text = format!("{}{}/", files::SCHEME, path.trim_end_matches('/'));
+    let (place, folder) = (text.clone(), folder.to_owned());
+    let open = move || {
+        let opened = LocalStore::open_outside(&folder)
+            .map(|store| Arc::new(store) as Arc<dyn ObjectStore>)
+            .map_err(|error| OpenError { place: place.clone(), source: Box::new(error) });
+        future::ready(opened).boxed()
+    };
+    OutputPlace::new(StorePlace::new(&text, &text, true, open))
 }
 
 #[async_trait]
@@ -288,6 +324,11 @@ impl ObjectStore for LocalStore {
         .await
     }
 
+    async fn check_writable(&self, key: &str) -> Result<(), StoreError> {
+        let destination = self.destination(key)?;
+        blocking(move || destination.check_writable()).await
+    }
+
     fn list<'a>(&'a self, prefix: &str) -> BoxStream<'a, Result<ObjectMeta, StoreError>> {
         let (folder, name_prefix) = match prefix.rsplit_once('/') {
             Some((folder, name)) => (format!("{folder}/"), name.to_owned()),
@@ -319,7 +360,7 @@ impl ObjectStore for LocalStore {
     }
 
     async fn remove_leftovers(&self, older_than: Duration) -> Result<u64, StoreError> {
-        let folder = self.root.join(UNFINISHED);
+        let (folder, is_outside) = (self.unfinished(), self.is_outside);
         blocking(move || {
             let mut removed = 0;
             let entries = match opening(|| fs::read_dir(&folder)) {
@@ -327,7 +368,11 @@ impl ObjectStore for LocalStore {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
                 Err(error) => return Err(explain(UNFINISHED, error)),
             };
-            for entry in entries.flatten().filter(|entry| entry.file_name() != REPLACING) {
+            let is_unfinished = |name: &OsStr| match is_outside {
+                true => name.as_encoded_bytes().starts_with(OUTSIDE_PREFIX.as_bytes()),
+                false => name != REPLACING,
+            };
+            for entry in entries.flatten().filter(|entry| is_unfinished(&entry.file_name())) {
                 let unchanged_for = entry.metadata().and_then(|metadata| metadata.modified());
                 let unchanged_for = unchanged_for.map(|at| at.elapsed().unwrap_or_default());
                 // A file that is gone by now was finished, or removed by another server.

@@ -77,7 +77,7 @@ impl StoreMetrics {
     }
 
     fn count(&self, operation: &'static str, took: Duration, error: Option<&StoreError>) {
-        let outcome = [("operation", operation), ("outcome", error.map_or("ok", word))];
+        let outcome = [("operation", operation), ("outcome", error.map_or("ok", StoreError::word))];
         self.requests.get_or_create(&outcome).inc();
         self.durations.get_or_create(&[("operation", operation)]).observe(took.as_secs_f64());
     }
@@ -104,20 +104,6 @@ impl StoreMetrics {
         let written = self.call(operation, call).await?;
         self.written_bytes.inc_by(bytes as u64);
         Ok(written)
-    }
-}
-
-/// The outcome of a call that failed.
-const fn word(error: &StoreError) -> &'static str {
-    match error {
-        StoreError::NotFound { .. } => "not_found",
-        StoreError::AlreadyExists { .. } => "already_exists",
-        StoreError::Changed { .. } => "changed",
-        StoreError::InvalidKey { .. } => "invalid_key",
-        StoreError::Obstructed { .. } => "obstructed",
-        StoreError::Denied { .. } => "denied",
-        StoreError::Full { .. } => "full",
-        StoreError::Unavailable { .. } => "unavailable",
     }
 }
 
@@ -197,6 +183,10 @@ impl ObjectStore for MeasuredStore {
     async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StoreError> {
         let inner = self.metrics.call("begin_upload", self.inner.upload(key)).await?;
         Ok(Box::new(MeasuredUpload { inner, metrics: self.metrics.clone() }))
+    }
+
+    async fn check_writable(&self, key: &str) -> Result<(), StoreError> {
+        self.metrics.call("begin_upload", self.inner.check_writable(key)).await
     }
 
     fn list<'a>(&'a self, prefix: &str) -> BoxStream<'a, Result<ObjectMeta, StoreError>> {

@@ -16,10 +16,12 @@ pub(crate) struct StoreKind {
     pub(crate) form: &'static str,
     /// Parses the place of a store; `None` if the text is of another kind.
     pub(crate) parse: fn(&str) -> Option<Result<StorePlace, InvalidPlace>>,
-    /// The form of the place of inputs, for help and error texts.
+    /// The form of the place of inputs and of outputs, for help and error texts.
     pub(crate) input_form: &'static str,
     /// Parses the place of inputs; `None` if the text is of another kind.
     pub(crate) parse_input: fn(&str) -> Option<Result<InputPlace, InvalidPlace>>,
+    /// Parses the place of outputs; `None` if the text is of another kind.
+    pub(crate) parse_output: fn(&str) -> Option<Result<OutputPlace, InvalidPlace>>,
 }
 
 /// Opens a store.
@@ -127,6 +129,39 @@ impl fmt::Display for InputPlace {
 }
 
 impl fmt::Debug for InputPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The place of outputs: a prefix in another store, below which results may be written.
+#[derive(Clone)]
+pub struct OutputPlace(StorePlace);
+
+impl OutputPlace {
+    /// Outputs whose locations begin with the text of `place`, which ends in `/`, and go on
+    /// with their keys in it.
+    pub(crate) fn new(place: StorePlace) -> OutputPlace {
+        OutputPlace(place)
+    }
+
+    /// The prefix of the locations of these outputs, such as `s3://bucket/`.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.0.text
+    }
+
+    /// Opens the store that the outputs lie in.
+    ///
+    /// # Errors
+    ///
+    /// If it does not exist.
+    pub async fn open(&self) -> Result<Arc<dyn ObjectStore>, OpenError> {
+        self.0.open().await
+    }
+}
+
+impl fmt::Debug for OutputPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }

@@ -28,7 +28,7 @@ use self::failure::Failure;
 use self::read::Pace;
 use self::settings::Tuning;
 pub use self::settings::{S3Access, S3Location};
-use super::place::{InputPlace, OpenError, StoreKind, StorePlace};
+use super::place::{InputPlace, OpenError, OutputPlace, StoreKind, StorePlace};
 use super::{ObjectMeta, ObjectStore, Pin, StoreError, Upload, check_key};
 use crate::place::InvalidPlace;
 
@@ -37,12 +37,15 @@ pub(crate) const KIND: StoreKind = StoreKind {
     form: settings::FORM,
     parse: |text| text.starts_with(settings::SCHEME).then(|| place(text, text)),
     input_form: settings::FORM,
-    parse_input: |text| {
-        let with_slash = format!("{}/", text.trim_end_matches('/'));
-        let is_ours = text.starts_with(settings::SCHEME);
-        is_ours.then(|| place(text, &with_slash).map(InputPlace::new))
-    },
+    parse_input: |text| parse_prefix(text).map(|place| place.map(InputPlace::new)),
+    parse_output: |text| parse_prefix(text).map(|place| place.map(OutputPlace::new)),
 };
+
+/// The place of a prefix, shown with a slash at its end.
+fn parse_prefix(text: &str) -> Option<Result<StorePlace, InvalidPlace>> {
+    let with_slash = format!("{}/", text.trim_end_matches('/'));
+    text.starts_with(settings::SCHEME).then(|| place(text, &with_slash))
+}
 
 /// The place of the store at the location `text`, shown as `shown`.
 fn place(text: &str, shown: &str) -> Result<StorePlace, InvalidPlace> {
@@ -316,6 +319,10 @@ impl ObjectStore for S3Store {
         expected: &ObjectVersion,
     ) -> Result<ObjectVersion, StoreError> {
         self.shared.replace(key, bytes, expected).await
+    }
+
+    async fn check_writable(&self, key: &str) -> Result<(), StoreError> {
+        self.shared.check_writable(key).await
     }
 
     async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StoreError> {

@@ -55,6 +55,7 @@ async fn the_queue_in_rabbitmq() {
     what_was_delivered_too_often_is_put_aside(&broker).await;
     a_deleted_queue_is_declared_again(&broker).await;
     a_silent_connection_is_given_up(&broker).await;
+    cut_connections_hold_nobody_up(&broker).await;
     installations_do_not_mix(&broker).await;
     a_wrong_password_is_an_error_and_not_printed(&broker).await;
     for queue in ["assignments", "reports"] {
@@ -77,13 +78,13 @@ async fn what_cannot_be_decoded_is_put_aside(broker: &RabbitMq) {
         raw_publish(&raw, "poison.assignments", body).await;
     }
     raw_publish(&raw, "poison.reports", b"no report").await;
-    server.publish(&assignment(2)).await.expect("publish");
-    worker.report(&report(3)).await.expect("report");
+    server.publish(&[assignment(2)]).await.expect("publish");
+    worker.report(&[report(3)]).await.expect("report");
     let delivery = soon(worker.next_delivery()).await.expect("delivery");
-    assert_eq!(delivery.assignment, assignment(2));
+    assert_eq!(delivery.assignments, [assignment(2)]);
     delivery.ack().await.expect("ack");
-    let delivery = soon(server.next_report()).await.expect("report");
-    assert_eq!(delivery.report, report(3));
+    let delivery = soon(server.next_reports()).await.expect("report");
+    assert_eq!(delivery.reports, [report(3)]);
     delivery.ack().await.expect("ack");
     until_depths(&server, Depths { dead_letters: 4, ..Depths::default() }).await;
     let letter = raw
@@ -98,7 +99,7 @@ async fn what_was_delivered_too_often_is_put_aside(broker: &RabbitMq) {
     let mut installation = Installation::new(broker, "often");
     installation.settings.deliveries_max = 3;
     let (server, worker) = (installation.server().await, installation.worker().await);
-    server.publish(&assignment(1)).await.expect("publish");
+    server.publish(&[assignment(1)]).await.expect("publish");
     // Once, and three times more.
     for _ in 0..4 {
         drop(soon(worker.next_delivery()).await.expect("delivery"));
@@ -122,11 +123,11 @@ async fn a_deleted_queue_is_declared_again(broker: &RabbitMq) {
             .await
             .expect("deleting");
         // The broker returns what the server publishes, and may say nothing to the worker.
-        server.publish(&assignment(1)).await.expect("publish");
+        server.publish(&[assignment(1)]).await.expect("publish");
     };
     let (delivery, ()) = futures::join!(soon(worker.next_delivery()), deleted);
     let delivery = delivery.expect("delivery");
-    assert_eq!(delivery.assignment, assignment(1));
+    assert_eq!(delivery.assignments, [assignment(1)]);
     delivery.ack().await.expect("ack");
 }
 
@@ -174,13 +175,13 @@ async fn a_stuck_queue_is_noticed_and_replaced(broker: &RabbitMq, queue: &str) {
 
 /// Sends an assignment and a report, each identified by a number, and takes them.
 async fn passes_messages(server: &AmqpServerEnd, worker: &AmqpWorkerEnd, number: u32) {
-    server.publish(&assignment(number)).await.expect("publish");
+    server.publish(&[assignment(number)]).await.expect("publish");
     let delivery = soon(worker.next_delivery()).await.expect("delivery");
-    assert_eq!(delivery.assignment, assignment(number));
-    worker.report(&report(u64::from(number))).await.expect("report");
+    assert_eq!(delivery.assignments, [assignment(number)]);
+    worker.report(&[report(u64::from(number))]).await.expect("report");
     delivery.ack().await.expect("ack");
-    let delivery = soon(server.next_report()).await.expect("report");
-    assert_eq!(delivery.report, report(u64::from(number)));
+    let delivery = soon(server.next_reports()).await.expect("report");
+    assert_eq!(delivery.reports, [report(u64::from(number))]);
     delivery.ack().await.expect("ack");
 }
 
@@ -188,7 +189,7 @@ async fn a_wiped_broker_is_noticed(broker: &mut RabbitMq) {
     let installation = Installation::new(broker, "wiped");
     let (server, worker) = (installation.server().await, installation.worker().await);
     passes_messages(&server, &worker, 1).await;
-    server.publish(&assignment(2)).await.expect("publish");
+    server.publish(&[assignment(2)]).await.expect("publish");
     broker.stop().await;
     broker.wipe();
     broker.start_again().await;
@@ -218,7 +219,7 @@ async fn a_silent_connection_is_given_up(broker: &RabbitMq) {
         (direct.server().await, AmqpWorkerEnd::connect(settings).await.expect("a worker's end"));
     let before = proxy.connections();
     proxy.disturb(Disturbance::Silence);
-    server.publish(&assignment(1)).await.expect("publish");
+    server.publish(&[assignment(1)]).await.expect("publish");
     let heard_again = async {
         // Another connection is opened before this one is closed.
         while proxy.connections() == before {
@@ -242,16 +243,68 @@ async fn a_silent_connection_is_given_up(broker: &RabbitMq) {
     assert!(proxy.disturbed() > 0);
 }
 
+/// Whatever waits for the broker when a connection is cut goes on with the next one.
+async fn cut_connections_hold_nobody_up(broker: &RabbitMq) {
+    const CUTS: usize = 40;
+    let proxy = Proxy::start(broker.port()).await;
+    let mut settings = AmqpSettings::new(&RabbitMq::url_at(proxy.port())).expect("a url");
+    settings.prefix = "cut".to_owned();
+    let installation = Installation { settings };
+    let (server, worker) = (installation.server().await, installation.worker().await);
+    let reporting = async {
+        for number in 0.. {
+            worker.report(&[report(number)]).await.expect("report");
+        }
+    };
+    let working = async {
+        loop {
+            let delivery = soon(worker.next_delivery()).await.expect("delivery");
+            // An error says that it comes again.
+            let _ = soon(delivery.ack()).await;
+        }
+    };
+    let assigning = async {
+        for number in 0.. {
+            server.publish(&[assignment(number)]).await.expect("publish");
+        }
+    };
+    let (received, mut receiving) = watch::channel(0_u64);
+    let taking = async {
+        loop {
+            let delivery = soon(server.next_reports()).await.expect("report");
+            let _ = soon(delivery.ack()).await;
+            received.send_modify(|received| *received += 1);
+        }
+    };
+    let cutting = async {
+        for _ in 0..CUTS {
+            // In the midst of the traffic.
+            for _ in 0..20 {
+                soon(receiving.changed()).await.expect("reports go on");
+            }
+            proxy.disturb(Disturbance::None);
+        }
+    };
+    tokio::select! {
+        () = cutting => {}
+        () = reporting => {}
+        () = working => {}
+        () = assigning => {}
+        () = taking => {}
+    }
+    assert!(proxy.disturbed() >= CUTS as u64, "{} connections were cut", proxy.disturbed());
+}
+
 async fn installations_do_not_mix(broker: &RabbitMq) {
     let (one, other) = (Installation::new(broker, "one"), Installation::new(broker, "other"));
     let (server, their_server) = (one.server().await, other.server().await);
     let worker = other.worker().await;
-    server.publish(&assignment(1)).await.expect("publish");
+    server.publish(&[assignment(1)]).await.expect("publish");
     server.control(&Control::RollCall).await.expect("control");
     until_depths(&server, Depths { assignments: 1, ..Depths::default() }).await;
-    their_server.publish(&assignment(2)).await.expect("publish");
+    their_server.publish(&[assignment(2)]).await.expect("publish");
     let delivery = soon(worker.next_delivery()).await.expect("delivery");
-    assert_eq!(delivery.assignment, assignment(2));
+    assert_eq!(delivery.assignments, [assignment(2)]);
     delivery.ack().await.expect("ack");
     server.purge().await.expect("purge");
     until_depths(&server, Depths::default()).await;
@@ -291,7 +344,7 @@ async fn nothing_is_lost_when_the_broker(broker: &mut RabbitMq, ending: Ending) 
             stream::iter(0..TASKS)
                 .map(|node| {
                     let server = server.clone();
-                    async move { server.publish(&assignment(node)).await }
+                    async move { server.publish(&[assignment(node)]).await }
                 })
                 .buffer_unordered(8)
                 .try_collect::<Vec<()>>()
@@ -304,8 +357,8 @@ async fn nothing_is_lost_when_the_broker(broker: &mut RabbitMq, ending: Ending) 
         workers.spawn(async move {
             loop {
                 let delivery = worker.next_delivery().await.expect("delivery");
-                let node = delivery.assignment.attempt.task.node;
-                worker.report(&report(u64::from(node))).await.expect("report");
+                let node = delivery.assignments[0].attempt.task.node;
+                worker.report(&[report(u64::from(node))]).await.expect("report");
                 // If this fails, the broker delivers it again.
                 let _ = delivery.ack().await;
             }
@@ -315,8 +368,8 @@ async fn nothing_is_lost_when_the_broker(broker: &mut RabbitMq, ending: Ending) 
         let (server, done) = (server.clone(), done.clone());
         tokio::spawn(async move {
             while done.borrow().len() < TASKS as usize {
-                let delivery = server.next_report().await.expect("report");
-                let ReportBody::Alive { resident_bytes } = delivery.report.body else {
+                let delivery = server.next_reports().await.expect("report");
+                let ReportBody::Alive { resident_bytes } = delivery.reports[0].body else {
                     panic!("nobody reports that");
                 };
                 if delivery.ack().await.is_ok() {
@@ -340,7 +393,7 @@ async fn nothing_is_lost_when_the_broker(broker: &mut RabbitMq, ending: Ending) 
     // Redelivered assignments are done again, until nothing is left.
     let rest = async {
         loop {
-            let delivery = server.next_report().await.expect("report");
+            let delivery = server.next_reports().await.expect("report");
             let _ = delivery.ack().await;
         }
     };
@@ -356,7 +409,7 @@ async fn a_broker_that_does_not_exist_is_an_error(broker: &mut RabbitMq) {
     installation.settings.patience = Duration::from_secs(1);
     let server = installation.server().await;
     broker.stop().await;
-    let published = server.publish(&assignment(1)).await;
+    let published = server.publish(&[assignment(1)]).await;
     assert!(matches!(published, Err(QueueError::Unavailable { .. })), "{published:?}");
     let connected = AmqpWorkerEnd::connect(installation.settings.clone()).await;
     let error = connected.err().expect("there is no broker");
@@ -372,16 +425,16 @@ async fn a_worker_outlives_the_brokers_delivery_timeout() {
     let installation = Installation::new(&broker, "timeout");
     let (server, slow, other) =
         (installation.server().await, installation.worker().await, installation.worker().await);
-    server.publish(&assignment(1)).await.expect("publish");
+    server.publish(&[assignment(1)]).await.expect("publish");
     let held = soon(slow.next_delivery()).await.expect("delivery");
     let again = soon(other.next_delivery()).await.expect("delivery");
     assert!(again.redelivered);
-    assert_eq!(again.assignment, held.assignment);
+    assert_eq!(again.assignments, held.assignments);
     again.ack().await.expect("ack");
     let late = held.ack().await;
     assert!(matches!(late, Err(QueueError::Unavailable { .. })), "{late:?}");
-    slow.report(&report(1)).await.expect("report");
-    server.publish(&assignment(2)).await.expect("publish");
+    slow.report(&[report(1)]).await.expect("report");
+    server.publish(&[assignment(2)]).await.expect("publish");
     soon(slow.next_delivery()).await.expect("delivery").ack().await.expect("ack");
 }
 

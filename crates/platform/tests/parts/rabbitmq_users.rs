@@ -103,13 +103,13 @@ async fn a_worker_waits_for_the_first_server(users: &Users) {
 }
 
 async fn it_works(server: &AmqpServerEnd, worker: &AmqpWorkerEnd) {
-    server.publish(&assignment(1)).await.expect("publish");
+    server.publish(&[assignment(1)]).await.expect("publish");
     let delivery = soon(worker.next_delivery()).await.expect("delivery");
-    assert_eq!(delivery.assignment, assignment(1));
-    worker.report(&report(2)).await.expect("report");
+    assert_eq!(delivery.assignments, [assignment(1)]);
+    worker.report(&[report(2)]).await.expect("report");
     delivery.ack().await.expect("ack");
-    let delivery = soon(server.next_report()).await.expect("report");
-    assert_eq!(delivery.report, report(2));
+    let delivery = soon(server.next_reports()).await.expect("report");
+    assert_eq!(delivery.reports, [report(2)]);
     delivery.ack().await.expect("ack");
     server.control(&Control::RollCall).await.expect("control");
     assert_eq!(soon(worker.next_control()).await.expect("control"), Control::RollCall);
@@ -193,7 +193,7 @@ async fn full_queues_refuse_messages_until_there_is_room() {
     // Nobody takes any. The broker refuses soon after the limit.
     let mut accepted = 0;
     let error = loop {
-        match worker.report(&report(accepted)).await {
+        match worker.report(&[report(accepted)]).await {
             Ok(()) => accepted += 1,
             Err(error) => break error,
         }
@@ -202,13 +202,14 @@ async fn full_queues_refuse_messages_until_there_is_room() {
     assert!(matches!(error, QueueError::Unavailable { .. }), "{error:?}");
     assert!(accepted >= FEW, "{accepted} of {FEW}");
     // None of those that were accepted is lost, and one that waits is sent.
-    let last = report(accepted);
+    let last = [report(accepted)];
     let waiting = worker.report(&last);
     let taking = async {
         let mut taken = std::collections::BTreeSet::new();
         while taken.len() <= usize::try_from(accepted).expect("few") {
-            let delivery = server.next_report().await.expect("report");
-            let protocol::task::ReportBody::Alive { resident_bytes } = delivery.report.body else {
+            let delivery = server.next_reports().await.expect("report");
+            let protocol::task::ReportBody::Alive { resident_bytes } = delivery.reports[0].body
+            else {
                 panic!("nobody reports that");
             };
             taken.insert(resident_bytes);

@@ -57,7 +57,8 @@ mod tests {
     use serde::Serialize;
 
     use super::super::{
-        GeneratedFormat, Header, Missing, OtherFiles, RawNumbers, SpeculationMode, Statistic,
+        Dtype, GeneratedFormat, Header, Missing, OtherFiles, Priority, RawNumbers, SpeculationMode,
+        Statistic,
     };
     use super::*;
 
@@ -81,10 +82,12 @@ mod tests {
 
     #[test]
     fn known_words_are_parsed_and_others_are_rejected() {
+        check::<Dtype>();
         check::<GeneratedFormat>();
         check::<OtherFiles>();
         check::<Header>();
         check::<Missing>();
+        check::<Priority>();
         check::<RawNumbers>();
         check::<SpeculationMode>();
         check::<Statistic>();
@@ -92,10 +95,12 @@ mod tests {
 
     #[test]
     fn json_has_the_same_words() {
+        check_json::<Dtype>();
         check_json::<GeneratedFormat>();
         check_json::<OtherFiles>();
         check_json::<Header>();
         check_json::<Missing>();
+        check_json::<Priority>();
         check_json::<RawNumbers>();
         check_json::<Statistic>();
     }

@@ -26,6 +26,8 @@ pub enum OtherFiles {
 }
 
 impl OtherFiles {
+    // Browsers write no requests.
+    #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "only for writing a request"))]
     pub(super) fn is_default(&self) -> bool {
         *self == OtherFiles::default()
     }

@@ -63,7 +63,7 @@ pub(super) fn check_paced(inputs: &Inputs) -> Result<(), Problem> {
         return Ok(());
     }
     let detail = format!("only jobs of at most {PACED_FILES_MAX} generated files are paced");
-    Err(Problem::new(ProblemKind::InvalidRequest, detail)
+    Err(Problem::new(ProblemKind::Unsupported, detail)
         .field(PACED.name)
         .remedy("leave it out: jobs run at full speed"))
 }

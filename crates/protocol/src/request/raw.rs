@@ -17,6 +17,10 @@ pub const RAW: Field = Field {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RawNumbers {
+    /// 2-byte floating-point numbers: IEEE 754 half precision.
+    F16,
+    /// 2-byte floating-point numbers: the upper half of single precision (bfloat16).
+    Bf16,
     /// 4-byte floating-point numbers.
     F32,
     /// 8-byte floating-point numbers.
@@ -24,12 +28,23 @@ pub enum RawNumbers {
 }
 
 impl Choice for RawNumbers {
-    const ALL: &'static [RawNumbers] = &[RawNumbers::F64, RawNumbers::F32];
+    const ALL: &'static [RawNumbers] =
+        &[RawNumbers::F64, RawNumbers::F32, RawNumbers::F16, RawNumbers::Bf16];
 
     const FIELD: Field = RAW;
 
     fn described(self) -> Described {
         match self {
+            RawNumbers::F16 => Described {
+                word: "f16",
+                title: "raw f16",
+                description: "Little-endian 2-byte floating-point numbers (half precision)",
+            },
+            RawNumbers::Bf16 => Described {
+                word: "bf16",
+                title: "raw bf16",
+                description: "Little-endian 2-byte floating-point numbers (bfloat16)",
+            },
             RawNumbers::F32 => Described {
                 word: "f32",
                 title: "raw f32",

@@ -19,10 +19,10 @@ pub const HEADER: Field = Field {
 pub const SELECT: Field = Field {
     name: "select",
     symbol: None,
-    title: "Columns",
+    title: "Columns, tensors, variables",
     hint: "Names, numbers or patterns, separated by commas; !name leaves one out",
-    description: "The columns of a table to average: names, numbers from 1, patterns with * and \
-                  ?, and with ! those to leave out",
+    description: "The columns of a table, the tensors of model weights, or the variables of \
+                  NetCDF files, to average: names, numbers from 1, patterns with * and ?, and with ! those to leave out",
 };
 
 /// The field of [`super::JobRequest::key`].
@@ -128,4 +128,34 @@ pub(super) fn validate(select: &[String], key: Option<&str>) -> Result<(), Probl
         return rejected("select has an empty entry".to_owned());
     }
     Ok(())
+}
+
+/// OpenAPI schemas of the fields.
+#[cfg(feature = "schema")]
+pub(super) mod described {
+    use utoipa::openapi::RefOr;
+    use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type};
+
+    use super::{ENTRIES_MAX, KEY, KEY_BYTES_MAX, SELECT};
+
+    /// The schema of the name of a column.
+    pub(in crate::request) fn column() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+            .min_length(Some(1))
+            .max_length(Some(KEY_BYTES_MAX))
+            .description(Some(KEY.description))
+            .into()
+    }
+
+    /// The schema of a list of names and patterns of columns.
+    pub(in crate::request) fn entries() -> RefOr<Schema> {
+        // One of nothing but exclamation marks selects nothing.
+        let entry = ObjectBuilder::new().schema_type(Type::String).pattern(Some("[^!]"));
+        ArrayBuilder::new()
+            .items(entry)
+            .max_items(Some(ENTRIES_MAX))
+            .description(Some(SELECT.description))
+            .into()
+    }
 }

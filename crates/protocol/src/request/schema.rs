@@ -3,7 +3,7 @@
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
 
-use super::{Choice, Number, Numeric};
+use super::{Choice, NAME, NAME_BYTES_MAX, Number, Numeric};
 
 /// The types of numbers in a [`Number`], in terms of JSON Schema.
 pub(super) trait Typed: Numeric + Into<utoipa::Number> {
@@ -62,6 +62,18 @@ pub(super) fn choice<C: Choice>() -> RefOr<Schema> {
         .schema_type(Type::String)
         .enum_values(Some(C::ALL.iter().map(|choice| choice.word())))
         .description(Some(description))
+        .into()
+}
+
+/// The schema of the name of a job.
+pub(super) fn job_name() -> RefOr<Schema> {
+    const PRINTABLE: &str =
+        r"^[^\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]*$";
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .max_length(Some(NAME_BYTES_MAX))
+        .pattern(Some(PRINTABLE))
+        .description(Some(NAME.description))
         .into()
 }
 

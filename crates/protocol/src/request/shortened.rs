@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Inputs, JobRequest, LOCATION_BYTES_MAX, NAME_BYTES_MAX, is_unprintable};
+use super::{
+    Inputs, JobRequest, LOCATION_BYTES_MAX, NAME_BYTES_MAX, OBJECTS_SHOWN, Webhook, Weights,
+    is_unprintable,
+};
 
-/// The maximum number of objects that a list shows before it is shortened.
-pub const OBJECTS_SHOWN: usize = 16;
 /// The maximum length of all locations that a list shows, in bytes. One location of
 /// any valid length fits.
 const SHOWN_BYTES_MAX: usize = LOCATION_BYTES_MAX;
@@ -23,15 +24,18 @@ pub struct Shortened {
 impl JobRequest {
     /// The request without what makes it long: a list of more than [`OBJECTS_SHOWN`]
     /// objects becomes [`Inputs::Shortened`], and texts that earlier versions allowed
-    /// to be longer are cut. Its size does not depend on the number of objects.
+    /// to be longer are cut. The path of a webhook is left out. Its size does not depend on
+    /// the number of objects.
     #[must_use]
     pub fn shortened(self) -> JobRequest {
         let inputs = match self.inputs {
             Inputs::Objects(locations) => shortened_list(locations),
             Inputs::Prefix(prefix) => Inputs::Prefix(cut(prefix, LOCATION_BYTES_MAX)),
-            short @ (Inputs::Generate(_) | Inputs::Shortened(_)) => short,
+            short @ (Inputs::Generate(_) | Inputs::Manifest(_) | Inputs::Shortened(_)) => short,
         };
-        JobRequest { inputs, ..self }.with_short_name()
+        let weights = self.weights.map(Weights::shortened);
+        let webhook = self.webhook.map(Webhook::shortened);
+        JobRequest { inputs, weights, webhook, ..self }.with_short_name()
     }
 
     /// The request with at most [`NAME_BYTES_MAX`] bytes of its name, without control
@@ -43,10 +47,12 @@ impl JobRequest {
         JobRequest { name, ..self }
     }
 
-    /// Whether it is a [`JobRequest::shortened`] one that lacks some of its objects.
+    /// Whether it is a [`JobRequest::shortened`] one that lacks some of its objects or
+    /// weights.
     #[must_use]
     pub fn is_shortened(&self) -> bool {
         matches!(self.inputs, Inputs::Shortened(_))
+            || matches!(self.weights, Some(Weights::Shortened(_)))
     }
 }
 

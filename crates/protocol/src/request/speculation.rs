@@ -20,35 +20,43 @@ pub const QUANTILE: Number<f64> = Number {
         name: "speculation.quantile",
         symbol: None,
         title: "Completed fraction",
-        hint: "Fraction of the level that must finish first (0 to 1)",
-        description: "The fraction of a level's tasks that must finish first, 0 to 1",
+        hint: "Of original: fraction of the level that must finish first (0 to 1)",
+        description: "The fraction of a level's tasks that must finish first, 0 to 1; only with \
+                      the policy original",
     },
     least: 0.0,
     most: Some(1.0),
 };
 
-/// A multiple of the mean duration, from 1: an attempt faster than the mean is no
+/// A multiple from 1. With the policy `resume`: by how many times sooner a second attempt must
+/// end the task. With `original`: from how many times the mean duration an attempt is a
 /// straggler.
 pub const MULTIPLIER: Number<f64> = Number {
     field: Field {
         name: "speculation.multiplier",
         symbol: None,
         title: "Duration multiplier",
-        hint: "Multiple of the mean duration",
-        description: "The multiple of the mean duration from which an attempt is a straggler",
+        hint: "Of resume: times sooner; of original: times the mean duration",
+        description: "With the policy resume: how many times sooner a second attempt must end the \
+                      task. With original: from how many times the mean duration an attempt is a \
+                      straggler. From 1",
     },
     least: 1.0,
     most: None,
 };
 
-/// A duration in milliseconds, from 0.
+/// A duration in milliseconds, from 0. With the policy `resume`: how much a second attempt must
+/// save, and how long an attempt must have run before it is replaced. With `original`: how long
+/// a straggler must have run.
 pub const MIN_MS: Number<u64> = Number {
     field: Field {
         name: "speculation.min_ms",
         symbol: None,
         title: "Minimum duration",
         hint: "",
-        description: "The minimum run time of a straggler, in milliseconds",
+        description: "With the policy resume: how many milliseconds a second attempt must save, \
+                      and how long an attempt must have run before it is replaced. With original: \
+                      how long a straggler must have run",
     },
     least: 0,
     most: None,
@@ -61,7 +69,8 @@ pub const SHARE: Number<f64> = Number {
         symbol: None,
         title: "Worker fraction",
         hint: "",
-        description: "The maximum fraction of the job's workers for speculative attempts, 0 to 1",
+        description: "The maximum fraction of the job's workers for speculative attempts, 0 to 1; \
+                      at least one worker",
     },
     least: 0.0,
     most: Some(1.0),
@@ -76,16 +85,18 @@ pub struct Speculation {
     pub enabled: bool,
     /// The rule that detects stragglers.
     pub policy: SpeculationPolicy,
-    /// The fraction of a level's tasks that must finish first, 0 to 1.
+    /// The fraction of a level's tasks that must finish first, 0 to 1; only with `original`.
     #[cfg_attr(feature = "schema", schema(schema_with = quantile))]
     pub quantile: f64,
-    /// The multiple of the mean duration from which an attempt is a straggler, from 1.
+    /// With `resume`: how many times sooner a second attempt must end the task. With `original`:
+    /// from how many times the mean duration an attempt is a straggler. From 1.
     #[cfg_attr(feature = "schema", schema(schema_with = multiplier))]
     pub multiplier: f64,
-    /// The minimum run time of a straggler, in milliseconds.
+    /// With `resume`: how many milliseconds a second attempt must save, and how long an attempt
+    /// must have run before it is replaced. With `original`: how long a straggler must have run.
     #[cfg_attr(feature = "schema", schema(schema_with = min_ms))]
     pub min_ms: u64,
-    /// The maximum fraction of the job's workers for speculative attempts, 0 to 1.
+    /// The maximum fraction of the job's workers for speculative attempts, 0 to 1; at least one.
     #[cfg_attr(feature = "schema", schema(schema_with = share))]
     pub share: f64,
 }

@@ -84,6 +84,12 @@ statistics! {
         description: "The maximum",
         keeps: [Kept::Greatest],
     }
+    Range {
+        word: "range",
+        title: "range",
+        description: "The maximum minus the minimum, rounded once",
+        keeps: [Kept::Least, Kept::Greatest],
+    }
     Variance {
         word: "variance",
         title: "variance",
@@ -94,6 +100,20 @@ statistics! {
         word: "std",
         title: "standard deviation",
         description: "The population standard deviation, rounded once",
+        keeps: [Kept::Squares],
+    }
+    Variance1 {
+        word: "variance1",
+        title: "sample variance",
+        description: "The sample variance (divided by the count minus 1), rounded once; NaN of \
+                      fewer than two values",
+        keeps: [Kept::Squares],
+    }
+    Std1 {
+        word: "std1",
+        title: "sample standard deviation",
+        description: "The square root of the sample variance, rounded once; NaN of fewer than two \
+                      values",
         keeps: [Kept::Squares],
     }
     Count {

@@ -44,8 +44,10 @@ impl RemoteRanges {
     fn ask(&mut self) -> Option<Coming> {
         let (offset, length) = self.cursor.take()?;
         let (store, key) = (self.store.clone(), self.cursor.key.clone());
-        let (pin, buffer) = (self.pin.clone(), self.buffers.take());
+        let (pin, buffers) = (self.pin.clone(), self.buffers.clone());
         let range = tokio::spawn(async move {
+            let _request = buffers.request().await;
+            let buffer = buffers.take();
             store.read_pinned(&key, pin.as_ref(), offset, length, buffer).await
         });
         Some(Coming { asked: (offset, length), range: AbortOnDropHandle::new(range) })

@@ -42,7 +42,7 @@ fn both_pinned(
     bytes: Option<u64>,
     pin: Option<&Pin>,
 ) -> [Box<dyn Ranges>; 2] {
-    let buffers = Arc::new(Buffers::new(4));
+    let buffers = Arc::new(Buffers::new(2));
     let object = ObjectRef { key: "object", bytes, pin };
     [open, open_remote].map(|open| open(store, object, 10, &buffers))
 }
@@ -97,7 +97,7 @@ async fn an_object_that_became_shorter_is_an_error() {
 #[tokio::test]
 async fn little_is_read_behind_the_expected_end() {
     let (_folder, store) = store(&vec![7; 20_000]).await;
-    let buffers = Arc::new(Buffers::new(4));
+    let buffers = Arc::new(Buffers::new(2));
     for open in [open, open_remote] {
         let object = ObjectRef { key: "object", bytes: Some(20_000), pin: None };
         let mut ranges = open(&store, object, 8_192, &buffers);

@@ -17,6 +17,9 @@ pub struct Costs {
     /// Overhead of a request and of a task as measured, in seconds, for the estimated
     /// duration. The choice of a plan assumes more where others may use the machine too.
     pub measured_secs: (f64, f64),
+    /// What the one server takes for a task, in seconds. However many workers there are, no
+    /// more tasks are completed than it can handle.
+    pub server_secs: f64,
     /// Skew of the worker speeds, 0 to 1. With 0 all workers finish their last
     /// leaf task together; with 1 the last one may finish a whole task later.
     pub skew: f64,
@@ -33,6 +36,7 @@ impl Costs {
         write_bytes_per_sec: 600e6,
         // 50,006 tasks of two requests each took two workers 11.4 s.
         measured_secs: (0.000_15, 0.000_15),
+        server_secs: 0.0,
         skew: 1.0,
         segment_bytes_min: 0,
     };
@@ -45,6 +49,7 @@ impl Costs {
         read_bytes_per_sec: 2e9,
         write_bytes_per_sec: 800e6,
         measured_secs: (0.0002, 0.0005),
+        server_secs: 0.0,
         skew: 0.1,
         // Keeps the reads of a range of a .npy file few and large.
         segment_bytes_min: 2 << 20,
@@ -57,6 +62,8 @@ impl Costs {
         read_bytes_per_sec: 200e6,
         write_bytes_per_sec: 100e6,
         measured_secs: (0.020, 0.005),
+        // RabbitMQ, server and workers on two cores: 3,000 tasks a second and more.
+        server_secs: 0.000_3,
         skew: 1.0,
         segment_bytes_min: 0,
     };
@@ -116,9 +123,12 @@ impl Shape<'_> {
         let groups = inputs.div_ceil(u64::from(self.open_objects));
         let rounds = if is_leaf && groups == 1 { 1 } else { segments * groups };
         let requests = rounds + segments;
+        // A compressed stream can only be read from its beginning.
+        let is_read_again = is_leaf && self.inputs.compressed && rounds > 1;
+        let times_read = if is_read_again { (segments as f64 + 1.0) / 2.0 } else { 1.0 };
         costs.task_secs
             + requests as f64 * costs.request_secs
-            + read_bytes / costs.read_bytes_per_sec
+            + read_bytes * times_read / costs.read_bytes_per_sec
             + sum_bytes / costs.write_bytes_per_sec
     }
 }

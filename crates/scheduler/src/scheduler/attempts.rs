@@ -49,13 +49,17 @@ impl Scheduler {
         // The progress of a previous holder is counted already. The new holder
         // reports from 0.
         attempt.progress = Progress::default();
-        let speculative = attempt.speculative;
+        let (speculative, carried) = (attempt.speculative, attempt.carried);
         if is_first {
-            job.published -= 1;
+            if carried {
+                job.carried -= 1;
+            } else {
+                job.published -= 1;
+                self.published -= 1;
+            }
             job.attempts.started += 1;
             job.attempts.running += 1;
             job.attempts.speculative += u64::from(speculative);
-            self.published -= 1;
         }
         self.pool.update(worker, now, |worker| worker.attempt = Some(id));
         self.job_changed(id.job);
@@ -167,7 +171,8 @@ impl Scheduler {
             self.pool.update(worker, self.now, |worker| worker.attempt = Some(id));
             self.changes.pool = true;
         }
-        commands.push(Command::StopAttempt { attempt: id, reason });
+        let worker = Some(worker.clone());
+        commands.push(Command::StopAttempt { attempt: id, reason, worker });
     }
 
     /// Adopts an attempt that was published before a server restart, if its task
@@ -185,8 +190,7 @@ impl Scheduler {
             return false;
         }
         job.task_mut(key).add_attempt_numbered(id.number, now, false);
-        job.live.insert((key, id.number));
-        job.published += 1;
+        job.count_added(key, id.number, false);
         job.adopted += 1;
         self.published += 1;
         true

@@ -1,7 +1,7 @@
 //! Checks of the invariants. They visit every task, so only the simulator and
 //! tests use them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::Phase;
 use protocol::detail::{AttemptState, TaskState};
@@ -9,9 +9,19 @@ use protocol::states::DrawnState;
 
 use super::Scheduler;
 use crate::job::Job;
-use crate::task::TaskKey;
+use crate::task::{Attempt, Task, TaskKey};
 
 impl Scheduler {
+    /// What a task with one attempt takes, in bytes.
+    pub const TASK_BYTES: usize = size_of::<Task>() + size_of::<Attempt>();
+
+    /// The most attempts that a task of any job has had.
+    #[must_use]
+    pub fn attempts_most(&self) -> u32 {
+        let tasks = self.jobs.values().flat_map(|job| &job.levels).flat_map(|level| &level.tasks);
+        tasks.map(|task| task.last_number).max().unwrap_or(0)
+    }
+
     /// Checks every invariant.
     ///
     /// # Errors
@@ -49,7 +59,8 @@ impl Scheduler {
             format!("phase {:?} does not match the set of running jobs", job.phase)
         })?;
         let mut live = BTreeSet::new();
-        let (mut published, mut running, mut speculative) = (0, 0, 0);
+        let mut messages = BTreeMap::new();
+        let (mut published, mut carried, mut running, mut speculative) = (0, 0, 0, 0);
         for (number, level) in (0_u8..).zip(&job.levels) {
             let mut completed = 0;
             let mut ready = 0;
@@ -58,7 +69,9 @@ impl Scheduler {
                 let live_attempts: Vec<_> = task.live().collect();
                 for attempt in &live_attempts {
                     live.insert((key, attempt.number));
+                    *messages.entry(attempt.message).or_default() += 1;
                     match attempt.state {
+                        AttemptState::Published if attempt.carried => carried += 1,
                         AttemptState::Published => published += 1,
                         _ => running += 1,
                     }
@@ -89,12 +102,15 @@ impl Scheduler {
             })?;
         }
         ensure(live == job.live, || format!("live {live:?}, recorded {:?}", job.live))?;
-        let counted = (job.published, job.attempts.running, job.speculative);
-        ensure(counted == (published, running, speculative), || {
+        let counted = (job.published, job.carried, job.attempts.running, job.speculative);
+        ensure(counted == (published, carried, running, speculative), || {
             format!(
-                "{published} published, {running} running, {speculative} speculative; \
-                 counted {counted:?}"
+                "{published} published, {carried} carried, {running} running, {speculative} \
+                 speculative; counted {counted:?}"
             )
+        })?;
+        ensure(messages == job.messages, || {
+            format!("messages {messages:?}, recorded {:?}", job.messages)
         })?;
         ensure(job.attempts.started == job.attempts.in_all_states(), || {
             format!("the attempts by state do not add up: {:?}", job.attempts)
@@ -132,9 +148,13 @@ impl Scheduler {
     fn check_attempt_limit(&self, job: &Job) -> Result<(), String> {
         let workers = job.terms.workers;
         // A worker that has started another attempt has finished the previous
-        // one, even if that report is still in transit.
+        // one, even if that report is still in transit; so has one that has started a later
+        // attempt of the same message.
         let executing = self.pool.iter().filter_map(|(_, worker)| worker.attempt);
-        let executing = executing.filter(|id| id.job == job.id && self.live_key(*id).is_some());
+        let executing = executing.filter(|id| id.job == job.id).filter_map(|id| {
+            let mut live = job.task(self.live_key(id)?).live();
+            live.find(|attempt| attempt.number == id.number).map(|attempt| attempt.message)
+        });
         let executing = executing.collect::<BTreeSet<_>>().len();
         ensure(executing <= workers as usize, || {
             format!("{executing} attempts on workers, W is {workers}")

@@ -2,7 +2,7 @@
 
 use protocol::detail::AttemptState;
 use protocol::task::{Outcome, StopReason};
-use protocol::{AttemptId, JobId, Problem, WorkerId};
+use protocol::{AttemptId, JobId, Problem, Timestamp, WorkerId};
 
 use super::Scheduler;
 use crate::command::Command;
@@ -40,7 +40,7 @@ impl Scheduler {
         if !job.restored && !job.task(key).has_had(id.number) {
             return;
         }
-        let progress = outcome.progress;
+        let (progress, took_ms) = (outcome.progress, outcome.took_ms);
         let done = job.task_mut(key).attempt_mut(id.number).map(|attempt| {
             attempt.released = true;
             attempt.advance(&progress)
@@ -63,7 +63,7 @@ impl Scheduler {
             self.fail_job(id.job, *problem, commands);
             return;
         }
-        self.count_completion(id, key, worker);
+        self.count_completion(id, key, worker, took_ms);
         self.supersede_others(id, key, commands);
         if let Some(job) = self.jobs.get_mut(&id.job) {
             job.complete(key);
@@ -72,7 +72,13 @@ impl Scheduler {
     }
 
     /// Ends the attempt that completed its task and records its duration.
-    fn count_completion(&mut self, id: AttemptId, key: TaskKey, worker: &WorkerId) {
+    fn count_completion(
+        &mut self,
+        id: AttemptId,
+        key: TaskKey,
+        worker: &WorkerId,
+        took_ms: Option<u32>,
+    ) {
         let now = self.now;
         let Some(job) = self.jobs.get_mut(&id.job) else {
             return;
@@ -85,10 +91,16 @@ impl Scheduler {
             attempt.ended_at = Some(now);
             let progress = &attempt.progress;
             if progress.segments_reused == 0 {
-                duration_ms = attempt.started_at.map(|at| now.millis_since(at));
+                // Of a short attempt, start and end are reported together.
+                let began_ms = now.as_millis().saturating_sub(took_ms.map_or(0, u64::from));
+                let began_at = Timestamp::from_millis(began_ms).max(attempt.published_at);
+                attempt.started_at = attempt.started_at.map(|at| at.min(began_at));
+                let observed_ms = attempt.started_at.map(|at| now.millis_since(at));
+                // What messages take is no part of it.
+                duration_ms = observed_ms.map(|ms| took_ms.map_or(ms, |took| ms.min(took.into())));
             } else if !attempt.speculative && progress.segments_written > 0 {
-                saved_ms = attempt.ran_ms(now) as f64 * progress.segments_reused as f64
-                    / progress.segments_written as f64;
+                let times = progress.segments_reused as f64 / progress.segments_written as f64;
+                saved_ms = attempt.ran_ms(now) as f64 * times.min(SAVED_PER_RUN_MAX);
             }
         };
         if let Some(closed) = job.close(key, id.number, now, &mut complete) {
@@ -131,7 +143,9 @@ impl Scheduler {
         };
         let others: Vec<u32> = job.task(key).live().map(|attempt| attempt.number).collect();
         for number in others {
+            let mut worker = None;
             let remaining_ms = job.task_mut(key).attempt_mut(number).and_then(|attempt| {
+                worker.clone_from(&attempt.worker);
                 let is_first = !attempt.speculative;
                 let most_ms = attempt.ran_ms(now) as f64 * SAVED_PER_RUN_MAX;
                 let remaining_ms = attempt.progress_rate.remaining_ms(now).filter(|_| is_first);
@@ -149,6 +163,7 @@ impl Scheduler {
             commands.push(Command::StopAttempt {
                 attempt: AttemptId { number, ..winner },
                 reason: StopReason::Superseded,
+                worker,
             });
         }
     }

@@ -140,6 +140,8 @@ impl Scheduler {
         }
         attempt.worker = Some(worker.clone());
         attempt.released = true;
+        // The report that it left may have overtaken this one.
+        attempt.died = false;
         let is_live = attempt.state.is_live();
         let done = attempt.advance(progress);
         job.count(now, &done);

@@ -2,7 +2,8 @@
 
 use protocol::detail::AttemptState;
 use protocol::problem::ProblemKind;
-use protocol::{JobId, Phase, Plan, Problem, TaskId};
+use protocol::request::Priority;
+use protocol::{JobId, Phase, Plan, Problem, TaskId, Timestamp};
 
 use super::Scheduler;
 use crate::command::Command;
@@ -13,6 +14,13 @@ use crate::task::TaskKey;
 /// Maximum number of tasks of a level. A task takes about 300 bytes, so a larger
 /// plan would exhaust memory.
 const LEVEL_TASKS_MAX: u64 = 100_000_000;
+
+/// How much later than one of the next higher priority a job counts as submitted where jobs
+/// wait. So every job starts in the end.
+const PRIORITY_MS: u64 = 3_600_000;
+
+/// How many short jobs may run beside the maximum number of running jobs.
+const SHORT_JOB_SLOTS: usize = 4;
 
 /// What the store has of a job that continues.
 pub(super) struct Stored {
@@ -118,6 +126,7 @@ impl Scheduler {
         if let Some(job) = self.jobs.get_mut(&id) {
             job.create_tasks(plan);
         }
+        self.planned += 1;
         true
     }
 
@@ -143,21 +152,32 @@ impl Scheduler {
         }
     }
 
-    /// Starts planned jobs, oldest first, up to the maximum number of running jobs.
+    /// Starts planned jobs, oldest first with regard to their priority, up to the maximum
+    /// number of running jobs; and a few short ones beyond.
     pub(super) fn admit_jobs(&mut self, commands: &mut Vec<Command>) {
-        let slots = self.settings.running_jobs_max.max(1) as usize;
-        if self.running.len() >= slots {
+        // There may be thousands of jobs, and nothing to start after most events.
+        let state = (self.running.len(), self.open.len(), self.planned);
+        if std::mem::replace(&mut self.admitted_at, state) == state {
             return;
         }
-        let waiting: Vec<JobId> = self
-            .open
-            .iter()
-            .filter_map(|id| self.jobs.get(id))
-            .filter(|job| job.phase == Phase::Planning && !job.levels.is_empty())
-            .map(|job| job.id)
-            .take(slots - self.running.len())
-            .collect();
-        for id in waiting {
+        let slots = self.settings.running_jobs_max.max(1) as usize;
+        let with_short = slots.saturating_add(SHORT_JOB_SLOTS);
+        if self.running.len() >= with_short || self.running.len() == self.open.len() {
+            return;
+        }
+        let waiting = self.open.iter().filter_map(|id| self.jobs.get(id));
+        let waiting = waiting.filter(|job| job.phase == Phase::Planning && !job.levels.is_empty());
+        let mut waiting: Vec<&Job> = waiting.collect();
+        waiting.sort_by_key(|job| turn(job));
+        let mut running = self.running.len();
+        let mut admitted: Vec<JobId> = Vec::new();
+        for job in waiting {
+            if running < slots || running < with_short && job.is_short() {
+                running += 1;
+                admitted.push(job.id);
+            }
+        }
+        for id in admitted {
             if let Some(job) = self.jobs.get_mut(&id) {
                 job.phase = Phase::Running;
                 job.timings.running_at = Some(self.now);
@@ -236,4 +256,15 @@ impl Scheduler {
         self.changes.pool = true;
         commands.push(Command::EndJob { job: id, phase, problem });
     }
+}
+
+/// When a job counts as submitted where jobs wait to start.
+fn turn(job: &Job) -> (Timestamp, JobId) {
+    let at = job.id.submitted_at();
+    let behind = match job.terms.priority {
+        Priority::Low => 2,
+        Priority::Normal => 1,
+        Priority::High => 0,
+    };
+    (at.plus_millis(behind * PRIORITY_MS), job.id)
 }

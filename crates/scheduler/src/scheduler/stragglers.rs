@@ -18,8 +18,10 @@ const SCAN_MS_MIN: u64 = 20;
 const SCAN_MS_MAX: u64 = 1_000;
 /// Number of scans per median task duration, within these bounds.
 const SCANS_PER_TASK: f64 = 64.0;
-/// No attempt is replaced once its task has had this many attempts.
-const ATTEMPTS_MAX: u32 = 8;
+/// How many attempts at a task are replaced at most.
+const REPLACED_MAX: u8 = 3;
+/// By how much a worker must be faster than that of an attempt that is to be replaced.
+const FASTER: f64 = 1.2;
 /// After this many refusals, a speculative attempt may run on the same node as
 /// the first attempt, but not on the same worker.
 const REFUSALS_MAX: u32 = 2;
@@ -75,14 +77,33 @@ impl Scheduler {
                 }
                 continue;
             };
-            if job.task(key).last_number.saturating_sub(job.earlier_attempts) < ATTEMPTS_MAX {
-                let second_is_slower = running_tasks[index].second_is_slower();
-                let (slower, faster) =
-                    if second_is_slower { (second, first) } else { (first, second) };
+            let second_is_slower = running_tasks[index].second_is_slower();
+            let (slower, faster) = if second_is_slower { (second, first) } else { (first, second) };
+            // The worker of one in a bundle goes on with the next, and W is the limit.
+            if job.may_replace(key, slower) && self.is_worth_replacing(job, key, slower) {
                 self.stop_slower(id, key, slower, commands);
                 self.publish_speculative(id, key, faster, rule, commands);
             }
         }
+    }
+
+    /// Whether an attempt has had the time to show its speed, and a worker is idle that has
+    /// been faster than its own. Otherwise tasks would be thrown about between slow workers.
+    /// The time doubles with each replacement.
+    fn is_worth_replacing(&self, job: &Job, key: TaskKey, number: u32) -> bool {
+        let task = job.task(key);
+        let Some(attempt) = task.live().find(|attempt| attempt.number == number) else {
+            return false;
+        };
+        let least_ms = job.terms.speculation.min_ms.saturating_mul(1 << task.replaced.min(16));
+        if task.replaced >= REPLACED_MAX || attempt.ran_ms(self.now) < least_ms {
+            return false;
+        }
+        let own = attempt.worker.as_ref().and_then(|worker| self.pool.get(worker));
+        let own = own.map_or(1.0, |worker| f64::from(worker.slowness));
+        self.pool
+            .iter()
+            .any(|(_, worker)| worker.is_idle() && f64::from(worker.slowness) * FASTER < own)
     }
 
     /// Stops the slower of two attempts, so that a faster worker can replace it.
@@ -91,9 +112,16 @@ impl Scheduler {
             return;
         };
         let attempt = job.attempt_id(key, slower);
+        let worker = job.task(key).live().find(|it| it.number == slower);
+        let worker = worker.and_then(|it| it.worker.clone());
+        if let Some(job) = self.jobs.get_mut(&id) {
+            let task = job.task_mut(key);
+            task.replaced = task.replaced.saturating_add(1);
+        }
         let reason = "it was too slow and was replaced by another attempt".to_owned();
         self.close_attempt(attempt, key, AttemptState::Stopped, Some(reason));
-        commands.push(Command::StopAttempt { attempt, reason: StopReason::Superseded });
+        let reason = StopReason::Superseded;
+        commands.push(Command::StopAttempt { attempt, reason, worker });
     }
 
     fn publish_speculative(
@@ -111,11 +139,9 @@ impl Scheduler {
         let task = job.task_mut(key);
         let not_on = task.attempt_mut(first).and_then(|first| first.worker.clone());
         let refusals = task.refusals;
-        let number = task.add_attempt(now, true);
+        let number = job.add_attempt(key, now, true, false);
         let attempt = job.attempt_id(key, number);
         let columns = job.columns;
-        job.live.insert((key, number));
-        job.published += 1;
         job.speculative += 1;
         self.published += 1;
         let resume = rule.resumes();
@@ -130,6 +156,7 @@ impl Scheduler {
                 .and_then(|worker| self.node_to_avoid(worker)),
             not_on,
             columns,
+            carried: false,
         });
         self.count_published();
         self.job_changed(id);
@@ -214,6 +241,8 @@ fn running_tasks(job: &Job, now: Timestamp, pool: &Pool) -> (Vec<Candidate>, Vec
             level_completed: level.completed,
             mean_ms: level.durations.mean_ms(),
             median_ms: level.durations.median_ms(),
+            #[cfg(feature = "sim")]
+            mean_rate: level.durations.mean_rate(),
             segments: job.segments(key).unwrap_or(1),
             seekable: job.is_seekable(key),
         });

@@ -3,7 +3,7 @@
 use protocol::detail::{AttemptSnapshot, AttemptState, TaskPage, TaskSnapshot};
 use protocol::job::{AttemptCounts, ByteCounts, InputSummary, LevelProgress, Phase, Timings};
 use protocol::worker::{RunningAttempt, SHOWN_WORKERS, WorkerSnapshot};
-use protocol::{JobId, Outage, Plan, Problem, TaskId};
+use protocol::{JobId, Outage, Plan, Problem, TaskId, WorkerId};
 
 use super::Scheduler;
 use crate::durations::saturating_u64;
@@ -132,7 +132,7 @@ impl Scheduler {
     pub fn pool(&self) -> PoolView {
         PoolView {
             desired: self.desired.unwrap_or_else(|| {
-                if self.settings.external_pool { self.pool.available() } else { self.target() }
+                if self.settings.external_pool { self.pool.available() } else { self.targets().now }
             }),
             by_hand: self.by_hand,
             ready: self.pool.available(),
@@ -159,6 +159,12 @@ impl Scheduler {
                 })
                 .collect(),
         }
+    }
+
+    /// Where messages for a worker alone can be sent, if it has said so.
+    #[must_use]
+    pub fn address(&self, worker: &WorkerId) -> Option<&str> {
+        self.pool.get(worker)?.joined.address.as_deref()
     }
 
     /// Number of ready tasks of all running jobs. A ready task has no live attempt.

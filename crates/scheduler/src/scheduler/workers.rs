@@ -11,8 +11,21 @@ use crate::task::TaskKey;
 
 /// A lost worker is removed once its last report is this many lease durations old.
 const LOST_SHOWN_LEASES: u64 = 4;
+/// Together, workers send at most 500 heartbeats a second …
+const HEARTBEAT_MS_PER_WORKER: u64 = 2;
+/// … but each sends three before its lease expires.
+const HEARTBEATS_PER_LEASE: u64 = 3;
 
 impl Scheduler {
+    /// How often attempts that are published now should send heartbeats, in milliseconds:
+    /// every `least_ms`, and less often if there are many workers.
+    #[must_use]
+    pub fn heartbeat_ms(&self, least_ms: u64) -> u64 {
+        let of_many = u64::from(self.pool.live()) * HEARTBEAT_MS_PER_WORKER;
+        let most = self.settings.lease_ms / HEARTBEATS_PER_LEASE;
+        least_ms.max(of_many.min(most))
+    }
+
     /// Renews the lease of a worker that sent a report.
     pub(super) fn renew_worker_lease(&mut self, worker: &WorkerId, commands: &mut Vec<Command>) {
         let now = self.now;
@@ -41,8 +54,13 @@ impl Scheduler {
         let is_restarted = self.pool.get(id).is_some_and(|worker| {
             worker.joined.incarnation != 0 && worker.joined.incarnation != joined.incarnation
         });
+        if is_restarted && self.pool.has_ended(id, joined.incarnation) {
+            // A duplicate: the queue delivers again what was not acknowledged in time.
+            return;
+        }
         if is_restarted {
-            self.worker_left(id, "it was restarted", commands);
+            let why = "its worker left without handing it back: it was restarted";
+            self.remove_worker(id, End::Died(why.to_owned()), commands);
         }
         self.renew_worker_lease(id, commands);
         self.pool.update(id, self.now, |worker| worker.joined = joined);
@@ -74,13 +92,21 @@ impl Scheduler {
     }
 
     pub(super) fn worker_left(&mut self, id: &WorkerId, reason: &str, commands: &mut Vec<Command>) {
-        let Some(attempt) = self.pool.get(id).map(|worker| worker.attempt) else {
+        // Whoever says that it leaves has not died.
+        let why = format!("its worker left without handing it back: {reason}");
+        self.remove_worker(id, End::Lost(why), commands);
+    }
+
+    /// Removes a worker whose process has ended, and ends the attempt that it held.
+    fn remove_worker(&mut self, id: &WorkerId, end: End, commands: &mut Vec<Command>) {
+        let Some(worker) = self.pool.get(id) else {
             return;
         };
+        let (attempt, incarnation) = (worker.attempt, worker.joined.incarnation);
+        self.pool.process_ended(id, incarnation);
         self.changes.pool = true;
         if let Some(attempt) = attempt {
-            let why = format!("its worker left without handing it back: {reason}");
-            self.lose_if_held(attempt, id, why, commands);
+            self.lose_if_held(attempt, id, end, commands);
         }
         self.pool.remove(id);
     }
@@ -90,7 +116,7 @@ impl Scheduler {
         &mut self,
         id: AttemptId,
         worker: &WorkerId,
-        why: String,
+        end: End,
         commands: &mut Vec<Command>,
     ) {
         let Some(key) = self.live_key(id) else {
@@ -101,7 +127,7 @@ impl Scheduler {
         });
         if is_held {
             self.node_at_fault(worker, commands);
-            self.end_attempt(id, key, End::Died(why), commands);
+            self.end_attempt(id, key, end, commands);
         }
     }
 
@@ -218,9 +244,13 @@ impl Scheduler {
         }
         for id in expired {
             if let Some(key) = self.live_key(id) {
-                commands.push(Command::StopAttempt { attempt: id, reason: StopReason::LeaseLost });
                 let holder = self.jobs.get(&id.job).and_then(|job| {
                     job.task(key).live().find(|a| a.number == id.number)?.worker.clone()
+                });
+                commands.push(Command::StopAttempt {
+                    attempt: id,
+                    reason: StopReason::LeaseLost,
+                    worker: holder.clone(),
                 });
                 let why = "its lease expired".to_owned();
                 let has_died = lone.is_some() && holder == lone;

@@ -1,12 +1,12 @@
 //! Small random runs with faults, each determined by its seed.
 
 use protocol::Phase;
-use protocol::request::{FanIn, Speculation, SpeculationPolicy};
+use protocol::request::{FanIn, Priority, Speculation, SpeculationPolicy};
 
 use super::faults::{Faults, Fired};
 use super::random::Random;
 use super::sim_event::SimEvent;
-use super::terms::{Load, Terms};
+use super::terms::{Load, Terms, Truth};
 use super::worker::Speed;
 use super::world::World;
 use crate::Settings;
@@ -20,27 +20,31 @@ use crate::plan::{Costs, PlanInputs, PlanLimits};
 /// A description of the first violation, with the seed.
 pub fn run(seed: u64) -> Result<Fired, String> {
     let mut world = world(seed);
-    let is_retry_unlimited = world.terms.settings.attempts_max > 100;
-    run_world(&mut world, is_retry_unlimited)
-        .map_err(|broken| format!("{}SEED={seed}: {broken}", world.recent()))?;
+    run_world(&mut world).map_err(|broken| format!("{}SEED={seed}: {broken}", world.recent()))?;
     Ok(world.fired)
 }
 
-fn run_world(world: &mut World, is_retry_unlimited: bool) -> Result<(), String> {
+fn run_world(world: &mut World) -> Result<(), String> {
     world.run()?;
     let fired = world.fired;
-    let is_failure_allowed = fired.fatal_failure + fired.lengths_differ > 0 || !is_retry_unlimited;
+    let terms = &world.terms;
+    let may_fail_often = terms.failures_per_task_max >= terms.settings.attempts_max;
+    let is_failure_allowed = fired.fatal_failure + fired.lengths_differ > 0 || may_fail_often;
     for (job, phase) in &world.ended {
-        let is_killer = world.scheduler.job(*job).is_some_and(|job| job.killer.is_some());
-        let expected = match phase {
-            Phase::Done => true,
-            Phase::Cancelled => fired.job_cancelled > 0,
-            Phase::Failed if is_killer => fired.worker_crashes + fired.worker_stalls >= 3,
-            Phase::Failed => is_failure_allowed,
+        let killer = world.scheduler.job(*job).and_then(|job| job.killer);
+        let expected = match (phase, killer) {
+            (Phase::Done, _) => true,
+            (Phase::Cancelled, _) => fired.job_cancelled > 0,
+            (Phase::Failed, Some(task)) => {
+                let (_, deaths) = world.injected.get(&(*job, task)).copied().unwrap_or_default();
+                deaths >= terms.settings.deaths_max
+            }
+            (Phase::Failed, None) => is_failure_allowed,
             _ => false,
         };
         if !expected {
-            return Err(format!("job {job} ended as {phase:?}"));
+            let error = world.scheduler.job(*job).and_then(|job| job.error);
+            return Err(format!("job {job} ended as {phase:?}: {error:?}"));
         }
     }
     // Long enough for every lease to expire and every late message to arrive.
@@ -49,31 +53,47 @@ fn run_world(world: &mut World, is_retry_unlimited: bool) -> Result<(), String> 
     world.check_quiescent()
 }
 
+/// The share of the worlds in which attempts share messages.
+const BUNDLING: f64 = 0.5;
+
 /// Builds the world of a seed.
 fn world(seed: u64) -> World {
     let mut random = Random::new(seed);
     let managed_pool = random.bernoulli(0.5);
+    // In the other worlds every good job must be completed, with the limits of production.
+    let may_fail = random.bernoulli(0.1);
+    let may_kill = random.bernoulli(0.2);
     let settings = Settings {
         min_workers: 0,
         max_workers: u32::try_from(random.between(1, 12)).unwrap_or(1),
         idle_ms: random.between(100, 5_000),
         lease_ms: 10_000,
-        attempts_max: if random.bernoulli(0.9) { 1_000 } else { 2 },
-        deaths_max: if random.bernoulli(0.5) { 1_000 } else { 3 },
+        attempts_max: if may_fail { 2 } else { Settings::DEFAULT.attempts_max },
         worker_failures_max: 3,
         retry_delay_ms: random.between(0, 500),
         look_ahead_ms: random.between(0, 20),
+        // Such worlds put tasks of seconds together.
+        bundle_ms: if random.bernoulli(BUNDLING) { random.between(0, 60_000) } else { 25 },
         external_pool: !managed_pool,
         running_jobs_max: u32::try_from(random.between(1, 3)).unwrap_or(1),
+        ..Settings::DEFAULT
     };
+    let heartbeat_us = random.between(200_000, 3_000_000);
     let terms = Terms {
         settings,
         rule: None,
         message_us: random.between(50, 5_000),
         jitter_us: random.fraction() * 20_000.0,
-        heartbeat_us: random.between(200_000, 3_000_000),
+        broker_us: random.between(0, 1_000),
+        server_us: random.between(0, 1_000),
+        heartbeat_us,
+        idle_heartbeat_us: heartbeat_us,
+        start_us: (1_000, 500_000),
+        start_speed: (0.5, 1.5),
         faults: faults(&mut random),
         faults_max: 25,
+        failures_per_task_max: if may_fail { u32::MAX } else { settings.attempts_max - 1 },
+        deaths_per_task_max: if may_kill { u32::MAX } else { settings.deaths_max - 1 },
         checked: true,
         managed_pool,
     };
@@ -118,6 +138,7 @@ fn world(seed: u64) -> World {
             world.schedule(at, SimEvent::ServerRestarted);
         }
     }
+    schedule_outages(&mut world, &mut random);
     if managed_pool && random.bernoulli(faults.manual_scaling) {
         let at = random.between(1, 30_000_000);
         let by_hand = u32::try_from(random.between(1, 8)).ok();
@@ -125,6 +146,25 @@ fn world(seed: u64) -> World {
         world.schedule(at + 10_000_000, SimEvent::DesiredWorkersSet(None));
     }
     world
+}
+
+/// Schedules outages of the broker, of the store and of a node.
+fn schedule_outages(world: &mut World, random: &mut Random) {
+    const LONGEST_US: u64 = 90_000_000;
+    let faults = world.terms.faults;
+    if random.bernoulli(faults.broker_away) {
+        let is_wiped = random.bernoulli(faults.broker_wiped);
+        let us = random.between(100_000, LONGEST_US);
+        world.schedule(random.between(1, 40_000_000), SimEvent::BrokerLeft(us, is_wiped));
+    }
+    if random.bernoulli(faults.store_away) {
+        let us = random.between(100_000, LONGEST_US);
+        world.schedule(random.between(1, 40_000_000), SimEvent::StoreLeft(us));
+    }
+    if random.bernoulli(faults.node_lost) {
+        let node = if random.bernoulli(0.5) { "a" } else { "b" };
+        world.schedule(random.between(1, 40_000_000), SimEvent::NodeLost(node));
+    }
 }
 
 /// Each fault is enabled in half of the worlds, with a random probability.
@@ -148,8 +188,13 @@ fn faults(random: &mut Random) -> Faults {
         lengths_differ: probability(0.005),
         job_cancelled: probability(0.3),
         server_restarts: probability(0.6),
+        broker_away: probability(0.8),
+        broker_wiped: probability(1.0),
+        store_away: probability(0.8),
+        node_lost: probability(0.8),
         manual_scaling: probability(1.0),
         columns_misestimated: probability(1.0),
+        carried: BUNDLING,
     }
 }
 
@@ -169,6 +214,14 @@ fn load(random: &mut Random) -> Load {
     };
     let policy =
         if random.bernoulli(0.8) { SpeculationPolicy::Resume } else { SpeculationPolicy::Original };
+    // Slow enough that a task takes seconds.
+    let costs = Costs {
+        request_secs: 0.001,
+        task_secs: 0.001,
+        read_bytes_per_sec: 1e5 * (1.0 + 100.0 * random.fraction()),
+        write_bytes_per_sec: 1e7,
+        ..Costs::REAL
+    };
     Load {
         inputs: PlanInputs {
             objects,
@@ -182,6 +235,8 @@ fn load(random: &mut Random) -> Load {
         fan_in,
         terms: JobTerms {
             workers: u32::try_from(random.between(1, 8)).unwrap_or(1),
+            priority: [Priority::Low, Priority::Normal, Priority::High]
+                [usize::try_from(random.between(0, 2)).unwrap_or(0)],
             speculation: Speculation {
                 enabled: random.bernoulli(0.9),
                 policy,
@@ -193,14 +248,8 @@ fn load(random: &mut Random) -> Load {
             segment_columns: 1 << random.between(13, 18),
             ..PlanLimits::default()
         },
-        // Slow enough that a task takes seconds.
-        costs: Costs {
-            request_secs: 0.001,
-            task_secs: 0.001,
-            read_bytes_per_sec: 1e5 * (1.0 + 100.0 * random.fraction()),
-            write_bytes_per_sec: 1e7,
-            ..Costs::REAL
-        },
+        costs,
+        truth: Truth { costs, variation: 0.5 * random.fraction() },
         at_us: random.between(0, 5_000_000),
     }
 }

@@ -61,8 +61,18 @@ faults! {
     job_cancelled,
     /// The server crashes and restores its state from the store.
     server_restarts,
+    /// The broker does not answer for a time.
+    broker_away,
+    /// The broker loses its messages meanwhile.
+    broker_wiped,
+    /// The store does not answer for a time.
+    store_away,
+    /// All workers of a node crash at once.
+    node_lost,
     /// The number of workers is set by hand.
     manual_scaling,
     /// C differs from its estimate.
     columns_misestimated,
+    /// An attempt comes behind another one in the same message: no fault, but it has to happen.
+    carried,
 }

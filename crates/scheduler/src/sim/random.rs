@@ -49,6 +49,11 @@ impl Random {
         radius * (std::f64::consts::TAU * self.fraction()).cos()
     }
 
+    /// A sample of a log-normal distribution with the given sigma and mean 1.
+    pub fn varied(&mut self, sigma: f64) -> f64 {
+        if sigma > 0.0 { (sigma * self.normal() - sigma * sigma / 2.0).exp() } else { 1.0 }
+    }
+
     /// A sample of the exponential distribution with the given mean.
     pub fn exponential(&mut self, mean: f64) -> f64 {
         -mean * (1.0 - self.fraction()).ln()

@@ -13,8 +13,10 @@ use crate::Event;
 /// ignored if the worker has moved on to another one.
 #[derive(Clone, Debug)]
 pub(super) enum SimEvent {
-    /// The scheduler received an event.
-    EventReceived(Event),
+    /// The server received the events of one message.
+    EventsReceived(Vec<Event>),
+    /// The server has time for the next message.
+    ServerFree,
     /// An attempt arrived in the queue.
     AttemptDelivered(Message),
     /// All workers received the command to stop an attempt.
@@ -29,10 +31,19 @@ pub(super) enum SimEvent {
     RestEnded(usize),
     /// A worker completed a segment: worker, epoch.
     SegmentCompleted(usize, u32),
-    /// A worker's next heartbeat is due: worker, incarnation.
-    HeartbeatDue(usize, u32),
+    /// A worker's next heartbeat is due; ignored unless it is still due then.
+    HeartbeatDue(usize),
     /// A worker crashed: worker, epoch.
     WorkerCrashed(usize, u32),
+    /// All workers of a node crashed.
+    NodeLost(&'static str),
+    /// The broker stopped to answer: for how long, in microseconds, and whether it loses what
+    /// it has.
+    BrokerLeft(u64, bool),
+    /// The broker answers again, and whether it has lost what it had.
+    BrokerReturned(bool),
+    /// The store stopped to answer: for how long, in microseconds.
+    StoreLeft(u64),
     /// A worker was evicted by its machine: worker, epoch.
     WorkerEvicted(usize, u32),
     /// A worker started.

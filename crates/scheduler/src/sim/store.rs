@@ -1,16 +1,17 @@
 //! The simulated object store: which segments of which tasks are stored.
 
-use protocol::request::FanIn;
 use protocol::{Plan, TaskId};
 
-use crate::plan::{Costs, PlanInputs, PlanLimits, plan, task_seconds};
+use super::terms::{Load, Truth};
+use crate::plan::{PlanInputs, PlanLimits, plan, task_seconds};
 
 /// The plan of a job and its stored segments.
 #[derive(Clone, Debug)]
 pub(super) struct StoredJob {
     pub(super) plan: Plan,
     inputs: PlanInputs,
-    costs: Costs,
+    /// What work takes.
+    pub(super) truth: Truth,
     limits: PlanLimits,
     /// The true C, which may differ from the estimate.
     pub(super) columns: u64,
@@ -26,20 +27,14 @@ pub(super) struct StoredJob {
 const SEGMENTS_MAX: u64 = 64;
 
 impl StoredJob {
-    pub(super) fn new(
-        inputs: PlanInputs,
-        columns: u64,
-        fan_in: FanIn,
-        workers: u32,
-        limits: PlanLimits,
-        costs: Costs,
-    ) -> StoredJob {
-        let plan = plan(&inputs, fan_in, workers, &limits, &costs);
+    pub(super) fn new(load: &Load) -> StoredJob {
+        let &Load { inputs, columns, fan_in, terms, limits, costs, truth, .. } = load;
+        let plan = plan(&inputs, fan_in, terms.workers, &limits, &costs);
         let levels = plan.levels.iter().map(|level| {
             let tasks = usize::try_from(level.tasks()).unwrap_or(usize::MAX);
             vec![0; tasks]
         });
-        StoredJob { levels: levels.collect(), plan, inputs, costs, limits, columns, checks: false }
+        StoredJob { levels: levels.collect(), plan, inputs, truth, limits, columns, checks: false }
     }
 
     /// Number of columns of a task's range, up to the true C.
@@ -62,14 +57,14 @@ impl StoredJob {
         let seconds = task_seconds(
             &self.inputs,
             &self.limits,
-            &self.costs,
+            &self.truth.costs,
             self.plan.segment_columns,
             task.level == 0,
             inputs.end - inputs.start,
             self.columns_of(task),
         );
         // The dispatch overhead is simulated separately.
-        (seconds - self.costs.task_secs).max(1e-5) * 1e6
+        (seconds - self.truth.costs.task_secs).max(1e-5) * 1e6
     }
 
     /// The work of all tasks, in microseconds at speed 1.

@@ -1,5 +1,7 @@
 //! The state of simulated workers.
 
+use std::collections::VecDeque;
+
 use protocol::task::{Direction, Fault, Progress};
 use protocol::{AttemptId, WorkerId};
 
@@ -68,6 +70,10 @@ pub(super) struct Message {
     pub(super) resume: bool,
     pub(super) not_on: Option<WorkerId>,
     pub(super) not_on_node: Option<String>,
+    /// The interval of its heartbeats, in microseconds.
+    pub(super) heartbeat_us: u64,
+    /// The attempts behind it in the same message.
+    pub(super) then: VecDeque<Message>,
 }
 
 /// A simulated worker.
@@ -79,6 +85,10 @@ pub(super) struct SimWorker {
     pub(super) incarnation: u32,
     pub(super) speed: Speed,
     pub(super) alive: bool,
+    /// Whether it counts as present in the pool.
+    pub(super) present: bool,
+    /// When its next heartbeat is due, in microseconds.
+    pub(super) heartbeat_at: u64,
     pub(super) draining: bool,
     /// Whether every attempt on this worker fails.
     pub(super) black_hole: bool,
@@ -95,10 +105,19 @@ pub(super) struct SimWorker {
 #[derive(Clone, Debug)]
 pub(super) struct Run {
     pub(super) message: Message,
+    /// When it began, in microseconds.
+    pub(super) begun_at: u64,
     /// Number of segments of its task.
     pub(super) segments: u32,
-    /// Work per segment, in microseconds at speed 1.
+    /// Expected work per segment, in microseconds at speed 1.
     pub(super) segment_work: f64,
+    /// Work of the current segment, in microseconds at speed 1.
+    pub(super) current_work: f64,
+    /// Whether the store has answered the first request for the current segment.
+    pub(super) is_reading: bool,
+    /// Since when the store does not give or take the current segment, in microseconds; `None` if it
+    /// does.
+    pub(super) blocked_since: Option<u64>,
     /// The current segment.
     pub(super) segment: u32,
     /// When the current segment was started, in microseconds.
@@ -115,11 +134,20 @@ pub(super) struct Run {
 }
 
 impl Run {
+    /// The work on the current segment so far, in microseconds at speed 1.
+    pub(super) fn unfinished(&self, speed: &Speed, now: u64) -> f64 {
+        if self.is_reading {
+            speed.work_between(self.segment_since, now).min(self.current_work)
+        } else {
+            0.0
+        }
+    }
+
     /// The progress that a report at `now` contains, given the number of stored
     /// segments of the task.
     pub(super) fn progress(&self, speed: &Speed, now: u64, stored: u32) -> Progress {
-        let current = speed.work_between(self.segment_since, now);
-        let segment_fraction = (current / self.segment_work).clamp(0.0, 1.0);
+        let current = self.unfinished(speed, now);
+        let segment_fraction = (current / self.current_work).clamp(0.0, 1.0);
         let done = f64::from(stored) + segment_fraction;
         Progress {
             fraction: (done / f64::from(self.segments)).clamp(0.0, 1.0),

@@ -4,11 +4,12 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 
 use protocol::task::{Joined, StopReason};
-use protocol::{JobId, Phase, Timestamp, WorkerId};
+use protocol::{JobId, Phase, TaskId, Timestamp, WorkerId};
 
 use super::faults::Fired;
 use super::random::Random;
 use super::sim_event::{Scheduled, SimEvent};
+use super::station::Station;
 use super::store::StoredJob;
 use super::terms::{Load, Measures, Terms};
 use super::worker::{Message, SimWorker, Speed};
@@ -23,7 +24,17 @@ pub struct World {
     pub(super) now: u64,
     heap: BinaryHeap<Reverse<Scheduled>>,
     order: u64,
+    /// What the broker takes for messages to workers, and for reports.
+    to_workers: Station,
+    to_server: Station,
+    server: Station,
+    /// Messages that wait until the server has handled earlier ones.
+    inbox: VecDeque<Vec<Event>>,
     pub(super) queue: VecDeque<Message>,
+    /// Until when the broker is away, in microseconds.
+    pub(super) broker_until: u64,
+    /// Until when the store is away, in microseconds.
+    pub(super) store_until: u64,
     /// Workers that wait for a delivery, longest waiting first.
     pub(super) waiting: VecDeque<usize>,
     pub(super) workers: Vec<SimWorker>,
@@ -32,14 +43,20 @@ pub struct World {
     loads: BTreeMap<JobId, Load>,
     /// The final phase of each ended job.
     pub ended: BTreeMap<JobId, Phase>,
+    /// When each ended job ended, in microseconds.
+    pub ended_at: BTreeMap<JobId, u64>,
     planned: BTreeSet<JobId>,
     /// The faults injected so far.
     pub fired: Fired,
     pub(super) faults_left: u32,
+    /// How often a failure of the program, and the death of a worker, was injected into a task.
+    pub(super) injected: BTreeMap<(JobId, TaskId), (u32, u32)>,
     /// The measurements so far.
     pub measures: Measures,
     pub(super) executing: u32,
     pub(super) executing_since: u64,
+    pub(super) present: u32,
+    pub(super) present_since: u64,
     desired: u32,
     /// The latest events and commands; empty unless invariants are checked.
     pub(super) recent: VecDeque<String>,
@@ -65,19 +82,29 @@ impl World {
             now: 0,
             heap: BinaryHeap::new(),
             order: 0,
+            to_workers: Station::default(),
+            to_server: Station::default(),
+            server: Station::default(),
+            inbox: VecDeque::new(),
             queue: VecDeque::new(),
+            broker_until: 0,
+            store_until: 0,
             waiting: VecDeque::new(),
             workers: Vec::new(),
             by_id: BTreeMap::new(),
             jobs: BTreeMap::new(),
             loads: BTreeMap::new(),
             ended: BTreeMap::new(),
+            ended_at: BTreeMap::new(),
             planned: BTreeSet::new(),
             fired: Fired::default(),
             faults_left: terms.faults_max,
+            injected: BTreeMap::new(),
             measures: Measures::default(),
             executing: 0,
             executing_since: 0,
+            present: 0,
+            present_since: 0,
             desired: 0,
             recent: VecDeque::new(),
             handle_time: std::time::Duration::ZERO,
@@ -91,17 +118,7 @@ impl World {
             let submitted_at = Timestamp::from_millis(load.at_us / 1_000);
             let job = JobId::from_parts(submitted_at, number);
             world.schedule(load.at_us.max(1), SimEvent::JobSubmitted(job));
-            world.jobs.insert(
-                job,
-                StoredJob::new(
-                    load.inputs,
-                    load.columns,
-                    load.fan_in,
-                    load.terms.workers,
-                    load.limits,
-                    load.costs,
-                ),
-            );
+            world.jobs.insert(job, StoredJob::new(&load));
             world.loads.insert(job, load);
         }
         world
@@ -112,10 +129,15 @@ impl World {
         self.jobs.values().map(|job| &job.plan)
     }
 
-    /// The work of all jobs, in microseconds at speed 1.
+    /// The work of the plans of all jobs, in microseconds at speed 1.
     #[must_use]
-    pub fn all_work(&self) -> f64 {
+    pub fn planned_work(&self) -> f64 {
         self.jobs.values().map(StoredJob::all_work).sum()
+    }
+
+    /// The views of all jobs, oldest first.
+    pub fn views(&self) -> impl Iterator<Item = crate::JobView> {
+        self.loads.keys().filter_map(|job| self.scheduler.job(*job))
     }
 
     /// The ids of all jobs.
@@ -133,7 +155,22 @@ impl World {
             self.step()?;
         }
         self.measures.end_us = self.now;
+        // Accounts for the time until now.
+        self.count_present(0);
         Ok(())
+    }
+
+    /// Runs until a job has ended, and returns when that was, in microseconds.
+    ///
+    /// # Errors
+    /// A description of the first violation.
+    pub fn run_until_ended(&mut self, job: JobId) -> Result<u64, String> {
+        loop {
+            if let Some(at) = self.ended_at.get(&job) {
+                return Ok(*at);
+            }
+            self.step()?;
+        }
     }
 
     /// Runs for a further number of microseconds.
@@ -166,7 +203,8 @@ impl World {
 
     fn next_at(&self) -> Option<u64> {
         let deadline = self.scheduler.next_deadline();
-        let deadline = deadline.map(|at| (at.as_millis() * 1_000).max(self.now));
+        let free_at = self.server.free_at().max(self.now);
+        let deadline = deadline.map(|at| (at.as_millis() * 1_000).max(free_at));
         let next = self.heap.peek().map(|Reverse(next)| next.at);
         match (deadline, next) {
             (Some(deadline), Some(next)) => Some(deadline.min(next)),
@@ -200,10 +238,29 @@ impl World {
     }
 
     /// Draws the latency of a message, in microseconds.
-    pub(super) fn message_us(&mut self) -> u64 {
+    pub(super) fn latency_us(&mut self) -> u64 {
         let jitter_us = self.terms.jitter_us;
         let more = if jitter_us > 0.0 { self.random.exponential(jitter_us) } else { 0.0 };
         self.terms.message_us + crate::durations::saturating_u64(more)
+    }
+
+    /// When a report arrives that a worker sends now. It waits while the broker is away.
+    pub(super) fn report_arrives_at(&mut self) -> u64 {
+        let sent_at = self.now.max(self.broker_until);
+        self.to_server.pass(sent_at, self.terms.broker_us) + self.latency_us()
+    }
+
+    /// When a message arrives that the server sends now.
+    fn message_arrives_at(&mut self) -> u64 {
+        let sent_at = self.occupy_server(1).max(self.broker_until);
+        self.to_workers.pass(sent_at, self.terms.broker_us) + self.latency_us()
+    }
+
+    /// Lets the server handle a number of events or commands; returns when it has.
+    fn occupy_server(&mut self, count: usize) -> u64 {
+        let service_us = self.terms.server_us * count as u64;
+        self.measures.server_us += service_us;
+        self.server.pass(self.now, service_us)
     }
 
     /// Whether to inject a fault that destroys work, within `faults_max`.
@@ -217,7 +274,8 @@ impl World {
 
     pub(super) fn process(&mut self, event: SimEvent) -> Result<(), String> {
         match event {
-            SimEvent::EventReceived(event) => return self.handle_event(event),
+            SimEvent::EventsReceived(events) => return self.receive(events),
+            SimEvent::ServerFree => return self.receive_next(),
             SimEvent::AttemptDelivered(message) => {
                 self.queue.push_back(message);
                 return self.deliver_queued();
@@ -239,34 +297,76 @@ impl World {
             SimEvent::SegmentCompleted(worker, epoch) => {
                 return self.complete_segment(worker, epoch);
             }
-            SimEvent::HeartbeatDue(worker, incarnation) => self.send_heartbeat(worker, incarnation),
+            SimEvent::HeartbeatDue(worker) => self.send_heartbeat(worker),
             SimEvent::WorkerCrashed(worker, epoch) => self.crash_worker(worker, epoch),
+            SimEvent::NodeLost(node) => self.lose_node(node),
+            SimEvent::BrokerLeft(us, is_wiped) => self.broker_left(us, is_wiped),
+            SimEvent::BrokerReturned(is_wiped) => return self.broker_returned(is_wiped),
+            SimEvent::StoreLeft(us) => self.store_left(us),
             SimEvent::WorkerEvicted(worker, epoch) => self.evict_worker(worker, epoch),
             SimEvent::WorkerStarted(worker) => return self.start_worker(worker),
             SimEvent::JobSubmitted(job) => {
                 let terms = self.loads[&job].terms;
-                return self.handle_event(Event::JobSubmitted { job, terms });
+                return self.receive(vec![Event::JobSubmitted { job, terms }]);
             }
             SimEvent::JobCancelled(job) => {
                 self.fired.job_cancelled += 1;
-                return self.handle_event(Event::CancelRequested { job });
+                return self.receive(vec![Event::CancelRequested { job }]);
             }
             SimEvent::ServerRestarted => return self.restart(),
             SimEvent::DesiredWorkersSet(by_hand) => {
                 self.fired.manual_scaling += 1;
-                return self.handle_event(Event::DesiredWorkersSet { by_hand });
+                return self.receive(vec![Event::DesiredWorkersSet { by_hand }]);
             }
+        }
+        Ok(())
+    }
+
+    /// Lets the server handle the events of a message, at once or after earlier messages.
+    fn receive(&mut self, events: Vec<Event>) -> Result<(), String> {
+        let free_at = self.server.free_at();
+        if self.inbox.is_empty() && free_at <= self.now {
+            self.occupy_server(events.len());
+            return self.handle_events(events);
+        }
+        self.inbox.push_back(events);
+        if self.inbox.len() == 1 {
+            self.schedule(free_at, SimEvent::ServerFree);
+        }
+        Ok(())
+    }
+
+    fn receive_next(&mut self) -> Result<(), String> {
+        // A deadline may have taken the time.
+        let free_at = self.server.free_at();
+        if free_at > self.now {
+            self.schedule(free_at, SimEvent::ServerFree);
+            return Ok(());
+        }
+        if let Some(events) = self.inbox.pop_front() {
+            self.occupy_server(events.len());
+            self.handle_events(events)?;
+        }
+        if !self.inbox.is_empty() {
+            self.schedule(self.server.free_at().max(self.now), SimEvent::ServerFree);
         }
         Ok(())
     }
 
     /// Lets the scheduler handle an event and sends its commands.
     pub(super) fn handle_event(&mut self, event: Event) -> Result<(), String> {
-        self.measures.events += 1;
-        self.log(|| format!("{event:?}"));
+        self.handle_events(vec![event])
+    }
+
+    /// Lets the scheduler handle the events of one message.
+    fn handle_events(&mut self, events: Vec<Event>) -> Result<(), String> {
+        for event in &events {
+            self.measures.events += 1;
+            self.log(|| format!("{event:?}"));
+        }
         let now = Timestamp::from_millis(self.now / 1_000);
         let begun = std::time::Instant::now();
-        let commands = self.scheduler.handle(now, event);
+        let commands = self.scheduler.handle_all(now, events);
         self.handle_time += begun.elapsed();
         for command in &commands {
             self.log(|| format!("    {command:?}"));
@@ -274,10 +374,60 @@ impl World {
         if self.terms.checked {
             self.scheduler.check()?;
         }
+        let heartbeat_us = self.scheduler.heartbeat_ms(self.terms.heartbeat_us / 1_000) * 1_000;
+        let mut bundle: Option<Message> = None;
         for command in commands {
-            self.perform(command)?;
+            let (message, carried) = match command {
+                Command::PublishAttempt {
+                    attempt,
+                    direction,
+                    resume,
+                    not_on,
+                    not_on_node,
+                    carried,
+                    ..
+                } => {
+                    let then = VecDeque::new();
+                    let message = Message {
+                        attempt,
+                        direction,
+                        resume,
+                        not_on,
+                        not_on_node,
+                        heartbeat_us,
+                        then,
+                    };
+                    (message, carried)
+                }
+                other => {
+                    self.publish(bundle.take());
+                    self.perform(other)?;
+                    continue;
+                }
+            };
+            match &mut bundle {
+                Some(first) if carried => first.then.push_back(message),
+                None if carried => return Err("an attempt is carried by none".to_owned()),
+                _ => self.publish(bundle.replace(message)),
+            }
         }
+        self.publish(bundle);
         Ok(())
+    }
+
+    /// Sends a message to the queue.
+    fn publish(&mut self, message: Option<Message>) {
+        let Some(message) = message else {
+            return;
+        };
+        let at = self.message_arrives_at();
+        if self.random.bernoulli(self.terms.faults.duplicate_delivery) {
+            self.fired.duplicate_delivery += 1;
+            let second_at = at + self.latency_us();
+            self.schedule(second_at, SimEvent::AttemptDelivered(message.clone()));
+        }
+        self.fired.carried += message.then.len() as u64;
+        self.schedule(at, SimEvent::AttemptDelivered(message));
     }
 
     fn log(&mut self, line: impl FnOnce() -> String) {
@@ -296,26 +446,20 @@ impl World {
     }
 
     fn perform(&mut self, command: Command) -> Result<(), String> {
-        let at = self.now + self.message_us();
         match command {
             Command::PlanJob { job } => {
                 self.planned.insert(job);
                 let plan = self.jobs[&job].plan.clone();
-                self.schedule(at, SimEvent::EventReceived(Event::JobPlanned { job, plan }));
+                let at = self.now.max(self.store_until) + self.latency_us();
+                self.schedule(at, SimEvent::EventsReceived(vec![Event::JobPlanned { job, plan }]));
             }
-            Command::PublishAttempt { attempt, direction, resume, not_on, not_on_node, .. } => {
-                let message = Message { attempt, direction, resume, not_on, not_on_node };
-                if self.random.bernoulli(self.terms.faults.duplicate_delivery) {
-                    self.fired.duplicate_delivery += 1;
-                    let second_at = at + self.message_us();
-                    self.schedule(second_at, SimEvent::AttemptDelivered(message.clone()));
-                }
-                self.schedule(at, SimEvent::AttemptDelivered(message));
-            }
-            Command::StopAttempt { attempt, reason } => {
+            // Attempts are put together into messages before.
+            Command::PublishAttempt { .. } => {}
+            Command::StopAttempt { attempt, reason, .. } => {
                 if self.random.bernoulli(self.terms.faults.control_lost) {
                     self.fired.control_lost += 1;
                 } else {
+                    let at = self.message_arrives_at();
                     self.schedule(at, SimEvent::AttemptStopReceived(attempt, reason));
                 }
             }
@@ -330,20 +474,27 @@ impl World {
                 if empty > beyond {
                     return Err(format!("{} tasks are lost", empty - beyond));
                 }
-                self.schedule(at, SimEvent::EventReceived(Event::ResultWritten { job }));
+                let at = self.now.max(self.store_until) + self.latency_us();
+                self.schedule(at, SimEvent::EventsReceived(vec![Event::ResultWritten { job }]));
             }
             Command::EndJob { job, phase, .. } => {
                 if self.ended.insert(job, phase).is_some() {
                     return Err(format!("job {job} ended twice"));
                 }
+                self.ended_at.insert(job, self.now);
+                let at = self.message_arrives_at();
                 self.schedule(at, SimEvent::JobStopReceived(job));
             }
             Command::ScaleWorkers { desired } => {
                 self.desired = desired;
                 self.start_missing_workers();
             }
-            Command::DrainWorker { worker } => self.schedule(at, SimEvent::DrainReceived(worker)),
+            Command::DrainWorker { worker } => {
+                let at = self.message_arrives_at();
+                self.schedule(at, SimEvent::DrainReceived(worker));
+            }
             Command::RestWorker { worker, rest_ms } => {
+                let at = self.message_arrives_at();
                 self.schedule(at, SimEvent::RestReceived(worker, rest_ms));
             }
         }
@@ -361,6 +512,8 @@ impl World {
             incarnation: 1,
             speed,
             alive: false,
+            present: false,
+            heartbeat_at: 0,
             draining: false,
             black_hole: false,
             rests_until: 0,
@@ -379,12 +532,14 @@ impl World {
         let running = self.workers.iter().filter(|m| m.alive && !m.draining);
         let running = u32::try_from(running.count()).unwrap_or(u32::MAX);
         for _ in running..self.desired {
-            let speed = Speed::steady(0.5 + self.random.fraction());
+            let (slowest, fastest) = self.terms.start_speed;
+            let speed = Speed::steady(slowest + (fastest - slowest) * self.random.fraction());
             let node = if self.random.bernoulli(0.5) { "a" } else { "b" };
             let worker = self.add_worker(speed, node);
             // Count the worker now, so that it is not started twice.
             self.workers[worker].alive = true;
-            let at = self.now + self.random.between(1_000, 500_000);
+            let (soonest, latest) = self.terms.start_us;
+            let at = self.now + self.random.between(soonest, latest);
             self.schedule(at, SimEvent::WorkerStarted(worker));
         }
     }
@@ -428,10 +583,10 @@ impl World {
             .map(World::joined)
             .collect();
         for event in rejoined {
-            let at = self.now + self.message_us();
-            self.schedule(at, SimEvent::EventReceived(event));
+            let at = self.report_arrives_at();
+            self.schedule(at, SimEvent::EventsReceived(vec![event]));
         }
-        Ok(())
+        self.tell_outages()
     }
 }
 

@@ -12,11 +12,19 @@ const LATE_SLOW_DIVISOR: usize = 4;
 const RUNNING_MS_MIN: f64 = 100.0;
 
 /// Spark 4.0, `TaskSetManager.checkSpeculatableTasks`: `quantile` 0.9,
-/// `multiplier` 3, `minTaskRuntime` 100 ms.
+/// `multiplier` 3, `minTaskRuntime` 100 ms; with the efficiency check, which is on by
+/// default since 3.4: `processRateMultiplier` 0.75, `longRunTaskFactor` 2. An attempt at a
+/// task processes at the rate of its completed fraction. Of one that has reported none yet
+/// the rate is 0.
 pub(super) fn spark(task: &RunningTask) -> Option<f64> {
-    let ran_ms = task.only_attempt()?.ran_ms;
+    let attempt = task.only_attempt()?;
+    let ran_ms = attempt.ran_ms;
+    let threshold_ms = (3.0 * task.median_ms?).max(RUNNING_MS_MIN);
+    let is_long = ran_ms > 2.0 * threshold_ms;
+    let is_inefficient = attempt.fraction / ran_ms < 0.75 * task.mean_rate?;
     let is_straggler = task.level_completed as f64 >= (0.9 * task.level_tasks as f64).floor()
-        && ran_ms > (3.0 * task.median_ms?).max(RUNNING_MS_MIN);
+        && ran_ms > threshold_ms
+        && (is_long || is_inefficient);
     is_straggler.then_some(ran_ms)
 }
 

@@ -1,6 +1,7 @@
 //! What was stored is lost, and what was known is forgotten by a restart.
 
 use protocol::Phase;
+use protocol::task::StopReason;
 
 use super::scene;
 use super::scene::terms;
@@ -73,7 +74,7 @@ fn a_resumed_job_goes_on_where_it_stands_and_ignores_who_read_other_inputs() {
     assert_eq!(scene.phase(1), Phase::Running);
     assert_eq!(scene.view(1).progress[0].completed, 1);
     scene.does("1/0.1.0/1001", "b").gives(["publish 1/0.2.0/1001 resume"]);
-    scene.progressed("1/0.2.0/1", "a", 0.9).gives(["stop 1/0.2.0/1 JobOver"]);
+    scene.progressed("1/0.2.0/1", "a", 0.9).gives(["stop 1/0.2.0/1 JobOver on a"]);
     scene.completed("1/0.2.0/1", "a").gives([]);
     assert_eq!(scene.view(1).progress[0].completed, 2, "it has read other inputs");
     // Nor can an old input fail the job.
@@ -134,4 +135,18 @@ fn a_merge_that_is_ready_after_a_restart_is_told_c() {
     scene.completed("1/1.1.0/1", "a").gives([]);
     scene.joins("c").gives(["publish 1/2.0.0/1 resume"]);
     assert_eq!(scene.columns("1/2.0.0/1"), Some(1000));
+}
+
+#[test]
+fn a_worker_that_left_before_its_report_arrived_has_not_died() {
+    let mut scene = scene();
+    scene.runs(1, terms(1), &[(1, 1)]);
+    for number in 1..=6 {
+        let (worker, attempt) = (format!("w{number}"), format!("1/0.0.0/{number}"));
+        scene.joins(&worker);
+        scene.started(&attempt, &worker);
+        scene.leaves(&worker);
+        scene.stopped(&attempt, &worker, StopReason::WorkerLeaves);
+        assert_eq!(scene.phase(1), Phase::Running, "{number} workers have left");
+    }
 }

@@ -50,7 +50,7 @@ impl Given {
 
 /// Terms with W and the default speculation.
 pub(crate) fn terms(workers: u32) -> JobTerms {
-    JobTerms { workers, speculation: protocol::request::Speculation::default() }
+    JobTerms { workers, ..JobTerms::default() }
 }
 
 /// The id of a numbered job.
@@ -159,6 +159,18 @@ impl Scene {
         self.handle(Event::JobPlanned { job: job(number), plan: plan(levels, Some(COLUMNS)) })
     }
 
+    /// Plans a job to take so long.
+    pub(crate) fn planned_for(
+        &mut self,
+        number: u128,
+        levels: &[(u32, u32)],
+        duration_ms: u64,
+    ) -> Given {
+        let mut plan = plan(levels, Some(COLUMNS));
+        plan.estimate.duration_ms = Some(duration_ms);
+        self.handle(Event::JobPlanned { job: job(number), plan })
+    }
+
     /// Submits a job and plans it.
     pub(crate) fn runs(&mut self, number: u128, terms: JobTerms, levels: &[(u32, u32)]) {
         self.submit(number, terms);
@@ -261,6 +273,11 @@ impl Scene {
 
     pub(crate) fn joins(&mut self, worker: &str) -> Given {
         self.handle(Event::WorkerJoined { worker: worker.into(), joined: Joined::default() })
+    }
+
+    pub(crate) fn joins_as(&mut self, worker: &str, incarnation: u32) -> Given {
+        let joined = Joined { incarnation, ..Joined::default() };
+        self.handle(Event::WorkerJoined { worker: WorkerId::from(worker), joined })
     }
 
     pub(crate) fn joins_on(&mut self, worker: &str, node: &str) -> Given {
@@ -388,6 +405,12 @@ impl Scene {
         self.scheduler.pool().workers.into_iter().find(|worker| worker.id == id).unwrap()
     }
 
+    /// Whether an attempt was published.
+    pub(crate) fn is_published(&self, id: &str) -> bool {
+        let is_of = |line: &String| line.split(' ').nth(1) == Some(id);
+        self.all.iter().any(|line| line.starts_with("publish ") && is_of(line))
+    }
+
     /// The command that published an attempt.
     #[track_caller]
     pub(crate) fn published(&self, id: &str) -> String {
@@ -418,6 +441,7 @@ fn text(command: &Command) -> String {
             resume,
             not_on,
             not_on_node,
+            carried,
             ..
         } => {
             let mut text = format!("publish {}", short(attempt));
@@ -436,9 +460,15 @@ fn text(command: &Command) -> String {
             if let Some(node) = not_on_node {
                 text += &format!(" not_on_node {node}");
             }
+            if *carried {
+                text += " carried";
+            }
             text
         }
-        Command::StopAttempt { attempt, reason } => format!("stop {} {reason:?}", short(attempt)),
+        Command::StopAttempt { attempt, reason, worker } => {
+            let on = worker.as_ref().map_or_else(String::new, |worker| format!(" on {worker}"));
+            format!("stop {} {reason:?}{on}", short(attempt))
+        }
         Command::WriteResult { job, columns } => format!("write {} columns {columns}", of(job)),
         Command::EndJob { job, phase, problem } => match problem {
             Some(problem) => format!("end {} {}: {}", of(job), phase.word(), problem.detail),

@@ -19,7 +19,7 @@ fuzz_target!(|data: (u8, u16, &str, &[u8])| {
     let total = bytes.len() as u64;
     let format = match Format::detect_with(bytes, total, &options) {
         Ok(Detection::Format(format)) => format,
-        Ok(Detection::Needs(_)) => panic!("all bytes were shown"),
+        Ok(Detection::Needs(_) | Detection::NeedsRanges(_)) => panic!("all bytes were shown"),
         Err(error) => {
             let _ = error.to_string();
             return;
@@ -28,7 +28,7 @@ fuzz_target!(|data: (u8, u16, &str, &[u8])| {
     let _ = (format.describe(), format.has_header());
     if let Some(names) = format.names() {
         assert!(!names.is_empty());
-        format.aligned(Some(&names), "itself").expect("its own names");
+        format.aligned(Some(&format), "itself").expect("its own names");
     }
     let whole = read(&format, bytes, usize::MAX);
     assert_eq!(whole, read(&format, bytes, usize::from(range) + 1));

@@ -30,6 +30,16 @@ impl<const LIMBS: usize, const UNIT: i32> FixedPoint<LIMBS, UNIT> {
         self.add_shifted(mantissa * mantissa, 2 * exponent, false);
     }
 
+    /// Adds the product of two finite numbers.
+    #[inline]
+    pub(crate) fn add_product(&mut self, x: f64, y: f64) {
+        debug_assert!(x.is_finite() && y.is_finite());
+        let (x_negative, x_mantissa, x_exponent) = decompose(x);
+        let (y_negative, y_mantissa, y_exponent) = decompose(y);
+        let mantissa = u128::from(x_mantissa) * u128::from(y_mantissa);
+        self.add_shifted(mantissa, x_exponent + y_exponent, x_negative != y_negative);
+    }
+
     /// Adds `±mantissa * 2^exponent`, where the exponent is at least `UNIT`.
     pub(crate) fn add_shifted(&mut self, mantissa: u128, exponent: i32, negative: bool) {
         if mantissa == 0 {
@@ -77,6 +87,11 @@ impl<const LIMBS: usize, const UNIT: i32> FixedPoint<LIMBS, UNIT> {
         self.add_words(0, &other.limbs, false);
     }
 
+    /// Takes another away.
+    pub(crate) fn subtract(&mut self, other: &Self) {
+        self.add_words(0, &other.limbs, true);
+    }
+
     /// Whether it is zero.
     pub(crate) fn is_zero(&self) -> bool {
         self.limbs.iter().all(|&limb| limb == 0)
@@ -111,6 +126,17 @@ impl<const LIMBS: usize, const UNIT: i32> FixedPoint<LIMBS, UNIT> {
         Magnitude::new(words, unit)
     }
 
+    /// The number of these words from the limb `first` on; `None` if they reach beyond the
+    /// last limb.
+    pub(crate) fn from_words(first: usize, words: &[u64], negative: bool) -> Option<Self> {
+        if first + words.len() > LIMBS {
+            return None;
+        }
+        let mut number = FixedPoint::ZERO;
+        number.add_words(first, words, negative);
+        Some(number)
+    }
+
     /// The nearest `f64`, ties to even; infinite beyond the range.
     pub(crate) fn round(&self) -> f64 {
         let rounded = self.magnitude().round(false);
@@ -126,7 +152,7 @@ const fn word(wide: u128) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use crate::exact::{ExactSquares, ExactSum};
+    use crate::exact::{ExactProducts, ExactSquares, ExactSum};
 
     #[test]
     fn what_is_added_and_taken_away_leaves_zero() {
@@ -181,5 +207,21 @@ mod tests {
         total.add_square(f64::MAX);
         assert_eq!(total.round(), f64::INFINITY);
         assert!(!total.is_negative());
+    }
+
+    #[test]
+    fn products_of_the_least_and_the_greatest_fit() {
+        let mut total = ExactProducts::ZERO;
+        total.add_product(5e-324, -5e-324);
+        assert!(total.is_negative());
+        total.add_product(f64::MAX, -f64::MAX);
+        total.add_product(f64::MAX, f64::MAX);
+        total.add_product(-1.5, -3.0);
+        assert_eq!(total.round(), 4.5);
+        total.add_product(4.5, -1.0);
+        assert_eq!(total.round(), 0.0);
+        assert!(total.is_negative() && !total.is_zero());
+        total.add_product(5e-324, 5e-324);
+        assert!(total.is_zero());
     }
 }

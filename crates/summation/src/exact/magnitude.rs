@@ -106,6 +106,48 @@ impl Magnitude {
         (self, remainder != 0)
     }
 
+    /// The quotient of two, rounded once to nearest, ties to even. `other` must not be
+    /// zero.
+    pub(crate) fn divide_by(&self, other: &Magnitude) -> f64 {
+        if self.is_zero() {
+            return 0.0;
+        }
+        // A quotient of 62 bits from the leading 64 of both, between 2^62 and 2^64: off by
+        // less than four of its last bits.
+        let wide = (u128::from(self.leading()) << 63) / u128::from(other.leading());
+        let exponent = self.exponent() - other.exponent();
+        // Count in quarters of the last place of the result, or less: its exponent is
+        // `exponent` or one below.
+        let last = (exponent - 55).max(-1076);
+        let shift = u32::try_from(last - (exponent - 63)).unwrap_or(u32::MAX);
+        let mut quotient = low(wide.checked_shr(shift).unwrap_or(0));
+        let compare = |quotient: u64| {
+            Magnitude::from_integer(u128::from(quotient), last).multiply(other).compare(self)
+        };
+        while compare(quotient + 1) != Ordering::Greater {
+            quotient += 1;
+        }
+        let mut found = compare(quotient);
+        while found == Ordering::Greater {
+            quotient -= 1;
+            found = compare(quotient);
+        }
+        Magnitude::from_integer(u128::from(quotient), last).round(found == Ordering::Less)
+    }
+
+    /// The highest 64 bits, the first of them set; zero for zero.
+    fn leading(&self) -> u64 {
+        let Some((&top, rest)) = self.words.split_last() else {
+            return 0;
+        };
+        let shift = top.leading_zeros();
+        let next = rest.last().copied().unwrap_or(0);
+        match shift {
+            0 => top,
+            _ => top << shift | next >> (64 - shift),
+        }
+    }
+
     /// The product of two.
     pub(crate) fn multiply(&self, other: &Magnitude) -> Magnitude {
         let mut words = vec![0u64; self.words.len() + other.words.len()];
@@ -239,5 +281,27 @@ mod tests {
         let eight = Magnitude::from_integer(1, 3);
         assert_eq!(eight.compare(&Magnitude::from_integer(8, 0)), Ordering::Equal);
         assert_eq!(eight.subtract(Magnitude::from_integer(3, 0)).round(false), 5.0);
+    }
+
+    #[test]
+    fn a_quotient_of_two_is_rounded_once() {
+        let integer = |integer: u64, unit| Magnitude::from_integer(u128::from(integer), unit);
+        assert_eq!(integer(1, 0).divide_by(&integer(3, 0)), 1.0 / 3.0);
+        assert_eq!(integer(6, 3).divide_by(&integer(3, 0)), 16.0);
+        assert_eq!(integer(0, 0).divide_by(&integer(7, -2000)), 0.0);
+        // 2^53 + 1 is a tie, and anything more is not.
+        let tie = integer((1 << 53) + 1, 0);
+        assert_eq!(tie.divide_by(&integer(1, 0)), 9_007_199_254_740_992.0);
+        let less = integer(u64::MAX, 0);
+        let more = integer((1 << 53) + 1, 0).multiply(&less);
+        assert_eq!(more.divide_by(&less), 9_007_199_254_740_992.0);
+        assert_eq!(more.divide_by(&integer(u64::MAX - 1, 0)), 9_007_199_254_740_994.0);
+        // Subnormal results, and what lies beyond either end.
+        assert_eq!(integer(3, -1074).divide_by(&integer(2, 0)).to_bits(), 2);
+        assert_eq!(integer(1, -1074).divide_by(&integer(2, 0)).to_bits(), 0);
+        assert_eq!(integer(3, -1075).divide_by(&integer(2, 0)).to_bits(), 1);
+        assert_eq!(integer(1, -3000).divide_by(&integer(1, 0)).to_bits(), 0);
+        assert_eq!(integer(1, 2048).divide_by(&integer(1, 1025)), 2f64.powi(1023));
+        assert_eq!(integer(1, 2048).divide_by(&integer(1, 0)), f64::INFINITY);
     }
 }

@@ -11,7 +11,7 @@ use crate::{Block, InputError, KeyUse};
 
 use super::decoder::Decode;
 use super::head::{HEAD_BYTES, HEAD_BYTES_MAX, Head, Told};
-use super::{Access, Checkpoint, Decoder, Format, Layout};
+use super::{Access, Checkpoint, Decoder, Format, Layout, NumberType};
 
 /// One of the other formats, compressed.
 #[derive(Debug)]
@@ -71,6 +71,8 @@ pub(super) fn tell(head: &Head<'_>) -> Result<Told, InputError> {
     match (Head { bytes: &decompressed, is_all, object_bytes: None, ..*head }).tell()? {
         Told::Is(inner) => Ok(Told::Is(Format::new(Compressed { compression, inner }))),
         Told::Needs(_) => Ok(Told::Needs(HEAD_BYTES_MAX)),
+        // What is asked for so lies in no compressed data.
+        Told::NeedsRanges(_) => Ok(Told::Other),
         Told::Other => Ok(Told::Other),
     }
 }
@@ -113,9 +115,13 @@ impl Layout for Compressed {
         self.inner.key_name()
     }
 
-    fn aligned(&self, names: &[String], of: &str) -> Result<Option<Format>, InputError> {
+    fn parts_hash(&self) -> Option<u64> {
+        self.inner.parts_hash()
+    }
+
+    fn aligned(&self, reference: &Format, of: &str) -> Result<Option<Format>, InputError> {
         let compression = self.compression;
-        let inner = self.inner.layout.aligned(names, of)?;
+        let inner = self.inner.layout.aligned(reference, of)?;
         Ok(inner.map(|inner| Format::new(Compressed { compression, inner })))
     }
 
@@ -123,9 +129,14 @@ impl Layout for Compressed {
         self.inner.order()
     }
 
+    fn number_type(&self) -> Option<NumberType> {
+        self.inner.layout.number_type()
+    }
+
     fn decoder(&self, columns: Option<u64>, at: Checkpoint) -> Decoder {
         let inner = self.inner.layout.decoder(columns, at);
-        Decoder::new(CompressedDecoder::new(self.compression, inner, at.byte))
+        let decompressor = Box::new(Decompressor::new(self.compression));
+        Decoder::new(CompressedDecoder::new(decompressor, inner, at.byte))
     }
 }
 
@@ -164,10 +175,31 @@ impl Compression {
     }
 }
 
+/// Decompresses the bytes of an object, as they come.
+pub(super) trait Decompress: fmt::Debug + Send {
+    /// Decompresses a piece of the bytes and appends what comes out, at most
+    /// about a megabyte. Returns how many bytes it took.
+    fn decompress(&mut self, bytes: &[u8], to: &mut Vec<u8>) -> Result<usize, InputError>;
+
+    /// Whether more comes out before more has to go in.
+    fn has_more(&self) -> bool {
+        false
+    }
+
+    /// Checks that the data is complete, and appends what was still to come.
+    fn finish(&mut self, to: &mut Vec<u8>) -> Result<(), InputError>;
+
+    /// Whether an object that has given all its numbers is read on to its last byte, for
+    /// what follows them verifies them.
+    fn is_read_to_the_end(&self) -> bool {
+        false
+    }
+}
+
 /// Decompresses, and gives the bytes to the decoder of what they are.
 #[derive(Debug)]
-struct CompressedDecoder {
-    decompressor: Decompressor,
+pub(super) struct CompressedDecoder {
+    decompressor: Box<dyn Decompress>,
     inner: Decoder,
     /// Decompressed bytes, of which the first `used` are used up.
     held: Vec<u8>,
@@ -180,9 +212,13 @@ struct CompressedDecoder {
 
 impl CompressedDecoder {
     /// A decoder that drops `skip` decompressed bytes before it begins.
-    fn new(compression: Compression, inner: Decoder, skip: u64) -> CompressedDecoder {
+    pub(super) fn new(
+        decompressor: Box<dyn Decompress>,
+        inner: Decoder,
+        skip: u64,
+    ) -> CompressedDecoder {
         CompressedDecoder {
-            decompressor: Decompressor::new(compression),
+            decompressor,
             inner,
             held: Vec::new(),
             used: 0,
@@ -241,7 +277,7 @@ impl Decode for CompressedDecoder {
     }
 
     fn has_ended(&self) -> bool {
-        self.inner.has_ended()
+        self.inner.has_ended() && (self.is_finished || !self.decompressor.is_read_to_the_end())
     }
 
     fn use_keys(&mut self, keys: KeyUse) {
@@ -285,13 +321,21 @@ impl Decompressor {
         }
     }
 
-    /// Whether more comes out before more has to go in.
+    /// Appends what can be told from the bytes that went in.
+    fn flush(&mut self, to: &mut Vec<u8>) -> Result<(), InputError> {
+        if let Decompressor::Gzip(decoder) = self {
+            decoder.flush().map_err(|error| damaged("gzip", &error))?;
+            to.append(decoder.get_mut());
+        }
+        Ok(())
+    }
+}
+
+impl Decompress for Decompressor {
     fn has_more(&self) -> bool {
         matches!(self, Decompressor::Zstd { has_more: true, .. })
     }
 
-    /// Decompresses a piece of the bytes and appends what comes out, at most
-    /// about a megabyte. Returns how many bytes it took.
     fn decompress(&mut self, bytes: &[u8], to: &mut Vec<u8>) -> Result<usize, InputError> {
         let piece = &bytes[..bytes.len().min(PIECE_BYTES)];
         match self {
@@ -319,16 +363,6 @@ impl Decompressor {
         }
     }
 
-    /// Appends what can be told from the bytes that went in.
-    fn flush(&mut self, to: &mut Vec<u8>) -> Result<(), InputError> {
-        if let Decompressor::Gzip(decoder) = self {
-            decoder.flush().map_err(|error| damaged("gzip", &error))?;
-            to.append(decoder.get_mut());
-        }
-        Ok(())
-    }
-
-    /// Checks that the data is complete, and appends what was still to come.
     fn finish(&mut self, to: &mut Vec<u8>) -> Result<(), InputError> {
         match self {
             Decompressor::Gzip(decoder) => {

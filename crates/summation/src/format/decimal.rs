@@ -190,6 +190,45 @@ fn convert(digits: u64, exponent: i32) -> Option<f64> {
     (bits < f64::INFINITY.to_bits()).then(|| f64::from_bits(bits))
 }
 
+/// The most digits behind the point that [`nearest`] knows.
+const PLACES_MAX: usize = 20;
+
+/// `digits / 10^places`, rounded to nearest, ties to even; `None` for too many places.
+///
+/// The same as [`convert`] without what only other exponents need.
+#[inline]
+pub(crate) fn nearest(digits: u64, places: usize) -> Option<f64> {
+    let &(power, exponent) = SCALES.get(places)?;
+    if digits == 0 {
+        return Some(0.0);
+    }
+    let shift = u64::from(digits.leading_zeros());
+    let (low, high) = halves(u128::from(digits << shift) * u128::from(power));
+    // What the power leaves out could carry, or it may be a tie.
+    if high & 0x1ff == 0x1ff || low <= 1 {
+        return convert(digits, -i32::try_from(places).ok()?);
+    }
+    let upper = high >> 63;
+    let mantissa = high >> (upper + 9);
+    let mantissa = (mantissa + (mantissa & 1)) >> 1;
+    Some(f64::from_bits(((exponent + upper - shift) << 52) + mantissa))
+}
+
+/// For each number of places, the upper half of the power of five, and the exponent of a
+/// number whose digits fill 64 bits.
+static SCALES: [(u64, u64); PLACES_MAX + 1] = {
+    let mut scales = [(0, 0); PLACES_MAX + 1];
+    let (mut places, mut exponent) = (0, 0);
+    while places <= PLACES_MAX {
+        let (power, _) = POWERS[(exponent - powers_of_five::EXPONENT_MIN) as usize];
+        // One less, for the hidden bit of the mantissa.
+        let biased = ((217_706 * exponent) >> 16) + 63 + 1023 - 1;
+        scales[places] = (power, biased as u64);
+        (places, exponent) = (places + 1, exponent - 1);
+    }
+    scales
+};
+
 /// The lower and the higher 64 bits.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "truncation is what is asked for")]
@@ -304,6 +343,14 @@ mod tests {
             }
             check(&text);
             check(&format!("{text}e{exponent}"));
+        }
+
+        #[test]
+        fn the_nearest_is_what_the_standard_library_reads(digits: u64, shift in 0..64, places in 0_usize..21) {
+            for digits in [digits >> shift, (1 << 53) + (digits & 3), ((digits >> 12) << 1) + 1] {
+                let expected: f64 = format!("{digits}e-{places}").parse().unwrap();
+                assert_eq!(nearest(digits, places).unwrap().to_bits(), expected.to_bits(), "{digits}e-{places}");
+            }
         }
 
         #[test]

@@ -1,16 +1,29 @@
 //! Telling the format of an object from its first bytes.
 
+use std::ops::Range;
+
 use protocol::request::{RawNumbers, ReadOptions};
+use protocol::task::ObjectPart;
 
 use crate::InputError;
 
-use super::head::{Head, Tell, Told};
-use super::{Format, compression, foreign, npy, raw, table, text};
+use super::head::{Head, Piece, Tell, Told};
+use super::{Format, compression, foreign, netcdf, npy, npz, raw, safetensors, table, text};
 
-/// Every format, in the order in which they are looked for: those that somebody
-/// has named, those that their first bytes tell, and what is left.
-const FORMATS: &[Tell] =
-    &[compression::tell, raw::tell, npy::tell, foreign::tell, table::tell, text::tell];
+/// Every format, in the order in which they are looked for: those of several objects, those
+/// that somebody has named, those that their first bytes tell, and what is left.
+const FORMATS: &[Tell] = &[
+    safetensors::tell_shards,
+    compression::tell,
+    raw::tell,
+    npy::tell,
+    npz::tell,
+    safetensors::tell,
+    netcdf::tell,
+    foreign::tell,
+    table::tell,
+    text::tell,
+];
 
 /// What the first bytes of an object tell about its format.
 #[derive(Clone, Debug)]
@@ -19,6 +32,8 @@ pub enum Detection {
     Format(Format),
     /// They are too few. With so many, or all if there are fewer, ask again.
     Needs(usize),
+    /// So are they without these ranges. With each as a [`Piece`] among the others, ask again.
+    NeedsRanges(Vec<Range<u64>>),
 }
 
 impl Format {
@@ -51,12 +66,29 @@ impl Format {
         object_bytes: u64,
         options: &ReadOptions,
     ) -> Result<Detection, InputError> {
+        Format::detect_in(head, &[], object_bytes, options, &[])
+    }
+
+    /// The same, with other ranges of the object that were asked for, and of an object that
+    /// consists of these parts, if there are any.
+    ///
+    /// # Errors
+    ///
+    /// As [`Format::detect_with`].
+    pub fn detect_in(
+        head: &[u8],
+        others: &[Piece],
+        object_bytes: u64,
+        options: &ReadOptions,
+        parts: &[ObjectPart],
+    ) -> Result<Detection, InputError> {
         let is_all = head.len() as u64 >= object_bytes;
-        let object_bytes = Some(object_bytes);
-        let head = Head { bytes: head, is_all, object_bytes, options, formats: FORMATS };
+        let (object_bytes, formats) = (Some(object_bytes), FORMATS);
+        let head = Head { bytes: head, others, is_all, object_bytes, options, formats, parts };
         match head.tell()? {
             Told::Is(format) => Ok(Detection::Format(format)),
             Told::Needs(bytes) => Ok(Detection::Needs(bytes)),
+            Told::NeedsRanges(ranges) => Ok(Detection::NeedsRanges(ranges)),
             Told::Other => Err(foreign::unknown()),
         }
     }

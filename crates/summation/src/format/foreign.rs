@@ -6,11 +6,6 @@ use super::head::{Head, Told};
 
 /// What they begin with, what they are, and what to do with them.
 const FOREIGN: &[(&[u8], &str, &str)] = &[
-    (b"PK\x03\x04", "a zip archive, such as .npz or .xlsx", "extract its arrays as .npy or text"),
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 or NetCDF-4 file", "save the array as .npy"),
-    (b"CDF\x01", "a NetCDF file", "save the array as .npy"),
-    (b"CDF\x02", "a NetCDF file", "save the array as .npy"),
-    (b"CDF\x05", "a NetCDF file", "save the array as .npy"),
     (b"PAR1\x15", "a Parquet file", "save the column as .npy or text"),
     (b"ARROW1\0\0", "an Arrow file", "save the column as .npy or text"),
     (b"SIMPLE  =", "a FITS file", "save the image as .npy"),
@@ -31,6 +26,6 @@ pub(super) fn tell(head: &Head<'_>) -> Result<Told, InputError> {
 /// What is of no format at all.
 pub(super) fn unknown() -> InputError {
     InputError::new("neither text nor any other format known here").remedy(
-        "text, .npy, and either of them compressed by gzip or zstd can be read; bare numbers if the job says their type",
+        "text and .npy can be read, and either compressed by gzip or zstd; .npz and safetensors; NetCDF; bare numbers if the job says their type",
     )
 }

@@ -18,7 +18,7 @@ const HEADER_BYTES_MAX: usize = 10_000;
 
 /// The header of a .npy file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct NpyHeader {
+pub(super) struct NpyHeader {
     elements: Elements,
     order: Order,
     shape: Vec<u64>,
@@ -28,13 +28,32 @@ struct NpyHeader {
 
 /// Whether the magic bytes are there; then the header is read.
 pub(super) fn tell(head: &Head<'_>) -> Result<Told, InputError> {
+    Ok(match read(head)? {
+        Read::Header(header) => Told::Is(Format::new(header)),
+        Read::Needs(bytes) => Told::Needs(bytes),
+        Read::Other => Told::Other,
+    })
+}
+
+/// What the first bytes of an object are.
+pub(super) enum Read {
+    /// The header of a .npy file.
+    Header(NpyHeader),
+    /// Too few.
+    Needs(usize),
+    /// Something else.
+    Other,
+}
+
+/// Reads the header of a .npy file, if the magic bytes are there.
+pub(super) fn read(head: &Head<'_>) -> Result<Read, InputError> {
     if !head.bytes.starts_with(MAGIC) {
         let may_begin = !head.is_all && MAGIC.starts_with(head.bytes);
-        return Ok(if may_begin { Told::Needs(HEAD_BYTES) } else { Told::Other });
+        return Ok(if may_begin { Read::Needs(HEAD_BYTES) } else { Read::Other });
     }
     let needs = |bytes| match head.is_all {
         true => Err(InputError::new("a .npy file that ends within its header")),
-        false => Ok(Told::Needs(bytes)),
+        false => Ok(Read::Needs(bytes)),
     };
     let Some(text) = text_range(head.bytes)? else {
         return needs(HEAD_BYTES);
@@ -48,7 +67,7 @@ pub(super) fn tell(head: &Head<'_>) -> Result<Told, InputError> {
     match head.object_bytes {
         Some(found) if found != expected => Err(truncated(expected, found)),
         _ if header.columns == 0 => Err(no_numbers()),
-        _ => Ok(Told::Is(Format::new(header))),
+        _ => Ok(Read::Header(header)),
     }
 }
 
@@ -78,6 +97,17 @@ fn text_range(head: &[u8]) -> Result<Option<Range<usize>>, InputError> {
 }
 
 impl NpyHeader {
+    /// The header of a file that begins at a byte of another.
+    pub(super) const fn at(mut self, start: u64) -> NpyHeader {
+        self.elements.start += start;
+        self
+    }
+
+    /// Where its numbers begin.
+    pub(super) const fn data_start(&self) -> u64 {
+        self.elements.start
+    }
+
     /// Reads the text of the header of a file whose numbers begin at `data_start`.
     fn read(text: &[u8], data_start: u64) -> Result<NpyHeader, InputError> {
         let text = std::str::from_utf8(text)
@@ -350,7 +380,8 @@ mod tests {
         let bytes = file(1, &format!("{text:5000}"));
         let tell = |bytes: &[u8], is_all| {
             let options = &ReadOptions::default();
-            tell(&Head { bytes, is_all, object_bytes: None, options, formats: &[] })
+            let (formats, others, parts) = (&[], &[], &[]);
+            tell(&Head { bytes, is_all, object_bytes: None, options, formats, others, parts })
         };
         for (head, needed) in [(0, HEAD_BYTES), (3, HEAD_BYTES), (9, HEAD_BYTES), (100, 5010)] {
             assert!(

@@ -25,6 +25,8 @@ pub(crate) enum NumberType {
     U8,
     /// Half precision.
     F2,
+    /// The upper half of single precision, as neural networks use it (bfloat16).
+    Bf16,
     /// Single precision.
     F4,
     /// Double precision.
@@ -65,9 +67,56 @@ impl NumberType {
             NumberType::U4 => "u4",
             NumberType::U8 => "u8",
             NumberType::F2 => "f2",
+            NumberType::Bf16 => "bf16",
             NumberType::F4 => "f4",
             NumberType::F8 => "f8",
         }
+    }
+
+    /// The type that safetensors names so.
+    pub(crate) fn from_safetensors(name: &str) -> Option<NumberType> {
+        Some(match name {
+            "BOOL" => NumberType::Bool,
+            "I8" => NumberType::I1,
+            "I16" => NumberType::I2,
+            "I32" => NumberType::I4,
+            "I64" => NumberType::I8,
+            "U8" => NumberType::U1,
+            "U16" => NumberType::U2,
+            "U32" => NumberType::U4,
+            "U64" => NumberType::U8,
+            "F16" => NumberType::F2,
+            "BF16" => NumberType::Bf16,
+            "F32" => NumberType::F4,
+            "F64" => NumberType::F8,
+            _ => return None,
+        })
+    }
+
+    /// Safetensors' name.
+    #[must_use]
+    pub(crate) const fn safetensors_name(self) -> &'static str {
+        match self {
+            NumberType::Bool => "BOOL",
+            NumberType::I1 => "I8",
+            NumberType::I2 => "I16",
+            NumberType::I4 => "I32",
+            NumberType::I8 => "I64",
+            NumberType::U1 => "U8",
+            NumberType::U2 => "U16",
+            NumberType::U4 => "U32",
+            NumberType::U8 => "U64",
+            NumberType::F2 => "F16",
+            NumberType::Bf16 => "BF16",
+            NumberType::F4 => "F32",
+            NumberType::F8 => "F64",
+        }
+    }
+
+    /// Whether its numbers are integers.
+    #[must_use]
+    pub(crate) const fn is_integer(self) -> bool {
+        !matches!(self, NumberType::F2 | NumberType::Bf16 | NumberType::F4 | NumberType::F8)
     }
 
     /// How many bytes a number takes.
@@ -75,7 +124,7 @@ impl NumberType {
     pub(crate) const fn bytes(self) -> u64 {
         match self {
             NumberType::Bool | NumberType::I1 | NumberType::U1 => 1,
-            NumberType::I2 | NumberType::U2 | NumberType::F2 => 2,
+            NumberType::I2 | NumberType::U2 | NumberType::F2 | NumberType::Bf16 => 2,
             NumberType::I4 | NumberType::U4 | NumberType::F4 => 4,
             NumberType::I8 | NumberType::U8 | NumberType::F8 => 8,
         }
@@ -119,6 +168,7 @@ impl NumberType {
             NumberType::U4 => numbers!(u32, 4, f64::from),
             NumberType::U8 => pairs!(u64, split_unsigned),
             NumberType::F2 => numbers!(u16, 2, half_to_double),
+            NumberType::Bf16 => numbers!(u16, 2, brain_to_double),
             NumberType::F4 => numbers!(f32, 4, f64::from),
             NumberType::F8 => numbers!(f64, 8, |number| number),
         }
@@ -149,6 +199,11 @@ fn split_unsigned(integer: u64) -> (f64, f64) {
     let low = f64::from(integer as u32);
     let sum = high + low;
     (sum, low - (sum - high))
+}
+
+/// bfloat16: the upper half of single precision.
+fn brain_to_double(half: u16) -> f64 {
+    f64::from(f32::from_bits(u32::from(half) << 16))
 }
 
 /// IEEE 754 half precision, by way of single precision: the fraction and the

@@ -59,6 +59,8 @@ impl Layout for Raw {
 impl From<RawNumbers> for NumberType {
     fn from(numbers: RawNumbers) -> NumberType {
         match numbers {
+            RawNumbers::F16 => NumberType::F2,
+            RawNumbers::Bf16 => NumberType::Bf16,
             RawNumbers::F32 => NumberType::F4,
             RawNumbers::F64 => NumberType::F8,
         }

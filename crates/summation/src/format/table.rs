@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use protocol::request::Missing;
+use xxhash_rust::xxh3::Xxh3;
 
 use self::header::{FirstLine, Read};
 use self::rows::{RowDecoder, Use};
@@ -107,8 +108,22 @@ impl Layout for Table {
         self.columns.key.map(|key| self.columns.names[key].as_str())
     }
 
-    fn aligned(&self, names: &[String], of: &str) -> Result<Option<Format>, InputError> {
-        let columns = Arc::new(self.columns.aligned(names, of)?);
+    fn parts_hash(&self) -> Option<u64> {
+        let key = self.columns.key.iter();
+        let names = key.chain(&self.columns.selected).map(|&c| &self.columns.names[c]);
+        let mut hasher = Xxh3::new();
+        for name in names {
+            hasher.update(&(name.len() as u64).to_le_bytes());
+            hasher.update(name.as_bytes());
+        }
+        Some(hasher.digest())
+    }
+
+    fn aligned(&self, reference: &Format, of: &str) -> Result<Option<Format>, InputError> {
+        let Some(names) = reference.names().filter(|_| reference.tensors().is_none()) else {
+            return Ok(None);
+        };
+        let columns = Arc::new(self.columns.aligned(&names, of)?);
         Ok(Some(Format::new(Table { columns })))
     }
 

@@ -13,13 +13,16 @@ use crate::{Block, InputError};
 use super::decimal::{self, Prefix};
 use super::decoder::Decode;
 use super::head::{HEAD_BYTES, Head, Told};
-use super::{Access, Checkpoint, Decoder, Format, Layout, foreign, no_numbers};
+use super::{Access, Checkpoint, Decoder, Format, Layout, foreign, no_numbers, words};
 
 /// The longest number that is read, in bytes. The longest that says anything, an
 /// exact subnormal, has some 1,100.
 const NUMBER_BYTES_MAX: usize = 4096;
 
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The most numbers that are decoded one by one before many at a time are tried again.
+const PATIENCE_MAX: usize = 64;
 
 /// Numbers as text.
 #[derive(Debug)]
@@ -34,10 +37,51 @@ pub(super) fn tell(head: &Head<'_>) -> Result<Told, InputError> {
     if head.object_bytes == Some(0) {
         return Err(no_numbers());
     }
-    match first.iter().position(|&byte| is_binary(byte)) {
-        Some(byte) => Err(foreign::unknown().at_byte(byte as u64)),
+    if let Some(byte) = first.iter().position(|&byte| is_binary(byte)) {
+        return Err(foreign::unknown().at_byte(byte as u64));
+    }
+    let is_whole = head.is_all && first.len() == head.bytes.len();
+    match ambiguous_commas(first, is_whole) {
+        Some(field) => {
+            let what = format!("the comma in \"{field}\" may be a decimal point or a separator");
+            Err(InputError::new(what)
+                .remedy("write numbers with a point, and separate them with one kind of character"))
+        }
         None => Ok(Told::Is(Format::new(Text))),
     }
+}
+
+/// The first number with a decimal comma, if that is what all commas of a text seem to be:
+/// on one line several fields, separated by semicolons or blanks, and in the whole text only
+/// whole numbers and pairs of them around a comma.
+fn ambiguous_commas(text: &[u8], is_whole: bool) -> Option<String> {
+    // What is cut at the end proves nothing.
+    let text =
+        if is_whole { text } else { &text[..text.iter().rposition(|&byte| byte == b'\n')?] };
+    let is_whole_number = |text: &[u8]| {
+        let digits = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
+        !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+    };
+    let (mut first, mut separated) = (None, false);
+    for line in text.split(|byte| matches!(byte, b'\n' | b'\r')) {
+        let fields = line.split(|byte| matches!(byte, b';' | b'\t' | b' '));
+        let mut fields = fields.filter(|field| !field.is_empty()).peekable();
+        let mut count = 0;
+        while let Some(field) = fields.next() {
+            count += 1;
+            let mut parts = field.splitn(2, |&byte| byte == b',');
+            let is_number = parts.next().is_some_and(is_whole_number);
+            let fraction = parts.next();
+            if !is_number || !fraction.is_none_or(|digits| digits.iter().all(u8::is_ascii_digit)) {
+                return None;
+            }
+            if fraction.is_some_and(|digits| !digits.is_empty()) {
+                first.get_or_insert(field);
+                separated |= count > 1 || fields.peek().is_some();
+            }
+        }
+    }
+    first.filter(|_| separated).map(|field| String::from_utf8_lossy(field).into_owned())
 }
 
 impl Layout for Text {
@@ -220,11 +264,72 @@ impl TextDecoder {
         }
     }
 
-    /// Decodes usual numbers from `at` on, each with one separator behind it, as
-    /// many as follow one another; returns where the last separator ends. `bytes`
-    /// begin at the object's byte `base`.
+    /// Decodes usual numbers from `at` on, where one begins, as many as follow one another;
+    /// returns where the separators end, or begin, behind the last of them. `bytes` begin at
+    /// the object's byte `base`.
     #[inline]
     fn decode_usual(
+        &mut self,
+        bytes: &[u8],
+        mut at: usize,
+        base: u64,
+        full: usize,
+        block: &mut Block,
+    ) -> usize {
+        // How many are decoded one by one where many at a time cannot be.
+        let mut patience = 1;
+        loop {
+            let many = self.decode_many(bytes, at, base, full, block);
+            let one_by_one = full.min(block.len() + patience);
+            let behind = self.decode_some(bytes, many, base, one_by_one, block);
+            if behind == many || block.len() == full {
+                return behind;
+            }
+            patience = if many > at { 1 } else { (2 * patience).min(PATIENCE_MAX) };
+            at = behind;
+        }
+    }
+
+    /// Decodes many numbers at a time, where the processor can, up to one that is not usual.
+    fn decode_many(
+        &mut self,
+        bytes: &[u8],
+        at: usize,
+        base: u64,
+        full: usize,
+        block: &mut Block,
+    ) -> usize {
+        let before = block.len();
+        let decoded = words::decode(bytes, at, full - before, block);
+        if block.len() == before {
+            return at;
+        }
+        let behind = &bytes[decoded.end..decoded.next];
+        let has_comma = behind.iter().any(|&byte| class(byte) == Class::Comma);
+        self.after = if has_comma { After::Comma } else { After::Number };
+        let newlines = behind.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        self.line += decoded.lines;
+        let checkpoint = &mut self.checkpoint;
+        checkpoint.column += (block.len() - before) as u64;
+        checkpoint.byte = base + decoded.end as u64;
+        checkpoint.line = self.line - newlines;
+        let start = match newlines {
+            0 => decoded.line_start,
+            _ => {
+                let before = bytes[at..decoded.end].iter().rposition(|&byte| byte == b'\n');
+                before.map(|newline| at + newline + 1)
+            }
+        };
+        checkpoint.line_start = start.map_or(self.line_start, |start| base + start as u64);
+        if let Some(start) = decoded.line_start {
+            self.line_start = base + start as u64;
+        }
+        decoded.next
+    }
+
+    /// Decodes usual numbers one by one, each with one separator behind it.
+    #[inline]
+    fn decode_some(
         &mut self,
         bytes: &[u8],
         mut at: usize,

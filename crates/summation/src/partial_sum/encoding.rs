@@ -6,7 +6,7 @@
 //! header   8  "partsum\n"
 //!          2  version, 1
 //!          2  what is kept beside the sums: 1 squares, 2 minima, 4 maxima,
-//!             8 numbers of missing values
+//!             8 numbers of missing values; 16 if the sums are weighted
 //!          4  columns of a block, 1024
 //!          8  columns
 //!          8  objects
@@ -14,11 +14,14 @@
 //!          8  checksum of the trailer
 //!          8  bytes of all
 //!          8  checksum of the header up to here
+//! weights  1  if the sums are weighted: the first limb of the sum of the weights,
+//!          1  its number of limbs, and limbs of 8 bytes; part of the trailer
 //! trailer
 //! blocks   4  bytes of the payload
 //!          4  what is there: 1, 2, 4 the second, third and fourth part of the sums,
 //!             8 exceptions; 16, 32 the second and third part of the squares, 64 exceptions;
-//!             128 numbers of missing values
+//!             128 numbers of missing values; 256 sums of absent weights,
+//!             512, 1024, 2048 the second, third and fourth part of them, 4096 exceptions
 //!          8  checksum of those eight bytes and the payload, seeded with the block's number
 //!             the payload
 //! ```
@@ -27,7 +30,9 @@
 //! sums, those after the first unless they are zero for all columns; the
 //! exceptions, if any; the minima and the maxima if kept, as keys; and if squares
 //! are kept their three parts and exceptions likewise; the numbers of missing values,
-//! unless nothing is missing. Exceptions are a count of
+//! unless nothing is missing; and if the sums are weighted the sums of the weights of the
+//! missing values as those of numbers. A limb of weighted sums is one in units of 2^-2148,
+//! of others 2^-1074, and of squares 2^-2148. Exceptions are a count of
 //! four bytes, then for each its column in the block (2), sign (1), first limb
 //! (1), number of limbs (1), and limbs of 8 bytes. See
 //! [`super::expansion::Canonical`] for why there is but one way to write a sum.
@@ -37,10 +42,13 @@
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
+use crate::exact::ExactSum;
+
+use super::expansion::Canonical;
 use super::kept::{EncodeScratch, KeptSet};
 use super::payload::{part, put_exceptions, put_parts};
-use super::sums::CanonicalSums;
-use super::{BLOCK_COLUMNS, CorruptError, PartialSum, Trailer, pieces};
+use super::sums::{CanonicalProducts, CanonicalSums};
+use super::{BLOCK_COLUMNS, CorruptError, PartialSum, Totals, Trailer, pieces};
 
 /// How many bytes the header of an encoded partial sum has; the trailer follows.
 pub const HEADER_BYTES: usize = 64;
@@ -112,11 +120,25 @@ impl EncodedHeader {
     ///
     /// If they are damaged.
     pub fn read_trailer(&self, bytes: &[u8]) -> Result<Trailer, CorruptError> {
+        self.read_weight_and_trailer(bytes).map(|(_, trailer)| trailer)
+    }
+
+    /// The sum of the weights, zero if there are none, and the trailer.
+    pub(super) fn read_weight_and_trailer(
+        &self,
+        bytes: &[u8],
+    ) -> Result<(ExactSum, Trailer), CorruptError> {
         let byte = HEADER_BYTES as u64;
         if bytes.len() as u64 != self.trailer_bytes || xxh3_64(bytes) != self.trailer_checksum {
             return Err(CorruptError::new(byte, "a damaged trailer"));
         }
-        Trailer::decode(bytes).ok_or_else(|| CorruptError::new(byte, "an unknown trailer"))
+        let split = match self.kept.is_weighted() {
+            true => split_weight(bytes),
+            false => Some((ExactSum::ZERO, bytes)),
+        };
+        split
+            .and_then(|(weight, rest)| Some((weight, Trailer::decode(rest)?)))
+            .ok_or_else(|| CorruptError::new(byte, "an unknown trailer"))
     }
 
     pub(super) const fn kept(&self) -> KeptSet {
@@ -136,7 +158,12 @@ impl PartialSum {
 
     /// The same into memory that may have held something else.
     pub fn encode_into(&self, trailer: &Trailer, bytes: &mut Vec<u8>) {
-        let trailer = trailer.encode();
+        let trailer = match &self.totals {
+            Totals::Numbers(_) => trailer.encode(),
+            Totals::Weighted(weighted) => {
+                [encode_weight(&weighted.total), trailer.encode()].concat()
+            }
+        };
         let (usual, _) = self.kept().column_bytes();
         bytes.clear();
         bytes.reserve(
@@ -148,19 +175,29 @@ impl PartialSum {
         bytes.resize(HEADER_BYTES, 0);
         bytes.extend_from_slice(&trailer);
         let mut sums = Box::new(CanonicalSums::new());
+        let mut products = None;
         let mut scratch = EncodeScratch::default();
         for (number, columns) in pieces(0..self.columns()).enumerate() {
             let start = bytes.len();
             bytes.resize(start + PREFIX_BYTES, 0);
             let length = columns.len();
-            self.canonical_sums(columns.clone(), &mut sums);
-            let mut parts = 0;
-            parts |= put_parts(bytes, &sums.parts, length, &part::SUMS);
-            if put_exceptions(bytes, &sums.exceptions) {
-                parts |= part::EXCEPTIONS;
-            }
+            let mut parts = match &self.totals {
+                Totals::Numbers(_) => {
+                    self.canonical_sums(columns.clone(), &mut sums);
+                    put_sums(bytes, &sums, length)
+                }
+                Totals::Weighted(weighted) => {
+                    let products =
+                        products.get_or_insert_with(|| Box::new(CanonicalProducts::new()));
+                    self.canonical_products(weighted, columns.clone(), products);
+                    put_sums(bytes, products, length)
+                }
+            };
             for kernel in &self.kernels {
                 parts |= kernel.encode(columns.clone(), &mut scratch, bytes);
+            }
+            if let Totals::Weighted(weighted) = &self.totals {
+                parts |= weighted.encode_absent(columns, bytes);
             }
             seal_block(&mut bytes[start..], number, parts);
         }
@@ -188,6 +225,36 @@ impl PartialSum {
         fields.extend_from_slice(&checksum.to_le_bytes());
         header.copy_from_slice(&fields);
     }
+}
+
+/// Puts the sums of a block; tells which parts of the payload that are.
+fn put_sums<const LIMBS: usize, const UNIT: i32>(
+    bytes: &mut Vec<u8>,
+    sums: &Canonical<4, LIMBS, UNIT>,
+    length: usize,
+) -> u32 {
+    let parts = put_parts(bytes, &sums.parts, length, &part::SUMS);
+    let any = put_exceptions(bytes, &sums.exceptions);
+    parts | if any { part::EXCEPTIONS } else { 0 }
+}
+
+/// A sum of weights, as it precedes the trailer.
+fn encode_weight(weight: &ExactSum) -> Vec<u8> {
+    let (first, words) = weight.words();
+    let small = |number: usize| u8::try_from(number).unwrap_or(u8::MAX);
+    let mut bytes = vec![small(first), small(words.len())];
+    bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+    bytes
+}
+
+/// A sum of weights, and what follows it; `None` if there is none.
+fn split_weight(bytes: &[u8]) -> Option<(ExactSum, &[u8])> {
+    let (&[first, count], rest) = bytes.split_first_chunk::<2>()?;
+    let (words, rest) = rest.split_at_checked(8 * usize::from(count))?;
+    let words: Vec<u64> =
+        words.as_chunks().0.iter().map(|&word| u64::from_le_bytes(word)).collect();
+    let weight = ExactSum::from_words(usize::from(first), &words, false)?;
+    Some((weight, rest))
 }
 
 /// Puts right the checksums of the header and of the first block, up to the

@@ -9,7 +9,8 @@ use super::extremes::{Extreme, Extremes};
 use super::payload::Payload;
 use super::squares::{CanonicalSquares, Squares};
 
-/// A set of what is kept, as the header of an encoded partial sum has it.
+/// What sums are, and the set of what is kept beside them, as the header of an encoded
+/// partial sum has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct KeptSet(u16);
 
@@ -38,10 +39,24 @@ impl KeptSet {
         KeptSet(needed.fold(0, |flags, kept| flags | flag(*kept)))
     }
 
-    /// As in a header; `None` if something is kept that is not known here.
+    /// As in a header; `None` if something is kept that is not known here, or is not kept
+    /// of objects that have weights.
     pub(super) fn from_flags(flags: u16) -> Option<KeptSet> {
-        let known = Kept::ALL.into_iter().fold(0, |known, kept| known | flag(kept));
+        let known = match KeptSet(flags).is_weighted() {
+            false => Kept::ALL.into_iter().fold(0, |known, kept| known | flag(kept)),
+            true => WEIGHTED | flag(Kept::Absences),
+        };
         (flags & !known == 0).then_some(KeptSet(flags))
+    }
+
+    /// The same of objects that have weights.
+    pub(super) const fn weighted(self) -> KeptSet {
+        KeptSet(self.0 | WEIGHTED)
+    }
+
+    /// Whether objects have weights.
+    pub(super) const fn is_weighted(self) -> bool {
+        self.0 & WEIGHTED != 0
     }
 
     pub(super) const fn flags(self) -> u16 {
@@ -68,6 +83,13 @@ impl KeptSet {
     pub(super) fn column_bytes(self) -> (usize, usize) {
         let kept: u64 = self.iter().map(Kept::column_bytes).sum();
         let usual = usize::try_from(SUM_COLUMN_BYTES + kept).unwrap_or(usize::MAX);
+        if self.is_weighted() {
+            // The sums of products have four components in most columns. Remainders have 67
+            // limbs, and those of absent weights 34.
+            let absent = if self.has(Kept::Absences) { 16 } else { 0 };
+            let most = 16 + 2 * 8 * 67 + 2 + 8 + absent * (1 + 34);
+            return (usual + 16 + absent, usual + 16 + absent + most);
+        }
         // Two more components, remainders of 34 limbs, their places, and numbers
         // that are not finite; a growing list of remainders may take twice what
         // it holds.
@@ -76,6 +98,9 @@ impl KeptSet {
         (usual, usual + of_sums + of_kept)
     }
 }
+
+/// The bit in the header of an encoded partial sum that says that objects have weights.
+const WEIGHTED: u16 = 16;
 
 /// Its bit in the header of an encoded partial sum.
 const fn flag(kept: Kept) -> u16 {
@@ -213,7 +238,12 @@ mod tests {
         assert_eq!(KeptSet::of(&[Statistic::Std], Missing::Error).flags(), 1);
         assert_eq!(KeptSet::of(&[Statistic::Std], Missing::Skip).flags(), 9);
         assert_eq!(KeptSet::from_flags(15).map(KeptSet::flags), Some(15));
-        assert_eq!(KeptSet::from_flags(16), None);
+        assert_eq!(KeptSet::from_flags(32), None);
+        assert_eq!(KeptSet::of(&[Statistic::Sum], Missing::Skip).weighted().flags(), 24);
+        for known in [16, 24] {
+            assert_eq!(KeptSet::from_flags(known).map(KeptSet::flags), Some(known));
+        }
+        assert_eq!(KeptSet::from_flags(17), None, "no squares of what is weighted");
     }
 
     #[test]
@@ -230,6 +260,9 @@ mod tests {
             |statistics: &[Statistic], missing| KeptSet::of(statistics, missing).column_bytes();
         assert_eq!(of(&[Statistic::Min], Missing::Propagate), (24, 594));
         assert_eq!(of(&[], Missing::Skip), (24, 594));
+        let weighted = |missing| KeptSet::of(&[], missing).weighted().column_bytes();
+        assert_eq!(weighted(Missing::Propagate), (32, 32 + 1098));
+        assert_eq!(weighted(Missing::Skip), (56, 56 + 1098 + 16 * 35));
         assert_eq!(of(Statistic::ALL, Missing::Error), (56, 586 + 8 + 8 + 24 + 1074));
     }
 }

@@ -57,6 +57,16 @@ for_each_variant! {
 }
 
 for_each_variant! {
+    /// Adds the products of `x` and `weight`, which is positive, to `hi + lo` likewise.
+    add_products, add_products_with = add_products_body(hi: &mut [f64], lo: &mut [f64], x: &[f64], weight: f64) -> usize
+}
+
+for_each_variant! {
+    /// Adds the products of `x` and `weight` to a sum of four components likewise.
+    add_products_to_four, add_products_to_four_with = add_products_to_four_body(sums: [&mut [f64]; 4], x: &[f64], weight: f64) -> usize
+}
+
+for_each_variant! {
     /// Adds `x[0] + x[1] + x[2]` to `a + b + c` likewise.
     add_triples, add_triples_with = add_triples_body(sums: [&mut [f64]; 3], x: [&[f64]; 3]) -> usize
 }
@@ -73,6 +83,12 @@ for_each_variant! {
     /// positive count, rounded once. Stops where a result is so near the middle
     /// of two numbers, or so small or large, that it takes more to tell.
     divide, divide_with = divide_body(means: &mut [f64], sums: [&[f64]; 3], count: f64) -> usize
+}
+
+for_each_variant! {
+    /// Divides canonical sums, of which the first three parts are given, by a positive
+    /// number of three parts likewise; the last of these bounds what the others lack.
+    divide_by_parts, divide_by_parts_with = divide_by_parts_body(means: &mut [f64], sums: [&[f64]; 3], divisor: [f64; 3]) -> usize
 }
 
 for_each_variant! {
@@ -211,6 +227,75 @@ fn add_squares_body(sums: [&mut [f64]; 3], x: &[f64]) -> usize {
     done
 }
 
+/// A product and its error, exactly, and whether they are that: neither overflows, nor is
+/// the error too small for an `f64`.
+#[inline(always)]
+pub(crate) fn two_product(x: f64, weight: f64) -> (f64, f64, bool) {
+    let product = x * weight;
+    let error = x.mul_add(weight, -product);
+    let is_exact = (product.abs() >= SPLITTABLE_MIN) | (x == 0.0);
+    (product, error, is_exact & product.is_finite())
+}
+
+#[inline(always)]
+fn add_products_body(hi: &mut [f64], lo: &mut [f64], x: &[f64], weight: f64) -> usize {
+    let (hi, _) = hi.as_chunks_mut::<GROUP>();
+    let (lo, _) = lo.as_chunks_mut::<GROUP>();
+    let (x, _) = x.as_chunks::<GROUP>();
+    let mut done = 0;
+    for ((hi, lo), x) in hi.iter_mut().zip(lo).zip(x) {
+        let (mut sum, mut rest) = ([0.0; GROUP], [0.0; GROUP]);
+        let mut fits = true;
+        for k in 0..GROUP {
+            let (product, error, is_exact) = two_product(x[k], weight);
+            let (s, e) = two_sum(hi[k], product);
+            let (l, e1) = two_sum(lo[k], e);
+            let (l, e2) = two_sum(l, error);
+            (sum[k], rest[k]) = (s, l);
+            fits &= (e1 == 0.0) & (e2 == 0.0) & is_exact;
+        }
+        if !fits {
+            break;
+        }
+        (*hi, *lo) = (sum, rest);
+        done += GROUP;
+    }
+    done
+}
+
+#[inline(always)]
+fn add_products_to_four_body(sums: [&mut [f64]; 4], x: &[f64], weight: f64) -> usize {
+    let [a, b, c, d] = sums;
+    let (a, _) = a.as_chunks_mut::<GROUP>();
+    let (b, _) = b.as_chunks_mut::<GROUP>();
+    let (c, _) = c.as_chunks_mut::<GROUP>();
+    let (d, _) = d.as_chunks_mut::<GROUP>();
+    let (x, _) = x.as_chunks::<GROUP>();
+    let mut done = 0;
+    for ((((a, b), c), d), x) in a.iter_mut().zip(b).zip(c).zip(d).zip(x) {
+        let mut sum = [[0.0; GROUP]; 4];
+        let mut fits = true;
+        for k in 0..GROUP {
+            let (product, error, is_exact) = two_product(x[k], weight);
+            let (first, e) = two_sum(a[k], product);
+            let (second, e1) = two_sum(b[k], e);
+            let (second, e2) = two_sum(second, error);
+            let (third, e1) = two_sum(c[k], e1);
+            let (third, e2) = two_sum(third, e2);
+            let (fourth, e1) = two_sum(d[k], e1);
+            let (fourth, e2) = two_sum(fourth, e2);
+            (sum[0][k], sum[1][k], sum[2][k], sum[3][k]) = (first, second, third, fourth);
+            fits &= (e1 == 0.0) & (e2 == 0.0) & is_exact;
+        }
+        if !fits {
+            break;
+        }
+        [*a, *b, *c, *d] = sum;
+        done += GROUP;
+    }
+    done
+}
+
 #[inline(always)]
 fn add_triples_body(sums: [&mut [f64]; 3], x: [&[f64]; 3]) -> usize {
     let [a, b, c] = sums;
@@ -306,4 +391,53 @@ pub(crate) fn divide_one([hi, lo, third]: [f64; 3], count: f64) -> (f64, bool) {
     let is_zero = hi == 0.0;
     let fits = is_zero | (is_in_range & (is_exact | is_certain));
     (if is_zero { hi } else { mean }, fits)
+}
+
+#[inline(always)]
+fn divide_by_parts_body(means: &mut [f64], sums: [&[f64]; 3], divisor: [f64; 3]) -> usize {
+    let (means, _) = means.as_chunks_mut::<GROUP>();
+    let [hi, lo, third] = sums.map(|part| part.as_chunks::<GROUP>().0);
+    let mut done = 0;
+    for (means, ((hi, lo), third)) in means.iter_mut().zip(hi.iter().zip(lo).zip(third)) {
+        let mut fits = true;
+        for k in 0..GROUP {
+            let fits_one;
+            (means[k], fits_one) = divide_one_by_parts([hi[k], lo[k], third[k]], divisor);
+            fits &= fits_one;
+        }
+        if !fits {
+            break;
+        }
+        done += GROUP;
+    }
+    done
+}
+
+/// Divides one sum by a number of three parts likewise; says whether that is the result.
+///
+/// With q the quotient of the first parts, the quotient of all is q + (r - q * e) / d, where
+/// r is what is left of the sum and e what the first part of the divisor lacks of the whole,
+/// d. The first part stands for d: that changes the correction by a relative 2^-53.
+#[inline(always)]
+pub(crate) fn divide_one_by_parts(
+    [hi, lo, third]: [f64; 3],
+    [divisor, divisor_lo, divisor_rest]: [f64; 3],
+) -> (f64, bool) {
+    let quotient = hi / divisor;
+    let remainder = quotient.mul_add(-divisor, hi);
+    let (remainder, left) = two_sum(remainder, lo);
+    let lacking = quotient * divisor_lo;
+    let remainder = remainder - lacking;
+    let correction = remainder / divisor;
+    let mean = quotient + correction;
+    // Of each rounding, twice its bound; the terms that were left out; and what this sum
+    // itself may have lost.
+    let roundings = (remainder.abs() + lacking.abs()) * (8.0 * f64::EPSILON);
+    let left_out = left.abs() + 2.0 * third.abs() + 2.0 * (quotient * divisor_rest).abs();
+    let error = 2.0 * (roundings + left_out) / divisor;
+    let is_certain = quotient + (correction - error) == quotient + (correction + error);
+    let is_in_range = (quotient.abs() >= QUOTIENT_MIN) & (quotient.abs() < f64::INFINITY);
+    // A sum that is zero keeps its sign.
+    let is_zero = hi == 0.0;
+    (if is_zero { hi } else { mean }, is_zero | (is_in_range & is_certain))
 }

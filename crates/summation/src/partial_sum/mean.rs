@@ -6,12 +6,15 @@ use crate::exact::ExactSum;
 
 use super::kernel::{self, GROUP};
 use super::sums::CanonicalSums;
-use super::{BLOCK_COLUMNS, PartialSum, pieces};
+use super::{PartialSum, Totals, pieces};
 
 impl PartialSum {
     /// The mean of every column: the exact sum divided by the number of
     /// objects, rounded once to nearest, ties to even. NaN for no objects. Where
     /// missing values are left out, the divisor is the number of values of the column.
+    ///
+    /// With weights, the exact sum of the products of numbers and weights is divided by the
+    /// sum of the weights of all objects, or of those that have a value in the column.
     #[must_use]
     pub fn mean(&self) -> Vec<f64> {
         let mut means = Vec::with_capacity(self.columns());
@@ -21,6 +24,9 @@ impl PartialSum {
 
     /// Appends the mean of every column to others; see [`PartialSum::mean`].
     pub fn put_mean(&self, means: &mut Vec<f64>) {
+        if let Totals::Weighted(weighted) = &self.totals {
+            return self.put_weighted_mean(weighted, means);
+        }
         let divisor = Divisor::new(self.objects());
         self.for_each_block(|sums, columns| {
             let start = means.len();
@@ -35,6 +41,9 @@ impl PartialSum {
 
     /// The sum of every column, rounded once.
     pub(super) fn sum(&self) -> Vec<f64> {
+        if let Totals::Weighted(weighted) = &self.totals {
+            return self.weighted_sum(weighted);
+        }
         let mut result = Vec::with_capacity(self.columns());
         self.for_each_block(|sums, columns| {
             let start = result.len();
@@ -62,14 +71,12 @@ impl PartialSum {
     }
 
     /// The canonical form of a block's columns, with the sums of those that are
-    /// not finite in the first part.
+    /// not finite in the first part. Sums that are weighted have another form.
     pub(super) fn canonical_sums(&self, columns: Range<usize>, to: &mut CanonicalSums) {
-        debug_assert!(columns.start.is_multiple_of(BLOCK_COLUMNS));
-        self.sums.canonical(columns.clone(), to);
-        for (index, special) in self.specials.of_block(columns) {
-            to.set(index, [special, 0.0, 0.0, 0.0]);
-            to.exceptions.retain(|(exception, _)| *exception != index);
+        if let Totals::Numbers(sums) = &self.totals {
+            sums.canonical(columns.clone(), to);
         }
+        self.specials.put_into(columns, to);
     }
 }
 

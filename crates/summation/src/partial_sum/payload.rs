@@ -11,6 +11,10 @@ pub(super) mod part {
     pub(crate) const EXCEPTIONS: u32 = 8;
     pub(crate) const SQUARE_EXCEPTIONS: u32 = 64;
     pub(crate) const ABSENCES: u32 = 128;
+    /// Whether there are sums of absent weights, and their parts after the first.
+    pub(crate) const ABSENT_WEIGHTS_FIRST: u32 = 256;
+    pub(crate) const ABSENT_WEIGHTS: [u32; 3] = [512, 1024, 2048];
+    pub(crate) const ABSENT_EXCEPTIONS: u32 = 4096;
 }
 
 /// Puts the first part, and of the others those that are not all zeros; tells

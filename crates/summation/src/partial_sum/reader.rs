@@ -1,9 +1,12 @@
 //! Adding an encoded partial sum to another, block by block as its bytes come.
 
+use crate::exact::ExactSum;
+
 use super::encoding::{HEADER_BYTES, PREFIX_BYTES, checksum};
 use super::kept::KeptSet;
 use super::payload::{Payload, part};
-use super::{BLOCK_COLUMNS, CorruptError, EncodedHeader, PartialSum, Trailer};
+use super::sums::Sums;
+use super::{BLOCK_COLUMNS, CorruptError, EncodedHeader, PartialSum, Totals, Trailer};
 
 /// The longest trailer that is believed: of half a million objects.
 const TRAILER_BYTES_MAX: u64 = 16 << 20;
@@ -22,6 +25,8 @@ const PIECE_COLUMNS: usize = 8 * BLOCK_COLUMNS;
 pub struct PartialSumReader {
     header: Option<EncodedHeader>,
     trailer: Option<Trailer>,
+    /// The sum of the weights, once the trailer has been read, if objects have weights.
+    weight: Option<Box<ExactSum>>,
     /// Where what is not yet used begins, in the encoded partial sum.
     byte: u64,
     /// The beginning of what is to be used next.
@@ -69,7 +74,7 @@ impl PartialSumReader {
             add_block(block.payload, block.parts, block.start, block.length, sum, scratch)
         })?;
         if last && let Some(header) = &self.header {
-            sum.count_objects(header.objects);
+            Counted { objects: header.objects, weight: self.weight.as_deref() }.add_to(sum);
         }
         Ok(())
     }
@@ -92,11 +97,11 @@ impl PartialSumReader {
         mut show: impl FnMut(&PartialSum),
     ) -> Result<(), CorruptError> {
         let shape = Shape { columns, kept: sum.kept() };
-        self.read(bytes, last, shape, |header, block, scratch| {
+        self.read(bytes, last, shape, |counted, block, scratch| {
             let start = block.start % PIECE_COLUMNS;
             if start == 0 {
                 sum.reset(PIECE_COLUMNS.min(columns - block.start));
-                sum.count_objects(header.objects);
+                counted.add_to(sum);
             }
             add_block(block.payload, block.parts, start, block.length, sum, scratch)?;
             if start + block.length == sum.columns() {
@@ -112,7 +117,7 @@ impl PartialSumReader {
         bytes: &[u8],
         last: bool,
         shape: Shape,
-        mut add: impl FnMut(&EncodedHeader, EncodedBlock<'_>, &mut Vec<f64>) -> Option<()>,
+        mut add: impl FnMut(Counted<'_>, EncodedBlock<'_>, &mut Vec<f64>) -> Option<()>,
     ) -> Result<(), CorruptError> {
         let mut bytes = bytes;
         loop {
@@ -183,20 +188,21 @@ impl PartialSumReader {
         &mut self,
         bytes: &[u8],
         shape: Shape,
-        add: &mut impl FnMut(&EncodedHeader, EncodedBlock<'_>, &mut Vec<f64>) -> Option<()>,
+        add: &mut impl FnMut(Counted<'_>, EncodedBlock<'_>, &mut Vec<f64>) -> Option<()>,
     ) -> Result<bool, CorruptError> {
         let Some(header) = &self.header else {
             let header = EncodedHeader::read(bytes)?;
             shape.check(&header)?;
             if header.trailer_bytes == 0 {
-                self.trailer = Some(header.read_trailer(&[])?);
+                self.take_trailer(&header, &[])?;
             }
             self.header = Some(header);
             self.byte += bytes.len() as u64;
             return Ok(true);
         };
         if self.trailer.is_none() {
-            self.trailer = Some(header.read_trailer(bytes)?);
+            let header = *header;
+            self.take_trailer(&header, bytes)?;
             self.byte += bytes.len() as u64;
             return Ok(true);
         }
@@ -214,12 +220,38 @@ impl PartialSumReader {
         let length = BLOCK_COLUMNS.min(shape.columns - self.column);
         let parts = u32::from_le_bytes([p0, p1, p2, p3]);
         let block = EncodedBlock { payload, parts, start: self.column, length };
-        if add(header, block, &mut self.scratch).is_none() {
+        let counted = Counted { objects: header.objects, weight: self.weight.as_deref() };
+        if add(counted, block, &mut self.scratch).is_none() {
             return Err(self.error("a block of another layout"));
         }
         self.column += length;
         self.byte += bytes.len() as u64;
         Ok(true)
+    }
+
+    /// Takes in the trailer, and the sum of the weights before it.
+    fn take_trailer(&mut self, header: &EncodedHeader, bytes: &[u8]) -> Result<(), CorruptError> {
+        let (weight, trailer) = header.read_weight_and_trailer(bytes)?;
+        self.weight = header.kept().is_weighted().then(|| Box::new(weight));
+        self.trailer = Some(trailer);
+        Ok(())
+    }
+}
+
+/// The objects of an encoded partial sum.
+#[derive(Clone, Copy)]
+struct Counted<'a> {
+    objects: u64,
+    /// The sum of their weights, if they have weights.
+    weight: Option<&'a ExactSum>,
+}
+
+impl Counted<'_> {
+    fn add_to(self, sum: &mut PartialSum) {
+        sum.count_objects(self.objects);
+        if let Some(weight) = self.weight {
+            sum.count_weight(weight);
+        }
     }
 }
 
@@ -296,21 +328,43 @@ fn add_block(
     let [second, others @ ..] = part::SUMS;
     if payload.has(second) {
         payload.finite_numbers(b)?;
-        sum.add_sums(start, a, Some(b));
+        sum.add_sums(start, a, Some(b), None);
     } else {
-        sum.add_sums(start, a, None);
+        sum.add_sums(start, a, None, None);
     }
-    for part in others {
-        if payload.has(part) {
-            payload.finite_numbers(b)?;
-            sum.sums.add_parts(start, b);
+    match &mut sum.totals {
+        Totals::Numbers(sums) => add_others(sums, start, &mut payload, others, b)?,
+        Totals::Weighted(weighted) => {
+            add_others(&mut weighted.sums, start, &mut payload, others, b)?;
         }
-    }
-    if payload.has(part::EXCEPTIONS) {
-        payload.exceptions(length, |column, number| sum.sums.add_exact(start + column, number))?;
     }
     for kernel in &mut sum.kernels {
         kernel.decode(start, &mut payload, scratch)?;
     }
+    if let Totals::Weighted(weighted) = &mut sum.totals {
+        weighted.decode_absent(start, &mut payload, scratch)?;
+    }
     payload.is_empty().then_some(())
+}
+
+/// Adds the parts of the sums of a block after the second, and its exceptions; `numbers`
+/// holds one for each of its columns.
+fn add_others<const LIMBS: usize, const UNIT: i32>(
+    sums: &mut Sums<LIMBS, UNIT>,
+    start: usize,
+    payload: &mut Payload<'_>,
+    parts: [u32; 2],
+    numbers: &mut [f64],
+) -> Option<()> {
+    for part in parts {
+        if payload.has(part) {
+            payload.finite_numbers(numbers)?;
+            sums.add_parts(start, numbers);
+        }
+    }
+    if payload.has(part::EXCEPTIONS) {
+        let length = numbers.len();
+        payload.exceptions(length, |column, number| sums.add_exact(start + column, number))?;
+    }
+    Some(())
 }

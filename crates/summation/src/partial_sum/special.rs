@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::expansion::Canonical;
 use super::{BLOCK_COLUMNS, pieces};
 
 /// For each column the IEEE 754 sum of the numbers that are not finite: an
@@ -59,6 +60,20 @@ impl Specials {
             .flat_map(move |sums| sums[..columns.len()].iter().enumerate())
             .filter(|(_, sum)| !sum.is_finite())
             .map(|(index, &sum)| (index, if sum.is_nan() { f64::NAN } else { sum }))
+    }
+
+    /// Puts the sums of the columns, of one block, that are not finite into the first part
+    /// of their canonical form.
+    pub(crate) fn put_into<const LIMBS: usize, const UNIT: i32>(
+        &self,
+        columns: Range<usize>,
+        to: &mut Canonical<4, LIMBS, UNIT>,
+    ) {
+        debug_assert!(columns.start.is_multiple_of(BLOCK_COLUMNS));
+        for (index, special) in self.of_block(columns) {
+            to.set(index, [special, 0.0, 0.0, 0.0]);
+            to.exceptions.retain(|(exception, _)| *exception != index);
+        }
     }
 
     /// How many columns' sums are NaN, and how many infinite.

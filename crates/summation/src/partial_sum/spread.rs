@@ -1,7 +1,9 @@
 //! Variance and standard deviation of each column, rounded once.
 //!
 //! With S the exact sum, Q the exact sum of squares and F the number of
-//! objects, or of the values that the column has, the population variance is `(F * Q - S * S) / (F * F)`.
+//! objects, or of the values that the column has, the variance is
+//! `(F * Q - S * S) / (F * (F - ddof))`, where `ddof` is 0 for the population and 1
+//! for a sample.
 
 mod quick;
 
@@ -13,22 +15,41 @@ use super::squares::{CanonicalSquares, Squares};
 use super::sums::CanonicalSums;
 use super::{PartialSum, pieces};
 
+/// The delta degrees of freedom, as NumPy calls them: how much less than F the sum of the
+/// squared deviations is divided by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ddof(u64);
+
+impl Ddof {
+    /// Of a population.
+    pub(super) const ZERO: Ddof = Ddof(0);
+    /// Of a sample.
+    pub(super) const ONE: Ddof = Ddof(1);
+
+    /// The two factors of the divisor of `F * Q - S * S`; `None` if that is not above zero.
+    const fn divisor(self, objects: u64) -> Option<[u64; 2]> {
+        if objects > self.0 { Some([objects, objects - self.0]) } else { None }
+    }
+}
+
 impl PartialSum {
-    /// The population variance of every column, of whose numbers these are the squares.
-    pub(super) fn variance(&self, squares: &Squares) -> Vec<f64> {
-        self.spread(squares, quick::variance, variance)
+    /// The variance of every column, of whose numbers these are the squares; NaN where there
+    /// are no more numbers than `ddof`.
+    pub(super) fn variance(&self, squares: &Squares, ddof: Ddof) -> Vec<f64> {
+        self.spread(squares, ddof, quick::variance, variance)
     }
 
-    /// The population standard deviation likewise.
-    pub(super) fn deviation(&self, squares: &Squares) -> Vec<f64> {
-        self.spread(squares, quick::deviation, deviation)
+    /// The standard deviation likewise.
+    pub(super) fn deviation(&self, squares: &Squares, ddof: Ddof) -> Vec<f64> {
+        self.spread(squares, ddof, quick::deviation, deviation)
     }
 
     fn spread(
         &self,
         squares: &Squares,
-        round_fast: fn([f64; 2], [f64; 3], u64) -> Option<f64>,
-        round: fn(&Magnitude, u64) -> f64,
+        ddof: Ddof,
+        round_fast: fn([f64; 2], [f64; 3], [u64; 2]) -> Option<f64>,
+        round: fn(&Magnitude, [u64; 2]) -> f64,
     ) -> Vec<f64> {
         let mut result = Vec::with_capacity(self.columns());
         let mut sums = Box::new(CanonicalSums::new());
@@ -41,24 +62,35 @@ impl PartialSum {
                 let objects = counts.as_ref().map_or(self.objects(), |counts| counts[index]);
                 let [hi, lo, ..] = sums.parts.each_ref().map(|part| part[index]);
                 let squares = canonical.parts.each_ref().map(|part| part[index]);
+                let Some(divisor) = ddof.divisor(objects).filter(|_| hi.is_finite()) else {
+                    result.push(f64::NAN);
+                    continue;
+                };
                 // An exception has no parts to go by.
                 let certain = if sums.exceptions.is_empty() {
-                    round_fast([hi, lo], squares, objects)
+                    round_fast([hi, lo], squares, divisor)
                 } else {
                     None
                 };
-                result.push(if !hi.is_finite() || objects == 0 {
-                    f64::NAN
-                } else if let Some(certain) = certain {
-                    certain
-                } else {
+                result.push(certain.unwrap_or_else(|| {
                     let (sum, squares) = (sums.exact(index), canonical.exact(index));
-                    round(&numerator(&sum, &squares, objects), objects)
-                });
+                    round(&numerator(&sum, &squares, objects), divisor)
+                }));
             }
         }
         result
     }
+}
+
+/// The variance as a fraction, whose denominator is the product of two; `None` if that is not
+/// above zero.
+pub(super) fn fraction(
+    sum: &ExactSum,
+    squares: &ExactSquares,
+    objects: u64,
+    ddof: Ddof,
+) -> Option<(Magnitude, [u64; 2])> {
+    Some((numerator(sum, squares, objects), ddof.divisor(objects)?))
 }
 
 /// `F * Q - S * S`, which is never below zero.
@@ -68,15 +100,15 @@ fn numerator(sum: &ExactSum, squares: &ExactSquares, objects: u64) -> Magnitude 
     squares.magnitude().multiply(&objects).subtract(sum.multiply(&sum))
 }
 
-fn variance(numerator: &Magnitude, objects: u64) -> f64 {
-    let (once, more) = numerator.clone().widen(3).divide(objects);
-    let (twice, still_more) = once.divide(objects);
+fn variance(numerator: &Magnitude, [one, other]: [u64; 2]) -> f64 {
+    let (once, more) = numerator.clone().widen(3).divide(one);
+    let (twice, still_more) = once.divide(other);
     twice.round(more | still_more)
 }
 
-/// `sqrt(numerator) / objects`, rounded once: a guess, put right by exact
+/// `sqrt(numerator / (one * other))`, rounded once: a guess, put right by exact
 /// comparison of squares.
-fn deviation(numerator: &Magnitude, objects: u64) -> f64 {
+fn deviation(numerator: &Magnitude, [one, other]: [u64; 2]) -> f64 {
     if numerator.is_zero() {
         return 0.0;
     }
@@ -85,7 +117,7 @@ fn deviation(numerator: &Magnitude, objects: u64) -> f64 {
     let even = exponent - exponent.rem_euclid(2) - 106;
     let leading = numerator.scaled(-even).round(true);
     #[expect(clippy::cast_precision_loss, reason = "a guess")]
-    let guess = leading.sqrt() / objects as f64;
+    let guess = leading.sqrt() / (one as f64 * other as f64).sqrt();
     // The guess is `root * 2^(even / 2)`. Count in quarters of its last place:
     // a half tells how to round, and the guess may be a binade too high.
     let guess_exponent = i64::from(exponent_of(guess)) + even / 2;
@@ -97,9 +129,10 @@ fn deviation(numerator: &Magnitude, objects: u64) -> f64 {
         reason = "at most 2^55, or zero for what is below the range"
     )]
     let mut quarters = quarters as u64;
+    let divisor = Magnitude::from_integer(u128::from(one) * u128::from(other), 0);
     let compare = |quarters: u64| {
-        let scaled = Magnitude::from_integer(u128::from(quarters) * u128::from(objects), last);
-        scaled.multiply(&scaled).compare(numerator)
+        let root = Magnitude::from_integer(u128::from(quarters), last);
+        root.multiply(&root).multiply(&divisor).compare(numerator)
     };
     while compare(quarters + 1) != Ordering::Greater {
         quarters += 1;

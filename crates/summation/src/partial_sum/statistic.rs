@@ -5,6 +5,7 @@ use std::ops::Range;
 use protocol::request::{Kept, Statistic};
 
 use super::kept::Kernel;
+use super::spread::Ddof;
 use super::squares::Squares;
 use super::{PartialSum, pieces};
 
@@ -12,15 +13,19 @@ impl PartialSum {
     /// A statistic of every column, rounded once; `None` if the partial sum was
     /// not made for it. A column with a number that is not finite has the
     /// variance NaN. Where missing values are left out, a statistic is that of the
-    /// values that the column has, and NaN if it has none, except for the count.
+    /// values that the column has, and NaN if it has none, except for the count. The
+    /// sample variance and its root are NaN if the column has one value, too.
     #[must_use]
     pub fn statistic(&self, statistic: Statistic) -> Option<Vec<f64>> {
         match statistic {
             Statistic::Sum => Some(self.without_empty(self.sum())),
             Statistic::Min => Some(self.without_empty(self.extremes(Kept::Least)?)),
             Statistic::Max => Some(self.without_empty(self.extremes(Kept::Greatest)?)),
-            Statistic::Variance => Some(self.variance(self.squares()?)),
-            Statistic::Std => Some(self.deviation(self.squares()?)),
+            Statistic::Range => Some(self.without_empty(self.range()?)),
+            Statistic::Variance => Some(self.variance(self.squares()?, Ddof::ZERO)),
+            Statistic::Std => Some(self.deviation(self.squares()?, Ddof::ZERO)),
+            Statistic::Variance1 => Some(self.variance(self.squares()?, Ddof::ONE)),
+            Statistic::Std1 => Some(self.deviation(self.squares()?, Ddof::ONE)),
             Statistic::Count => Some(self.count()),
         }
     }
@@ -58,6 +63,33 @@ impl PartialSum {
             Kernel::Extremes(extremes) => Some(extremes.values(0..self.columns()).collect()),
             Kernel::Squares(_) | Kernel::Absences(_) => None,
         }
+    }
+
+    /// The greatest number of each column minus the least, which are `f64`: of integers
+    /// beyond 2^53, these are rounded before. Where both are the same infinity, that is
+    /// NaN, as in IEEE 754.
+    fn range(&self) -> Option<Vec<f64>> {
+        let mut range = self.extremes(Kept::Greatest)?;
+        for (range, least) in range.iter_mut().zip(self.extremes(Kept::Least)?) {
+            *range -= least;
+            if range.is_nan() {
+                // Always with the same bits.
+                *range = f64::NAN;
+            }
+        }
+        Some(range)
+    }
+
+    /// The greatest and the least number of a column, if both are kept.
+    pub(super) fn both_extremes(&self, column: usize) -> Option<[f64; 2]> {
+        let mut both = [None; 2];
+        for kernel in &self.kernels {
+            if let Kernel::Extremes(extremes) = kernel {
+                let place = usize::from(kernel.kept() == Kept::Least);
+                both[place] = extremes.values(column..column + 1).next();
+            }
+        }
+        Some([both[0]?, both[1]?])
     }
 
     fn squares(&self) -> Option<&Squares> {

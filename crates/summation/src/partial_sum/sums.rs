@@ -1,15 +1,14 @@
-//! The sums of the numbers themselves: two components a column, two more in
-//! blocks whose numbers range widely, and what spills over.
+//! The sums of the numbers themselves, or of their products with weights: two components
+//! a column, two more in blocks whose numbers range widely, and what spills over.
 
 use std::ops::Range;
 
-use crate::exact::{ExactSum, two_sum};
+use crate::exact::{FixedPoint, two_sum};
 
+use super::BLOCK_COLUMNS;
 use super::expansion::{self, Canonical};
 use super::kernel::{self, GROUP};
-use super::{BLOCK_COLUMNS, spill};
-
-type Spill = spill::Spill<34, -1074>;
+use super::spill::Spill;
 
 /// For each column the sum of some components, and in rare columns a remainder:
 /// together the exact sum of the finite numbers added.
@@ -17,27 +16,36 @@ type Spill = spill::Spill<34, -1074>;
 /// Two components hold the sum of numbers whose bits lie within 106 of each
 /// other, so of nearly all data. A block in which a sum needs more gets two more
 /// components, 212 bits in all. What even they cannot hold, or what overflows on
-/// the way, is kept in fixed point.
+/// the way, is kept in fixed point of `LIMBS` words in units of `2^UNIT`.
 #[derive(Clone, Debug)]
-pub(crate) struct Sums {
+pub(crate) struct Sums<const LIMBS: usize, const UNIT: i32> {
     hi: Vec<f64>,
     lo: Vec<f64>,
     /// One for each block of columns.
     more: Vec<Option<Box<More>>>,
     /// One for each block of columns.
-    spills: Vec<Option<Box<Spill>>>,
+    spills: Vec<Option<Box<Spill<LIMBS, UNIT>>>>,
 }
+
+/// Sums of numbers.
+pub(crate) type NumberSums = Sums<34, -1074>;
+
+/// Sums of products of two numbers.
+pub(crate) type ProductSums = Sums<67, -2148>;
 
 /// The third and the fourth component of a block's columns.
 type More = [[f64; BLOCK_COLUMNS]; 2];
 
-/// The sums of one block of columns in their only form.
+/// The sums of numbers of one block of columns in their only form.
 pub(crate) type CanonicalSums = Canonical<4, 34, -1074>;
 
-impl Sums {
+/// The sums of products likewise.
+pub(crate) type CanonicalProducts = Canonical<4, 67, -2148>;
+
+impl<const LIMBS: usize, const UNIT: i32> Sums<LIMBS, UNIT> {
     /// Sums of nothing. Nothing is -0, for IEEE 754 addition changes no number
     /// by adding -0.
-    pub(crate) fn new(columns: usize) -> Sums {
+    pub(crate) fn new(columns: usize) -> Self {
         let blocks = columns.div_ceil(BLOCK_COLUMNS);
         Sums {
             hi: vec![-0.0; columns],
@@ -144,7 +152,7 @@ impl Sums {
     }
 
     /// Adds an exact number to a column.
-    pub(crate) fn add_exact(&mut self, column: usize, number: &ExactSum) {
+    pub(crate) fn add_exact(&mut self, column: usize, number: &FixedPoint<LIMBS, UNIT>) {
         self.spill(column).add_all(number);
     }
 
@@ -173,7 +181,7 @@ impl Sums {
     }
 
     /// A column's remainder, to add to.
-    fn spill(&mut self, column: usize) -> &mut ExactSum {
+    fn spill(&mut self, column: usize) -> &mut FixedPoint<LIMBS, UNIT> {
         self.spills[column / BLOCK_COLUMNS]
             .get_or_insert_with(|| Box::new(Spill::new()))
             .entry(column % BLOCK_COLUMNS)
@@ -187,7 +195,7 @@ impl Sums {
     }
 
     /// Writes the canonical form of a block's columns into the beginning of `to`.
-    pub(crate) fn canonical(&self, columns: Range<usize>, to: &mut CanonicalSums) {
+    pub(crate) fn canonical(&self, columns: Range<usize>, to: &mut Canonical<4, LIMBS, UNIT>) {
         let (start, length) = (columns.start, columns.len());
         let block = start / BLOCK_COLUMNS;
         to.exceptions.clear();
@@ -217,7 +225,7 @@ impl Sums {
     }
 
     /// The same for one column, which is to be `index` there.
-    fn canonical_column(&self, column: usize, index: usize, to: &mut CanonicalSums) {
+    fn canonical_column(&self, column: usize, index: usize, to: &mut Canonical<4, LIMBS, UNIT>) {
         let spill = self.spills[column / BLOCK_COLUMNS].as_ref();
         let remainder = spill.and_then(|spill| spill.get(column % BLOCK_COLUMNS));
         let parts = self.parts(column);
@@ -232,11 +240,55 @@ impl Sums {
             to.set(index, parts);
             return;
         }
-        let mut sum = remainder.map_or(ExactSum::ZERO, Clone::clone);
+        let mut sum = remainder.map_or(FixedPoint::ZERO, Clone::clone);
         for part in parts {
             sum.add(part);
         }
         to.set_exact(index, sum);
+    }
+}
+
+impl ProductSums {
+    /// Adds the products of `x` and a weight, which is positive and finite, to the columns
+    /// from `start` on, all of one block. Returns how many columns are done: all, or those
+    /// before one whose `x` is not finite.
+    pub(crate) fn add_products(&mut self, start: usize, x: &[f64], weight: f64) -> usize {
+        let (block, first) = (start / BLOCK_COLUMNS, start % BLOCK_COLUMNS);
+        let mut done = 0;
+        while done < x.len() {
+            let columns = start + done..start + x.len();
+            let (hi, lo) = (&mut self.hi[columns.clone()], &mut self.lo[columns]);
+            done += match &mut self.more[block] {
+                None => kernel::add_products(hi, lo, &x[done..], weight),
+                Some(more) => {
+                    let [c, d] = more.each_mut();
+                    let places = first + done..first + x.len();
+                    let sums = [hi, lo, &mut c[places.clone()], &mut d[places]];
+                    kernel::add_products_to_four(sums, &x[done..], weight)
+                }
+            };
+            // A group that needs a closer look, or the few columns after the last group.
+            let group = done..x.len().min(done + GROUP);
+            done = group.end;
+            for index in group {
+                if !x[index].is_finite() {
+                    return index;
+                }
+                self.add_product(start + index, x[index], weight);
+            }
+        }
+        done
+    }
+
+    /// Adds the product of a finite number and a weight to a column, whatever it takes.
+    pub(crate) fn add_product(&mut self, column: usize, x: f64, weight: f64) {
+        let (product, error, is_exact) = kernel::two_product(x, weight);
+        if is_exact {
+            self.add_one(column, product);
+            self.add_one(column, neutral(error));
+        } else {
+            self.spill(column).add_product(x, weight);
+        }
     }
 }
 

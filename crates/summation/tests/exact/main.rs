@@ -8,3 +8,5 @@ mod numbers;
 mod oracle;
 mod statistics;
 mod trees;
+mod typed;
+mod weights;

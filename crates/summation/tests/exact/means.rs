@@ -1,7 +1,7 @@
 //! The mean of one column, whatever its numbers.
 
 use proptest::prelude::*;
-use summation::{Block, PartialSum};
+use summation::{Block, PartialSum, Trailer};
 
 use crate::numbers::{any_number, cases, column, finite};
 use crate::oracle::{self, assert_same};
@@ -135,6 +135,18 @@ fn opposite_infinities_are_nan() {
     check(&[f64::INFINITY, 1.0, f64::NEG_INFINITY]);
     check(&[f64::INFINITY, f64::INFINITY, 1.0]);
     check(&[f64::NAN, f64::INFINITY]);
+}
+
+#[test]
+fn the_payload_of_a_nan_leaves_no_trace() {
+    // Quiet and signalling, of both signs, with whatever is in the rest of the bits.
+    let payloads = [0x7ff8_0000_0000_0000, 0x7ff8_dead_beef_0001, 0x7ff0_0000_0000_0001, !0];
+    let sums = payloads.map(|bits| sum_of(&[1.0, f64::from_bits(bits), 2.0]));
+    let encoded = sums.each_ref().map(|sum| sum.encode(&Trailer::default()));
+    assert!(encoded.iter().all(|bytes| *bytes == encoded[0]), "one encoding of all");
+    for sum in &sums {
+        assert_eq!(sum.mean()[0].to_bits(), f64::NAN.to_bits());
+    }
 }
 
 #[test]

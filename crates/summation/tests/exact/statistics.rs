@@ -65,6 +65,10 @@ fn at_the_ends_of_the_range() {
     check(&[2e-162, 1e-162, -1e-162]);
     check(&[1.4916681462400413e-154, 0.0]);
     check(&[0.1; 7]);
+    check(&[f64::INFINITY, f64::INFINITY]);
+    check(&[f64::NEG_INFINITY, 1.0]);
+    check(&[1.0]);
+    check(&[-0.0, -0.0]);
 }
 
 #[test]

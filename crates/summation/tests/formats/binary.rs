@@ -149,6 +149,25 @@ fn a_truncated_file_is_told_with_both_lengths() {
 }
 
 #[test]
+fn arrays_of_one_size_must_have_one_shape() {
+    let array = |shape: &[u64]| {
+        let count = usize::try_from(shape.iter().product::<u64>()).unwrap();
+        detect(&npy(1, "<f8", false, shape, &vec![0; 8 * count]), None).unwrap()
+    };
+    let reference = array(&[2, 3]);
+    let error = array(&[3, 2]).check_shape(&reference, "a.npy").unwrap_err().to_string();
+    assert!(error.contains("the shape is 3 × 2, and that of a.npy is 2 × 3"), "{error}");
+    assert!(array(&[6]).check_shape(&reference, "a.npy").is_err());
+    // Dimensions of length 1 do not count, and different sizes are found by the lengths.
+    for shape in [&[2, 3][..], &[1, 2, 1, 3], &[3, 3]] {
+        assert!(array(shape).check_shape(&reference, "a.npy").is_ok(), "{shape:?}");
+    }
+    let text = detect(b"1,2,3,4,5,6", None).unwrap();
+    assert!(text.check_shape(&reference, "a.npy").is_ok());
+    assert!(reference.check_shape(&text, "a.csv").is_ok());
+}
+
+#[test]
 fn an_empty_array_has_no_numbers() {
     let bytes = npy(1, "<f8", false, &[3, 0], &[]);
     assert!(detect(&bytes, None).unwrap_err().to_string().contains("no numbers"));
@@ -167,4 +186,33 @@ fn raw_numbers_do_not_say_their_shape() {
     let format = detect(&[0; 12], Some(RawNumbers::F32)).unwrap();
     assert_eq!((format.shape(), format.columns(12)), (None, Some(3)));
     assert_eq!(format.describe(), "raw f4");
+}
+
+#[test]
+fn every_raw_half_is_converted_by_its_definition() {
+    let data: Vec<u8> = (0..=u16::MAX).flat_map(u16::to_le_bytes).collect();
+    // The bits of the exponent and of the fraction.
+    for (raw, words, exponent_bits, fraction_bits) in
+        [(RawNumbers::F16, "raw f2", 5, 10), (RawNumbers::Bf16, "raw bf16", 8, 7)]
+    {
+        let format = detect(&data, Some(raw)).unwrap();
+        assert_eq!((format.describe(), format.columns(131_072)), (words.to_owned(), Some(65_536)));
+        let found = read(&format, &data, &[999], &[100]).values();
+        let most = (1 << exponent_bits) - 1;
+        let bias = most / 2;
+        for (bits, found) in (0..=u16::MAX).zip(found) {
+            let exponent = i32::from(bits >> fraction_bits) & most;
+            let fraction = f64::from(bits & ((1 << fraction_bits) - 1)) / 2f64.powi(fraction_bits);
+            let magnitude = match exponent {
+                0 => fraction * 2f64.powi(1 - bias),
+                _ if exponent == most && fraction == 0.0 => f64::INFINITY,
+                _ if exponent == most => f64::NAN,
+                _ => (1.0 + fraction) * 2f64.powi(exponent - bias),
+            };
+            let expected = if bits >> 15 == 1 { -magnitude } else { magnitude };
+            assert!(found.to_bits() == expected.to_bits() || found.is_nan() && expected.is_nan());
+        }
+    }
+    let error = detect(&data[..5], Some(RawNumbers::Bf16)).unwrap_err().to_string();
+    assert!(error.contains("5 bytes, which is no whole number of 2 bytes each"), "{error}");
 }

@@ -10,13 +10,13 @@ use summation::{HEAD_BYTES, HEAD_BYTES_MAX};
 use crate::binary::npy;
 use crate::reading::{cases, check, detect, detect_in_steps, limits, ranges, read};
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).expect("memory can be written to");
     encoder.finish().expect("memory can be written to")
 }
 
-fn zstd(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::encode_all(bytes, 3).expect("memory can be written to")
 }
 

@@ -56,6 +56,7 @@ fn detect_with_in_steps(
                 assert!(needed > shown && shown < bytes.len(), "{shown}, then {needed}");
                 shown = needed.min(bytes.len());
             }
+            Detection::NeedsRanges(ranges) => panic!("{ranges:?} are asked for, as of an archive"),
         }
     }
 }

@@ -150,25 +150,24 @@ fn errors_name_line_column_and_remedy() {
 fn columns_are_matched_by_name_in_any_order() {
     let auto = ReadOptions::default();
     let first = table("a,b,c\n1,2,3\n", &auto);
-    let names = first.names();
     let text = "c,a,b\n30,10,20\n60,40,50\n";
-    let other = table(text, &auto).aligned(names.as_deref(), "first.csv").unwrap();
+    let other = table(text, &auto).aligned(Some(&first), "first.csv").unwrap();
     let reading = read(&other, text.as_bytes(), &[3], &[2]);
     assert_eq!(reading.values(), [10.0, 20.0, 30.0, 40.0, 50.0, 60.0]);
     for (text, words) in [
         ("a,b\n1,2\n", "has no column \"c\", which first.csv has"),
         ("a,b,c,d\n1,2,3,4\n", "has the column \"d\", which first.csv has not"),
-        ("1,2,3\n", "has no named columns, and first.csv has them"),
+        ("1,2,3\n", "has no named columns, and first.csv has named columns"),
     ] {
-        let error = table(text, &auto).aligned(names.as_deref(), "first.csv").unwrap_err();
+        let error = table(text, &auto).aligned(Some(&first), "first.csv").unwrap_err();
         assert!(error.to_string().contains(words), "{error}");
     }
     let error = first.aligned(None, "first.csv").unwrap_err().to_string();
-    assert!(error.contains("first.csv has none"), "{error}");
+    assert!(error.contains("first.csv has no named columns"), "{error}");
     // Columns of one name are matched in their order.
     let twice = table("a,a\n1,2\n", &auto);
-    assert!(twice.aligned(twice.names().as_deref(), "itself").is_ok());
-    assert!(twice.aligned(Some(&["a".to_owned()]), "another").is_err());
+    assert!(twice.aligned(Some(&twice), "itself").is_ok());
+    assert!(twice.aligned(Some(&table("a\n1\n", &auto)), "another").is_err());
 }
 
 /// A field as some program may write it, and its value; NaN where it is missing.

@@ -205,7 +205,7 @@ fn errors_say_where_and_what() {
 #[test]
 fn other_kinds_of_files_are_named() {
     for (bytes, words) in [
-        (&b"PK\x03\x04...."[..], "extract its arrays"),
+        (&b"PK\x03\x04...."[..], "a zip archive without the end"),
         (b"\x89HDF\r\n\x1a\n", "HDF5"),
         (b"\xff\xfe1\0,\0", "UTF-16"),
         (b"1,2\0\0\0", "neither text nor any other format"),
@@ -216,6 +216,32 @@ fn other_kinds_of_files_are_named() {
     }
     let described = detect(b"CDF,x\n1,2", None).map(|format| format.describe());
     assert_eq!(described, Ok("csv, 2 columns".to_owned()));
+}
+
+#[test]
+fn commas_that_may_be_decimal_points_are_refused() {
+    for (text, field) in [
+        ("1,5;2,5;3,5", "1,5"),
+        ("1;2,25\n3;4\n", "2,25"),
+        ("-1,5\t2\r\n", "-1,5"),
+        ("7\n1,5 2,5\n", "1,5"),
+    ] {
+        let error = detect(text.as_bytes(), None).map(|it| it.describe()).unwrap_err().to_string();
+        assert!(error.contains(&format!("the comma in \"{field}\"")), "{text:?}: {error}");
+    }
+    // Beyond the first bytes nothing is known: here the second field may go on.
+    let long = format!("1,5;2{}", "0".repeat(20_000));
+    assert!(detect(long.as_bytes(), None).is_ok());
+    for (text, numbers) in [
+        ("1,2\n3,4\n", &[1.0, 2.0, 3.0, 4.0][..]),
+        ("1, 2, 3\n", &[1.0, 2.0, 3.0]),
+        ("1.0,5;2", &[1.0, 5.0, 2.0]),
+        ("1,2e0 3", &[1.0, 2.0, 3.0]),
+        ("1,2,3;4,5,6", &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
+        ("1,2 \n3,4 ", &[1.0, 2.0, 3.0, 4.0]),
+    ] {
+        assert_eq!(read_text(text).values(), numbers, "{text:?}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use platform::files;
 use protocol::Problem;
 
-use crate::planning::is_data;
+use crate::planning::{ModelFolders, is_data, is_index};
 
 /// The locations of all files that `inputs` name, in order. An input is a file, a
 /// directory with all files below it, or a pattern. What a directory or a pattern finds
@@ -71,11 +71,36 @@ pub(super) fn find_inputs(inputs: &[String], results: &[PathBuf]) -> anyhow::Res
             bail!("there is no file or directory {input}");
         }
     }
+    let indexes = files.iter().filter(|file| file.to_str().is_some_and(is_index));
+    for index in indexes {
+        check_shards(index, &results)?;
+    }
     let mut locations = Vec::with_capacity(files.len());
     for file in files {
         locations.push(location(&file)?);
     }
     Ok(locations)
+}
+
+/// Checks that no result is a shard of the model that an index describes: the shards are inputs
+/// too, although the command line may not name them.
+fn check_shards(index: &Path, results: &[PathBuf]) -> anyhow::Result<()> {
+    let reading = || format!("reading {}", index.display());
+    let folder = index.canonicalize().with_context(reading)?;
+    let beside = |result: &&PathBuf| result.parent() == folder.parent();
+    for result in results.iter().filter(beside) {
+        let text = fs::read(index).with_context(reading)?;
+        // What is wrong with an index is told when the job is planned.
+        let shards = summation::shards_of(&text).unwrap_or_default();
+        if shards.iter().any(|shard| result.ends_with(shard)) {
+            bail!(
+                "{} belongs to the model {} and would be overwritten: choose another --output",
+                result.display(),
+                index.display()
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Takes results out of the files from an index on, and says so.
@@ -92,9 +117,13 @@ fn leave_out(files: &mut Vec<PathBuf>, from: usize, is_result: impl Fn(&Path) ->
 
 /// Takes what is not data out of the files from an index on, and says so.
 fn leave_out_others(files: &mut Vec<PathBuf>, from: usize) {
-    let may_be_data =
-        |file: &PathBuf| file.file_name().is_none_or(|it| is_data(&it.to_string_lossy()));
-    let (data, others): (Vec<_>, Vec<_>) = files.split_off(from).into_iter().partition(may_be_data);
+    let found = files.split_off(from);
+    let models = ModelFolders::of(found.iter().filter_map(|file| file.to_str()));
+    let may_be_data = |file: &PathBuf| {
+        let is_other = file.to_str().is_some_and(|file| models.accompanies(file));
+        !is_other && file.file_name().is_none_or(|it| is_data(&it.to_string_lossy()))
+    };
+    let (data, others): (Vec<_>, Vec<_>) = found.into_iter().partition(may_be_data);
     files.extend(data);
     if let Some(first) = others.first() {
         let count = others.len();
@@ -148,7 +177,12 @@ fn is_inside_itself(folder: &Path) -> bool {
     metadata.any(|folder| !passed.insert((folder.dev(), folder.ino())))
 }
 
-fn location(file: &Path) -> anyhow::Result<String> {
+/// The location of a file.
+///
+/// # Errors
+///
+/// If there is no such file, or its name is not UTF-8.
+pub(super) fn location(file: &Path) -> anyhow::Result<String> {
     let path = std::path::absolute(file)
         .with_context(|| format!("resolving the path {}", file.display()))?;
     // Keys must not contain parts such as `..`.

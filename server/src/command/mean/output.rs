@@ -10,18 +10,28 @@ use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use platform::StoreError;
 use protocol::JobSnapshot;
-use protocol::request::{Choice, Statistic};
-use summation::output::OutputFormat;
+use protocol::job::InputSummary;
+use protocol::request::{Choice, Dtype, Statistic};
+use summation::output::{OutputFormat, TypedKind};
 use tempfile::NamedTempFile;
 
 use crate::engine::Engine;
-use crate::results::StoredResult;
+use crate::results::{StoredResult, typed_kind};
 
 /// The destination of the mean and its format.
 pub(super) struct Output {
     /// `None` for standard output.
     path: Option<PathBuf>,
-    format: OutputFormat,
+    format: FileFormat,
+}
+
+/// What the file of a result is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FileFormat {
+    /// Numbers.
+    Numbers(OutputFormat),
+    /// The format of the inputs.
+    Typed(TypedKind),
 }
 
 impl Output {
@@ -33,7 +43,7 @@ impl Output {
     /// If the name has no known ending, or its folder does not exist.
     pub(super) fn parse(text: &str) -> anyhow::Result<Output> {
         if text == "-" {
-            return Ok(Output { path: None, format: OutputFormat::Csv });
+            return Ok(Output { path: None, format: FileFormat::Numbers(OutputFormat::Csv) });
         }
         let path = PathBuf::from(text);
         let format = match path.extension().and_then(|extension| extension.to_str()) {
@@ -41,8 +51,18 @@ impl Output {
             Some("csv" | "txt") => OutputFormat::Csv,
             Some("json") => OutputFormat::Json,
             Some("raw" | "f64" | "bin") => OutputFormat::Raw,
-            _ => bail!("the output file {text} must end in .npy, .csv, .json or .raw"),
+            Some("safetensors") => {
+                return Output::in_folder(path, FileFormat::Typed(TypedKind::Safetensors));
+            }
+            Some("nc") => return Output::in_folder(path, FileFormat::Typed(TypedKind::Netcdf)),
+            _ => bail!(
+                "the output file {text} must end in .npy, .csv, .json, .raw, .safetensors or .nc"
+            ),
         };
+        Output::in_folder(path, FileFormat::Numbers(format))
+    }
+
+    fn in_folder(path: PathBuf, format: FileFormat) -> anyhow::Result<Output> {
         let folder = folder_of(&path);
         if !folder.is_dir() {
             bail!("the folder {} of the output file does not exist", folder.display());
@@ -57,6 +77,49 @@ impl Output {
         [None].into_iter().chain(statistics).map(|one| path_of(mean, one)).collect()
     }
 
+    /// Checks that inputs of this kind have a result of the format.
+    ///
+    /// # Errors
+    ///
+    /// If only other inputs have.
+    pub(super) fn check_inputs(
+        &self,
+        inputs: &InputSummary,
+        dtype: Option<Dtype>,
+    ) -> anyhow::Result<()> {
+        let is_npy = self.format == FileFormat::Numbers(OutputFormat::Npy);
+        let is_chosen = dtype.is_some_and(|dtype| dtype != Dtype::F64);
+        if is_npy
+            && is_chosen
+            && let Some(kind @ (TypedKind::Safetensors | TypedKind::Netcdf)) = typed_kind(inputs)
+        {
+            bail!(
+                "the type of the numbers can be chosen for an --output that ends in .{}: as .npy \
+                 they are f64",
+                kind.extension()
+            );
+        }
+        if let FileFormat::Typed(kind) = self.format
+            && typed_kind(inputs) != Some(kind)
+        {
+            let format = inputs.format.as_deref().unwrap_or("of an unknown format");
+            let (files, ending) = match kind {
+                TypedKind::Netcdf => ("NetCDF", "nc"),
+                kind => (kind.extension(), kind.extension()),
+            };
+            bail!(
+                "only the mean of {files} files can be written as .{ending}, and the \
+                 inputs are {format}; choose an --output that ends in .npy or .csv"
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether the types of its numbers can be chosen.
+    pub(super) fn has_types(&self) -> bool {
+        matches!(self.format, FileFormat::Typed(_) | FileFormat::Numbers(OutputFormat::Npy))
+    }
+
     /// Whether statistics can be written: each needs a file of its own.
     pub(super) fn takes_statistics(&self) -> bool {
         self.path.is_some()
@@ -64,7 +127,7 @@ impl Output {
 
     /// Writes the statistics of a job that is done, then its mean. A file appears
     /// only when it is whole. The engine's store lies in `scratch`: results in the
-    /// format .npy are moved out of it.
+    /// formats .npy, .safetensors and .nc are moved out of it.
     pub(super) async fn write(
         &self,
         engine: &Engine,
@@ -84,8 +147,25 @@ impl Output {
         statistic: Option<Statistic>,
         scratch: &Path,
     ) -> anyhow::Result<()> {
-        let result = StoredResult::open(engine.store().clone(), job.id, statistic).await?;
-        let pieces = result.written(self.format, job, statistic);
+        let store = engine.store().clone();
+        let format = match (self.format, typed_kind(&job.inputs)) {
+            (FileFormat::Numbers(OutputFormat::Npy), Some(TypedKind::Npy)) => {
+                FileFormat::Typed(TypedKind::Npy)
+            }
+            (format, _) => format,
+        };
+        let (result, pieces) = match format {
+            FileFormat::Typed(kind) => {
+                let result = StoredResult::open_typed(store, job.id, statistic, kind).await?;
+                let pieces = result.pieces(0, result.bytes);
+                (result, pieces)
+            }
+            FileFormat::Numbers(format) => {
+                let result = StoredResult::open(store, job.id, statistic).await?;
+                let pieces = result.written(format, job, statistic);
+                (result, pieces)
+            }
+        };
         let Some(path) = &self.path else {
             let mut stdout = io::stdout().lock();
             return match copy(pieces, &mut stdout).await {
@@ -103,9 +183,7 @@ impl Output {
             .tempfile_in(folder_of(path))
             .with_context(writing)?;
         let stored = scratch.join(result.key());
-        if self.format == OutputFormat::Npy
-            && move_file(&stored, path, &file).with_context(writing)?
-        {
+        if self.has_types() && move_file(&stored, path, &file).with_context(writing)? {
             return Ok(());
         }
         copy(pieces, &mut file).await.with_context(writing)?;
@@ -184,10 +262,14 @@ mod tests {
             let path = folder.path().join(name);
             Output::parse(path.to_str().unwrap()).map(|output| output.format)
         };
-        assert_eq!(format("a.npy").unwrap(), OutputFormat::Npy);
-        assert_eq!(format("a.b.csv").unwrap(), OutputFormat::Csv);
+        assert_eq!(format("a.npy").unwrap(), FileFormat::Numbers(OutputFormat::Npy));
+        assert_eq!(format("a.b.csv").unwrap(), FileFormat::Numbers(OutputFormat::Csv));
+        let safetensors = FileFormat::Typed(TypedKind::Safetensors);
+        assert_eq!(format("a.safetensors").unwrap(), safetensors);
+        assert_eq!(format("a.nc").unwrap(), FileFormat::Typed(TypedKind::Netcdf));
         assert!(format("a").is_err());
         assert!(format("no/such/folder/a.npy").is_err());
-        assert_eq!(Output::parse("-").unwrap().format, OutputFormat::Csv);
+        let stdout = Output::parse("-").unwrap();
+        assert_eq!(stdout.format, FileFormat::Numbers(OutputFormat::Csv));
     }
 }

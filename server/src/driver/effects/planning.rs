@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use platform::problems::outage;
+use platform::store::traced::StoreTracing;
 use protocol::job::Counted;
 use protocol::problem::ProblemKind;
 use protocol::request::Generate;
@@ -24,6 +26,8 @@ pub(super) struct Planning {
     pub(super) job: JobId,
     pub(super) request: RequestSummary,
     pub(super) is_resumed: bool,
+    /// Records what stores are asked for; `None` if nobody wants to know.
+    pub(super) tracing: Option<StoreTracing>,
     pub(super) stop: CancellationToken,
 }
 
@@ -96,6 +100,12 @@ impl Planning {
     async fn list_and_get_room(&self) -> Outcome<(Planned, OwnedSemaphorePermit)> {
         // Kept until the plan has room, so that few plans wait for it in memory.
         let _permit = self.pass(&self.gates.listing, 1).await?;
+        // On the heap, like all that is done behind a gate: thousands of jobs may wait here,
+        // and each takes as much memory as its task may ever need.
+        Box::pin(self.list_and_wait_for_room()).await
+    }
+
+    async fn list_and_wait_for_room(&self) -> Outcome<(Planned, OwnedSemaphorePermit)> {
         let planned = match self.until_stopped(self.list()).await? {
             Ok(planned) => planned,
             Err(problem) => return Ok(Err(problem)),
@@ -107,13 +117,17 @@ impl Planning {
     /// Generates the job's test data.
     async fn generate(&self, data: Generate) -> Outcome<()> {
         let _permit = self.pass(&self.gates.generating, 1).await?;
+        Box::pin(self.generate_now(data)).await
+    }
+
+    async fn generate_now(&self, data: Generate) -> Outcome<()> {
         let parts = &self.parts;
         if self.is_resumed {
             // A job with a plan had all its data.
             match self.until_stopped(records::plan(&*parts.store, self.job)).await? {
                 Ok(None) => {}
                 Ok(Some(_)) => return Ok(Ok(())),
-                Err(problem) => return Ok(Err(problem)),
+                Err(problem) => return Ok(Err(of_own_store(problem))),
             }
         }
         let space = check_free_space(&*parts.store, "the test data", data.bytes());
@@ -125,7 +139,7 @@ impl Planning {
             let _ = self.messages.try_send(DriverMessage::Generated { job: self.job, counted });
         };
         let generated = parts.planner.generate(self.job, data, progress, &self.stop).await;
-        if self.stop.is_cancelled() { Err(Stopped) } else { Ok(generated) }
+        if self.stop.is_cancelled() { Err(Stopped) } else { Ok(generated.map_err(of_own_store)) }
     }
 
     /// Lists the objects, lays out the tree, and stores the plan.
@@ -134,12 +148,17 @@ impl Planning {
         // Not before the gate: long lists are in the store while the job waits.
         let request = match self.request.whole() {
             Some(request) => request,
-            None => records::request(store, self.job).await?.request,
+            None => records::request(store, self.job).await.map_err(of_own_store)?.request,
         };
-        let planner = &self.parts.planner;
+        let mut planner = self.parts.planner.clone();
+        if let Some(tracing) = &self.tracing {
+            planner.inputs = planner.inputs.traced(tracing);
+        }
         let record = planner.plan(self.job, &request, self.request.workers).await?;
+        self.parts.outputs.probe(&request, &record).await?;
         if let Some(columns) = record.inputs.columns {
-            let bytes = written_bytes(&record.plan, columns, &request.statistics);
+            let bytes =
+                written_bytes(&record.plan, columns, &request.statistics, record.inputs.is_typed());
             check_free_space(store, "the job", bytes).await?;
         }
         if record.inputs.keyed
@@ -148,9 +167,11 @@ impl Planning {
             planner.store_keys(self.job, first, &request.read_options()).await?;
         }
         if self.is_resumed {
-            return self.resume(record).await;
+            return self.resume(record).await.map_err(of_own_store);
         }
-        records::store_plan(store, self.job, &record).await?;
+        records::store_plan(store, self.job, &record).await.map_err(of_own_store)?;
+        // The table of the weights is in the store now, and each weight in its object.
+        let record = PlanRecord { weights: None, netcdf: None, ..record };
         Ok(Planned { record, found: None })
     }
 
@@ -197,7 +218,53 @@ impl Planning {
     }
 }
 
+/// A problem with the program's own objects: a store that refuses the server is out of order,
+/// as one that does not answer.
+fn of_own_store(problem: Problem) -> Problem {
+    match problem.kind {
+        ProblemKind::Forbidden => outage(problem),
+        _ => problem,
+    }
+}
+
 /// Whether a problem is that a store does not answer: the job waits for it.
 fn is_away(problem: &Problem) -> bool {
     problem.kind == ProblemKind::Unavailable
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{JobRequest, Timestamp};
+
+    use super::*;
+    use crate::parts;
+
+    /// The most bytes of a job that waits.
+    const WAITING_BYTES: usize = 8192;
+
+    #[tokio::test]
+    async fn a_job_that_waits_for_its_turn_takes_little_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let parts = Arc::new(parts::for_files(folder.path()).await.unwrap());
+        let (messages, _incoming) = mpsc::channel(1);
+        let planning = Planning {
+            gates: Gates::new(&parts.limits),
+            parts,
+            messages,
+            job: JobId::from_parts(Timestamp::default(), 1),
+            request: RequestSummary {
+                request: JobRequest::new(Inputs::Prefix("inputs/".to_owned())),
+                workers: 1,
+                submitted_at: Timestamp::default(),
+                submitted_by: None,
+                span: None,
+                caller_span: None,
+            },
+            is_resumed: false,
+            tracing: None,
+            stop: CancellationToken::new(),
+        };
+        let bytes = size_of_val(&planning.run());
+        assert!(bytes <= WAITING_BYTES, "{bytes} bytes");
+    }
 }

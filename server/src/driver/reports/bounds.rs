@@ -79,6 +79,7 @@ fn check_attempt(attempt: AttemptId) -> Result<(), Incredible> {
 fn limit_joined(joined: &mut Joined) {
     cut_if_any(&mut joined.node, NAME_BYTES_MAX);
     cut_if_any(&mut joined.faults, TEXT_BYTES_MAX);
+    joined.address.take_if(|address| address.len() > NAME_BYTES_MAX);
     limit(&mut joined.resident_bytes, BYTES_MAX);
 }
 
@@ -183,6 +184,7 @@ mod tests {
             columns_of: Some("a.npy".to_owned()),
             shape: Some(vec![2, 3]),
             format: Some("npy f8".to_owned()),
+            took_ms: Some(7),
             progress,
         };
         let problem = Problem::input_changed("a", "it was deleted");

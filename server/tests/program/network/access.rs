@@ -66,13 +66,19 @@ impl Restricted {
 
     /// Submits a job with the token of the role that may, and waits for its end.
     pub(super) async fn job(&self) -> String {
+        self.job_of(Role::Submit).await
+    }
+
+    /// Submits a job with the token of a role, and waits for its end.
+    async fn job_of(&self, role: Role) -> String {
         let request = json!({"inputs": {"generate":
             {"files": 3, "count": 5, "format": "csv", "seed": 1}}});
-        let submitting = self.request("POST", "/api/jobs").bearer_auth(&self.tokens[1]);
+        let submitting = self.request("POST", "/api/jobs");
+        let submitting = submitting.bearer_auth(&self.tokens[role as usize]);
         let job: Value =
             submitting.json(&request).send().await.expect("an answer").json().await.expect("JSON");
         let id = job["id"].as_str().expect("an id").to_owned();
-        assert_eq!(job["submitted_by"], "submit");
+        assert_eq!(job["submitted_by"], role.word());
         let path = format!("/api/jobs/{id}");
         let is_done = async {
             loop {
@@ -164,7 +170,6 @@ async fn each_role_may_do_what_it_is_for_and_nothing_more() {
     let admins = [
         "PUT /api/workers",
         "DELETE /api/files/a/1",
-        "POST /app/delete",
         "POST /app/delete-files",
         "POST /app/workers",
     ];
@@ -188,13 +193,61 @@ async fn each_role_may_do_what_it_is_for_and_nothing_more() {
         let status = response.status();
         assert!(![401, 403].contains(&status.as_u16()), "{name} as {needed}: {status}");
     }
-    let purge = format!("/api/jobs/{job}?purge=true");
-    let refused = server.as_role(Role::Submit, "DELETE", &purge).await;
+    server.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_is_deleted_by_who_submitted_it_or_an_admin_only() {
+    let server = Restricted::start().await;
+    let [own, another, third] = [server.job().await, server.job().await, server.job().await];
+    let others = server.job_of(Role::Admin).await;
+    let delete = async |role: Role, job: &str| {
+        server.as_role(role, "DELETE", &format!("/api/jobs/{job}?purge=true")).await
+    };
+    let refused = delete(Role::Submit, &others).await;
     assert_eq!(refused.status(), StatusCode::FORBIDDEN);
-    assert_eq!(
-        server.as_role(Role::Admin, "DELETE", &purge).await.status(),
-        StatusCode::NO_CONTENT
-    );
+    let problem: Value = refused.json().await.unwrap();
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("submitted by admin") && detail.contains("role submit"), "{detail}");
+    assert_eq!(delete(Role::View, &own).await.status(), StatusCode::FORBIDDEN);
+    assert_eq!(delete(Role::Submit, &own).await.status(), StatusCode::NO_CONTENT);
+
+    // The forms of the pages: of one job, and of those that are ticked.
+    let post = async |role: Role, path: &str, body: String| {
+        let request = server.request("POST", path).bearer_auth(&server.tokens[role as usize]);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let response = request.header(ACCEPT, "text/html").body(body).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::FOUND, "{path}");
+        response.headers()[LOCATION].to_str().unwrap().to_owned()
+    };
+    let is_there = async |job: &str| {
+        server.as_role(Role::View, "GET", &format!("/api/jobs/{job}")).await.status().is_success()
+    };
+    let location = post(Role::Submit, "/app/delete", format!("id={others}")).await;
+    assert!(location.contains("refused="), "{location}");
+    let ticked = format!("jobs={another},{others}&status=all");
+    let location = post(Role::Submit, "/app/delete-jobs", ticked).await;
+    assert!(location.starts_with("/jobs?refused="), "{location}");
+    assert!(is_there(&others).await && !is_there(&another).await);
+    let page = server.as_role(Role::Submit, "GET", &location).await.text().await.unwrap();
+    assert!(page.contains("not deleted") && page.contains("submitted by admin"), "{page}");
+
+    // The pages offer what their reader may do.
+    let asked = format!("/jobs/selected?action=delete&job={third}&job={others}");
+    let page = async |role: Role, path: &str| {
+        server.as_role(role, "GET", path).await.text().await.unwrap()
+    };
+    let by_owner = page(Role::Submit, &asked).await;
+    assert!(by_owner.contains("deleting it needs the role admin"), "{by_owner}");
+    assert!(by_owner.contains("Delete 1\u{a0}job permanently"), "{by_owner}");
+    assert!(!page(Role::View, &asked).await.contains("permanently"));
+    assert!(page(Role::Submit, &format!("/jobs/{third}")).await.contains("Delete permanently"));
+    assert!(!page(Role::Submit, &format!("/jobs/{others}")).await.contains("Delete permanently"));
+    let list = page(Role::View, "/jobs").await;
+    assert!(list.contains("needs a token with the role submit"), "{list}");
+    let location = post(Role::Admin, "/app/delete-jobs", format!("jobs={third},{others}")).await;
+    assert_eq!(location, "/jobs");
+    assert!(!is_there(&others).await && !is_there(&third).await);
     server.running.stop().await;
 }
 

@@ -55,6 +55,36 @@ async fn a_job_waits_while_every_worker_is_denied_and_goes_on_with_one_that_is_w
     server.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_asks_is_not_to_blame_while_the_store_refuses_the_server() {
+    let shared = Installation::shared().await;
+    let endpoint = shared.variable("AWS_ENDPOINT_URL").expect("a URL").to_owned();
+    let address = endpoint.trim_start_matches("http://").parse().expect("an address");
+    let proxy = Proxy::start_before(address).await;
+    let installation = shared.with_s3_at(proxy.endpoint());
+    let server = installation.server(&EXTERNAL).await;
+    let files = format!("{}/api/files/in/a.csv", server.url);
+    let request = json!({"inputs": {"prefix": "in"}});
+    proxy.disturb(Disturbance::Answer(403));
+    let put = server.http.put(&files).body("1,2").send().await.unwrap();
+    for refused in [put, server.get("/api/files").await, server.post("/api/jobs", &request).await] {
+        assert_eq!(refused.status(), 503, "not 403: {}", refused.url());
+        assert!(refused.headers().contains_key("retry-after"));
+        let problem: Value = refused.json().await.unwrap();
+        assert!(problem["detail"].as_str().unwrap().contains("403"), "{problem}");
+    }
+    // A store that does not find what is to be written.
+    proxy.disturb(Disturbance::Answer(404));
+    let refused = server.post("/api/jobs", &request).await;
+    assert_eq!(refused.status(), 503);
+    assert!(refused.headers().contains_key("retry-after"));
+    assert!(proxy.disturbed() > 0);
+    proxy.disturb(Disturbance::None);
+    server.upload("in/a.csv", "1,2").await;
+    server.submit(&request).await;
+    server.stop().await;
+}
+
 /// Begins a job whose attempts last longer than a lease.
 async fn begin_slowly(server: &Server) -> (String, Value) {
     let inputs = json!({"generate": {"files": 4, "count": 600_000, "format": "csv"}});

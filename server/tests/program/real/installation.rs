@@ -60,6 +60,12 @@ impl Installation {
         self
     }
 
+    /// The same installation with a further environment variable of its programs.
+    pub(crate) fn with_variable(mut self, name: &'static str, value: String) -> Installation {
+        self.environment.push((name, value));
+        self
+    }
+
     /// An environment variable of its programs.
     pub(crate) fn variable(&self, name: &str) -> Option<&str> {
         self.environment.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
@@ -82,9 +88,25 @@ impl Installation {
         Server { client: Client::new(url), process }
     }
 
+    /// Starts a server as on a machine of its own: it does not share the folder of temporary
+    /// files with others, which tells whether they live.
+    pub(crate) async fn server_elsewhere(&self, further: &[&str]) -> Server {
+        let number = INSTALLATIONS.fetch_add(1, Ordering::SeqCst);
+        let folder = self.logs.path().join(format!("machine-{number}"));
+        std::fs::create_dir(&folder).expect("a folder");
+        let mut command = self.command("distributed-average");
+        command.env("TMPDIR", &folder);
+        let mut process = self.launch(command, further);
+        let url = process.announced("listening on ").await;
+        Server { client: Client::new(url), process }
+    }
+
     /// Starts a server that may fail to listen.
     pub(crate) fn start_server(&self, further: &[&str]) -> Process {
-        let mut command = self.command("distributed-average");
+        self.launch(self.command("distributed-average"), further)
+    }
+
+    fn launch(&self, mut command: Command, further: &[&str]) -> Process {
         command.args(["serve", "--listen", "127.0.0.1:0"]).args(further);
         let number = INSTALLATIONS.fetch_add(1, Ordering::SeqCst);
         let log = self.logs.path().join(format!("server-{number}.log"));

@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use platform::store::read_all;
 use platform::store::s3::{S3Access, S3Location, S3Store};
-use platform::{ObjectStore, StoreError, StorePlace};
+use platform::{ObjectStore, StoreError};
 use serde_json::Value;
 use server::keys;
-use server::store_lease::StoreLease;
+use server::store_lease::{Candidate, Look, POLL_INTERVAL, Reached, StoreLease};
 use testbed::{Disturbance, Proxy, SeaweedFs};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::client::PATIENCE;
 
-/// Longer than a lease is valid, and shorter than it takes to expire for others.
-const BEYOND_VALIDITY: Duration = Duration::from_secs(8);
+/// Longer than a lease is valid.
+const BEYOND_VALIDITY: Duration = Duration::from_secs(6);
 
 /// A store as one server sees it, through a proxy of its own.
 struct Seen {
@@ -40,9 +40,18 @@ impl Seen {
         Seen { proxy, store }
     }
 
-    async fn acquire(&self) -> anyhow::Result<StoreLease> {
-        let place: StorePlace = "s3://testbed/lease".parse().expect("a place");
-        timeout(PATIENCE, StoreLease::acquire(&place, self.store.clone())).await.expect("in time")
+    /// Acquires the lease as soon as it is free.
+    async fn acquire(&self) -> StoreLease {
+        let mut candidate = Candidate::new(self.store.clone());
+        let acquiring = async {
+            loop {
+                match candidate.look().await.expect("the store answers") {
+                    Look::Acquired(lease) => return lease,
+                    Look::Held(_) => sleep(POLL_INTERVAL).await,
+                }
+            }
+        };
+        timeout(PATIENCE, acquiring).await.expect("in time")
     }
 
     async fn epoch(&self) -> u64 {
@@ -67,32 +76,50 @@ async fn the_lease_is_held_by_one_server_however_it_is_disturbed() {
 
 async fn only_one_of_several_takes_it(server: &SeaweedFs) {
     let first = Seen::new(server, "several").await;
-    first.acquire().await.expect("a lease").release().await;
+    first.acquire().await.release().await;
     assert_eq!(first.epoch().await, 1);
     // It was released, so all try at the same moment.
-    let mut rivals = Vec::new();
+    let mut seen = Vec::new();
     for _ in 0..6 {
-        rivals.push(Seen::new(server, "several").await);
+        seen.push(Seen::new(server, "several").await);
     }
-    let acquired = futures::future::join_all(rivals.iter().map(Seen::acquire)).await;
-    let said: Vec<String> =
-        acquired.iter().filter_map(|it| it.as_ref().err()).map(ToString::to_string).collect();
-    assert_eq!(said.len(), 5, "{said:?}");
-    assert!(said.iter().all(|it| it.contains("another server uses the store")), "{said:?}");
+    let mut rivals: Vec<_> = seen.iter().map(|seen| Candidate::new(seen.store.clone())).collect();
+    let looks = futures::future::join_all(rivals.iter_mut().map(Candidate::look)).await;
+    let looks = looks.into_iter().map(|look| look.expect("the store answers"));
+    let mut leases = looks.filter_map(|look| match look {
+        Look::Acquired(lease) => Some(lease),
+        Look::Held(_) => None,
+    });
+    let lease = leases.next().expect("somebody takes it");
+    assert!(leases.next().is_none(), "two have it");
     assert_eq!(first.epoch().await, 2);
-    for lease in acquired.into_iter().flatten() {
-        lease.release().await;
-    }
+    // The others learn how to reach it, once it says so, and that it has gone.
+    let mut other = rivals.pop().expect("a rival");
+    let reached = Reached { url: "http://192.0.2.1:3000".to_owned(), certificate: None };
+    lease.announce(reached.clone());
+    let found = async {
+        loop {
+            match other.look().await.expect("the store answers") {
+                Look::Held(Some(leader)) => return leader,
+                Look::Held(None) => sleep(POLL_INTERVAL).await,
+                Look::Acquired(_) => panic!("it is held"),
+            }
+        }
+    };
+    let found = timeout(PATIENCE, found).await.expect("in time");
+    assert_eq!((found.reached, found.epoch), (reached, 2));
+    assert_eq!(found.key, lease.key());
+    lease.release().await;
     let began = Instant::now();
-    first.acquire().await.expect("a lease").release().await;
-    assert!(began.elapsed() < Duration::from_secs(9), "a released lease is not waited for");
+    first.acquire().await.release().await;
+    assert!(began.elapsed() < Duration::from_secs(5), "a released lease is not waited for");
     assert_eq!(first.epoch().await, 3);
 }
 
 async fn an_outage_costs_time_only(server: &SeaweedFs) {
     let seen = Seen::new(server, "outage").await;
-    let mut lease = seen.acquire().await.expect("a lease");
-    let store = lease.fenced(seen.store.clone());
+    let mut lease = seen.acquire().await;
+    let store = lease.fencing().store(seen.store.clone());
     store.put("record", Bytes::from("before")).await.expect("written");
     seen.proxy.disturb(Disturbance::Silence);
     let mut lost = Box::pin(lease.lost());
@@ -113,8 +140,8 @@ async fn an_outage_costs_time_only(server: &SeaweedFs) {
 
 async fn whoever_lost_it_writes_nothing_more(server: &SeaweedFs) {
     let (old, new) = (Seen::new(server, "lost").await, Seen::new(server, "lost").await);
-    let mut lease = old.acquire().await.expect("a lease");
-    let store = lease.fenced(old.store.clone());
+    let mut lease = old.acquire().await;
+    let store = lease.fencing().store(old.store.clone());
     store.put("record", Bytes::from("old")).await.expect("written");
     old.proxy.disturb(Disturbance::Silence);
     let began = Instant::now();
@@ -124,9 +151,9 @@ async fn whoever_lost_it_writes_nothing_more(server: &SeaweedFs) {
         async move { store.put("record", Bytes::from("stuck")).await }
     });
     // Another process would not know that this one lives; here its file says so.
-    let taken = new.acquire().await.expect("it has expired");
-    assert!(began.elapsed() >= Duration::from_secs(9), "{:?}", began.elapsed());
-    let written = taken.fenced(new.store.clone());
+    let taken = new.acquire().await;
+    assert!(began.elapsed() >= Duration::from_secs(5), "{:?}", began.elapsed());
+    let written = taken.fencing().store(new.store.clone());
     written.put("record", Bytes::from("new")).await.expect("written");
     old.proxy.disturb(Disturbance::None);
     let why = timeout(PATIENCE, lease.lost()).await.expect("in time").to_string();
@@ -144,7 +171,7 @@ async fn what_is_no_lease_is_replaced(server: &SeaweedFs) {
     let seen = Seen::new(server, "nonsense").await;
     for nonsense in ["", "{\"host\": 7}"] {
         seen.store.put(keys::SERVER, Bytes::from(nonsense)).await.expect("written");
-        let lease = seen.acquire().await.expect("a lease");
+        let lease = seen.acquire().await;
         assert_eq!(seen.epoch().await, 1);
         lease.release().await;
     }

@@ -16,6 +16,7 @@ use server::engine::Engine;
 use server::parts;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use traces::Traces;
 use worker::Worker;
 use worker::metrics::WorkerMetrics;
 
@@ -45,7 +46,8 @@ async fn every_message_may_come_twice_and_answers_may_get_lost() {
     let rates = FaultRates { duplicate_every: 1, lose_answer_every: 5, ..FaultRates::default() };
     let (at_server, at_workers) = (Arc::new(Faults::at(rates)), Arc::new(Faults::at(rates)));
     let store = arguments.store.open().await.expect("a store");
-    let mut parts = parts::for_serving(&arguments, store.clone()).await.expect("parts");
+    let mut parts =
+        parts::for_serving(&arguments, store.clone(), Traces::default()).await.expect("parts");
     parts.queue = Arc::new(FaultyServerEnd::new(parts.queue, at_server.clone()));
     let engine = Engine::start(parts, parts::settings(&arguments, 2), 2).await.expect("an engine");
     let leave = CancellationToken::new();
@@ -61,6 +63,7 @@ async fn every_message_may_come_twice_and_answers_may_get_lost() {
             store,
             settings: worker::Settings::default(),
             metrics: WorkerMetrics::default(),
+            traces: Traces::default(),
         };
         tokio::spawn(worker::run(worker, leave.clone()));
     }

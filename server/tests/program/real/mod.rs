@@ -2,13 +2,16 @@
 //! that are processes of their own.
 
 mod changes;
+mod control_plane;
 mod faults;
 mod installation;
 mod jobs;
 mod kills;
 mod lease;
-mod lone;
 mod messages;
 mod metrics;
 mod outages;
+mod outputs;
 mod speculation;
+mod standby;
+mod traces;

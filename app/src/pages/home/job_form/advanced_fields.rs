@@ -8,17 +8,36 @@ use super::field::Fields;
 use crate::form::fields::{Section, section_of, statistic_key};
 use crate::form::{JobForm, field_of};
 
-/// The settings of speculation, the statistics, and how values are read, collapsed
-/// unless one of them is invalid.
+/// The settings of speculation, and how values are read, collapsed unless one of them is
+/// invalid.
 #[component]
 pub fn AdvancedFields(
     /// The texts of the fields.
     form: JobForm,
-    /// The error of a rejected form.
-    problem: Option<Problem>,
+    /// The errors of a rejected form.
+    problems: Vec<Problem>,
 ) -> impl IntoView {
-    let rejected_section = problem.as_ref().and_then(field_of).and_then(section_of);
-    let is_open = matches!(rejected_section, Some(Section::Advanced | Section::Values));
+    let mut sections = problems.iter().filter_map(field_of).filter_map(section_of);
+    let is_open = sections.any(|section| matches!(section, Section::Advanced | Section::Values));
+    view! {
+        <details class="advanced" open=is_open>
+            <summary>"Advanced: stragglers, tables and formats"</summary>
+            <div class="fields">
+                <Fields section=Section::Advanced form=form.clone() problems=problems.clone() />
+            </div>
+            <div class="fields">
+                <Fields section=Section::Values form problems />
+            </div>
+        </details>
+    }
+}
+
+/// The statistics that can be computed beside the mean.
+#[component]
+pub fn StatisticFields(
+    /// The texts of the fields.
+    form: JobForm,
+) -> impl IntoView {
     let statistics = Statistic::ALL
         .iter()
         .map(|statistic| {
@@ -27,33 +46,27 @@ pub fn AdvancedFields(
         })
         .collect_view();
     view! {
-        <details class="advanced" open=is_open>
-            <summary>"Advanced: speculation and statistics"</summary>
-            <div class="fields">
-                <Fields section=Section::Advanced form=form.clone() problem=problem.clone() />
-            </div>
-            <fieldset class="statistics">
-                <legend>{STATISTICS.title}</legend>
-                {statistics}
-            </fieldset>
-            <div class="fields">
-                <Fields section=Section::Values form problem />
-            </div>
-        </details>
+        <fieldset class="statistics">
+            <legend>{STATISTICS.title}</legend>
+            {statistics}
+        </fieldset>
     }
 }
 
 #[component]
 fn Checkbox(statistic: Statistic, checked: bool) -> impl IntoView {
     view! {
-        <label class="check" title=statistic.described().description>
+        <label class="check">
             <input
                 type="checkbox"
                 name=format!("form[{}]", statistic_key(statistic))
                 value="on"
                 checked=checked
             />
-            <span>{statistic.title()}</span>
+            <span>
+                {statistic.title()} " "
+                <span class="hint">{statistic.described().description}</span>
+            </span>
         </label>
     }
 }

@@ -2,7 +2,9 @@
 
 use leptos::prelude::*;
 use protocol::Problem;
+use protocol::request::{Field, WORKERS};
 
+use crate::backend::backend;
 use crate::form::fields::{FIELDS, FormField, Input, Section};
 use crate::form::{JobForm, field_of};
 
@@ -13,15 +15,16 @@ pub fn Fields(
     section: Section,
     /// The texts of the fields.
     form: JobForm,
-    /// The error of a rejected form.
-    problem: Option<Problem>,
+    /// The errors of a rejected form.
+    problems: Vec<Problem>,
 ) -> impl IntoView {
     FIELDS
         .into_iter()
         .filter(|row| row.section == section)
         .map(|row| {
             let value = form.typed(&row.field).to_owned();
-            view! { <Labelled row value problem=problem.clone() /> }
+            let problem = problems.iter().find(|it| field_of(it) == Some(row.field.key()));
+            view! { <Labelled row value problem=problem.cloned() /> }
         })
         .collect_view()
 }
@@ -31,10 +34,10 @@ pub fn Fields(
 fn Labelled(row: FormField, value: String, problem: Option<Problem>) -> impl IntoView {
     let field = row.field;
     let key = field.key();
-    let problem = problem_of(key, problem);
+    let problem = problem.map(shown_problem);
     let is_invalid = problem.is_some();
     let symbol = field.symbol.map(|symbol| view! { <span class="symbol">{symbol}</span> });
-    let hint = (!field.hint.is_empty()).then(|| view! { <span class="hint">{field.hint}</span> });
+    let hint = hint_of(&field).map(|hint| view! { <span class="hint">{hint}</span> });
     let input = match row.input {
         Input::Text => line(key, value, None, is_invalid).into_any(),
         Input::Digits => line(key, value, Some("numeric"), is_invalid).into_any(),
@@ -52,7 +55,17 @@ fn Labelled(row: FormField, value: String, problem: Option<Problem>) -> impl Int
     }
 }
 
-/// A text input.
+/// The hint of a field, with the limits of this server.
+fn hint_of(field: &Field) -> Option<String> {
+    let hint = field.hint.to_owned();
+    if field.key() == WORKERS.field.key() {
+        return Some(format!("{hint}, at most {} here", backend().workers_max()));
+    }
+    (!hint.is_empty()).then_some(hint)
+}
+
+/// A text input. Without `autocomplete="off"`, with which browsers forget on Back what was
+/// typed.
 fn line(
     key: &'static str,
     value: String,
@@ -65,7 +78,6 @@ fn line(
             name=format!("form[{key}]")
             value=value
             inputmode=keys
-            autocomplete="off"
             spellcheck="false"
             aria-describedby=format!("{key}-note")
             aria-invalid=is_invalid.then_some("true")
@@ -96,12 +108,30 @@ fn choice(
     }
 }
 
-/// The error of a field, shown next to it.
-fn problem_of(key: &str, problem: Option<Problem>) -> Option<impl IntoView> {
-    let problem = problem.filter(|problem| field_of(problem) == Some(key))?;
-    Some(view! {
+/// The error of a field, shown next to it. Its sentences begin with capitals here.
+fn shown_problem(problem: Problem) -> impl IntoView {
+    let words = format!("{}. {}", problem.detail.trim_end_matches('.'), capital(&problem.remedy));
+    view! {
         <p class="field-problem" role="alert">
-            {problem.detail} " " {problem.remedy}
+            {capital(&words)}
         </p>
-    })
+    }
+}
+
+/// A text that begins with a capital.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_begin_with_capitals() {
+        assert_eq!(capital("files must be whole"), "Files must be whole");
+        assert_eq!(capital(""), "");
+        assert_eq!(capital("\u{e9}t\u{e9}"), "\u{c9}t\u{e9}");
+    }
 }

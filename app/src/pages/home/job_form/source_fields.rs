@@ -1,13 +1,12 @@
 //! The inputs of a new job.
 
 use leptos::prelude::*;
-use protocol::Problem;
+use protocol::{Problem, Role};
 
 use super::field::Fields;
-use crate::backend::now;
+use crate::backend::{caller_may, now};
 use crate::form::JobForm;
 use crate::form::fields::{DEMO, FROM_GENERATE, FROM_PREFIX, SOURCE, Section};
-use crate::format::new_folder;
 use crate::islands::uploads::UploadZone;
 
 /// The inputs of a new job: the demonstration, generated data, or files in the store. CSS shows the
@@ -16,10 +15,15 @@ use crate::islands::uploads::UploadZone;
 pub fn SourceFields(
     /// The texts of the fields.
     form: JobForm,
-    /// The error of a rejected form.
-    problem: Option<Problem>,
+    /// The errors of a rejected form.
+    problems: Vec<Problem>,
 ) -> impl IntoView {
     let (is_prefix, is_demo) = (form.is_from_prefix(), form.is_demo());
+    let folder = form.upload_folder(now());
+    let browse = match caller_may(Role::Admin) {
+        true => "Browse the store, upload and delete files",
+        false => "Browse the store, and upload files",
+    };
     let source = |value: &'static str, title: &'static str, checked: bool| {
         view! {
             <label>
@@ -45,15 +49,15 @@ pub fn SourceFields(
             "Paced on purpose, for the demonstration: it takes about 7 seconds."
         </p>
         <div class="fields source-generate">
-            <Fields section=Section::Generate form=form.clone() problem=problem.clone() />
+            <Fields section=Section::Generate form=form.clone() problems=problems.clone() />
         </div>
         <div class="fields source-prefix">
-            <Fields section=Section::Prefix form problem />
+            <Fields section=Section::Prefix form problems />
             <p class="fields-note hint">
-                <a href="/files">"Browse the store, upload and delete files"</a>
+                <a href="/files">{browse}</a>
             </p>
             <div class="fields-note">
-                <UploadZone folder=new_folder(now()) />
+                <UploadZone folder />
             </div>
         </div>
     }

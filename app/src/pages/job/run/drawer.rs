@@ -4,8 +4,9 @@ use leptos::prelude::*;
 use protocol::timeline::TimedAttempt;
 use protocol::{JobSnapshot, Plan, TaskId, Timestamp};
 
-use crate::format::{bytes, count, duration, percent, rfc3339, utc};
-use crate::paths::JobTab;
+use crate::format::count;
+use crate::pages::job::attempt_facts::{AttemptFacts, Completion, Row};
+use crate::paths::{JobTab, task_path};
 use crate::picture::run::attempt_name;
 
 /// Everything that is known of one attempt.
@@ -17,15 +18,17 @@ pub fn AttemptDrawer(
     it: TimedAttempt,
     /// The numbers of the attempts at the same task.
     at_task: Vec<u32>,
+    /// The attempt that completed the task.
+    completed_by: Option<Completion>,
     /// The end of the job, or now.
     now: Timestamp,
 ) -> impl IntoView {
-    let attempt = it.attempt.clone();
+    let attempt_number = it.attempt.number;
     let task = it.task;
     let run_path = JobTab::Run.path(job.id);
     let others = at_task
         .into_iter()
-        .filter(|number| *number != attempt.number)
+        .filter(|number| *number != attempt_number)
         .map(|number| {
             let href = format!("{run_path}?attempt={}#attempt", attempt_name(task, number));
             view! {
@@ -36,60 +39,13 @@ pub fn AttemptDrawer(
             }
         })
         .collect_view();
-    let ms = |ms: u32| duration(ms.into());
-    let phase = |of: fn(protocol::task::PhaseTimes) -> u32| {
-        attempt.phases.map_or_else(|| "not told by the worker".to_owned(), |it| ms(of(it)))
-    };
-    let end = attempt.ended_at.unwrap_or(now);
-    let queued = attempt.started_at.unwrap_or(end).millis_since(attempt.published_at);
-    let ran = attempt.started_at.map(|started| duration(end.millis_since(started)));
-    let speculative = match (attempt.speculative, it.beside) {
-        (false, _) => "no".to_owned(),
-        (true, None) => "yes".to_owned(),
-        (true, Some(number)) => format!("yes, beside attempt {number}"),
-    };
-    let rows: Vec<(&'static str, String)> = [
-        ("Outcome", Some(attempt.state.word().to_owned())),
-        ("Reason", attempt.reason.clone()),
-        (
-            "Worker",
-            Some(attempt.worker.as_ref().map_or("none yet".to_owned(), ToString::to_string)),
-        ),
-        ("Speculative", Some(speculative)),
-        ("Waited in the queue", Some(duration(queued))),
-        ("Ran", ran),
-        ("Reading", Some(phase(|it| it.reading_ms))),
-        ("Computing", Some(phase(|it| it.computing_ms))),
-        ("Writing", Some(phase(|it| it.writing_ms))),
-        ("Would have run on, estimated", attempt.left_ms.map(duration)),
-        ("Done of its task", Some(percent(attempt.fraction))),
-        ("Read", Some(bytes(attempt.read_bytes))),
-        ("Written", Some(bytes(attempt.written_bytes))),
-        ("Segments written", Some(count(attempt.segments_written))),
-        ("Segments reused", Some(count(attempt.segments_reused))),
-        ("Inputs", job.plan.as_ref().and_then(|plan| inputs_of(plan, task))),
-    ]
-    .into_iter()
-    .filter_map(|(label, value)| Some((label, value?)))
-    .collect();
-    let rows =
-        rows.into_iter().map(|(label, value)| view! { <Row label>{value}</Row> }).collect_view();
-    let time = |label: &'static str, at: Option<Timestamp>| {
-        at.map(|at| {
-            view! {
-                <Row label>
-                    <time class="local-time" datetime=rfc3339(at) data-ms=at.as_millis().to_string()>
-                        {utc(at)}
-                    </time>
-                </Row>
-            }
-        })
-    };
+    let inputs = job.plan.as_ref().and_then(|plan| inputs_of(plan, task));
+    let inputs = inputs.map(|inputs| view! { <Row label="Inputs">{inputs}</Row> });
     view! {
         <section class="card attempt" id="attempt" aria-labelledby="attempt-heading">
             <header class="card-header">
                 <h2 id="attempt-heading" tabindex="-1">
-                    {format!("Task {task}, attempt {}", attempt.number)}
+                    {format!("Task {task}, attempt {attempt_number}")}
                 </h2>
                 {others}
                 <a class="card-header-link" href=run_path data-close="true">
@@ -97,27 +53,18 @@ pub fn AttemptDrawer(
                 </a>
             </header>
             <dl class="figures">
-                {time("Published", Some(attempt.published_at))}
-                {time("Started", attempt.started_at)}
-                {time("Ended", attempt.ended_at)}
-                {rows}
+                <AttemptFacts it completed_by now /> {inputs}
+                <Row label="Task">
+                    <a href=task_path(job.id, task)>"All attempts at task " {task.to_string()}</a>
+                </Row>
             </dl>
         </section>
     }
 }
 
-#[component]
-fn Row(label: &'static str, children: Children) -> impl IntoView {
-    view! {
-        <div class="figure">
-            <dt>{label}</dt>
-            <dd>{children()}</dd>
-        </div>
-    }
-}
-
 /// The inputs of a task in words: `files 6 to 8`.
-fn inputs_of(plan: &Plan, task: TaskId) -> Option<String> {
+#[must_use]
+pub fn inputs_of(plan: &Plan, task: TaskId) -> Option<String> {
     let level = plan.levels.get(usize::from(task.level))?;
     let inputs = plan.node_inputs(task.level, task.node);
     let last = inputs.end.checked_sub(1)?;

@@ -8,7 +8,7 @@ use protocol::{JobId, Timestamp};
 use crate::format::{attempt_words, rate};
 use crate::islands::job::RUN_AXIS;
 use crate::islands::parts::RUN_SCROLL;
-use crate::paths::JobTab;
+use crate::paths::{JobTab, worker_path};
 use crate::picture::run::axis::{axis_svg, time_marks};
 use crate::picture::run::charts::{CHART_HEIGHT, chart, top};
 use crate::picture::run::{
@@ -35,6 +35,12 @@ pub fn RunPicture(
     timings: Timings,
     /// The restarts of the server.
     restarts: Vec<Restart>,
+    /// The approximate number of marks on the time axis.
+    #[prop(default = MARKS)]
+    marks: u64,
+    /// Whether the names of workers lead to their pages.
+    #[prop(optional)]
+    has_worker_links: bool,
 ) -> impl IntoView {
     let lanes = timeline.lanes.len();
     let below = lane_y(lanes);
@@ -45,8 +51,13 @@ pub fn RunPicture(
     };
     let height = chart_y(charts.len());
     let names = timeline.lanes.iter().map(|lane| {
-        let name = lane.worker.as_ref().map_or("in the queue", |worker| worker.as_str());
-        view! { <li title=name.to_owned()>{name.to_owned()}</li> }
+        let name = lane.worker.as_ref().map_or("in the queue", |worker| worker.as_str()).to_owned();
+        let href = lane.worker.as_ref().filter(|_| has_worker_links).map(worker_path);
+        let shown = match href {
+            Some(href) => view! { <a href=href>{name.clone()}</a> }.into_any(),
+            None => name.clone().into_any(),
+        };
+        view! { <li title=name>{shown}</li> }
     });
     let names = names.collect_view();
     let chart_names = charts.iter().map(|it| {
@@ -60,7 +71,7 @@ pub fn RunPicture(
     let scale = Scale::new(timeline.start, timeline.end);
     let ms = |at: Timestamp| at.millis_since(timeline.job_start);
     let (start_ms, end_ms) = (ms(timeline.start), ms(timeline.end));
-    let axis = axis_svg(&time_marks(start_ms, end_ms, MARKS), (start_ms, end_ms));
+    let axis = axis_svg(&time_marks(start_ms, end_ms, marks), (start_ms, end_ms));
     let lines = moments_of_job(&timings, &restarts)
         .into_iter()
         .filter(|(at, _)| (timeline.start..=timeline.end).contains(at))

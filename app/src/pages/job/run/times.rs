@@ -1,15 +1,21 @@
 //! How long the tasks of a job took.
 
 use leptos::prelude::*;
+use protocol::JobId;
 use protocol::timeline::{LevelTimes, SlowTask, Timeline};
 
 use crate::format::{count, duration};
+use crate::pages::job::attempt_facts::WorkerLink;
+use crate::pages::table::Table;
+use crate::paths::task_path;
 use crate::picture::run::heat::steps;
 
 /// The durations of the tasks: a row of cells for each level, coloured by how many times
 /// the median they took, and the slowest tasks.
 #[component]
 pub fn TaskTimes(
+    /// The id of the job.
+    id: JobId,
     /// The attempts of the job.
     timeline: Timeline,
 ) -> impl IntoView {
@@ -20,8 +26,11 @@ pub fn TaskTimes(
         .filter(|(_, level)| !level.cells.is_empty())
         .map(|(number, level)| view! { <LevelRow number level=level.clone() /> })
         .collect_view();
-    let slowest =
-        timeline.slowest.iter().map(|task| view! { <SlowRow task=task.clone() /> }).collect_view();
+    let slowest = timeline
+        .slowest
+        .iter()
+        .map(|task| view! { <SlowRow id task=task.clone() /> })
+        .collect_view();
     let is_known = !timeline.slowest.is_empty();
     is_known.then(|| {
         view! {
@@ -38,19 +47,12 @@ pub fn TaskTimes(
                     <span data-heat="4">"6 times or more"</span>
                 </p>
                 <h3>"Slowest tasks"</h3>
-                <div class="table-scroll" tabindex="0" role="region" aria-label="Slowest tasks">
-                    <table class="files">
-                        <thead>
-                            <tr>
-                                <th scope="col">"Task"</th>
-                                <th scope="col">"Duration"</th>
-                                <th scope="col">"Attempts"</th>
-                                <th scope="col">"Completed by"</th>
-                            </tr>
-                        </thead>
-                        <tbody>{slowest}</tbody>
-                    </table>
-                </div>
+                <Table
+                    label="Slowest tasks"
+                    columns=vec!["Task", "Duration", "Attempts", "Completed by"]
+                >
+                    {slowest}
+                </Table>
             </section>
         }
     })
@@ -85,15 +87,19 @@ fn LevelRow(number: usize, level: LevelTimes) -> impl IntoView {
 }
 
 #[component]
-fn SlowRow(task: SlowTask) -> impl IntoView {
+fn SlowRow(id: JobId, task: SlowTask) -> impl IntoView {
     view! {
         <tr>
             <td>
-                <code>{task.task.to_string()}</code>
+                <a href=task_path(id, task.task)>
+                    <code>{task.task.to_string()}</code>
+                </a>
             </td>
             <td class="number">{duration(task.took_ms)}</td>
             <td class="number">{count(task.attempts)}</td>
-            <td>{task.worker.to_string()}</td>
+            <td>
+                <WorkerLink worker=Some(task.worker) />
+            </td>
         </tr>
     }
 }

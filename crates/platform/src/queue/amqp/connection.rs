@@ -138,6 +138,18 @@ impl Link {
         .await
     }
 
+    /// Publishes a message for one queue until the broker has confirmed it; returns whether
+    /// that queue is there.
+    pub(super) async fn publish_to(&self, message: &Outgoing) -> Result<bool, QueueError> {
+        self.persist(|session| async move {
+            Ok(match session.publish(message).await? {
+                Confirmation::Ack(returned) => Some(returned.is_none()),
+                Confirmation::Nack(_) | Confirmation::NotRequested => None,
+            })
+        })
+        .await
+    }
+
     /// Retries `action` on one session after the other until it returns `Some`, or
     /// the patience of the settings is exhausted.
     pub(super) async fn persist<T, F>(
@@ -211,11 +223,20 @@ pub(super) enum Route {
 /// A message to be published.
 pub(super) struct Outgoing {
     pub(super) route: Route,
+    /// The queue that it goes to, if it is not that of this route.
+    pub(super) to: Option<ShortString>,
     /// What the body is, if it is not one of the messages of this route.
     pub(super) kind: Option<&'static str>,
     pub(super) body: Vec<u8>,
     /// Whether it must reach a queue and the broker's disk to count as published.
     pub(super) durable: bool,
+}
+
+impl Outgoing {
+    /// One of the messages of a route.
+    pub(super) fn new(route: Route, body: Vec<u8>, durable: bool) -> Outgoing {
+        Outgoing { route, to: None, kind: None, body, durable }
+    }
 }
 
 impl Session {
@@ -224,7 +245,11 @@ impl Session {
         const TRANSIENT: u8 = 1;
         const PERSISTENT: u8 = 2;
         let mode = if message.durable { PERSISTENT } else { TRANSIENT };
-        let (exchange, routing_key) = self.address(message.route);
+        let (exchange, routing_key) = match &message.to {
+            Some(queue) => (ShortString::default(), queue.clone()),
+            None => self.address(message.route),
+        };
+        let mandatory = message.durable || message.to.is_some();
         let mut properties = BasicProperties::default()
             .with_delivery_mode(mode)
             .with_content_type("application/json".into());
@@ -235,7 +260,7 @@ impl Session {
             .basic_publish(
                 exchange,
                 routing_key,
-                BasicPublishOptions { mandatory: message.durable, immediate: false },
+                BasicPublishOptions { mandatory, immediate: false },
                 &message.body,
                 properties,
             )
@@ -406,7 +431,10 @@ async fn loss(session: &Session) -> String {
         tokio::select! {
             () = session.lost.cancelled() => return "an operation on it failed".to_owned(),
             event = events.next() => match event {
-                Some(Event::Error(error)) => return error.to_string(),
+                // An error of a channel leaves the connection as it is.
+                Some(Event::Error(error)) if !session.connection.status().connected() => {
+                    return error.to_string();
+                }
                 Some(Event::ConnectionBlocked(reason)) => {
                     tracing::warn!(reason, "the broker has blocked publishing");
                     session.set_blocked(Some(reason));

@@ -13,6 +13,7 @@ use lapin::types::{FieldTable, ShortString};
 use lapin::{Acker, Channel, Consumer};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::connection::{ANSWER_TIME_MAX, Link, Session, Sessions, Source};
 use super::message::{Message, PROBE, decode};
@@ -69,6 +70,8 @@ pub(super) struct Arrived<T> {
     pub(super) message: T,
     pub(super) redelivered: bool,
     acker: Acker,
+    /// Cancelled once the session of the message is unusable.
+    lost: CancellationToken,
 }
 
 impl<T: Message> Intake<T> {
@@ -162,19 +165,26 @@ impl Drop for Turn {
 /// Acknowledges a message with the broker; dropped, it returns the message.
 pub(super) struct AmqpReceipt {
     acker: Acker,
+    lost: CancellationToken,
     _turn: Turn,
 }
 
 impl AmqpReceipt {
     pub(super) fn new<T>(arrived: Arrived<T>, turn: Turn) -> (T, AmqpReceipt) {
-        (arrived.message, AmqpReceipt { acker: arrived.acker, _turn: turn })
+        let Arrived { message, acker, lost, .. } = arrived;
+        (message, AmqpReceipt { acker, lost, _turn: turn })
     }
 }
 
 #[async_trait]
 impl Receipt for AmqpReceipt {
     async fn ack(self: Box<Self>) -> Result<(), QueueError> {
-        let source = match self.acker.ack(BasicAckOptions::default()).await {
+        // On a connection that is being lost, the client may never say that it was sent.
+        let acked = tokio::select! {
+            acked = self.acker.ack(BasicAckOptions::default()) => acked,
+            () = self.lost.cancelled() => Ok(false),
+        };
+        let source = match acked {
             Ok(true) => return Ok(()),
             Ok(false) => "the connection of the message is lost".into(),
             Err(error) => error.into(),
@@ -188,9 +198,14 @@ impl Drop for AmqpReceipt {
         if self.acker.usable()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            let acker = self.acker.clone();
+            let (acker, lost) = (self.acker.clone(), self.lost.clone());
             runtime.spawn(async move {
-                acker.nack(BasicNackOptions { requeue: true, multiple: false }).await
+                let back = acker.nack(BasicNackOptions { requeue: true, multiple: false });
+                // A message of a lost connection returns by itself.
+                tokio::select! {
+                    _ = back => {}
+                    () = lost.cancelled() => {}
+                }
             });
         }
     }
@@ -231,7 +246,13 @@ impl<T: Message> Forwarder<T> {
             let Ok(session) = sessions.next().await else {
                 return;
             };
-            if let Err(error) = self.consume(&session).await {
+            // Nothing that waits for the broker may outlive its connection.
+            let consumed = tokio::select! {
+                biased;
+                consumed = self.consume(&session) => consumed,
+                () = session.lost.cancelled() => continue,
+            };
+            if let Err(error) = consumed {
                 tracing::debug!(source = ?self.source, %error, "a consumer ended");
                 session.lost.cancel();
                 sleep(RESTART_PAUSE).await;
@@ -290,11 +311,10 @@ impl<T: Message> Forwarder<T> {
                 // A message that has arrived comes first, however late this runs.
                 biased;
                 delivery = consumer.next() => match delivery {
-                    Some(delivery) => self.receive(delivery?).await?,
+                    Some(delivery) => self.receive(session, delivery?).await?,
                     // The broker cancelled it: the queue is gone or has moved.
                     None => return Ok(Ended::Lost),
                 },
-                () = session.lost.cancelled() => return Ok(Ended::Lost),
                 () = &mut idle => {
                     // While this holds the lock, the receiver cannot take what is
                     // about to return to the queue. If the receiver holds it, it has
@@ -314,7 +334,7 @@ impl<T: Message> Forwarder<T> {
         }
     }
 
-    async fn receive(&self, delivery: Delivery) -> lapin::Result<()> {
+    async fn receive(&self, session: &Session, delivery: Delivery) -> lapin::Result<()> {
         let Delivery { data, redelivered, acker, properties, .. } = delivery;
         self.given.send_modify(|given| *given += 1);
         if properties.kind().as_ref().is_some_and(|kind| kind.as_str() == PROBE) {
@@ -325,7 +345,8 @@ impl<T: Message> Forwarder<T> {
             Ok(message) => {
                 // The channel has room for all prefetched messages, except those of
                 // a lost connection, which the receiver skips.
-                let arrived = Arrived { message, redelivered, acker };
+                let lost = session.lost.clone();
+                let arrived = Arrived { message, redelivered, acker, lost };
                 let _ = self.tx.send(arrived).await;
             }
             Err(reason) => {

@@ -28,8 +28,28 @@ pub(super) fn decode_replaced(bytes: &[u8]) -> Option<u32> {
     serde_json::from_slice(bytes).ok().map(|Replaced { queue_generation }| queue_generation)
 }
 
+/// The assignments or reports of one message: a slice of them, or a `Vec` where it arrives.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Batch<T> {
+    version: u32,
+    pub(super) items: T,
+}
+
+impl<T> Batch<T> {
+    /// A message of this program.
+    pub(super) fn of(items: T) -> Batch<T> {
+        Batch { version: protocol::VERSION, items }
+    }
+}
+
+/// What a message says of its sender, whatever else it is.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
 /// A message that passes through the broker.
-pub(super) trait Message: Serialize + DeserializeOwned + Send + Sync + 'static {
+pub(super) trait Message: DeserializeOwned + Send + Sync + 'static {
     /// The most bytes that are decoded. What is decoded takes several times as many.
     const BYTES_MAX: usize;
 
@@ -38,7 +58,7 @@ pub(super) trait Message: Serialize + DeserializeOwned + Send + Sync + 'static {
 }
 
 /// Assignments name up to P objects, so they are as long as the server makes them.
-impl Message for Assignment {
+impl Message for Batch<Vec<Assignment>> {
     const BYTES_MAX: usize = usize::MAX;
 
     fn version(&self) -> u32 {
@@ -46,8 +66,9 @@ impl Message for Assignment {
     }
 }
 
-/// Reports have less than a kibibyte, and some kibibytes if they tell an error.
-impl Message for Report {
+/// A report has less than a kibibyte, and some kibibytes if it tells an error. A worker sends
+/// some dozens together at most.
+impl Message for Batch<Vec<Report>> {
     const BYTES_MAX: usize = 1 << 20;
 
     fn version(&self) -> u32 {
@@ -73,12 +94,16 @@ pub(super) enum Undecodable {
     /// It is longer than any that this program sends.
     #[error("the message has {0} bytes, more than any such message of this program")]
     TooLong(usize),
-    /// Its sender is newer, and may mean something else by the same fields.
-    #[error("the message is of protocol version {0}, newer than this program")]
-    TooNew(u32),
+    /// Its sender is of another version, and may mean something else by the same fields.
+    #[error(
+        "the message is of protocol version {0}, and this program speaks version {own}: run the \
+         server and all workers in the same version",
+        own = protocol::VERSION
+    )]
+    OtherVersion(u32),
 }
 
-pub(super) fn encode(message: &impl Message) -> Vec<u8> {
+pub(super) fn encode(message: &impl Serialize) -> Vec<u8> {
     // Only maps with keys other than text, and failing writers, do not encode. No
     // message has either, and an empty message becomes a dead letter.
     serde_json::to_vec(message).unwrap_or_default()
@@ -88,9 +113,20 @@ pub(super) fn decode<T: Message>(bytes: &[u8]) -> Result<T, Undecodable> {
     if bytes.len() > T::BYTES_MAX {
         return Err(Undecodable::TooLong(bytes.len()));
     }
-    let message: T = serde_json::from_slice(bytes).map_err(Undecodable::Malformed)?;
-    if message.version() > protocol::VERSION {
-        return Err(Undecodable::TooNew(message.version()));
+    let message: T = match serde_json::from_slice(bytes) {
+        Ok(message) => message,
+        Err(error) => {
+            // It may be well-formed in the version of its sender.
+            let versioned = serde_json::from_slice(bytes).ok();
+            let other = versioned.filter(|it: &Versioned| it.version != protocol::VERSION);
+            return Err(match other {
+                Some(Versioned { version }) => Undecodable::OtherVersion(version),
+                None => Undecodable::Malformed(error),
+            });
+        }
+    };
+    if message.version() != protocol::VERSION {
+        return Err(Undecodable::OtherVersion(message.version()));
     }
     Ok(message)
 }
@@ -135,23 +171,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_from_the_future_is_refused() {
-        let mut report = Report {
+    fn a_message_of_another_version_is_refused() {
+        type Reports = Batch<Vec<Report>>;
+        let report = Report {
             version: protocol::VERSION,
             worker: WorkerId::from("worker-1"),
             at: Timestamp::from_millis(1),
             body: ReportBody::Alive { resident_bytes: 1 },
         };
-        assert_eq!(decode::<Report>(&encode(&report)).unwrap(), report);
-        report.version += 1;
-        assert!(matches!(decode::<Report>(&encode(&report)), Err(Undecodable::TooNew(_))));
-        assert!(matches!(decode::<Report>(b"{}"), Err(Undecodable::Malformed(_))));
-        report.version = protocol::VERSION;
-        let mut padded = encode(&report);
+        let mut reports = Batch::of(vec![report.clone(), report.clone()]);
+        assert_eq!(decode::<Reports>(&encode(&reports)).unwrap(), reports);
+        reports.version += 1;
+        let newer = decode::<Reports>(&encode(&reports)).unwrap_err();
+        assert!(
+            newer.to_string().contains("version 3, and this program speaks version 2"),
+            "{newer}"
+        );
+        // Before version 2 a message was one report.
+        let older = Report { version: 1, ..report };
+        let older = decode::<Reports>(&encode(&older)).unwrap_err();
+        assert!(matches!(older, Undecodable::OtherVersion(1)), "{older}");
+        assert!(matches!(decode::<Reports>(b"{}"), Err(Undecodable::Malformed(_))));
+        reports.version = protocol::VERSION;
+        let mut padded = encode(&reports);
         padded.resize(1 << 20, b' ');
-        assert_eq!(decode::<Report>(&padded).unwrap(), report);
+        assert_eq!(decode::<Reports>(&padded).unwrap(), reports);
         padded.push(b' ');
-        assert!(matches!(decode::<Report>(&padded), Err(Undecodable::TooLong(_))));
+        assert!(matches!(decode::<Reports>(&padded), Err(Undecodable::TooLong(_))));
     }
 
     /// What is logged, as text.

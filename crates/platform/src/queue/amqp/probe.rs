@@ -100,7 +100,7 @@ impl AmqpServerEnd {
         let mut given = self.reports.given();
         let before = *given.borrow();
         let probe =
-            Outgoing { route: Route::Reports, kind: Some(PROBE), body: Vec::new(), durable: true };
+            Outgoing { kind: Some(PROBE), ..Outgoing::new(Route::Reports, Vec::new(), true) };
         match session.publish(&probe).await? {
             Confirmation::Ack(None) => {}
             Confirmation::Ack(Some(_)) => return Err(Finding::Gone("no queue of reports".into())),

@@ -14,7 +14,7 @@
 //!
 //! Messages are JSON. Assignments are published through the default exchange, reports
 //! through their own, both persistent, mandatory and confirmed. Control messages are
-//! transient.
+//! transient; those for one worker go into its queue through the default exchange.
 //!
 //! Declarations are idempotent, so the server's end declares everything after each
 //! connect. A worker's end declares nothing that outlives it: so the server notices

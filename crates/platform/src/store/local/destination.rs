@@ -18,12 +18,17 @@ const BY_SHORTER_KEY: &str = "its beginning is the key of an object";
 /// What is in the way where a file should be.
 const BY_LONGER_KEYS: &str = "there are objects below it";
 
+/// How the names of unfinished objects begin that lie in a folder of users.
+pub(super) const OUTSIDE_PREFIX: &str = ".distributed-average-";
+
 /// The paths of an object that is written.
 pub(super) struct Destination {
     pub(super) key: String,
     pub(super) path: PathBuf,
     /// The folder of objects that are not whole yet.
     pub(super) unfinished: PathBuf,
+    /// Whether the folder is that of its users.
+    pub(super) is_outside: bool,
     pub(super) disk: Disk,
 }
 
@@ -39,13 +44,36 @@ impl Destination {
         }
     }
 
+    /// Checks that the object could be written: that a file can be made where unfinished
+    /// objects are, and in the folder that it goes into, or would be made in.
+    pub(super) fn check_writable(&self) -> Result<(), StoreError> {
+        self.check_free()?;
+        drop(self.begin()?);
+        let there = self.path.ancestors().skip(1).find(|folder| folder.exists());
+        let there = there.unwrap_or(&self.unfinished).to_owned();
+        if !there.is_dir() {
+            return Err(self.obstructed(BY_SHORTER_KEY));
+        }
+        let there = Destination {
+            key: self.key.clone(),
+            path: self.path.clone(),
+            unfinished: there,
+            is_outside: self.is_outside,
+            disk: self.disk.clone(),
+        };
+        there.begin().map(drop)
+    }
+
     /// An unfinished file without bytes.
     pub(super) fn begin(&self) -> Result<NamedTempFile, StoreError> {
         let mut options = File::options();
-        options.read(true).write(true).create_new(true).mode(0o600);
+        let (prefix, mode) =
+            if self.is_outside { (OUTSIDE_PREFIX, 0o666) } else { (".tmp", 0o600) };
+        options.read(true).write(true).create_new(true).mode(mode);
         // The library's own errors do not tell the number of the system's error.
         let open = |path: &Path| opening(|| options.open(path));
-        tempfile::Builder::new().make_in(&self.unfinished, open).map_err(|error| {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(prefix).make_in(&self.unfinished, open).map_err(|error| {
             // That the store's own folder is not there says nothing of the object.
             let (key, source) = (self.key.clone(), Box::new(without_path(error)));
             match source.kind() {

@@ -213,6 +213,17 @@ impl Part {
 }
 
 impl Shared {
+    /// Begins an upload and aborts it: nothing is left.
+    pub(super) async fn check_writable(&self, key: &str) -> Result<(), StoreError> {
+        let full_key = self.full_key(key)?;
+        let upload_id = self.begin_upload(key, &full_key).await?;
+        if let Err(error) = self.abort_upload(&full_key, &upload_id).await {
+            // It can be written; the rule of the bucket for incomplete uploads removes it.
+            tracing::warn!(%error, key, "upload not aborted");
+        }
+        Ok(())
+    }
+
     async fn begin_upload(&self, key: &str, full_key: &str) -> Result<String, StoreError> {
         const OPERATION: &str = "CreateMultipartUpload";
         self.retrying(key, || async {

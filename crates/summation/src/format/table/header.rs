@@ -203,7 +203,15 @@ mod tests {
     fn read_as(text: &str, options: &ReadOptions) -> Result<Read, InputError> {
         let bytes = text.as_bytes();
         let object_bytes = Some(bytes.len() as u64);
-        read(&Head { bytes, is_all: true, object_bytes, options, formats: &[] })
+        read(&Head {
+            bytes,
+            is_all: true,
+            object_bytes,
+            options,
+            formats: &[],
+            others: &[],
+            parts: &[],
+        })
     }
 
     /// The fields of the first line if the text is a table.
@@ -262,8 +270,15 @@ mod tests {
     fn a_line_that_is_cut_is_asked_for_unless_it_is_of_numbers() {
         let read_cut = |text: &str, options: &ReadOptions| {
             let bytes = text.as_bytes();
-            let head =
-                Head { bytes, is_all: false, object_bytes: Some(1 << 30), options, formats: &[] };
+            let head = Head {
+                bytes,
+                is_all: false,
+                object_bytes: Some(1 << 30),
+                options,
+                formats: &[],
+                others: &[],
+                parts: &[],
+            };
             read(&head)
         };
         let auto = ReadOptions::default();

@@ -99,6 +99,16 @@ fn object() -> impl Strategy<Value = Vec<f64>> {
     })
 }
 
+/// A positive finite number, often a usual one.
+fn weight() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        3 => (1u32..100_000).prop_map(f64::from),
+        3 => 1e-3f64..1.0,
+        1 => (-1074i32..1024).prop_map(|exponent| 2f64.powi(exponent)),
+        1 => (1u64..f64::INFINITY.to_bits()).prop_map(f64::from_bits),
+    ]
+}
+
 fn objects() -> impl Strategy<Value = Vec<Vec<f64>>> {
     vec(object(), 1..8)
 }
@@ -180,6 +190,66 @@ proptest! {
                 })
                 .collect();
             (done, sums.map(|part| bits(&part)))
+        });
+    }
+
+    #[test]
+    fn every_variant_adds_the_same_products(objects in vec((object(), weight()), 1..8)) {
+        check_variants(|variant| {
+            let (mut hi, mut lo) = (vec![-0.0; COLUMNS], vec![0.0; COLUMNS]);
+            let done: Vec<_> = objects
+                .iter()
+                .map(|(x, weight)| {
+                    run_through(|at| {
+                        let (hi, lo) = (&mut hi[at..], &mut lo[at..]);
+                        add_products_with(variant, hi, lo, &x[at..], *weight)
+                    })
+                })
+                .collect();
+            (done, bits(&hi), bits(&lo))
+        });
+    }
+
+    #[test]
+    fn every_variant_adds_the_same_products_to_four_components(
+        objects in vec((object(), weight()), 1..8),
+    ) {
+        check_variants(|variant| {
+            let mut sums = [0.0; 4].map(|zero| vec![zero; COLUMNS]);
+            let done: Vec<_> = objects
+                .iter()
+                .map(|(x, weight)| {
+                    run_through(|at| {
+                        let sums = sums.each_mut().map(|part| &mut part[at..]);
+                        add_products_to_four_with(variant, sums, &x[at..], *weight)
+                    })
+                })
+                .collect();
+            (done, sums.map(|part| bits(&part)))
+        });
+    }
+
+    #[test]
+    fn every_variant_divides_by_the_same_parts(
+        objects in objects(),
+        scale in prop_oneof![Just(0.0), -1.0f64..1.0],
+        weight in weight(),
+        lower in -1.0f64..1.0,
+    ) {
+        let [mut hi, mut lo] = pairs(&objects);
+        normalize(&mut hi, &mut lo);
+        let third: Vec<f64> = lo.iter().map(|lo| lo * f64::EPSILON * scale).collect();
+        let second = weight * lower * (f64::EPSILON / 2.0);
+        let divisor = [weight, second, second.abs() * f64::EPSILON];
+        check_variants(|variant| {
+            let mut means = vec![0.0; COLUMNS];
+            let done = run_through(|at| {
+                let sums = [&hi[at..], &lo[at..], &third[at..]];
+                divide_by_parts_with(variant, &mut means[at..], sums, divisor)
+            });
+            // What is not done holds nothing that counts.
+            let means: Vec<f64> = done.iter().map(|column| means[*column]).collect();
+            (done, bits(&means))
         });
     }
 
@@ -287,4 +357,35 @@ fn a_square_too_small_to_split_is_seen() {
     assert_eq!(add_squares([a, b, c], &[1e-150; GROUP]), 0);
     assert_eq!(add_squares([a, b, c], &[0.0; GROUP]), GROUP);
     assert_eq!(add_squares([a, b, c], &[1e-140; GROUP]), GROUP);
+}
+
+#[test]
+fn a_product_that_cannot_be_split_is_seen() {
+    let (mut hi, mut lo) = ([1.0; GROUP], [0.0; GROUP]);
+    for (x, weight) in [(1e-150, 1e-150), (1e200, 1e200), (f64::INFINITY, 1.0), (f64::NAN, 1.0)] {
+        assert_eq!(add_products(&mut hi, &mut lo, &[x; GROUP], weight), 0, "{x} * {weight}");
+    }
+    assert_eq!(add_products(&mut hi, &mut lo, &[0.0; GROUP], 5e-324), GROUP);
+    assert_eq!(add_products(&mut hi, &mut lo, &[1e-100; GROUP], 1e-100), 0, "too far apart");
+    assert_eq!((hi, lo), ([1.0; GROUP], [0.0; GROUP]));
+    let (mut c, mut d) = ([0.0; GROUP], [0.0; GROUP]);
+    let sums = [&mut hi[..], &mut lo, &mut c, &mut d];
+    assert_eq!(add_products_to_four(sums, &[1e-20; GROUP], 1e-20), GROUP);
+}
+
+#[test]
+fn a_quotient_that_is_not_certain_is_seen() {
+    let mut means = [0.0; GROUP];
+    let by = |means: &mut [f64], hi: f64, lo: f64, divisor| {
+        divide_by_parts(means, [&[hi; GROUP], &[lo; GROUP], &[0.0; GROUP]], divisor)
+    };
+    let half = f64::EPSILON / 2.0;
+    assert_eq!(by(&mut means, 3.0, 0.0, [2.0, 0.0, 0.0]), GROUP);
+    assert_eq!(means, [1.5; GROUP]);
+    assert_eq!(by(&mut means, 1.0, half, [1.0, 0.0, 0.0]), 0, "a tie");
+    assert_eq!(by(&mut means, 1.0, half, [1.0, half / 8.0, 0.0]), GROUP);
+    assert_eq!(means, [1.0; GROUP]);
+    assert_eq!(by(&mut means, 1.0, half, [1.0, -half / 8.0, 0.0]), GROUP);
+    assert_eq!(means, [1.0 + f64::EPSILON; GROUP]);
+    assert_eq!(by(&mut means, 1.0, half, [1.0, half / 8.0, half]), 0, "too little is known");
 }

@@ -30,18 +30,14 @@ impl Bounded {
     }
 }
 
-/// The population variance, if it is certain.
-pub(super) fn variance(sum: [f64; 2], squares: [f64; 3], objects: u64) -> Option<f64> {
-    if squares[0] == 0.0 {
-        return None;
-    }
-    let numerator = numerator(sum, squares, objects)?;
-    divide(divide(numerator, objects), objects).round()
+/// The variance, if it is certain. The first factor of the divisor is F.
+pub(super) fn variance(sum: [f64; 2], squares: [f64; 3], divisor: [u64; 2]) -> Option<f64> {
+    quotient(sum, squares, divisor)?.round()
 }
 
-/// The population standard deviation, if it is certain.
-pub(super) fn deviation(sum: [f64; 2], squares: [f64; 3], objects: u64) -> Option<f64> {
-    let Bounded { hi, lo, error } = numerator(sum, squares, objects)?;
+/// The standard deviation, if it is certain.
+pub(super) fn deviation(sum: [f64; 2], squares: [f64; 3], divisor: [u64; 2]) -> Option<f64> {
+    let Bounded { hi, lo, error } = quotient(sum, squares, divisor)?;
     // A step of Newton's method from the rounded root.
     let root = hi.sqrt();
     let rest = root.mul_add(-root, hi) + lo;
@@ -52,7 +48,16 @@ pub(super) fn deviation(sum: [f64; 2], squares: [f64; 3], objects: u64) -> Optio
         // The derivative, and the step's own error.
         error: error / root + root * ERROR,
     };
-    divide(root, objects).round()
+    root.round()
+}
+
+/// The variance before it is rounded.
+fn quotient(sum: [f64; 2], squares: [f64; 3], [objects, other]: [u64; 2]) -> Option<Bounded> {
+    if squares[0] == 0.0 {
+        return None;
+    }
+    let numerator = numerator(sum, squares, objects)?;
+    Some(divide(divide(numerator, objects), other))
 }
 
 /// `F * Q - S * S`; `None` if nothing certain is left of it.

@@ -1,0 +1,141 @@
+//! Streams of the events of all jobs.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::Outcome;
+use super::server::Server;
+
+/// How many streams are opened at the same time.
+const OPENING_AT_ONCE: usize = 64;
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Opens streams, then runs jobs, whose last states must reach each stream.
+///
+/// # Errors
+///
+/// If one does not.
+pub(crate) async fn measure(server: &Server, streams: u64, jobs: u64) -> Outcome<()> {
+    server.job_done().await?;
+    let before = server.resident_bytes()?;
+    let opening = Arc::new(Semaphore::new(OPENING_AT_ONCE));
+    let opened = Arc::new(AtomicUsize::new(0));
+    let (expect, expected) = watch::channel(BTreeSet::<String>::new());
+    let mut running = JoinSet::new();
+    let begun = Instant::now();
+    for _ in 0..streams {
+        let (request, expected) = (server.http.get(server.url("/api/events")), expected.clone());
+        let (opening, opened) = (opening.clone(), opened.clone());
+        running.spawn(async move {
+            let permit = opening.acquire().await?;
+            let answer = request.send().await?.error_for_status()?;
+            let mut events = Events { bytes: answer.bytes_stream().boxed(), text: String::new() };
+            events.next().await?;
+            drop(permit);
+            opened.fetch_add(1, Ordering::SeqCst);
+            follow(events, expected).await
+        });
+    }
+    while opened.load(Ordering::SeqCst) < usize::try_from(streams)? {
+        if let Some(ended) = running.try_join_next() {
+            ended??;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let took = begun.elapsed().as_secs_f64();
+    let open = server.resident_bytes()?;
+    println!("{streams} streams of all jobs, opened within {took:.1} s:");
+    server.forget_peak()?;
+    let begun = Instant::now();
+    let mut ids = BTreeSet::new();
+    for seed in 0..jobs {
+        let data = json!({"files": 60, "count": 1_000, "format": "npy", "seed": seed});
+        ids.insert(server.submit(&json!({"inputs": {"generate": data}, "fan_in": 3})).await?);
+    }
+    expect.send_replace(ids.clone());
+    for id in &ids {
+        server.done(id).await?;
+    }
+    let done = begun.elapsed().as_secs_f64();
+    let mut seen = 0_u64;
+    while let Some(ended) = timeout(PATIENCE, running.join_next()).await? {
+        ended??;
+        seen += 1;
+    }
+    let all = begun.elapsed().as_secs_f64();
+    let each = |bytes: u64| bytes.saturating_sub(before) as f64 / streams as f64 / 1000.0;
+    println!(
+        "  {seen} have got the last state of all {jobs} jobs: jobs done after {done:.1} s, the \
+         last stream told after {all:.1} s"
+    );
+    println!(
+        "  server: {} MiB before, {:.1} kB for each stream that is open, {:.1} kB at the peak",
+        before >> 20,
+        each(open),
+        each(server.peak_bytes()?)
+    );
+    Ok(())
+}
+
+/// Reads until each of the jobs that are expected is over.
+async fn follow(
+    mut events: Events,
+    mut expected: watch::Receiver<BTreeSet<String>>,
+) -> Outcome<()> {
+    let mut over = BTreeSet::new();
+    loop {
+        let is_complete = {
+            let expected = expected.borrow_and_update();
+            !expected.is_empty() && expected.is_subset(&over)
+        };
+        if is_complete {
+            return Ok(());
+        }
+        let data = tokio::select! {
+            data = timeout(PATIENCE, events.next()) => data??,
+            // The jobs may be over before the set of them is known.
+            changed = expected.changed() => { changed?; continue }
+        };
+        let is_over =
+            |phase: &Value| matches!(phase.as_str(), Some("done" | "failed" | "cancelled"));
+        // Overviews list the jobs, other events are one job.
+        let jobs = data["jobs"].as_array().cloned().unwrap_or_else(|| vec![data]);
+        for job in jobs.iter().filter(|job| is_over(&job["phase"])) {
+            over.extend(job["id"].as_str().map(str::to_owned));
+        }
+    }
+}
+
+/// The data of server-sent events. Dropped futures lose nothing.
+struct Events {
+    bytes: BoxStream<'static, reqwest::Result<Bytes>>,
+    text: String,
+}
+
+impl Events {
+    async fn next(&mut self) -> Outcome<Value> {
+        loop {
+            while let Some(end) = self.text.find("\n\n") {
+                let event: String = self.text.drain(..end + 2).collect();
+                let data = event.lines().filter_map(|line| line.strip_prefix("data: "));
+                let data: String = data.collect();
+                if !data.is_empty() {
+                    return Ok(serde_json::from_str(&data)?);
+                }
+            }
+            let bytes = self.bytes.next().await.ok_or("the stream has ended")??;
+            self.text.push_str(std::str::from_utf8(&bytes)?);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What a server answers while another one leads.
+//!
+//! It recognizes callers and refuses them as the leader does, and passes everything else
+//! on; only probes and figures are its own.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use program::metrics;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::registry::Registry;
+use protocol::problem::{Problem, ProblemKind};
+use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
+
+use super::passing::{self, RETRY_AFTER, pass};
+use super::problem_response::ProblemResponse;
+use super::{Settings, access, guarded, status};
+use crate::access::Access;
+use crate::metrics::Metrics;
+use crate::store_lease::Leader;
+
+/// What a server that stands by knows.
+struct Standing {
+    access: Arc<Access>,
+    leader: Option<Leader>,
+    metrics: Metrics,
+    /// Cancelled once the leader is another, or none.
+    ended: CancellationToken,
+    /// Cancelled when this server stops.
+    stop: CancellationToken,
+}
+
+/// The routes of a server that stands by while `leader` leads, or nobody. `ended` is
+/// cancelled once that is no longer so.
+pub fn standing_by(
+    leader: Option<Leader>,
+    access: Access,
+    settings: &Settings,
+    metrics: Metrics,
+    ended: CancellationToken,
+    stop: CancellationToken,
+) -> Router {
+    let access = Arc::new(access.with_tls(settings.certificate.is_some()));
+    let http = metrics.http.clone();
+    let standing = Standing { access: access.clone(), leader, metrics, ended, stop };
+    let routes = Router::new()
+        .route("/healthz", get(health))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(figures))
+        .fallback(pass_on)
+        .with_state(Arc::new(standing));
+    let routes = routes.layer(from_fn_with_state(access, access::check));
+    guarded(routes, settings, http).layer(from_fn(passing::refuse_passed))
+}
+
+/// The routes of a server that is not known yet to lead or to stand by.
+pub fn starting() -> Router {
+    Router::new().fallback(async || {
+        let problem = Problem::new(ProblemKind::Unavailable, "the server is starting")
+            .remedy("try again in a few seconds");
+        ProblemResponse::from(problem).retry_after(RETRY_AFTER)
+    })
+}
+
+async fn health() -> &'static str {
+    "ok: this server stands by\n"
+}
+
+/// A server is ready if it can pass requests on: while nobody leads, none can be answered.
+async fn ready(State(standing): State<Arc<Standing>>) -> Result<String, ProblemResponse> {
+    match &standing.leader {
+        Some(leader) => Ok(format!("ready: this server stands by for {}\n", leader.reached.url)),
+        None => Err(ProblemResponse::from(nobody_leads()).retry_after(RETRY_AFTER)),
+    }
+}
+
+async fn figures(State(standing): State<Arc<Standing>>) -> impl IntoResponse {
+    let mut registry = Registry::with_prefix(metrics::PREFIX);
+    let epoch = standing.leader.as_ref().map_or(0, |leader| leader.epoch);
+    registry.register_collector(Box::new(Follower { epoch }));
+    let text = standing.metrics.text() + &metrics::text(&registry);
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text)
+}
+
+/// The figures of a server that does not lead.
+#[derive(Debug)]
+struct Follower {
+    epoch: u64,
+}
+
+impl Collector for Follower {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        status::encode_leadership(&mut encoder, false, self.epoch)
+    }
+}
+
+/// Passes a request on to the leader.
+async fn pass_on(State(standing): State<Arc<Standing>>, request: Request) -> Response {
+    let Some(leader) = &standing.leader else {
+        return without_leader(&request);
+    };
+    let origin = access::origin(&request);
+    let passed = standing.access.passed(request.headers(), &origin);
+    pass(leader, request, &passed, &standing.ended, &standing.stop).await
+}
+
+fn nobody_leads() -> Problem {
+    Problem::new(ProblemKind::Unavailable, "no server leads at the moment")
+        .remedy("try again in a few seconds: one of those that stand by takes over; jobs go on")
+}
+
+/// The answer while nobody leads: for a browser a page that tries again by itself.
+fn without_leader(request: &Request) -> Response {
+    if request.method() != Method::GET || !takes_html(request.headers()) {
+        return ProblemResponse::from(nobody_leads()).retry_after(RETRY_AFTER).into_response();
+    }
+    let style = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'"
+    );
+    let Problem { title, detail, remedy, .. } = nobody_leads();
+    let seconds = RETRY_AFTER.as_secs();
+    let page = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\">\
+         <meta http-equiv=\"refresh\" content=\"{seconds}\">\
+         <title>{title}</title><style>{STYLE}</style></head>\
+         <body data-state=\"no-leader\"><h1>{title}</h1><p>{detail}: {remedy}.</p>\
+         <p>This page tries again every {seconds} seconds.</p></body></html>\n"
+    );
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::RETRY_AFTER, seconds.to_string()),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    (StatusCode::SERVICE_UNAVAILABLE, headers, page).into_response()
+}
+
+/// The style of the page, which can load nothing while nobody leads.
+const STYLE: &str = ":root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;\
+                     margin:15vh auto;max-width:34rem;padding:0 1rem}";
+
+fn takes_html(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
+}
