@@ -9,8 +9,8 @@ use protocol::problem::ProblemKind;
 use protocol::request::{
     COUNT, Choice, DTYPE, Dtype, FAN_IN, FILES, FORMAT, Field, Generate, GeneratedFormat, HEADER,
     Header, KEY, LOCATION, MISSING, MODE, MULTIPLIER, Missing, NAME, OTHER_FILES, OtherFiles,
-    PREFIX, QUANTILE, RAW, RawNumbers, SEED, SELECT, SpeculationMode, Statistic, WEIGHTS, WORKERS,
-    Weights,
+    PREFIX, PRIORITY, Priority, QUANTILE, RAW, RawNumbers, SEED, SELECT, SpeculationMode,
+    Statistic, WEIGHTS, WORKERS, Weights,
 };
 use protocol::{FanIn, Inputs, JobRequest, Problem, Timestamp, ValidRequest};
 use serde::{Deserialize, Serialize};
@@ -98,6 +98,7 @@ impl JobForm {
         let workers = self.filled_in(&WORKERS.field);
         request.workers = workers.map(|text| WORKERS.parse(text)).transpose()?;
         request.fan_in = self.typed(&FAN_IN.field).parse()?;
+        request.priority = Priority::parse(self.typed(&PRIORITY))?;
         request.speculation = SpeculationMode::parse(self.typed(&MODE))?.settings();
         if request.speculation.enabled {
             if let Some(text) = self.filled_in(&QUANTILE.field) {
@@ -182,6 +183,7 @@ impl JobForm {
         put(&NAME, request.name.clone().unwrap_or_default());
         put(&WORKERS.field, request.workers.map_or_else(String::new, |it| it.to_string()));
         put(&FAN_IN.field, request.fan_in.to_string());
+        put(&PRIORITY, request.priority.word().to_owned());
         put(&MODE, speculation.mode().word().to_owned());
         put(&QUANTILE.field, speculation.quantile.to_string());
         put(&MULTIPLIER.field, speculation.multiplier.to_string());
@@ -190,6 +192,7 @@ impl JobForm {
         put(&HEADER, request.header.unwrap_or(Header::Auto).word().to_owned());
         put(&SELECT, request.select.join(", "));
         put(&KEY, request.key.clone().unwrap_or_default());
+        put(&LOCATION, request.output.location.clone().unwrap_or_default());
         put(&DTYPE, request.output.dtype.map_or("", Choice::word).to_owned());
         put(&MISSING, request.missing.map_or("", Choice::word).to_owned());
         if let Some(Weights::Table(table)) = &request.weights {
@@ -349,6 +352,7 @@ mod tests {
             (&WORKERS.field, ""),
             (&FAN_IN.field, "auto"),
             (&NAME, "ensemble mean"),
+            (&PRIORITY, "high"),
             (&MODE, "original"),
             (&QUANTILE.field, "0.9"),
             (&MULTIPLIER.field, "3"),
@@ -368,6 +372,7 @@ mod tests {
         assert_eq!(request.workers, None);
         assert_eq!(request.fan_in, FanIn::Auto);
         assert_eq!(request.name.as_deref(), Some("ensemble mean"));
+        assert_eq!(request.priority, Priority::High);
         assert_eq!(request.speculation.policy, SpeculationPolicy::Original);
         assert_eq!(request.speculation.quantile, 0.9);
         assert_eq!(request.speculation.multiplier, 3.0);
@@ -424,6 +429,8 @@ mod tests {
             request.select = vec!["temp*".to_owned(), "!temp_max".to_owned()];
             request.weights = Some(Weights::Table("w.csv".to_owned()));
             request.missing = Some(Missing::Skip);
+            request.priority = Priority::Low;
+            request.output.location = Some("s3://means/climate/".to_owned());
             assert_eq!(*again(&request).unwrap(), request);
         }
         let whole = JobRequest::new(Inputs::Prefix(String::new()));

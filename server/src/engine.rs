@@ -48,6 +48,7 @@ use crate::records::{self, RequestRecord};
 use crate::retention::Retention;
 use crate::timeline::Span;
 use crate::uploads::Uploads;
+use crate::user_quota::UserQuota;
 use crate::webhooks::Courier;
 
 pub use self::browsing::{check_readable, check_users};
@@ -78,6 +79,7 @@ pub struct Engine {
     previewed: Semaphore,
     /// The keys that jobs were submitted with.
     keys: Keys,
+    users: UserQuota,
     uploads: Uploads,
     /// What the workers have done lately, and when that was asked.
     lately: Mutex<Option<(Instant, Arc<Lately>)>>,
@@ -142,6 +144,7 @@ impl Engine {
             compared: viewing::Compared::default(),
             previewed: Semaphore::new(PREVIEWED_OBJECTS as usize),
             keys: restored.keys,
+            users: UserQuota::new(limits.jobs_per_user),
             uploads,
             retention,
             endings: Arc::default(),
@@ -248,8 +251,9 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// If the job exceeds a limit, there are never so many workers, too many jobs wait, the store has no room for its test
-    /// data or does not answer, or the server is stopping.
+    /// If the job exceeds a limit, there are never so many workers, too many jobs wait or the
+    /// user has too many, the store has no room for its test data or does not answer, or the
+    /// server is stopping.
     pub async fn submit(
         &self,
         request: ValidRequest,
@@ -306,6 +310,7 @@ impl Engine {
         };
         let submitted_at = clock::now();
         let job = JobId::from_parts(submitted_at, rand::random());
+        let entering = self.users.enter(&self.board, job, submitted_by.as_deref())?;
         // Before anything is waited for: few parsed lists are in memory at the same time.
         let caller_span = traces::request::current();
         let span = self.parts.traces.begun(caller_span);
@@ -318,6 +323,7 @@ impl Engine {
         };
         let (parts, messages) = (self.parts.clone(), self.messages.clone());
         let submitting = async move {
+            let _entering = entering;
             let generated_bytes = generated.as_ref().map_or(0, Reservation::bytes);
             let mark = claimed.as_ref().map(Claimed::mark);
             records::store_request(&*parts.store, job, record, generated_bytes, mark).await?;

@@ -13,7 +13,8 @@
 //! - [`board`]: the published snapshots of jobs and workers, for pages and streams.
 //! - [`pool`]: the trait of worker pools and its implementations.
 //! - [`limits`]: how large a job may be, how many wait, how long they are kept;
-//!   [`generated_quota`]: the quota of test data; [`retention`]: old jobs are deleted.
+//!   [`generated_quota`]: the quota of test data; [`user_quota`]: the jobs of each user;
+//!   [`retention`]: old jobs are deleted.
 //! - [`idempotency`]: requests that are sent again submit no second job.
 //! - [`uploads`]: uploads that can be resumed.
 //! - [`store_lease`]: one server uses a store at a time.
@@ -56,4 +57,5 @@ pub mod store_lease;
 pub mod timeline;
 pub mod trace;
 pub mod uploads;
+pub mod user_quota;
 pub mod webhooks;

@@ -29,6 +29,8 @@ pub struct Limits {
     pub planning_jobs: usize,
     /// The maximum number of jobs that wait to run.
     pub queued_jobs: usize,
+    /// The maximum number of jobs of one user that run or wait; `None` for any number.
+    pub jobs_per_user: Option<usize>,
     /// The maximum size of the test data of all jobs, in bytes.
     pub generated_bytes: u64,
     /// The maximum number of finished jobs in memory.
@@ -70,6 +72,7 @@ impl Limits {
             },
             planning_jobs: 1,
             queued_jobs: 1,
+            jobs_per_user: None,
             generated_bytes: u64::MAX,
             jobs_in_memory: 1,
             keep_jobs: None,

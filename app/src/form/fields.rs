@@ -3,8 +3,8 @@
 use protocol::request::{
     COUNT, Choice, DTYPE, Dtype, FAN_IN, FILES, FORMAT, Field, GeneratedFormat, HEADER, Header,
     KEY, LOCATION, MISSING, MODE, MULTIPLIER, Missing, NAME, OTHER_FILES, OtherFiles, PREFIX,
-    QUANTILE, RAW, RawNumbers, SEED, SELECT, STATISTICS, SpeculationMode, Statistic, WEIGHTS,
-    WORKERS,
+    PRIORITY, Priority, QUANTILE, RAW, RawNumbers, SEED, SELECT, STATISTICS, SpeculationMode,
+    Statistic, WEIGHTS, WORKERS,
 };
 
 /// A field of the form.
@@ -63,7 +63,7 @@ pub const FROM_GENERATE: &str = "generate";
 pub const FROM_PREFIX: &str = "prefix";
 
 /// All fields except [`SOURCE`] and the statistics, in display order.
-pub const FIELDS: [FormField; 20] = [
+pub const FIELDS: [FormField; 21] = [
     row(Section::Generate, FILES.field, Input::Digits, "40"),
     row(Section::Generate, COUNT.field, Input::Digits, "10000"),
     row(Section::Generate, FORMAT, Input::Choice(options::<GeneratedFormat>), "csv"),
@@ -74,6 +74,7 @@ pub const FIELDS: [FormField; 20] = [
     row(Section::Job, WORKERS.field, Input::Digits, "2"),
     row(Section::Job, FAN_IN.field, Input::Text, "auto"),
     row(Section::Job, NAME, Input::Text, ""),
+    row(Section::Advanced, PRIORITY, Input::Choice(options::<Priority>), "normal"),
     row(Section::Advanced, MODE, Input::Choice(options::<SpeculationMode>), "resume"),
     row(Section::Advanced, QUANTILE.field, Input::Text, "0.75"),
     row(Section::Advanced, MULTIPLIER.field, Input::Text, "1.2"),

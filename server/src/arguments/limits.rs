@@ -19,6 +19,11 @@ pub struct LimitArguments {
     #[arg(long, env = "DISTRIBUTED_AVERAGE_MAX_QUEUED_JOBS", default_value_t = 1000,
         value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_queued_jobs: u32,
+    /// Maximum number of jobs of one user that run or wait; more are rejected with status
+    /// 429. A user is a token, or whom a trusted proxy names [default: any number].
+    #[arg(long, env = "DISTRIBUTED_AVERAGE_MAX_JOBS_PER_USER",
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_jobs_per_user: Option<u32>,
     /// Maximum number of input objects of a job.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_MAX_OBJECTS", default_value_t = 1_000_000,
         value_parser = clap::value_parser!(u64).range(1..))]
@@ -79,6 +84,7 @@ impl LimitArguments {
             },
             planning_jobs: count(self.planning_jobs),
             queued_jobs: count(self.max_queued_jobs),
+            jobs_per_user: self.max_jobs_per_user.map(count),
             generated_bytes: self.max_generated_bytes,
             jobs_in_memory: count(self.jobs_in_memory),
             keep_jobs: self.keep_jobs,

@@ -17,7 +17,8 @@ impl Engine {
     /// # Errors
     ///
     /// If there is no such job, it has not failed or been cancelled, its partial sums are
-    /// being deleted, too many jobs wait already, or the store does not answer.
+    /// being deleted, too many jobs wait already or its user
+    /// has too many, or the store does not answer.
     pub async fn resume(&self, job: JobId) -> Result<(), Problem> {
         let turn = self.endings.clone().lock_owned().await;
         let snapshot = self.job(job).await?;
@@ -35,10 +36,11 @@ impl Engine {
         let limits = self.parts.limits;
         let place = self.queue.clone().try_acquire_owned();
         let place = Some(place.map_err(|_| limits.too_many_queued())?);
+        let entering = self.users.enter(&self.board, job, snapshot.submitted_by.as_deref())?;
         let request = records::request(&*parts.store, job).await?;
         let (request, messages) = (Box::new(request.into()), self.messages.clone());
         let resuming = async move {
-            let _turn = turn;
+            let (_turn, _entering) = (turn, entering);
             records::begin_resume(&*parts.store, job).await?;
             let report = Some(Box::new((*snapshot).clone()));
             let (published, is_published) = oneshot::channel();

@@ -108,6 +108,37 @@ async fn too_many_waiting_jobs_are_refused_for_a_while() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_has_only_so_many_jobs_at_the_same_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let flags = ["--trusted-proxies", "127.0.0.1", "--no-auth", "--max-jobs-per-user", "1"];
+    let running = Running::start_with(folder.path(), &flags).await;
+    let submit = async |user: &str, request: &Value| {
+        let posted = running.http.post(format!("{}/api/jobs", running.url));
+        posted.header("x-forwarded-user", user).json(request).send().await.unwrap()
+    };
+    let large: Value = submit("ada", &generate(1_000_000, 1)).await.json().await.unwrap();
+    let large = large["id"].as_str().unwrap().to_owned();
+    let answer = submit("ada", &generate(2, 10)).await;
+    assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert!(answer.headers().contains_key("retry-after"));
+    let problem: Value = answer.json().await.unwrap();
+    check_names(&problem, &["“ada” has 1 of at most 1", "--max-jobs-per-user"]);
+    // Others are not held up, nor are callers without a name.
+    assert_eq!(submit("grace", &generate(2, 10)).await.status(), StatusCode::CREATED);
+    running.submit(&generate(2, 10)).await;
+    let cancelled = running.post(&format!("/api/jobs/{large}/cancel"), &json!({})).await;
+    assert_eq!(cancelled.status(), StatusCode::ACCEPTED);
+    assert_eq!(running.follow(&large).await["phase"], "cancelled");
+    // One that is resumed counts like one that is submitted.
+    let small: Value = submit("ada", &generate(2, 10)).await.json().await.unwrap();
+    assert_eq!(running.follow(small["id"].as_str().unwrap()).await["phase"], "done");
+    let resumed = running.post(&format!("/api/jobs/{large}/resume"), &json!({})).await;
+    assert_eq!(resumed.status(), StatusCode::ACCEPTED);
+    assert_eq!(submit("ada", &generate(2, 10)).await.status(), StatusCode::TOO_MANY_REQUESTS);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_limit_is_named_with_its_flag() {
     let folder = tempfile::tempdir().unwrap();
     let flags = [

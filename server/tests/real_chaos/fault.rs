@@ -6,6 +6,7 @@ mod outage;
 
 use std::time::Duration;
 
+use clap::ValueEnum;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
@@ -25,7 +26,8 @@ const ABSENT_MAX: Duration = Duration::from_secs(2);
 macro_rules! faults {
     ($($fault:ident),* $(,)?) => {
         /// A fault.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+        #[value(rename_all = "verbatim")]
         pub(crate) enum Fault { $($fault),* }
 
         /// Every fault.
@@ -78,11 +80,14 @@ faults!(
     InputOverwritten,
 );
 
-/// All faults in random order, again and again.
-pub(crate) fn shuffled(random: &mut StdRng) -> impl Iterator<Item = Fault> + use<> {
+/// These faults in random order, again and again.
+pub(crate) fn shuffled(
+    faults: Vec<Fault>,
+    random: &mut StdRng,
+) -> impl Iterator<Item = Fault> + use<> {
     let mut random = StdRng::seed_from_u64(random.random());
     std::iter::repeat_with(move || {
-        let mut round = ALL.to_vec();
+        let mut round = faults.clone();
         round.shuffle(&mut random);
         round
     })

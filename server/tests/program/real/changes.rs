@@ -4,6 +4,7 @@ use bytes::Bytes;
 use platform::ObjectStore;
 use platform::store::s3::{S3Access, S3Store};
 use serde_json::json;
+use testbed::Process;
 
 use super::installation::{Installation, Server};
 use crate::exact;
@@ -20,8 +21,13 @@ fn key(folder: &str, file: usize) -> String {
 }
 
 /// Begins to average objects one after the other; returns the job once the first of
-/// them have been summed, and the key of the one that is read last.
-async fn begin(server: &Server, files: usize, numbers: usize) -> (String, String) {
+/// them have been summed, and the key of the one that is read last. The worker is frozen
+/// then, so that it has not read that one.
+async fn begin(
+    server: &Server,
+    worker: &Process,
+    (files, numbers): (usize, usize),
+) -> (String, String) {
     let folder = format!("{files}-of-{numbers}");
     for file in 0..files {
         server.upload(&key(&folder, file), array(numbers, 1.0)).await;
@@ -30,6 +36,10 @@ async fn begin(server: &Server, files: usize, numbers: usize) -> (String, String
         "speculation": {"enabled": false}});
     let job = server.submit(&request).await;
     server.until(&job, |job| job["progress"][0]["completed"].as_u64() > Some(0)).await;
+    worker.freeze();
+    let now = server.get_json(&format!("/api/jobs/{job}")).await;
+    let leaves = &now["progress"][0];
+    assert!(leaves["completed"].as_u64() < leaves["tasks"].as_u64(), "too late: {leaves}");
     (job, key(&folder, files - 1))
 }
 
@@ -37,7 +47,7 @@ async fn begin(server: &Server, files: usize, numbers: usize) -> (String, String
 async fn every_change_of_an_object_in_s3_during_a_job_fails_it_by_name() {
     let installation = Installation::shared().await;
     let server = installation.server(&["--pool", "external", "--workers", "1"]).await;
-    let _worker = installation.worker("a", &["--slowness", "10"]);
+    let worker = installation.worker("a", &["--slowness", "10"]);
     server.ready(1).await;
     let store = store(&installation).await;
     let bytes = array(NUMBERS, 1.0).len();
@@ -51,7 +61,7 @@ async fn every_change_of_an_object_in_s3_during_a_job_fails_it_by_name() {
         (12, NUMBERS, None, "it was deleted".to_owned()),
         (6, large, Some(array(large, 2.0)), "its ETag was".to_owned()),
     ] {
-        let (job, last) = begin(&server, files, numbers).await;
+        let (job, last) = begin(&server, &worker, (files, numbers)).await;
         match content {
             Some(content) => {
                 let mut upload = store.upload(&last).await.expect("upload");
@@ -60,6 +70,7 @@ async fn every_change_of_an_object_in_s3_during_a_job_fails_it_by_name() {
             }
             None => store.delete(&last).await.expect("delete"),
         }
+        worker.thaw();
         let ended = server.follow(&job).await;
         assert_eq!(ended["phase"], "failed", "not a mean of two versions: {ended}");
         let error = &ended["error"];
@@ -69,8 +80,9 @@ async fn every_change_of_an_object_in_s3_during_a_job_fails_it_by_name() {
         assert_eq!(ended["attempts"]["failed"], 1, "no retries: {ended}");
     }
     // The same content again is no change, and nothing else was taken for one.
-    let (job, last) = begin(&server, 12, NUMBERS).await;
+    let (job, last) = begin(&server, &worker, (12, NUMBERS)).await;
     server.upload(&last, array(NUMBERS, 1.0)).await;
+    worker.thaw();
     let ended = server.follow(&job).await;
     assert_eq!(ended["phase"], "done", "{}", ended["error"]);
     server.stop().await;

@@ -105,7 +105,8 @@ async fn a_job_survives_the_loss_of_the_queue() {
     let (mut broker, store) = (RabbitMq::start().await, SeaweedFs::start().await);
     let installation = Installation::on(&broker, &store);
     let server = installation.server(&EXTERNAL).await;
-    let _workers = ["a", "b"].map(|name| installation.worker(name, &["--slowness", "50"]));
+    // So slow that the job is not over before all has happened.
+    let _slow = ["a", "b"].map(|name| installation.worker(name, &["--slowness", "200"]));
     server.ready(2).await;
     let job = begun(&server).await;
     let completed = async || {
@@ -133,6 +134,7 @@ async fn a_job_survives_the_loss_of_the_queue() {
     broker.wipe();
     until_ready_is(&server, 503).await;
     broker.start_again().await;
+    let _quick = ["c", "d"].map(|name| installation.worker(name, &[]));
     ends_well(&server, &job).await;
     until_ready_is(&server, 200).await;
     server.stop().await;

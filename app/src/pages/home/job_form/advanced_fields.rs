@@ -8,7 +8,7 @@ use super::field::Fields;
 use crate::form::fields::{Section, section_of, statistic_key};
 use crate::form::{JobForm, field_of};
 
-/// The settings of speculation, and how values are read, collapsed unless one of them is
+/// The priority, the settings of speculation, and how values are read, collapsed unless one of them is
 /// invalid.
 #[component]
 pub fn AdvancedFields(
@@ -21,7 +21,7 @@ pub fn AdvancedFields(
     let is_open = sections.any(|section| matches!(section, Section::Advanced | Section::Values));
     view! {
         <details class="advanced" open=is_open>
-            <summary>"Advanced: stragglers, tables and formats"</summary>
+            <summary>"Advanced: priority, stragglers, tables and formats"</summary>
             <div class="fields">
                 <Fields section=Section::Advanced form=form.clone() problems=problems.clone() />
             </div>
