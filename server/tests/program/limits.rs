@@ -126,8 +126,8 @@ async fn a_user_has_only_so_many_jobs_at_the_same_time() {
     // Others are not held up, nor are callers without a name.
     assert_eq!(submit("grace", &generate(2, 10)).await.status(), StatusCode::CREATED);
     running.submit(&generate(2, 10)).await;
-    let cancelled = running.post(&format!("/api/jobs/{large}/cancel"), &json!({})).await;
-    assert_eq!(cancelled.status(), StatusCode::ACCEPTED);
+    let cancel = running.http.delete(format!("{}/api/jobs/{large}", running.url));
+    assert_eq!(cancel.send().await.unwrap().status(), StatusCode::ACCEPTED);
     assert_eq!(running.follow(&large).await["phase"], "cancelled");
     // One that is resumed counts like one that is submitted.
     let small: Value = submit("ada", &generate(2, 10)).await.json().await.unwrap();

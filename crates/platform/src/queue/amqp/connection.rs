@@ -356,10 +356,15 @@ impl Connecting {
             }
             session.lost.cancel();
             self.sessions.send_replace(None);
-            // A lost broker does not answer, but the socket is closed in any case.
-            let close = session.connection.close(CLOSED_ON_PURPOSE, "bye".into());
-            let _ = timeout(CLOSE_TIME_MAX, close).await;
+            // A lost broker does not answer, but the socket is closed in any case. The next
+            // session does not wait for that.
+            let closed = tokio::spawn(async move {
+                let close = session.connection.close(CLOSED_ON_PURPOSE, "bye".into());
+                let _ = timeout(CLOSE_TIME_MAX, close).await;
+            });
             let Some(next) = self.reconnect().await else {
+                // It panics no more than it is cancelled.
+                let _ = closed.await;
                 return;
             };
             session = next;
