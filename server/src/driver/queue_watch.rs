@@ -23,8 +23,8 @@ const SILENT_AFTER: Duration = Duration::from_secs(5);
 /// The time for which a queue must pass no messages before it is replaced: a broker that
 /// has just started needs some seconds to elect the leaders of its queues.
 const STUCK_AFTER: Duration = Duration::from_secs(8);
-/// The pause after the first replacement. It doubles with each further one, so that a
-/// broker on which replacing does not help is not filled with queues.
+/// The pause after a replacement that has not helped. It doubles with each further one, so
+/// that a broker on which replacing does not help is not filled with queues.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
 /// The longest pause, after which replacements are no longer counted.
 const RENEWAL_PAUSE_MAX: Duration = Duration::from_hours(1);
@@ -131,9 +131,9 @@ struct Renewals {
 }
 
 impl Renewals {
-    /// Messages pass.
+    /// Messages pass: the last replacement has helped, if there was one.
     fn passed(&mut self) {
-        self.stuck_since = None;
+        *self = Renewals::default();
     }
 
     /// A look that began at `begun` has found that the queue is away, or stuck.
@@ -183,6 +183,12 @@ mod tests {
         assert!(!renewals.is_due(at(200)));
         renewals.missed(at(200), true);
         assert!(renewals.is_due(at(208)));
+        renewals.renewed(at(208));
+        // One that has helped does not delay the next.
+        renewals.passed();
+        renewals.missed(at(210), true);
+        assert!(!renewals.is_due(at(217)));
+        assert!(renewals.is_due(at(218)));
     }
 
     #[test]

@@ -121,7 +121,8 @@ async fn a_job_survives_the_loss_of_the_queue() {
         assert!(why.contains(queue) && why.contains("takes or gives no messages"), "{why}");
         until_ready_is(&server, 200).await;
         let mended = suspended.elapsed();
-        assert!(mended < Duration::from_secs(60), "{mended:?}");
+        // The second loss waits no longer than the first, whose replacement has helped.
+        assert!(mended < Duration::from_secs(30), "{mended:?}");
         let before = completed().await;
         let deadline = Instant::now() + PATIENCE;
         while completed().await <= before {
