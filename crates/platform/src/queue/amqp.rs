@@ -193,12 +193,13 @@ impl ServerEnd for AmqpServerEnd {
             })
             .await?;
         self.link.losses.fetch_add(1, Ordering::SeqCst);
-        // A worker's end that misses it notices by itself, but later.
+        session.lost.cancel();
+        // On the next session: where a queue takes nothing, the last one confirms nothing any
+        // more. A worker's end that misses it notices by itself, but later.
         let replaced = transient(encode_replaced(number));
-        if !matches!(timeout(ANSWER_TIME_MAX, session.publish(&replaced)).await, Ok(Ok(_))) {
+        if !matches!(timeout(ANSWER_TIME_MAX, self.link.publish(&replaced)).await, Ok(Ok(()))) {
             tracing::warn!("workers were not told that the queues have been replaced");
         }
-        session.lost.cancel();
         Ok(())
     }
 }
