@@ -58,7 +58,8 @@ pub struct Proxy {
 }
 
 struct State {
-    upstream: SocketAddr,
+    /// Where connections go: to these in turn, past those that are not there.
+    upstreams: Vec<SocketAddr>,
     disturbance: watch::Sender<Disturbance>,
     disturbed: AtomicU64,
     connections: AtomicU64,
@@ -89,7 +90,18 @@ impl Proxy {
     ///
     /// If no port can be bound.
     pub async fn start(upstream: u16) -> Proxy {
-        Proxy::start_before(SocketAddr::from(([127, 0, 0, 1], upstream))).await
+        Proxy::before_all(&[upstream]).await
+    }
+
+    /// Starts a proxy on a free port of 127.0.0.1, for servers on these ports of 127.0.0.1.
+    /// Each connection goes to the next of them that takes connections.
+    ///
+    /// # Panics
+    ///
+    /// If no port can be bound.
+    pub async fn before_all(upstreams: &[u16]) -> Proxy {
+        let upstreams = upstreams.iter().map(|port| SocketAddr::from(([127, 0, 0, 1], *port)));
+        Proxy::bind(upstreams.collect(), Recorder::new(&[])).await
     }
 
     /// The same, which records the HTTP requests that have one of these methods and were
@@ -100,7 +112,7 @@ impl Proxy {
     /// If no port can be bound.
     pub async fn recording(upstream: u16, methods: &'static [&'static str]) -> Proxy {
         let upstream = SocketAddr::from(([127, 0, 0, 1], upstream));
-        Proxy::bind(upstream, Recorder::new(methods)).await
+        Proxy::bind(vec![upstream], Recorder::new(methods)).await
     }
 
     /// Starts a proxy on a free port of 127.0.0.1, for a server at any address.
@@ -109,14 +121,14 @@ impl Proxy {
     ///
     /// If no port can be bound.
     pub async fn start_before(upstream: SocketAddr) -> Proxy {
-        Proxy::bind(upstream, Recorder::new(&[])).await
+        Proxy::bind(vec![upstream], Recorder::new(&[])).await
     }
 
-    async fn bind(upstream: SocketAddr, recorder: Recorder) -> Proxy {
+    async fn bind(upstreams: Vec<SocketAddr>, recorder: Recorder) -> Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let port = listener.local_addr().expect("its address").port();
         let state = Arc::new(State {
-            upstream,
+            upstreams,
             disturbance: watch::Sender::new(Disturbance::None),
             disturbed: AtomicU64::new(0),
             connections: AtomicU64::new(0),
@@ -220,7 +232,11 @@ async fn serve(mut client: TcpStream, number: u64, state: &State) -> io::Result<
     // What clients send is throttled too, and neither delayed nor cut.
     let upwards = Passing { delay: Duration::ZERO, most: usize::MAX, ..passing };
     let conversation = state.recorder.conversation();
-    let server = TcpStream::connect(state.upstream).await?;
+    let mut upstreams = state.upstreams.clone();
+    let first = usize::try_from(number).unwrap_or_default() % upstreams.len();
+    upstreams.rotate_left(first);
+    // Of several addresses, the first that can be connected to.
+    let server = TcpStream::connect(&upstreams[..]).await?;
     let (mut from_client, mut to_client) = client.split();
     let (from_server, to_server) = server.into_split();
     let (mut from_server, mut to_server) = (from_server, to_server);

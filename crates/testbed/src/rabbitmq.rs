@@ -1,8 +1,11 @@
 //! A RabbitMQ broker.
 
-use std::fs;
+use std::fmt::Write;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,19 +24,41 @@ const SCRIPTS: [&str; 3] = [
 
 /// The program that talks to a running broker, in the same packages.
 const CTL: &str = "rabbitmqctl";
-/// The name of the broker's node.
-const NODE: &str = "testbed@localhost";
+/// What the nodes of a cluster know each other by. They listen on 127.0.0.1 only.
+const COOKIE: &str = "TESTBED";
+const COOKIE_FILE: &str = ".erlang.cookie";
 
-/// A broker with one node. Durable messages survive [`stop`](RabbitMq::stop) and
-/// [`kill`](RabbitMq::kill).
+/// A node of a broker, which has one or several. Durable messages survive
+/// [`stop`](RabbitMq::stop) and [`kill`](RabbitMq::kill).
 pub struct RabbitMq {
     script: &'static str,
     directory: TempDir,
+    /// The name of the node.
+    node: String,
     port: u16,
     distribution_port: u16,
-    epmd_port: u16,
-    /// The broker and its port mapper, `epmd`; `None` while stopped.
-    running: Option<(Process, Process)>,
+    /// Where nodes find each other's ports.
+    mapper: Arc<PortMapper>,
+    /// `None` while stopped.
+    running: Option<Process>,
+}
+
+/// `epmd`, which knows the ports of nodes by their names.
+struct PortMapper {
+    port: u16,
+    _process: Process,
+    _directory: TempDir,
+}
+
+impl PortMapper {
+    fn start() -> PortMapper {
+        let (port, directory) = (ports::free(), tempfile::tempdir());
+        let directory = directory.expect("a temporary directory");
+        let mut command = Command::new("epmd");
+        command.args(["-port", &port.to_string()]).env("ERL_EPMD_ADDRESS", "127.0.0.1");
+        let process = Process::start("epmd", &mut command, &directory.path().join("epmd.log"));
+        PortMapper { port, _process: process, _directory: directory }
+    }
 }
 
 impl RabbitMq {
@@ -52,15 +77,44 @@ impl RabbitMq {
     ///
     /// If RabbitMQ is not installed or does not start.
     pub async fn start_with(settings: &str) -> RabbitMq {
+        let mapper = Arc::new(PortMapper::start());
+        RabbitMq::start_node("testbed@localhost", settings, mapper).await
+    }
+
+    /// Starts the three nodes of a broker, of which each has the messages of all.
+    ///
+    /// # Panics
+    ///
+    /// If RabbitMQ is not installed or does not start.
+    pub async fn cluster() -> [RabbitMq; 3] {
+        let mapper = Arc::new(PortMapper::start());
+        let names = ["testbed-1@localhost", "testbed-2@localhost", "testbed-3@localhost"];
+        let mut settings = String::from(
+            "cluster_formation.peer_discovery_backend = rabbit_peer_discovery_classic_config\n",
+        );
+        for (number, name) in (1..).zip(names) {
+            // Writing into a string does not fail.
+            let _ = writeln!(settings, "cluster_formation.classic_config.nodes.{number} = {name}");
+        }
+        // One after the other: the first finds no other, and the others join it.
+        let mut nodes = Vec::new();
+        for name in names {
+            nodes.push(RabbitMq::start_node(name, &settings, mapper.clone()).await);
+        }
+        nodes.try_into().unwrap_or_else(|_| unreachable!("three names"))
+    }
+
+    async fn start_node(node: &str, settings: &str, mapper: Arc<PortMapper>) -> RabbitMq {
         let script = SCRIPTS.into_iter().find(|path| Path::new(path).exists());
         let script = script.expect("RabbitMQ is not installed; run scripts/setup-real-parts");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut broker = RabbitMq {
             script,
             directory,
+            node: node.to_owned(),
             port: ports::free(),
             distribution_port: ports::free(),
-            epmd_port: ports::free(),
+            mapper,
             running: None,
         };
         let listener = format!("listeners.tcp.1 = 127.0.0.1:{}\n{settings}\n", broker.port);
@@ -70,6 +124,9 @@ impl RabbitMq {
         broker.write("advanced.config", "[{rabbit, [{channel_tick_interval, 1000}]}].\n");
         broker.write("enabled_plugins", "[].\n");
         broker.write("environment.conf", "");
+        broker.write(COOKIE_FILE, COOKIE);
+        let only_owner = Permissions::from_mode(0o400);
+        fs::set_permissions(broker.path(COOKIE_FILE), only_owner).expect("restricting the cookie");
         broker.start_again().await;
         broker
     }
@@ -80,19 +137,12 @@ impl RabbitMq {
     ///
     /// If the broker does not start.
     pub async fn start_again(&mut self) {
-        let epmd = Process::start(
-            "epmd",
-            Command::new("epmd")
-                .args(["-port", &self.epmd_port.to_string()])
-                .env("ERL_EPMD_ADDRESS", "127.0.0.1"),
-            &self.path("epmd.log"),
-        );
         let mut broker = Process::start(
             "rabbitmq-server",
             Command::new(self.script)
                 .env("HOME", self.directory.path())
                 .env("ERL_EPMD_ADDRESS", "127.0.0.1")
-                .env("ERL_EPMD_PORT", self.epmd_port.to_string())
+                .env("ERL_EPMD_PORT", self.mapper.port.to_string())
                 .env("RABBITMQ_ADVANCED_CONFIG_FILE", self.path("advanced.config"))
                 .env("RABBITMQ_CONF_ENV_FILE", self.path("environment.conf"))
                 .env("RABBITMQ_CONFIG_FILE", self.path("rabbitmq.conf"))
@@ -101,7 +151,7 @@ impl RabbitMq {
                 .env("RABBITMQ_LOG_BASE", self.path("log"))
                 .env("RABBITMQ_LOGS", "-")
                 .env("RABBITMQ_MNESIA_BASE", self.path("mnesia"))
-                .env("RABBITMQ_NODENAME", NODE)
+                .env("RABBITMQ_NODENAME", &self.node)
                 // Busy-waiting scheduler threads would take CPU time from the test.
                 .env(
                     "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
@@ -112,14 +162,13 @@ impl RabbitMq {
         );
         let port = self.port;
         broker.wait_until(async || accepts_amqp(port).await.is_some()).await;
-        self.running = Some((broker, epmd));
+        self.running = Some(broker);
     }
 
     /// Stops the broker gracefully.
     pub async fn stop(&mut self) {
-        if let Some((broker, epmd)) = self.running.take() {
+        if let Some(broker) = self.running.take() {
             broker.stop().await;
-            drop(epmd);
         }
     }
 
@@ -142,14 +191,14 @@ impl RabbitMq {
     /// Stops the processes of the broker, as SIGSTOP does, until they are
     /// [thawed](RabbitMq::thaw). Its connections stay open.
     pub fn freeze(&self) {
-        if let Some((broker, _)) = &self.running {
+        if let Some(broker) = &self.running {
             broker.freeze();
         }
     }
 
     /// Continues a broker that was frozen.
     pub fn thaw(&self) {
-        if let Some((broker, _)) = &self.running {
+        if let Some(broker) = &self.running {
             broker.thaw();
         }
     }
@@ -189,10 +238,10 @@ impl RabbitMq {
         let ctl = Path::new(self.script).with_file_name(CTL);
         let mut command = Command::new(ctl);
         command
-            .args(["-n", NODE, "eval", expression])
+            .args(["-n", &self.node, "eval", expression])
             .env("HOME", self.directory.path())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
-            .env("ERL_EPMD_PORT", self.epmd_port.to_string())
+            .env("ERL_EPMD_PORT", self.mapper.port.to_string())
             .env("RABBITMQ_CONF_ENV_FILE", self.path("environment.conf"));
         let output = tokio::task::spawn_blocking(move || command.output())
             .await
@@ -212,6 +261,19 @@ impl RabbitMq {
     #[must_use]
     pub fn url_at(port: u16) -> String {
         format!("amqp://guest:guest@127.0.0.1:{port}/%2f")
+    }
+
+    /// Whether this node leads a quorum queue: whether its process runs here, and says so.
+    ///
+    /// # Panics
+    ///
+    /// If `rabbitmqctl` cannot be started.
+    pub async fn leads_queue(&self, queue: &str) -> bool {
+        let expression = format!(
+            "case ra:members({{'%2F_{queue}', node()}}) of \
+             {{ok, _, {{_, Leader}}}} -> Leader =:= node(); _ -> false end."
+        );
+        self.eval(&expression).await.as_deref() == Some("true")
     }
 
     /// The AMQP port on 127.0.0.1.

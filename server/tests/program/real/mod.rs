@@ -1,6 +1,7 @@
 //! Whole jobs on real parts: RabbitMQ, an S3 server, and servers and workers
 //! that are processes of their own.
 
+mod broker_nodes;
 mod changes;
 mod control_plane;
 mod faults;
