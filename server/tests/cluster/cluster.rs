@@ -131,7 +131,12 @@ impl Namespace {
 
     /// The objects of the overlay `local` of these kinds, in this namespace.
     pub(crate) fn objects(&self, kinds: &[&str]) -> Vec<Value> {
-        let mut objects = overlay("local");
+        self.objects_with(kinds, "")
+    }
+
+    /// The same with further lines in the overlay's kustomization.
+    pub(crate) fn objects_with(&self, kinds: &[&str], lines: &str) -> Vec<Value> {
+        let mut objects = overlay_with("local", lines);
         objects.retain(|it| kinds.contains(&it["kind"].as_str().unwrap_or_default()));
         for object in &mut objects {
             object["metadata"]["namespace"] = json!(self.name);

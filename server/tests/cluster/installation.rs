@@ -46,9 +46,19 @@ impl Installation {
     /// Deploys the overlay with workers that are slowed down by this factor,
     /// and waits until it is ready.
     pub(crate) async fn start(purpose: &str, slowness: u32) -> Installation {
+        Installation::start_with(purpose, slowness, "", &[]).await
+    }
+
+    /// The same with further lines in the overlay's kustomization, and further objects.
+    pub(crate) async fn start_with(
+        purpose: &str,
+        slowness: u32,
+        lines: &str,
+        further: &[Value],
+    ) -> Installation {
         let namespace = Namespace::create(purpose);
         let volumes = Volumes::make_if_needed(&namespace.name);
-        let mut objects = namespace.objects(&KINDS);
+        let mut objects = namespace.objects_with(&KINDS, lines);
         let image = std::env::var("DISTRIBUTED_AVERAGE_TEST_IMAGE");
         for container in objects.iter_mut().filter_map(container) {
             let (settings, is_ours) = match container["name"].as_str() {
@@ -71,6 +81,7 @@ impl Installation {
             }
         }
         let began = Instant::now();
+        objects.extend_from_slice(further);
         apply(&namespace.name, &objects);
         let installation = Installation { namespace, volumes };
         for part in [
@@ -151,7 +162,8 @@ impl Volumes {
             return Volumes { names: Vec::new(), folder: None };
         }
         let folder = PathBuf::from("/var/tmp").join(namespace);
-        let claims = ["rabbitmq", "seaweedfs"];
+        // One for each node of a broker that has three.
+        let claims = ["rabbitmq-0", "rabbitmq-1", "rabbitmq-2", "seaweedfs-0"];
         let volumes = claims.map(|part| {
             let path = folder.join(part);
             std::fs::create_dir_all(&path).expect("a folder");
@@ -166,7 +178,7 @@ impl Volumes {
                     "capacity": {"storage": "20Gi"},
                     "accessModes": ["ReadWriteOnce"],
                     "persistentVolumeReclaimPolicy": "Retain",
-                    "claimRef": {"namespace": namespace, "name": format!("data-distributed-average-{part}-0")},
+                    "claimRef": {"namespace": namespace, "name": format!("data-distributed-average-{part}")},
                     "hostPath": {"path": path},
                 },
             })

@@ -3,8 +3,10 @@
 //! cluster for them if there is none.
 //!
 //! `manifests` and `pool` need the API server and its controllers only; `jobs`
-//! needs nodes and the program's image, `outages` also `scripts/cluster`.
+//! and `broker_nodes` need nodes and the program's image, `outages` also
+//! `scripts/cluster`.
 
+mod broker_nodes;
 #[path = "../program/client.rs"]
 #[expect(dead_code, reason = "shared with other tests, which use more of it")]
 mod client;

@@ -54,6 +54,18 @@ fn a_broker_that_is_there_already_takes_the_place_of_rabbitmq() {
 }
 
 #[test]
+fn components_are_accepted_without_a_warning() {
+    for component in ["standby", "broker-nodes", "monitoring"] {
+        let objects =
+            overlay_with("local", &format!("components: [../../components/{component}]\n"));
+        let namespace: Vec<Value> =
+            objects.iter().filter(|it| it["kind"] == "Namespace").cloned().collect();
+        apply("default", &namespace);
+        assert_eq!(objections(&objects), "", "{component}");
+    }
+}
+
+#[test]
 fn every_container_is_confined_and_bounded() {
     for name in ["local", "aws"] {
         let objects = overlay(name);

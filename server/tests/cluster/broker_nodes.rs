@@ -1,0 +1,47 @@
+//! RabbitMQ with three nodes, of which one dies.
+
+use serde_json::{Value, json};
+
+use crate::cluster::until;
+use crate::installation::{Installation, expected, request};
+
+#[tokio::test]
+async fn a_job_moves_on_while_a_node_of_the_broker_dies() {
+    // As docs/kubernetes.md says.
+    let cookie = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "distributed-average-queue-cookie"},
+        "stringData": {"cookie": "a-cookie-of-the-test"},
+    });
+    let component = "components: [../../components/broker-nodes]\n";
+    let installation = Installation::start_with("nodes", 30, component, &[cookie]).await;
+    let broker = |number: u32, expression: &str| {
+        let pod = format!("distributed-average-rabbitmq-{number}");
+        let arguments = ["exec", &pod, "--container=rabbitmq", "--", "rabbitmqctl"];
+        let asked = [&arguments[..], &["--longnames", "eval", expression]].concat();
+        installation.namespace.kubectl(&asked).trim().to_owned()
+    };
+    until("three nodes", async || {
+        (broker(0, "length(rabbit_nodes:all_running()).") == "3").then_some(())
+    })
+    .await;
+    let server = installation.reach().await;
+    let job = server.client.submit(&request(3)).await;
+    let completed = |job: &Value| job["attempts"]["completed"].as_u64().unwrap_or(0);
+    let before = server.until_job("some tasks to be done", &job, |job| completed(job) > 3).await;
+    // Without a farewell, as when a machine loses its power.
+    installation.namespace.kubectl(&[
+        "delete",
+        "pod",
+        "distributed-average-rabbitmq-0",
+        "--grace-period=0",
+        "--force",
+    ]);
+    let done = completed(&before) + 3;
+    server.until_job("further tasks to be done", &job, |job| completed(job) > done).await;
+    let ended = server.until_job("the job to be over", &job, |job| job["phase"] == "done").await;
+    assert_eq!(ended["attempts"]["failed"], 0, "{ended}");
+    assert_eq!(server.bits(&job).await, expected());
+    installation.settled("statefulset/distributed-average-rabbitmq");
+}
