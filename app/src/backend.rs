@@ -8,7 +8,7 @@ use leptos::prelude::{expect_context, use_context};
 use leptos_axum::ResponseOptions;
 use protocol::comparison::Comparison;
 use protocol::detail::{InputPage, TaskPage};
-use protocol::files::FolderPage;
+use protocol::files::{FolderPage, ObjectContent, StoredObject};
 use protocol::live::{JobPage, Overview};
 use protocol::request::Statistic;
 use protocol::result::{Image, PlotPoint};
@@ -145,6 +145,10 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The folders and objects directly below a prefix.
     async fn browse(&self, prefix: &str) -> Result<FolderPage, Problem>;
+
+    /// What is in each of some objects of the store, in the same order; `None` where it is not
+    /// known.
+    async fn contents(&self, files: &[StoredObject]) -> Vec<Option<ObjectContent>>;
 
     /// Deletes an object of the store, or with a slash at the end of the key a folder.
     async fn delete_files(&self, key: &str) -> Result<(), Problem>;

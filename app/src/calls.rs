@@ -14,7 +14,7 @@ use leptos::server_fn::codec::GetUrl;
 use leptos::server_fn::codec::JsonEncoding;
 use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 use protocol::detail::InputPage;
-use protocol::files::FolderPage;
+use protocol::files::{FolderPage, ObjectContent};
 use protocol::live::{JobPage, Overview};
 use protocol::problem::ProblemKind;
 use protocol::states::TaskStates;
@@ -186,12 +186,22 @@ pub async fn job(
     }
 }
 
-/// The folders and objects directly below a prefix.
+/// What a page of the store shows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FolderData {
+    /// The folders and objects directly below the prefix.
+    pub page: FolderPage,
+    /// What is in each of the objects, where it is known.
+    pub contents: Vec<Option<ObjectContent>>,
+}
+
+/// The folders and objects directly below a prefix, and what is in the objects.
 ///
 /// Only the page calls it, so it has no path of its own.
-pub async fn browse(prefix: &str) -> Result<AsOf<FolderPage>, CallError> {
-    let value = backend().browse(prefix).await?;
-    Ok(AsOf { at: now(), value })
+pub async fn browse(prefix: &str) -> Result<AsOf<FolderData>, CallError> {
+    let page = backend().browse(prefix).await?;
+    let contents = backend().contents(&page.files).await;
+    Ok(AsOf { at: now(), value: FolderData { page, contents } })
 }
 
 /// Deletes an object of the store, or a folder, and redirects to the folder that it was

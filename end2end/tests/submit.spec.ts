@@ -58,5 +58,10 @@ withAndWithoutJavaScript((javaScriptEnabled) => {
     expect(npy.shape).toEqual([2, 3]);
     expect(differences(npy.values, exactMeans(rows))).toEqual([]);
     await expect(page.locator(".first-numbers li")).toHaveCount(6);
+    // The store tells what is in them.
+    await page.goto("/files?prefix=inputs/small/");
+    const cells = page.locator("table.files tbody tr").first().locator("td");
+    await expect(cells.nth(2)).toHaveText("npy f8");
+    await expect(cells.nth(3)).toHaveText("2 × 3");
   });
 });

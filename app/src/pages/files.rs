@@ -5,13 +5,13 @@ use leptos_meta::Title;
 use leptos_router::components::A;
 use leptos_router::hooks::use_query_map;
 use leptos_router::params::ParamsMap;
-use protocol::files::{Folder, FolderPage, StoredObject};
+use protocol::files::{Folder, FolderPage, ObjectContent, StoredObject};
 use protocol::{Role, Timestamp};
 
 use super::not_found::Missing;
 use super::table::Table;
 use crate::backend::caller_may;
-use crate::calls::{self, DeleteFiles};
+use crate::calls::{self, DeleteFiles, FolderData};
 use crate::clock::AsOf;
 use crate::components::icon::{Drawn, TRASH};
 use crate::components::problem_card::ProblemCard;
@@ -40,13 +40,13 @@ pub fn FilesPage() -> impl IntoView {
 }
 
 #[component]
-fn Files(page: AsOf<FolderPage>) -> impl IntoView {
-    let AsOf { at, value: page } = page;
+fn Files(page: AsOf<FolderData>) -> impl IntoView {
+    let AsOf { at, value: FolderData { page, contents } } = page;
     let uploads =
         caller_may(Role::Submit).then(|| view! { <UploadCard at prefix=page.prefix.clone() /> });
     view! {
         <div class="files-page">
-            <FolderCard page />
+            <FolderCard page contents />
             {uploads}
         </div>
     }
@@ -54,7 +54,7 @@ fn Files(page: AsOf<FolderPage>) -> impl IntoView {
 
 /// A folder: the way to it, the folders in it, and its files.
 #[component]
-fn FolderCard(page: FolderPage) -> impl IntoView {
+fn FolderCard(page: FolderPage, contents: Vec<Option<ObjectContent>>) -> impl IntoView {
     let FolderPage { prefix, folders, files, is_whole } = page;
     let may_delete = caller_may(Role::Admin);
     let is_empty = folders.is_empty() && files.is_empty();
@@ -79,10 +79,14 @@ fn FolderCard(page: FolderPage) -> impl IntoView {
     let problem = notices::shown().map(|problem| view! { <ProblemCard problem=Some(problem) /> });
     let folders =
         folders.into_iter().map(|folder| view! { <FolderRow folder may_delete /> }).collect_view();
-    let files = files.into_iter().map(|file| view! { <FileRow file may_delete /> }).collect_view();
+    let files = files
+        .into_iter()
+        .zip(contents)
+        .map(|(file, content)| view! { <FileRow file content may_delete /> })
+        .collect_view();
     let table = (!is_empty).then(|| {
         view! {
-            <Table label="Files" columns=vec!["Name", "Files", "Size"] actions="Actions">
+            <Table label="Files" columns=vec!["Name", "Files", "Type", "Shape", "Size"] actions="Actions">
                 {folders} {files}
             </Table>
         }
@@ -146,6 +150,8 @@ fn FolderRow(folder: Folder, may_delete: bool) -> impl IntoView {
                 </A>
             </td>
             <td class="number">{count(folder.files)}</td>
+            <td></td>
+            <td></td>
             <td class="number">{bytes(folder.bytes)}</td>
             <td>{delete}</td>
         </tr>
@@ -153,7 +159,9 @@ fn FolderRow(folder: Folder, may_delete: bool) -> impl IntoView {
 }
 
 #[component]
-fn FileRow(file: StoredObject, may_delete: bool) -> impl IntoView {
+fn FileRow(file: StoredObject, content: Option<ObjectContent>, may_delete: bool) -> impl IntoView {
+    let ObjectContent { format, shape } = content.unwrap_or_default();
+    let shape = shape.into_iter().map(count).collect::<Vec<_>>().join(" × ");
     let name = file.key[parent(&file.key).len()..].to_owned();
     let what = format!("the file {}", file.key);
     let delete = may_delete.then(|| view! { <DeleteForm key=file.key.clone() what /> });
@@ -165,6 +173,8 @@ fn FileRow(file: StoredObject, may_delete: bool) -> impl IntoView {
                 </a>
             </td>
             <td></td>
+            <td>{format}</td>
+            <td class="number">{shape}</td>
             <td class="number">{bytes(file.bytes)}</td>
             <td>{delete}</td>
         </tr>

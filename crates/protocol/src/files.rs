@@ -37,3 +37,13 @@ pub struct StoredObject {
     /// Its size in bytes.
     pub bytes: u64,
 }
+
+/// What is in an object of numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectContent {
+    /// The format and the type of the numbers, such as `npy f8`.
+    pub format: String,
+    /// The shape, or the number of values of a format without shapes; empty if it is not known
+    /// before the object is read.
+    pub shape: Vec<u64>,
+}

@@ -1,10 +1,12 @@
 //! The objects of the store that belong to users.
 
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use platform::{ObjectStore, StoreError};
 use protocol::Problem;
-use protocol::files::{Folder, FolderPage, StoredObject};
+use protocol::files::{Folder, FolderPage, ObjectContent, StoredObject};
 use protocol::problem::ProblemKind;
+use protocol::request::ReadOptions;
+use summation::{Detection, Format, HEAD_BYTES};
 
 use super::Engine;
 use crate::keys::{check_prefix, is_own, is_private, is_reserved, own_names};
@@ -13,6 +15,10 @@ use crate::keys::{check_prefix, is_own, is_private, is_reserved, own_names};
 const COUNTED: usize = 100_000;
 /// How many folders and files a page has: nobody reads more.
 const SHOWN: usize = 1_000;
+/// How many files of a page are looked into.
+const LOOKED_INTO: usize = 100;
+/// How many of them at the same time, each with [`HEAD_BYTES`] in memory.
+const READS_AT_ONCE: usize = 8;
 
 impl Engine {
     /// What lies directly below a prefix, which is empty or ends in a slash.
@@ -22,6 +28,13 @@ impl Engine {
     /// If the store does not answer.
     pub async fn browse(&self, prefix: &str) -> Result<FolderPage, Problem> {
         browse(&**self.store(), prefix).await
+    }
+
+    /// What is in each of some objects of the store, in the same order. Of an object nothing is
+    /// known if its first [`HEAD_BYTES`] do not tell, or it cannot be read now. Of many objects
+    /// only the first are looked into.
+    pub async fn contents(&self, files: &[StoredObject]) -> Vec<Option<ObjectContent>> {
+        contents(&**self.store(), files).await
     }
 
     /// Deletes an object of a user, or with a slash at the end of the key the folder.
@@ -118,6 +131,27 @@ async fn browse(store: &dyn ObjectStore, prefix: &str) -> Result<FolderPage, Pro
     Ok(page)
 }
 
+async fn contents(store: &dyn ObjectStore, files: &[StoredObject]) -> Vec<Option<ObjectContent>> {
+    let looked_into: Vec<StoredObject> = files.iter().take(LOOKED_INTO).cloned().collect();
+    let reads = stream::iter(looked_into).map(|file| async move { content(store, &file).await });
+    let mut contents: Vec<_> = reads.buffered(READS_AT_ONCE).collect().await;
+    contents.resize(files.len(), None);
+    contents
+}
+
+/// What is in an object, as far as its first bytes tell.
+async fn content(store: &dyn ObjectStore, file: &StoredObject) -> Option<ObjectContent> {
+    let length = usize::try_from(file.bytes).map_or(HEAD_BYTES, |bytes| bytes.min(HEAD_BYTES));
+    let head = store.read(&file.key, 0, length, Vec::new()).await.ok()?;
+    let detected = Format::detect_with(&head, file.bytes, &ReadOptions::default());
+    let Ok(Detection::Format(format)) = detected else {
+        return None;
+    };
+    let columns = || format.columns(file.bytes).into_iter().collect();
+    let shape = format.shape().map_or_else(columns, <[u64]>::to_vec);
+    Some(ObjectContent { format: format.describe(), shape })
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -147,6 +181,43 @@ mod tests {
             let page = browse(&*store, own).await.unwrap();
             assert_eq!((page.folders.len(), page.files.len()), (0, 0), "{own}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_first_bytes_of_a_file_tell_its_type_and_shape() {
+        let folder = tempfile::tempdir().unwrap();
+        let place: StorePlace = folder.path().to_str().unwrap().parse().unwrap();
+        let store = place.open().await.unwrap();
+        let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }";
+        let mut npy = b"\x93NUMPY\x01\x00".to_vec();
+        npy.extend(u16::try_from(header.len()).unwrap().to_le_bytes());
+        npy.extend(header.as_bytes());
+        npy.extend([0; 24]);
+        let objects: [(&str, &[u8]); 4] = [
+            ("a.npy", &npy),
+            ("b.csv", b"1\n2\n"),
+            ("c.png", b"\x89PNG\r\n\x1a\n"),
+            ("d.csv", b""),
+        ];
+        for (key, bytes) in objects {
+            store.put(key, Bytes::copy_from_slice(bytes)).await.unwrap();
+        }
+        let mut page = browse(&*store, "").await.unwrap();
+        // It was deleted since.
+        page.files.push(StoredObject { key: "e.npy".to_owned(), bytes: 9 });
+        let found: Vec<Option<String>> = contents(&*store, &page.files)
+            .await
+            .into_iter()
+            .map(|it| it.map(|it| format!("{} {:?}", it.format, it.shape)))
+            .collect();
+        let [npy, text, ..] = &found[..] else { panic!("{found:?}") };
+        assert_eq!(npy.as_deref(), Some("npy f4 [3, 2]"));
+        assert_eq!(text.as_deref(), Some("text []"));
+        assert_eq!(found[2..], [None, None, None]);
+        let many = vec![page.files[0].clone(); LOOKED_INTO + 1];
+        let found = contents(&*store, &many).await;
+        assert_eq!(found.iter().filter(|it| it.is_some()).count(), LOOKED_INTO);
+        assert_eq!(found.len(), many.len());
     }
 
     #[test]

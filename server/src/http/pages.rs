@@ -15,7 +15,7 @@ use leptos::config::LeptosOptions;
 use program::clock;
 use protocol::comparison::Comparison;
 use protocol::detail::{InputPage, TaskPage};
-use protocol::files::FolderPage;
+use protocol::files::{FolderPage, ObjectContent, StoredObject};
 use protocol::live::{JobPage, Overview};
 use protocol::request::Statistic;
 use protocol::result::{Image, PlotPoint};
@@ -200,6 +200,10 @@ impl Backend for Engine {
 
     async fn browse(&self, prefix: &str) -> Result<FolderPage, Problem> {
         Engine::browse(self, prefix).await
+    }
+
+    async fn contents(&self, files: &[StoredObject]) -> Vec<Option<ObjectContent>> {
+        Engine::contents(self, files).await
     }
 
     async fn delete_files(&self, key: &str) -> Result<(), Problem> {
