@@ -12,7 +12,7 @@ const FONT = blockFont().toString("base64");
  */
 const STEADY = `
   *, ::before, ::after { font-family: Blocks !important; letter-spacing: 0 !important; }
-  .job-row-title time { display: block; width: 12rem; height: 1.25rem; overflow: hidden; visibility: hidden; }
+  .job-row time { display: block; height: 1.25rem; overflow: hidden; visibility: hidden; }
   .connection, .shared-memory { visibility: hidden; }
 `;
 

@@ -16,6 +16,12 @@ pub fn job_path(id: JobId) -> String {
     format!("/jobs/{id}")
 }
 
+/// The path of a small picture of the result of a job.
+#[must_use]
+pub fn thumbnail_path(id: JobId) -> String {
+    format!("/jobs/{id}/thumbnail")
+}
+
 /// The path of the report of a job.
 #[cfg(feature = "ssr")]
 #[must_use]

@@ -2,6 +2,7 @@
 
 import { type Page } from "@playwright/test";
 import { expect, test, withAndWithoutJavaScript } from "../test.ts";
+import { npyFile } from "../npy.ts";
 import { type Server } from "../server.ts";
 
 /** Submits small jobs, one after another, and waits for them. */
@@ -114,5 +115,31 @@ withAndWithoutJavaScript(() => {
     await press(/^Delete 2\sjobs permanently$/);
     await page.waitForURL(/\/jobs\?status=done$/);
     await expect(page.locator(".job-row-title a")).toHaveText(["third"]);
+  });
+});
+
+withAndWithoutJavaScript(() => {
+  test("a job is a row of 36 pixels, with what its result looks like", async ({ page, server }) => {
+    await server.upload("in/a.npy", npyFile([0, 1, 2, 3, 4, 5], [2, 3]));
+    const image = await server.submit({ inputs: { prefix: "in/" }, name: "a name that is much too long for the column ".repeat(3) });
+    await server.over(image);
+    const [plot] = await submitAll(server, ["plot"]);
+    const failed = await server.submit({ inputs: { prefix: "missing/" } });
+    await server.over(failed);
+    for (const path of ["/", "/jobs"]) {
+      await page.goto(path);
+      for (const row of await page.locator(".job-row").all()) {
+        expect((await row.boundingBox())!.height).toBeLessThanOrEqual(37);
+      }
+      for (const [id, kind] of [[image, "image/png"], [plot!, "image/svg+xml"]] as const) {
+        const picture = page.locator(`[data-job="${id}"] img`);
+        await expect.poll(() => picture.evaluate((it: HTMLImageElement) => it.naturalWidth)).toBeGreaterThan(0);
+        const answer = await page.request.get((await picture.getAttribute("src"))!);
+        expect(answer.headers()["content-type"]).toBe(kind);
+      }
+      await expect(page.locator(`[data-job="${failed}"] img`)).toBeHidden();
+      await expect(page.locator(`[data-job="${image}"] td`).nth(3)).toHaveText(/^1\sfile × 2 × 3$/);
+    }
+    expect((await page.request.get(`/jobs/${failed}/thumbnail`)).status()).toBe(409);
   });
 });

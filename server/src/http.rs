@@ -27,6 +27,7 @@ mod shares;
 mod standing;
 mod status;
 mod steady_body;
+mod thumbnails;
 mod timelines;
 pub mod tls;
 mod uploads;
@@ -236,6 +237,7 @@ fn api(shared: Shared) -> Router {
         .route(docs::PATH, get(docs::page(&described)))
         .route(docs::STYLE_PATH, get(docs::style))
         .route("/api/{*rest}", any(unknown))
+        .route(thumbnails::PATH, get(thumbnails::show))
         .route(folders::FORM_PATH, post(folders::upload_form).layer(DefaultBodyLimit::disable()))
         .method_not_allowed_fallback(wrong_method)
         .with_state(shared)

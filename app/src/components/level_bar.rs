@@ -21,27 +21,6 @@ pub fn LevelBar(
     view! { <div class="level-bar" style=parts></div> }
 }
 
-/// All levels of a job as thin bars, leaves first. They are hidden from screen
-/// readers, because the text next to them says the same.
-#[component]
-pub fn LevelBars(
-    /// The job.
-    job: RwSignal<JobSnapshot>,
-) -> impl IntoView {
-    // A job has either no levels or all of them.
-    let has_levels = Memo::new(move |_| job.with(|job| !job.progress.is_empty()));
-    let bars = move || {
-        let levels =
-            if has_levels.get() { job.with_untracked(|job| job.progress.len()) } else { 0 };
-        (0..levels).map(|level| view! { <LevelBar job level /> }).collect_view()
-    };
-    view! {
-        <div class="level-bars" aria-hidden="true">
-            {bars}
-        </div>
-    }
-}
-
 /// The progress of a level of a job.
 #[must_use]
 pub fn progress_of(job: &JobSnapshot, level: usize) -> LevelProgress {

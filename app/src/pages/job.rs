@@ -20,6 +20,7 @@ pub mod statistic_cards;
 pub mod step_link;
 pub mod task;
 pub mod tasks;
+pub mod thumbnail;
 pub mod values_table;
 
 use leptos::prelude::*;

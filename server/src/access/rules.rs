@@ -70,7 +70,7 @@ pub fn job_shown(path: &str, query: Option<&str>) -> Option<JobId> {
     let parts: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
     match parts[..] {
         ["jobs", id]
-        | ["jobs", id, "run" | "tasks" | "inputs" | "log" | "view"]
+        | ["jobs", id, "run" | "tasks" | "inputs" | "log" | "view" | "thumbnail"]
         | ["jobs", id, "tasks", _]
         | ["api", "jobs", id]
         | [
@@ -116,6 +116,7 @@ mod tests {
             (job, &["GET /jobs/JOB/run", "GET /jobs/JOB/log", "GET /api/jobs/JOB/timeline?from=1"]),
             (job, &["GET /api/jobs/JOB/report.html"]),
             (job, &["GET /api/jobs/JOB/trace.json", "GET /jobs/JOB/view?from=1"]),
+            (job, &["GET /jobs/JOB/thumbnail"]),
             (
                 job,
                 &[
