@@ -75,6 +75,8 @@ pub struct JobSnapshot {
     /// W, the number of workers in use: the requested one or the server's default.
     pub workers: u32,
     /// The name of who submitted it; absent where nobody signs in.
+    // Browsers do not show it.
+    #[cfg_attr(target_arch = "wasm32", serde(skip))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submitted_by: Option<String>,
     /// When the job entered each phase.
@@ -116,6 +118,8 @@ pub struct JobSnapshot {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remaining_ms: Option<u64>,
     /// A summary of the result; absent before the job is done.
+    // Pages have the server render it.
+    #[cfg_attr(target_arch = "wasm32", serde(skip))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<ResultSummary>,
     /// The outage that the job waits for; absent if it waits for none.
@@ -301,10 +305,14 @@ pub struct InputSummary {
     pub keyed: bool,
     /// The tensors that are averaged, in the order of their columns, if the objects are
     /// model weights (safetensors). The result can then be had as safetensors, too.
+    // Browsers do not show it.
+    #[cfg_attr(target_arch = "wasm32", serde(skip))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tensors: Option<TensorsSummary>,
     /// The variables that are averaged, in the order of their columns, if the objects are
     /// NetCDF files. The result can then be had as NetCDF, too.
+    // Browsers do not show it.
+    #[cfg_attr(target_arch = "wasm32", serde(skip))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variables: Option<TensorsSummary>,
     /// The columns that are averaged, in their order, if the objects are tables with a header.
@@ -313,6 +321,8 @@ pub struct InputSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub header: Option<HeaderSummary>,
     /// The weights of the objects; absent if all count the same.
+    // Browsers do not show it.
+    #[cfg_attr(target_arch = "wasm32", serde(skip))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<WeightSummary>,
 }
