@@ -36,8 +36,9 @@ pub fn WorkerPanel(
         >
             <header class="card-header">
                 <h2 id="workers-heading">"Workers"</h2>
-                <span class="tag" title=of_pool(|pool| pool.location.clone().unwrap_or_default())>
-                    {of_pool(|pool| pool.kind.clone())}
+                <span class="tag">{of_pool(|pool| pool.kind.clone())}</span>
+                <span class="hint">
+                    {of_pool(|pool| pool.location.clone().unwrap_or_default())}
                 </span>
             </header>
             <dl class="pool-figures">
@@ -45,12 +46,15 @@ pub fn WorkerPanel(
                 <PoolFigure label="busy" value=of_pool(|pool| count(pool.busy.into())) />
                 <PoolFigure label="desired" value=of_pool(|pool| count(pool.desired.into())) />
                 <PoolFigure label="backlog" value=of_pool(|pool| count(pool.backlog)) />
+                <PoolFigure
+                    label="in queue"
+                    value=of_pool(|pool| count(pool.queue.as_ref().map_or(0, |it| it.assignments)))
+                />
             </dl>
             {children()}
             <p class="hint queue" hidden=hidden_if_none(|pool| queue_outside(pool).is_some())>
                 {of_pool(|pool| queue_outside(pool).map_or_else(String::new, depths))}
                 <a
-                    title=of_pool(|pool| queue_location(pool).unwrap_or_default().to_owned())
                     href=of_pool(|pool| management_url(pool).unwrap_or_default().to_owned())
                     hidden=hidden_if_none(|pool| management_url(pool).is_some())
                 >
@@ -100,18 +104,15 @@ fn queue_outside(pool: &PoolSnapshot) -> Option<&QueueSnapshot> {
     pool.queue.as_ref().filter(|queue| queue.location.is_some())
 }
 
-fn queue_location(pool: &PoolSnapshot) -> Option<&str> {
-    pool.queue.as_ref()?.location.as_deref()
-}
-
 fn management_url(pool: &PoolSnapshot) -> Option<&str> {
     pool.queue.as_ref()?.management_url.as_deref()
 }
 
-/// The number of messages in a queue.
+/// Where a queue is, and the number of messages in it.
 fn depths(queue: &QueueSnapshot) -> String {
     format!(
-        "Queue: {}, {}, {}. ",
+        "Queue at {}: {}, {}, {}. ",
+        queue.location.as_deref().unwrap_or_default(),
         plural(queue.assignments, "assignment", "assignments"),
         plural(queue.reports, "report", "reports"),
         plural(queue.dead_letters, "dead letter", "dead letters"),

@@ -27,7 +27,6 @@ pub fn WorkerTile(
             class="worker-tile"
             data-state=word
             data-worker=name
-            title=text(|worker| worker.node.clone().unwrap_or_default())
         >
             <div class="worker-head">
                 <span class="worker-state">
@@ -52,7 +51,8 @@ pub fn WorkerTile(
             ></progress>
             <p class="worker-pace">
                 <span data-rate="true">{text(pace)}</span>
-                <span title="Memory of the process">
+                <span class="worker-memory">
+                    "memory "
                     {text(|worker| bytes(worker.resident_bytes))}
                 </span>
             </p>
@@ -60,7 +60,9 @@ pub fn WorkerTile(
                 <Drawn icon=WARNING />
                 <span>{text(|worker| worker.faults.clone().unwrap_or_default())}</span>
             </p>
-            <p class="hint" hidden=hidden_unless(|worker| worker.instance.is_some())>{text(instance)}</p>
+            <p class="hint" hidden=hidden_unless(|worker| worker.instance.is_some() || worker.node.is_some())>
+                {text(instance)}
+            </p>
             <p class="hint" hidden=hidden_unless(|worker| worker.reason.is_some())>
                 {text(|worker| worker.reason.clone().unwrap_or_default())}
             </p>
@@ -81,12 +83,12 @@ fn task(worker: &WorkerSnapshot) -> String {
     worker.attempt.map_or_else(String::new, |attempt| format!("task {}", attempt.id.task))
 }
 
-/// The state of the instance that the worker runs in.
+/// Where the worker runs, and the state of the instance that it runs in.
 fn instance(worker: &WorkerSnapshot) -> String {
-    worker.instance.as_ref().map_or_else(String::new, |instance| {
-        let node = worker.node.as_deref().map_or_else(String::new, |node| format!(" on {node}"));
+    let node = worker.node.as_deref().map_or_else(String::new, |node| format!("on {node}"));
+    worker.instance.as_ref().map_or(node.clone(), |instance| {
         let restarts = plural(instance.restarts.into(), "restart", "restarts");
-        format!("{}{node}, {restarts}", instance.phase)
+        format!("{} {node}, {restarts}", instance.phase)
     })
 }
 

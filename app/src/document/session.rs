@@ -18,9 +18,8 @@ pub fn Session() -> impl IntoView {
     let name = name.map(|name| {
         let role = role.filter(|_| is_restricted).map(Role::word);
         view! {
-            <span class="session-name" title=role>
-                {name}
-            </span>
+            <span class="session-name">{name}</span>
+            {role.map(|role| view! { <span class="hint">{role}</span> })}
         }
     });
     let sign_out = has_session.then(|| {

@@ -22,7 +22,6 @@ pub fn ThemeToggle() -> impl IntoView {
         <button
             type="button"
             class="theme-toggle needs-script"
-            title="Theme"
             aria-label="Switch between light and dark"
             on:click=toggle
         >

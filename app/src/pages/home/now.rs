@@ -105,8 +105,8 @@ fn Lanes(lately: Lately, shows_all: bool) -> impl IntoView {
         .map(|lane| {
             let name = lane.worker.to_string();
             view! {
-                <li title=name>
-                    <a href=worker_path(&lane.worker)>{name.clone()}</a>
+                <li>
+                    <a href=worker_path(&lane.worker)>{name}</a>
                 </li>
             }
         })

@@ -89,10 +89,11 @@ pub fn RunView(
                     <a
                         href=format!("/api/jobs/{id}/trace.json")
                         download=format!("{id}.trace.json")
-                        title="For ui.perfetto.dev"
                     >
                         "Chrome trace"
                     </a>
+                    " "
+                    <span class="hint">"for ui.perfetto.dev"</span>
                     " "
                     <a href=format!("/api/jobs/{id}/timeline")>"As JSON"</a>
                 </span>

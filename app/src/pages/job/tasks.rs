@@ -109,12 +109,12 @@ fn Levels(id: JobId, plan: Plan, level: u8) -> impl IntoView {
             view! {
                 <a
                     href=tasks_path(id, number, 0)
-                    title=level_words(number, planned)
                     aria-current=(number == usize::from(level)).then_some("true")
                 >
                     {format!("Level {number}")}
                     " "
                     <b>{count(planned.tasks())}</b>
+                    <span class="hint">{level_words(number, planned)}</span>
                 </a>
             }
         })

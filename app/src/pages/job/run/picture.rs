@@ -57,7 +57,8 @@ pub fn RunPicture(
             Some(href) => view! { <a href=href>{name.clone()}</a> }.into_any(),
             None => name.clone().into_any(),
         };
-        view! { <li title=name>{shown}</li> }
+        // The page of a worker tells its whole name.
+        view! { <li title=(!has_worker_links).then_some(name)>{shown}</li> }
     });
     let names = names.collect_view();
     let chart_names = charts.iter().map(|it| {
