@@ -17,6 +17,7 @@ use crate::pages::files::FilesPage;
 use crate::pages::history::HistoryPage;
 use crate::pages::home::HomePage;
 use crate::pages::home::now::NowPage;
+use crate::pages::home::plan_line::PlanPage;
 use crate::pages::inputs::InputsPage;
 use crate::pages::job::task::TaskPage;
 use crate::pages::job::tasks::TasksPage;
@@ -101,6 +102,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/jobs") view=HistoryPage ssr=SsrMode::Async />
                     // Before the page of a job: the first route that matches is taken.
                     <Route path=path!("/jobs/selected") view=SelectedPage ssr=SsrMode::Async />
+                    <Route path=path!("/plan") view=PlanPage ssr=SsrMode::Async />
                     <Route path=path!("/jobs/:id") view=JobPage ssr=SsrMode::Async />
                     <Route path=path!("/jobs/:id/run") view=RunPage ssr=SsrMode::Async />
                     <Route path=path!("/jobs/:id/tasks") view=TasksPage ssr=SsrMode::Async />

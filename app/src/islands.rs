@@ -10,6 +10,7 @@ pub mod history;
 pub mod job;
 pub mod overview;
 pub mod parts;
+pub mod plan;
 pub mod theme_toggle;
 pub mod uploads;
 pub mod worker;

@@ -65,3 +65,25 @@ withAndWithoutJavaScript((javaScriptEnabled) => {
     await expect(cells.nth(3)).toHaveText("2 × 3");
   });
 });
+
+test("the plan follows what is typed", async ({ page, server }) => {
+  const plan = page.locator(".plan-line");
+  await page.goto("/");
+  await page.locator('input[name="form[source]"][value="generate"]').check({ force: true });
+  await expect(plan).toHaveText(/\sfiles? × /);
+  await page.locator('input[name="form[files]"]').fill("20");
+  await page.locator('input[name="form[count]"]').fill("4096");
+  await page.locator('input[name="form[fan_in]"]').fill("5");
+  await expect(plan).toHaveText(/^20\sfiles × 4,096, 5\stasks in 2\slevels, .+, .+ a worker$/);
+  // What cannot be is told without a loud message.
+  await page.locator('input[name="form[files]"]').fill("none");
+  await expect(plan).not.toContainText("levels");
+  await expect(plan).not.toBeEmpty();
+
+  // Stored files are looked for once the page is there.
+  await server.upload("in/a.npy", npyFile([1, 2, 3, 4], [2, 2]));
+  await page.goto("/?source=prefix&prefix=in/");
+  await expect(plan).toHaveText(/^1\sfile × 2 × 2, /);
+  await page.locator('input[name="form[prefix]"]').fill("elsewhere/");
+  await expect(plan).toContainText("elsewhere/");
+});

@@ -104,7 +104,8 @@ pub fn PlanFigures(
 
 /// The estimated duration. How long short jobs take on a machine is not known before some
 /// have run on it.
-fn estimated(estimate: &Estimate) -> String {
+#[must_use]
+pub fn estimated(estimate: &Estimate) -> String {
     match (estimate.duration_ms, estimate.learned_factor) {
         (None, _) => unknown(),
         (Some(0..1000), None) => "a few seconds at most".to_owned(),

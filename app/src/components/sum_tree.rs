@@ -1,5 +1,6 @@
 //! The sum tree, level by level.
 
+use leptos::html::Div;
 use leptos::prelude::*;
 use protocol::job::LevelProgress;
 use protocol::states::{DrawnState, TaskStates};
@@ -122,32 +123,69 @@ fn LevelRow(
     }
 }
 
+/// The cells of a level. A tree may have more than a thousand, so they are one text for the
+/// renderer, and a change sets the attributes of those that changed.
 #[component]
 fn Cells(drawn: Drawn, id: JobId, level: usize, cells: Vec<Cell>) -> impl IntoView {
-    let places: Vec<(u64, u64)> = cells.iter().map(|cell| (cell.tasks.start, cell.width)).collect();
     let stand_for_many = cells.iter().any(|cell| cell.tasks.end - cell.tasks.start > 1);
-    let looks = Memo::new(move |_| drawn.looks(level, &cells));
-    let look = move |index: usize| looks.with(|looks| looks.get(index).copied());
-    let cells = (0..)
-        .zip(places)
-        .map(|(index, (first, width))| {
-            let state = Signal::derive(move || {
-                look(index).map_or_else(String::new, |look| look.word.to_owned())
-            });
-            let style = Signal::derive(move || match look(index) {
-                Some(look) if stand_for_many => {
-                    format!("flex-grow:{width};--complete:{}%", look.complete)
-                }
-                _ => format!("flex-grow:{width}"),
-            });
+    let at_first = untrack(|| drawn.looks(level, &cells));
+    let links: String = cells
+        .iter()
+        .enumerate()
+        .map(|(index, cell)| {
+            let look = at_first.get(index);
             // The name of the level leads to the same tasks, for keyboards and screen readers.
-            view! { <a tabindex="-1" href=tasks_path(id, level, first) data-state=state style=style></a> }
+            format!(
+                "<a tabindex=\"-1\" href=\"{}\" data-state=\"{}\" style=\"{}\"></a>",
+                // A path of letters, digits and marks that HTML does not know, but for `&`.
+                tasks_path(id, level, cell.tasks.start).replace('&', "&amp;"),
+                word(look),
+                style(cell, look, stand_for_many)
+            )
         })
-        .collect_view();
+        .collect();
+    let row = NodeRef::<Div>::new();
+    // Effects run only in the browser.
+    Effect::new(move |shown: Option<Vec<Look>>| {
+        let looks = drawn.looks(level, &cells);
+        let shown = shown.unwrap_or_else(|| at_first.clone());
+        if let Some(row) = row.get() {
+            let links = row.children();
+            for ((index, cell), at) in (0..).zip(&cells).zip(0..) {
+                let look = looks.get(at);
+                if look != shown.get(at)
+                    && let Some(link) = links.item(index)
+                {
+                    let _ = link.set_attribute("data-state", word(look));
+                    let _ = link.set_attribute("style", &style(cell, look, stand_for_many));
+                }
+            }
+        }
+        looks
+    });
     view! {
-        <div class="cells" data-many=stand_for_many.to_string() aria-hidden="true">
-            {cells}
-        </div>
+        <div
+            class="cells"
+            data-many=stand_for_many.to_string()
+            aria-hidden="true"
+            node_ref=row
+            inner_html=links
+        ></div>
+    }
+}
+
+/// The state of a cell, used in `data-state`; empty where it is not known.
+fn word(look: Option<&Look>) -> &'static str {
+    look.map_or("", |look| look.word)
+}
+
+fn style(cell: &Cell, look: Option<&Look>, stands_for_many: bool) -> String {
+    let width = cell.width;
+    match look {
+        Some(look) if stands_for_many => {
+            format!("flex-grow:{width};--complete:{}%", look.complete)
+        }
+        _ => format!("flex-grow:{width}"),
     }
 }
 

@@ -5,18 +5,34 @@ use std::time::Duration;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use protocol::Timestamp;
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Document, DomParser, HtmlElement, SupportedType};
+use web_sys::js_sys::Array;
+use web_sys::{Document, DomParser, Element, HtmlElement, SupportedType};
 
 use crate::away::elements;
 use crate::clock::browser_utc_offset_ms;
 use crate::fetch;
 use crate::format::date_time;
 
+#[wasm_bindgen]
+extern "C" {
+    /// An element, with the one property that is needed here.
+    #[wasm_bindgen(extends = Element)]
+    type Filled;
+
+    #[wasm_bindgen(method, getter, js_name = childNodes)]
+    fn nodes(this: &Filled) -> JsValue;
+
+    /// The function of the script in `document/numbers.js`.
+    #[wasm_bindgen(catch, js_name = localNumbers)]
+    fn write_local_numbers(root: &Element) -> Result<(), JsValue>;
+}
+
 /// The names of the parts, in `data-part`.
-const PARTS: [&str; 14] = [
-    "now", "result", "story", "summary", "picture", "notes", "drawer", "times", "tasks", "log",
-    "view", "at", "profiles", "values",
+const PARTS: [&str; 15] = [
+    "plan", "now", "result", "story", "summary", "picture", "notes", "drawer", "times", "tasks",
+    "log", "view", "at", "profiles", "values",
 ];
 /// The id of the element that scrolls the picture of a job's attempts.
 pub const RUN_SCROLL: &str = "run-scroll";
@@ -63,6 +79,12 @@ impl Parts {
         } else {
             self.state.set_value(State::Due);
         }
+    }
+
+    /// Has the parts rendered soon as they are at another address.
+    pub(super) fn follow(self, address: String) {
+        self.address.set_value(Some(address));
+        self.refresh(false);
     }
 
     /// Shows the parts as they are at another address, and then moves the focus to an
@@ -118,9 +140,13 @@ pub(super) async fn replace_parts(address: &str, afterwards: fn()) -> Result<(),
         let ours = found(&document(), part);
         let theirs = found(&page, part);
         if let (Some(ours), Some(theirs)) = (ours, theirs) {
-            let html = theirs.inner_html();
-            if ours.inner_html() != html {
-                ours.set_inner_html(&html);
+            local_numbers(&theirs);
+            // The nodes themselves: writing them as text and reading them again would take
+            // longer than all else.
+            if !ours.is_equal_node(Some(&theirs)) {
+                ours.replace_children_with_node(&Array::from(
+                    &theirs.unchecked_into::<Filled>().nodes(),
+                ));
             }
         }
     }
@@ -141,16 +167,23 @@ pub(super) async fn replace_parts(address: &str, afterwards: fn()) -> Result<(),
 }
 
 /// The focus function of an element, which may be one of SVG.
-fn js_focus(element: &web_sys::Element) -> Result<web_sys::js_sys::Function, JsValue> {
+fn js_focus(element: &Element) -> Result<web_sys::js_sys::Function, JsValue> {
     web_sys::js_sys::Reflect::get(element, &JsValue::from_str("focus"))?.dyn_into()
 }
 
-fn found(document: &Document, part: &str) -> Option<web_sys::Element> {
+fn found(document: &Document, part: &str) -> Option<Element> {
     document.query_selector(&format!("[data-part={part}]")).ok().flatten()
 }
 
-fn scroller() -> Option<web_sys::Element> {
+fn scroller() -> Option<Element> {
     document().get_element_by_id(RUN_SCROLL)
+}
+
+/// Writes the numbers below an element as the reader's locale does, and from then on all that
+/// the page shows.
+pub(crate) fn local_numbers(root: &Element) {
+    // A page of an earlier version, which the browser has kept, has no such script.
+    let _ = write_local_numbers(root);
 }
 
 /// Writes the times of the parts in the browser's time zone.

@@ -207,7 +207,13 @@ fn in_words(totals: &Totals) -> String {
 fn fill_in(prefix: &str) {
     let field = document().get_element_by_id(PREFIX);
     match field.and_then(|field: Element| field.dyn_into::<HtmlInputElement>().ok()) {
-        Some(field) => field.set_value(prefix),
+        Some(field) => {
+            field.set_value(prefix);
+            // As if it was typed: the plan follows.
+            if let Ok(typed) = Event::new("input") {
+                let _ = window().dispatch_event(&typed);
+            }
+        }
         None => {
             let prefix = web_sys::js_sys::encode_uri_component(prefix);
             let _ = window().location().set_href(&format!("/files?prefix={prefix}"));

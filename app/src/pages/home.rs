@@ -3,6 +3,7 @@
 pub mod desired_workers;
 pub mod job_form;
 pub mod now;
+pub mod plan_line;
 pub mod plan_preview;
 pub mod strip;
 

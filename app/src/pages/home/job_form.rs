@@ -13,10 +13,12 @@ use self::advanced_fields::{AdvancedFields, StatisticFields};
 use self::field::Fields;
 use self::form_snippets::FormSnippets;
 use self::source_fields::SourceFields;
+use super::plan_line::PlanLine;
 use crate::calls::{DESIRED, Submit};
 use crate::components::problem_card::ProblemCard;
 use crate::form::fields::{Section, section_of};
 use crate::form::{JobForm, PLAN_WORD, field_of};
+use crate::islands::plan::FollowedPlan;
 use crate::notices;
 
 /// The form of a new job. If it was refused, the query of the page contains what was
@@ -27,6 +29,8 @@ pub fn JobFormCard() -> impl IntoView {
     let form = use_query_map().with_untracked(JobForm::from_query);
     let problem = notices::shown().filter(|problem| problem.field.as_deref() != Some(DESIRED));
     let problems = all_problems(&form, problem.as_ref());
+    // Looking for stored files may take longer than the page.
+    let at_first = if form.is_from_prefix() { JobForm::default() } else { form.clone() };
     // Errors that belong to no field.
     let general_error = problem
         .clone()
@@ -46,6 +50,9 @@ pub fn JobFormCard() -> impl IntoView {
                 <div class="not-demo">
                     <StatisticFields form=form.clone() />
                     <AdvancedFields form=form.clone() problems />
+                    <FollowedPlan>
+                        <PlanLine form=at_first />
+                    </FollowedPlan>
                 </div>
                 <div class="buttons">
                     <button type="submit" class="button primary">
