@@ -33,6 +33,9 @@ const BEFORE_FIRST_PAINT: &str = "document.documentElement.dataset.script='';\
     try{const t=localStorage.getItem('theme');\
     if(t)document.documentElement.dataset.theme=t}catch{}";
 
+/// The script that writes numbers as the reader's locale does.
+const NUMBERS: &str = include_str!("document/numbers.js");
+
 /// What the program does, for search engines and previews of links.
 const DESCRIPTION: &str =
     "The exact mean of every index across many files, computed by many workers.";
@@ -64,6 +67,7 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta name="description" content=DESCRIPTION />
                 <link rel="icon" type="image/svg+xml" href=FAVICON />
                 <script nonce=use_nonce() inner_html=BEFORE_FIRST_PAINT></script>
+                <script nonce=use_nonce() inner_html=NUMBERS></script>
                 <HashedStylesheet options=options.clone() id="style" />
                 <AutoReload options=options.clone() />
                 <HydrationScripts options islands=true />
@@ -98,11 +102,11 @@ pub fn App() -> impl IntoView {
                 <FlatRoutes fallback=NotFoundPage>
                     <Route path=path!("/") view=HomePage ssr=SsrMode::Async />
                     <Route path=path!("/now") view=NowPage ssr=SsrMode::Async />
+                    <Route path=path!("/plan") view=PlanPage ssr=SsrMode::Async />
                     <Route path=path!("/files") view=FilesPage ssr=SsrMode::Async />
                     <Route path=path!("/jobs") view=HistoryPage ssr=SsrMode::Async />
                     // Before the page of a job: the first route that matches is taken.
                     <Route path=path!("/jobs/selected") view=SelectedPage ssr=SsrMode::Async />
-                    <Route path=path!("/plan") view=PlanPage ssr=SsrMode::Async />
                     <Route path=path!("/jobs/:id") view=JobPage ssr=SsrMode::Async />
                     <Route path=path!("/jobs/:id/run") view=RunPage ssr=SsrMode::Async />
                     <Route path=path!("/jobs/:id/tasks") view=TasksPage ssr=SsrMode::Async />

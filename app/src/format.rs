@@ -2,7 +2,8 @@
 //!
 //! The texts are the same in every browser and in the server: they depend on no
 //! locale or time zone. A no-break space joins a number and its unit, and narrow
-//! no-break spaces group the digits of large numbers.
+//! no-break spaces group the digits of large numbers: by them a script finds the numbers that it
+//! writes as the reader's locale does, once a page is hydrated (`document/numbers.js`).
 
 mod attempt;
 mod job;

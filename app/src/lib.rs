@@ -96,4 +96,7 @@ pub mod snippets;
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {
     leptos::mount::hydrate_islands();
+    if let Some(body) = leptos::prelude::document().body() {
+        islands::parts::local_numbers(&body);
+    }
 }

@@ -1,0 +1,29 @@
+// Writes counts and quantities as the reader's locale does, once the page is hydrated: the first
+// render equals the server's. The marks that tell them are no-break spaces: narrow ones between
+// groups of digits, and one before a unit. Values of results, which have neither, keep the form
+// in which programs read them; so a point never groups digits, or 1.234 would be two numbers.
+globalThis.localNumbers = (() => {
+  const SPACE = "\u202f";
+  const format = new Intl.NumberFormat(undefined, { numberingSystem: "latn" });
+  const decimal = format.formatToParts(0.5).find((part) => part.type === "decimal").value;
+  const grouped = (digits) => format.format(BigInt(digits.replaceAll(SPACE, ""))).replaceAll(".", SPACE);
+  const write = (text) => {
+    const local = text.data
+      .replace(/\d{1,3}(?:\u202f\d{3})+/g, grouped)
+      .replace(/(\d)\.(?=\d+\u00a0)/g, `$1${decimal}`);
+    if (local !== text.data && !text.parentElement?.closest("code, pre, script")) text.data = local;
+  };
+  const all = (root) => {
+    const texts = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) write(texts.currentNode);
+  };
+  const changed = ({ type, target, addedNodes }) => {
+    if (type === "characterData") write(target);
+    for (const node of addedNodes) node.nodeType === Node.TEXT_NODE ? write(node) : all(node);
+  };
+  const observer = new MutationObserver((changes) => changes.forEach(changed));
+  return (root) => {
+    all(root);
+    observer.observe(document.body, { subtree: true, childList: true, characterData: true });
+  };
+})();

@@ -1,0 +1,40 @@
+// Numbers are written as the reader's locale does, once the page is hydrated.
+
+import { expectPhase } from "../pages.ts";
+import { expect, test, withAndWithoutJavaScript } from "../test.ts";
+
+// A point never groups digits: values of results have decimal points in every locale.
+const LOCALES = {
+  "en-US": ["12,345", "98.9\u00a0kB"],
+  "de-DE": ["12\u202f345", "98,9\u00a0kB"],
+  "en-IN": ["12,345", "98.9\u00a0kB"],
+} as const;
+const OF_THE_SERVER = ["12\u202f345", "98.9\u00a0kB"] as const;
+
+withAndWithoutJavaScript((javaScriptEnabled) => {
+  for (const [locale, words] of Object.entries(LOCALES)) {
+    test.describe(locale, () => {
+      test.use({ locale, slowness: 100 });
+
+      test("counts and quantities are those of the locale", async ({ page, server }) => {
+        const id = await server.submit({ inputs: { generate: { files: 1, count: 12_345, format: "npy" } } });
+        // Some of what is shown comes while the page is open.
+        await page.goto(`/jobs/${id}`);
+        await server.over(id);
+        if (!javaScriptEnabled) {
+          await page.reload();
+        }
+        await expectPhase(page, "done");
+        const [columns, size] = javaScriptEnabled ? words : OF_THE_SERVER;
+        const figure = (label: string) => page.locator(".job-figures .figure", { hasText: label }).locator("dd");
+        const text = (label: string) => figure(label).evaluate((it) => it.textContent);
+        // Updated live, and rendered by the server: 128 + 8 × 12,345 bytes.
+        await expect.poll(() => text("Numbers per file")).toBe(columns);
+        await expect.poll(() => text("Input size")).toBe(size);
+        await expect(page.locator("section.result")).toContainText(columns);
+        // Values keep their form.
+        await expect(page.locator(".first-numbers code").first()).toHaveText(/^-?\d+\.\d+/);
+      });
+    });
+  }
+});
