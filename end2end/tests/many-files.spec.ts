@@ -2,6 +2,7 @@
 
 import { exactMeans, parseText } from "../exact.ts";
 import { expectPhase, shownNumbers, shownStates, submit, watch } from "../pages.ts";
+import { pageTasks } from "../speed.ts";
 import { expect, test } from "../test.ts";
 
 /**
@@ -10,26 +11,6 @@ import { expect, test } from "../test.ts";
  * on a busy machine; the aim is 250 ms, which users notice as a pause.
  */
 const TASK_MS_MAX = 1000;
-
-/** A task in a browser trace, times in microseconds; see the Trace Event Format. */
-interface TraceEvent {
-  name: string;
-  ph: string;
-  pid: number;
-  tid: number;
-  tdur?: number;
-  args: { name?: string };
-}
-
-/** The CPU time of each task on the main threads of pages, in milliseconds. */
-function pageTasks(trace: Buffer): number[] {
-  const events = (JSON.parse(trace.toString()) as { traceEvents: TraceEvent[] }).traceEvents;
-  const threads = events.filter((event) => event.name === "thread_name" && event.args.name === "CrRendererMain");
-  const main = new Set(threads.map(({ pid, tid }) => `${pid} ${tid}`));
-  return events
-    .filter((event) => event.ph === "X" && event.tdur !== undefined && main.has(`${event.pid} ${event.tid}`))
-    .map((event) => event.tdur! / 1000);
-}
 
 test("a job of 10,000 small files is done, and its page stays responsive", async ({ browser, page, server }) => {
   test.setTimeout(240_000);
