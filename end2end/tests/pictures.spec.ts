@@ -56,6 +56,9 @@ const PAGES: Record<string, string> = {
   components: "/dev/components",
 };
 
+/** The pages with something that is not there: a job, and the results of the jobs of components. */
+const MISSING = ["missing", "components"];
+
 /** The ids of the jobs in the kept store, by the first word of their names. */
 async function keptJobs(server: Server): Promise<Map<string, string>> {
   const { jobs } = (await (await fetch(`${server.url}/api/jobs`)).json()) as { jobs: { id: string; request: { name: string } }[] };
@@ -103,7 +106,7 @@ async function open(page: Page, name: string, jobs: Map<string, string>, hasScri
 
 for (const [kind, { use, pages }] of Object.entries(PICTURES)) {
   test.describe(kind, () => {
-    test.use({ ...use, expectedStatuses: pages.includes("missing") ? [404] : [] });
+    test.use({ ...use, expectedStatuses: pages.some((name) => MISSING.includes(name)) ? [404] : [] });
 
     test(`${kind} pages look as they are meant to`, async ({ page, javaScriptEnabled, server }) => {
       // Far more than they take, but on a machine that does much else.
