@@ -6,7 +6,7 @@
 import { loadavg } from "node:os";
 import { type Browser, type Page } from "@playwright/test";
 import { type Server } from "../server.ts";
-import { begin, inWords, memory, pageTasks, quantile, record, recorded, zoom } from "../speed.ts";
+import { begin, inWords, memory, pageTasks, record, recorded, zoom } from "../speed.ts";
 import { expect, test } from "../test.ts";
 
 const MEASURES = process.env.MEASURE === "1";
@@ -111,7 +111,6 @@ for (const path of ["/", "/jobs"]) {
     });
     const seen = await recorded(page);
     expect(seen.events.length).toBeGreaterThan(JOBS / 10);
-    expect(quantile(seen.events, 0.5), "from an event to its frame").toBeLessThan(1000);
     expect(await page.locator(".job-row").count()).toBeLessThanOrEqual(100);
   });
 }
