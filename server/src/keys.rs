@@ -116,6 +116,17 @@ pub fn keyed(id: JobId, mark: Mark) -> String {
     format!("{}{KEYED}{mark}", index(id))
 }
 
+/// The mark that a user, or retention, has begun to delete the job. It is written first and
+/// deleted last but the entry, so that a deletion which was interrupted goes on, and is not
+/// taken for the loss of a record.
+#[must_use]
+pub fn deleted(id: JobId) -> String {
+    format!("{}{DELETED}", index(id))
+}
+
+/// What follows the id of a job in the key of the mark that it is deleted.
+pub const DELETED: &str = ".deleted";
+
 /// The prefix of the marks of jobs of whose end somebody is to be told. They are below the
 /// index, whose other readers ignore them: no key of a user begins so.
 pub const UNTOLD: &str = "index/webhooks/";

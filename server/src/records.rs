@@ -2,9 +2,11 @@
 //!
 //! A job's entry in the index is written first and deleted last. In between, its
 //! request is written, then its plan, and once the job is over its report. The mark of
-//! a cancelled job is written before the job is stopped.
+//! a cancelled job is written before the job is stopped, and that of a deleted one before
+//! anything of it is deleted.
 //!
-//! Records are checked when they are read. One that cannot be used fails its own job only.
+//! Records are checked when they are read. One that cannot be used, or is missing, fails its
+//! own job only.
 
 mod checkpoint;
 mod completed;
@@ -212,6 +214,9 @@ pub enum StoredJob {
     Over(Box<JobSnapshot>),
     /// A record of the job cannot be read; this is a report that says so.
     Unreadable(Box<JobSnapshot>),
+    /// The job is not over, and its request is gone without anybody having deleted the job;
+    /// this is its report.
+    Lost(Box<JobSnapshot>),
     /// A user has cancelled the job, and it has no report yet; this is its report.
     Cancelled(Box<JobSnapshot>),
     /// A user has resumed the job, whose report is still there, or is not any more.
@@ -256,6 +261,7 @@ pub async fn store_request(
 pub async fn request(store: &dyn ObjectStore, job: JobId) -> Result<RequestRecord, Problem> {
     match get::<RequestRecord>(store, job, &keys::request(job)).await? {
         Some(request) => request,
+        None if is_lost(store, job).await? => Err(request_missing(job)),
         None => Err(Problem::no_such_job(&job.to_string())),
     }
 }
@@ -356,11 +362,13 @@ pub async fn exists_request(store: &dyn ObjectStore, job: JobId) -> Result<bool,
     exists(store, &keys::request(job)).await
 }
 
-/// Deletes a job with all its objects. The request goes first: by its absence a
-/// server that starts recognises a deletion that was interrupted. Returns the size of
-/// the job's generated test data in bytes.
+/// Deletes a job with all its objects. A mark goes before: by it a server that starts
+/// recognises a deletion that was interrupted. Returns the size of the job's generated test
+/// data in bytes.
 pub async fn delete(store: &dyn ObjectStore, job: JobId) -> Result<u64, Problem> {
     let doing = "deleting the job";
+    index::mark_deleted(store, job).await.map_err(|e| e.problem(doing))?;
+    // Earlier versions recognise it by an open entry without a request.
     index::reopen(store, job).await.map_err(|e| e.problem(doing))?;
     store.delete(&keys::request(job)).await.map_err(|e| e.problem(doing))?;
     store.delete_prefix(&keys::job(job)).await.map_err(|e| e.problem(doing))?;
@@ -368,12 +376,15 @@ pub async fn delete(store: &dyn ObjectStore, job: JobId) -> Result<u64, Problem>
 }
 
 /// Loads a job. `None` if its submission or deletion was interrupted. A job with
-/// a record that cannot be read has failed: its snapshot says why, and its
-/// records stay as they are. The request of a job that is over is not read.
+/// a record that cannot be read, or without a request, has failed: its snapshot says why,
+/// and its records stay as they are. The request of a job that is over is not read, and may
+/// be missing.
 pub async fn load(store: &dyn ObjectStore, job: JobId) -> Result<Option<StoredJob>, Problem> {
     match get::<Box<JobSnapshot>>(store, job, &keys::report(job)).await? {
         None => {}
-        Some(_) if !exists(store, &keys::request(job)).await? => return Ok(None),
+        Some(_) if !exists(store, &keys::request(job)).await? && !is_lost(store, job).await? => {
+            return Ok(None);
+        }
         Some(Ok(mut report)) => {
             // Earlier versions stored requests whole.
             report.request = report.request.shortened();
@@ -393,6 +404,11 @@ pub async fn load(store: &dyn ObjectStore, job: JobId) -> Result<Option<StoredJo
     }
     let request: RequestSummary =
         match get::<RequestRecord>(store, job, &keys::request(job)).await? {
+            None if is_lost(store, job).await? => {
+                let plan = get::<Box<PlanRecord>>(store, job, &keys::plan(job)).await?;
+                let plan = plan.and_then(Result::ok);
+                return Ok(Some(StoredJob::Lost(lost(job, plan))));
+            }
             None => return Ok(None),
             Some(Ok(request)) => request.into(),
             Some(Err(problem)) => return Ok(Some(unreadable(job, None, problem))),
@@ -444,8 +460,39 @@ fn cancelled(job: JobId, request: RequestSummary, inputs: InputSummary) -> Store
     }))
 }
 
+/// Whether a job without a request was planned, and nobody has deleted it. Otherwise its
+/// submission or its deletion was interrupted.
+async fn is_lost(store: &dyn ObjectStore, job: JobId) -> Result<bool, Problem> {
+    // In this order: the mark of a deletion stays until both records are gone.
+    Ok(!exists(store, &keys::deleted(job)).await?
+        && (exists(store, &keys::plan(job)).await? || exists(store, &keys::report(job)).await?))
+}
+
+fn request_missing(job: JobId) -> Problem {
+    let key = keys::request(job);
+    let detail = format!("its record {key} is missing from the store");
+    Problem::new(ProblemKind::Internal, detail).object(key).remedy(
+        "restore the record from a backup and resume the job, or delete the job and submit it \
+         again",
+    )
+}
+
+/// A job that failed because its request is missing.
+fn lost(job: JobId, plan: Option<Box<PlanRecord>>) -> Box<JobSnapshot> {
+    let mut failed = failed(job, None, request_missing(job));
+    failed.timings.ended_at = Some(clock::now());
+    if let Some(plan) = plan {
+        failed.inputs = plan.inputs;
+    }
+    failed
+}
+
 /// A job that failed because one of its records cannot be read.
 fn unreadable(job: JobId, request: Option<RequestSummary>, problem: Problem) -> StoredJob {
+    StoredJob::Unreadable(failed(job, request, problem))
+}
+
+fn failed(job: JobId, request: Option<RequestSummary>, problem: Problem) -> Box<JobSnapshot> {
     tracing::error!(job_id = %job, %problem, "a job cannot be restored");
     let submitted_at = job.submitted_at();
     let request = request.unwrap_or_else(|| RequestSummary {
@@ -457,12 +504,12 @@ fn unreadable(job: JobId, request: Option<RequestSummary>, problem: Problem) -> 
         caller_span: None,
     });
     let submitted = request.snapshot(job);
-    StoredJob::Unreadable(Box::new(JobSnapshot {
+    Box::new(JobSnapshot {
         phase: Phase::Failed,
         timings: Timings { ended_at: Some(submitted_at), ..submitted.timings },
         error: Some(problem),
         ..submitted
-    }))
+    })
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]

@@ -98,6 +98,7 @@ impl Engine {
             Arc::new(match found {
                 StoredJob::Over(report)
                 | StoredJob::Unreadable(report)
+                | StoredJob::Lost(report)
                 | StoredJob::Cancelled(report) => *report,
                 StoredJob::Planned(request, ..)
                 | StoredJob::Resuming(request, _)

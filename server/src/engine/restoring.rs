@@ -46,9 +46,11 @@ pub(super) async fn restore(
     let generated_bytes = survey.generated_bytes;
     let mut restored = Restored { messages: Vec::new(), generated_bytes, keys };
     let loading = survey.jobs.iter().copied().map(|job| {
-        let is_over = survey.over.contains(&job);
+        let (is_over, is_deleted) = (survey.over.contains(&job), survey.deleted.contains(&job));
         async move {
-            let found = if is_over {
+            let found = if is_deleted {
+                Ok(None)
+            } else if is_over {
                 records::load(store, job).await
             } else {
                 records::load_open(store, job).await
@@ -68,6 +70,20 @@ pub(super) async fn restore(
                 board.publish(vec![*report], None);
             }
             Some(StoredJob::Unreadable(report)) => board.publish(vec![*report], None),
+            Some(StoredJob::Lost(report)) => {
+                // Nothing can use its partial sums without its request.
+                let collects = !parts.keep_partial_sums;
+                if collects {
+                    let marked = garbage_collection::mark(store, job).await;
+                    marked.map_err(|error| error.own_problem("restoring the job"))?;
+                }
+                let ended = records::end_resume(store, job).await;
+                ended.map_err(|error| error.own_problem("restoring the job"))?;
+                records::store_report(store, &report).await?;
+                index::complete(store, &report, collects).await?;
+                journal::ended(&report);
+                board.publish(vec![*report], None);
+            }
             Some(StoredJob::Cancelled(mut report)) => {
                 let collects = !parts.keep_partial_sums && parts.limits.keep_resumable.is_zero();
                 if collects && let Err(error) = garbage_collection::mark(store, job).await {

@@ -31,6 +31,8 @@ enum Listed {
     Generated { job: JobId, bytes: u64 },
     /// The mark of the key that a job was submitted with.
     Keyed { job: JobId, mark: Mark },
+    /// The mark that the job is being deleted.
+    Deleted { job: JobId },
 }
 
 /// The content of the entry of a job that is over.
@@ -54,6 +56,8 @@ pub struct Survey {
     pub jobs: BTreeSet<JobId>,
     /// Those of `jobs` whose entry says that they are over.
     pub over: BTreeSet<JobId>,
+    /// Those of `jobs` whose deletion was interrupted.
+    pub deleted: BTreeSet<JobId>,
     /// The newest job that need not be read; `None` if all are.
     pub left_out: Option<JobId>,
     /// The size of the generated test data of all jobs, in bytes.
@@ -117,6 +121,11 @@ pub(super) async fn reopen(store: &dyn ObjectStore, job: JobId) -> Result<(), St
     store.put(&keys::index(job), Bytes::new()).await
 }
 
+/// Marks a job as one that is being deleted.
+pub(super) async fn mark_deleted(store: &dyn ObjectStore, job: JobId) -> Result<(), StoreError> {
+    store.put(&keys::deleted(job), Bytes::new()).await
+}
+
 /// Deletes the entry of a job with its marks. Returns the size of its generated test data in bytes.
 pub(super) async fn remove(store: &dyn ObjectStore, job: JobId) -> Result<u64, StoreError> {
     let mut marks = listing(store, &keys::marks(job));
@@ -128,10 +137,11 @@ pub(super) async fn remove(store: &dyn ObjectStore, job: JobId) -> Result<u64, S
                 store.delete(&keys::generated(job, more)).await?;
             }
             Listed::Keyed { mark, .. } => store.delete(&keys::keyed(job, mark)).await?,
-            Listed::Job { .. } => {}
+            Listed::Job { .. } | Listed::Deleted { .. } => {}
         }
     }
     drop(marks);
+    store.delete(&keys::deleted(job)).await?;
     store.delete(&keys::index(job)).await?;
     Ok(bytes)
 }
@@ -170,11 +180,15 @@ pub async fn survey(store: &dyn ObjectStore, newest: usize) -> Result<Survey, Pr
                     survey.keyed.pop_front();
                 }
             }
-            Listed::Generated { .. } | Listed::Keyed { .. } => {}
+            Listed::Deleted { job } if last == Some(job) => {
+                survey.deleted.insert(job);
+            }
+            Listed::Generated { .. } | Listed::Keyed { .. } | Listed::Deleted { .. } => {}
         }
     }
     survey.over = over.into_iter().collect();
     survey.jobs.extend(&survey.over);
+    survey.jobs.extend(&survey.deleted);
     Ok(survey)
 }
 
@@ -219,16 +233,20 @@ pub fn over_before(
     then: Timestamp,
 ) -> impl Stream<Item = Result<JobId, Problem>> + Send + '_ {
     let older = move |listed: &Listed| match listed {
-        Listed::Job { job, .. } | Listed::Generated { job, .. } | Listed::Keyed { job, .. } => {
-            job.submitted_at() < then
-        }
+        Listed::Job { job, .. }
+        | Listed::Generated { job, .. }
+        | Listed::Keyed { job, .. }
+        | Listed::Deleted { job } => job.submitted_at() < then,
     };
     listing(store, keys::INDEX)
         .try_take_while(move |listed| future::ready(Ok(older(listed))))
         .try_filter_map(|listed| {
             future::ready(Ok(match listed {
                 Listed::Job { job, is_over: true } => Some(job),
-                Listed::Job { .. } | Listed::Generated { .. } | Listed::Keyed { .. } => None,
+                Listed::Job { .. }
+                | Listed::Generated { .. }
+                | Listed::Keyed { .. }
+                | Listed::Deleted { .. } => None,
             }))
         })
         .map_err(not_listed)
@@ -274,6 +292,9 @@ fn parse(key: &str, bytes: u64) -> Option<Listed> {
     }
     if let Some((job, mark)) = name.split_once(keys::KEYED) {
         return Some(Listed::Keyed { job: job.parse().ok()?, mark: mark.parse().ok()? });
+    }
+    if let Some(job) = name.strip_suffix(keys::DELETED) {
+        return Some(Listed::Deleted { job: job.parse().ok()? });
     }
     Some(Listed::Job { job: name.parse().ok()?, is_over: bytes > 0 })
 }

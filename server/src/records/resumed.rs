@@ -143,6 +143,8 @@ pub enum Changed {
 /// If the store does not answer.
 pub async fn begin_resume(store: &dyn ObjectStore, job: JobId) -> Result<(), Problem> {
     let resuming = async {
+        // Whoever resumes it does not want to delete it any more.
+        store.delete(&keys::deleted(job)).await?;
         // A server that starts looks at the job.
         index::reopen(store, job).await?;
         store.delete(&keys::cancelled(job)).await?;

@@ -34,6 +34,9 @@ async fn a_clean_up_that_was_interrupted_is_finished_by_the_next_start() {
     let sums = |job: &str| folder.path().join("jobs").join(job).join("sums");
     std::fs::create_dir_all(folder.path().join("cleaning")).unwrap();
     std::fs::write(folder.path().join("cleaning").join(&marked), "").unwrap();
+    let mark = folder.path().join("index").join(format!("{half_deleted}.deleted"));
+    std::fs::write(&mark, "").unwrap();
+    std::fs::write(folder.path().join("index").join(&half_deleted), "").unwrap();
     std::fs::remove_file(folder.path().join("jobs").join(&half_deleted).join("request.json"))
         .unwrap();
     assert!(sums(&marked).exists() && sums(&kept).exists());
@@ -50,6 +53,8 @@ async fn a_clean_up_that_was_interrupted_is_finished_by_the_next_start() {
     gone(&sums(&marked)).await;
     gone(&folder.path().join("cleaning").join(&marked)).await;
     gone(&folder.path().join("jobs").join(&half_deleted).join("report.json")).await;
+    gone(&mark).await;
+    assert!(!folder.path().join("index").join(&half_deleted).exists());
     assert!(sums(&kept).exists(), "what was to be kept is kept");
     assert_eq!(again.get(&format!("/api/jobs/{half_deleted}")).await.status(), 404);
     assert_eq!(again.result(&marked).await.len(), 100);

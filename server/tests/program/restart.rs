@@ -1,8 +1,12 @@
 //! A restarted server continues from the store.
 
-use serde_json::json;
+use std::path::Path;
+use std::time::Duration;
 
-use super::client::Events;
+use serde_json::json;
+use tokio::time::{sleep, timeout};
+
+use super::client::{Events, PATIENCE};
 use super::exact;
 use super::running::Running;
 
@@ -79,4 +83,73 @@ async fn a_record_that_cannot_be_read_fails_its_job_and_no_other() {
     let fresh = again.submit(&request).await;
     assert_eq!(again.follow(&fresh).await["phase"], "done");
     again.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_without_its_request_has_failed_and_says_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Running::start_with(folder.path(), &["--keep-partial-sums"]).await;
+    let request = json!({"inputs": {"generate": {"files": 9, "count": 100}}, "fan_in": 3});
+    let (unfinished, done) = (first.submit(&request).await, first.submit(&request).await);
+    for job in [&unfinished, &done] {
+        assert_eq!(first.follow(job).await["phase"], "done");
+    }
+    let expected = exact::bits(&first.result(&unfinished).await);
+    first.stop().await;
+    let file = |job: &str, name: &str| folder.path().join("jobs").join(job).join(name);
+    let requests = [&unfinished, &done].map(|job| {
+        let request = std::fs::read(file(job, "request.json")).unwrap();
+        std::fs::remove_file(file(job, "request.json")).unwrap();
+        request
+    });
+    // As of a server that ended while it ran.
+    std::fs::remove_file(file(&unfinished, "report.json")).unwrap();
+    std::fs::write(folder.path().join("index").join(&unfinished), "").unwrap();
+    assert!(file(&unfinished, "sums").exists());
+
+    let missing = format!("jobs/{unfinished}/request.json is missing");
+    for _ in 0..2 {
+        let again = Running::start(folder.path()).await;
+        let failed = again.get_json(&format!("/api/jobs/{unfinished}")).await;
+        assert_eq!(failed["phase"], "failed", "{failed}");
+        assert!(failed["error"]["detail"].as_str().unwrap().contains(&missing), "{failed}");
+        assert_eq!(failed["error"]["object"], format!("jobs/{unfinished}/request.json").as_str());
+        assert_eq!(failed["inputs"]["objects"], 9, "its plan is there: {failed}");
+        let page = again.get(&format!("/jobs/{unfinished}")).await.text().await.unwrap();
+        assert!(page.contains("request.json is missing"), "its page says so");
+        for call in ["resume", "rerun"] {
+            let refused = again.post(&format!("/api/jobs/{unfinished}/{call}"), &json!({})).await;
+            assert!(!refused.status().is_success(), "{call}");
+            let refused = refused.text().await.unwrap();
+            assert!(
+                refused.contains("is missing") || refused.contains("being deleted"),
+                "{refused}"
+            );
+        }
+        until_gone(&file(&unfinished, "sums")).await;
+        until_gone(&folder.path().join("cleaning").join(&unfinished)).await;
+        // A job that is done needs its request only to be run again.
+        assert_eq!(again.get_json(&format!("/api/jobs/{done}")).await["phase"], "done");
+        assert_eq!(again.result(&done).await.len(), 100);
+        let rerun = again.post(&format!("/api/jobs/{done}/rerun"), &json!({})).await;
+        assert!(rerun.text().await.unwrap().contains("request.json is missing"));
+        again.stop().await;
+    }
+    // It goes on once its request is restored.
+    std::fs::write(file(&unfinished, "request.json"), &requests[0]).unwrap();
+    let again = Running::start(folder.path()).await;
+    let resumed = again.post(&format!("/api/jobs/{unfinished}/resume"), &json!({})).await;
+    assert_eq!(resumed.status(), 202, "{}", resumed.text().await.unwrap());
+    assert_eq!(again.follow(&unfinished).await["phase"], "done");
+    assert_eq!(exact::bits(&again.result(&unfinished).await), expected);
+    again.stop().await;
+}
+
+async fn until_gone(path: &Path) {
+    let waiting = async {
+        while path.exists() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("{} is there", path.display()));
 }
