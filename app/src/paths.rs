@@ -141,8 +141,7 @@ pub fn files_path(prefix: &str) -> String {
     format!("/files{}", query.to_query_string())
 }
 
-/// The path at which an object of the store is downloaded.
-#[cfg(feature = "ssr")]
+/// The path at which an object of the store is uploaded and downloaded.
 #[must_use]
 pub fn object_path(key: &str) -> String {
     let mut path = "/api/files/".to_owned();

@@ -1,5 +1,5 @@
-//! Uploads of a user's files to the store, in the browser: several at a time, each sent
-//! again after a cut.
+//! Uploads of a user's files to the store, in the browser: several at a time, each continued
+//! after a cut.
 
 mod dropped;
 mod sending;
@@ -13,11 +13,12 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 pub use self::dropped::{LocalFile, chosen_files, dropped_files};
-use self::sending::{Sent, send};
+use self::sending::{Progress, Unfinished, Unsent, send};
 
 /// How many files are sent at the same time: less than a server takes.
 const AT_ONCE: usize = 3;
-/// How often a file is sent before the upload counts as failed: for about two minutes.
+/// How often a file is tried to be sent without any progress before the upload counts as
+/// failed: for about two minutes.
 const TRIES: u32 = 8;
 
 /// The state of one file's upload.
@@ -38,7 +39,7 @@ pub struct Upload {
 pub enum UploadState {
     /// It is sent.
     Sending,
-    /// It was cut off, and is sent again in a moment.
+    /// It was cut off, and goes on in a moment.
     Waiting,
     /// It has failed, and why.
     Failed(String),
@@ -120,7 +121,7 @@ impl Uploads {
         }
     }
 
-    /// Uploads a file, again and again if it is cut off.
+    /// Uploads a file, and continues whenever it is cut off.
     async fn upload(self, key: &str, file: &LocalFile) {
         let upload = ArcRwSignal::new(Upload {
             path: file.path.clone(),
@@ -129,16 +130,15 @@ impl Uploads {
             state: UploadState::Sending,
         });
         self.shown.update(|shown| shown.push(upload.clone()));
+        let progress = upload.clone();
+        let told: Progress =
+            Rc::new(move |sent_bytes| progress.update(|upload| upload.sent_bytes = sent_bytes));
         let mut reason = String::new();
-        for attempt in 0..TRIES {
-            upload.update(|upload| {
-                upload.sent_bytes = 0;
-                upload.state = UploadState::Sending;
-            });
-            let progress = upload.clone();
-            let told = move |sent_bytes| progress.update(|upload| upload.sent_bytes = sent_bytes);
-            match send(key, file, told).await {
-                Sent::Stored => {
+        let (mut unfinished, mut arrived_bytes, mut attempt) = (Unfinished::default(), 0, 0);
+        while attempt < TRIES {
+            upload.update(|upload| upload.state = UploadState::Sending);
+            match send(key, file, &mut unfinished, &told).await {
+                Ok(()) => {
                     self.shown.update(|shown| shown.retain(|other| *other != upload));
                     self.totals.update(|totals| {
                         totals.stored_files += 1;
@@ -146,14 +146,18 @@ impl Uploads {
                     });
                     return;
                 }
-                Sent::Refused(why) => {
+                Err(Unsent::Refused(why)) => {
                     reason = why;
                     break;
                 }
-                Sent::Cut(why) => {
+                Err(Unsent::Cut(why)) => {
                     reason = why;
                     upload.update(|upload| upload.state = UploadState::Waiting);
+                    if unfinished.arrived_bytes > arrived_bytes {
+                        (arrived_bytes, attempt) = (unfinished.arrived_bytes, 0);
+                    }
                     sending::pause(Duration::from_secs(1 << attempt.min(5))).await;
+                    attempt += 1;
                 }
             }
         }

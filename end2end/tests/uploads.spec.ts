@@ -1,6 +1,7 @@
 // A user's own files: brought by the browser, seen, averaged and deleted, without a terminal.
 
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expectPhase, shownNumbers, start } from "../pages.ts";
@@ -87,6 +88,64 @@ test("an upload that is cut off is sent again", async ({ browser, server }) => {
   await expect(page.locator("table.files tbody tr")).toHaveCount(3);
   expect(cuts).toBe(3);
   await context.close();
+});
+
+test("a large upload that is cut off in its midst goes on where it was", async ({ browser, server }) => {
+  const PART = 8 << 20;
+  const content = Buffer.alloc(20 << 20, "1,2,3,4,5,6,7\n");
+  // Between the browser and the server: cuts everything in the midst of the second part, and
+  // lets nothing pass until it is told.
+  let passed = 0;
+  let isCut = false;
+  const between = createServer((client) => {
+    const onward = connect(Number(new URL(server.url).port), "127.0.0.1");
+    const end = () => [client, onward].forEach((socket) => socket.destroy());
+    [client, onward].forEach((socket) => socket.on("error", end).on("close", end));
+    onward.pipe(client);
+    if (isCut) {
+      end();
+    }
+    client.on("data", (bytes) => {
+      passed += bytes.length;
+      isCut ||= passed > PART + PART / 2 && passed < 2 * PART;
+      if (isCut) {
+        end();
+      } else {
+        onward.write(bytes);
+      }
+    });
+  });
+  await new Promise<void>((resolve) => between.listen(0, "127.0.0.1", resolve));
+  const { port } = between.address() as AddressInfo;
+  // Not of the fixture: the browser logs what is cut off as an error.
+  const context = await browser.newContext({ baseURL: `http://127.0.0.1:${port}` });
+  const page = await context.newPage();
+  const sent: { path: string; digest: string | undefined }[] = [];
+  page.on("request", (request) => {
+    if (request.method() === "PUT") {
+      sent.push({ path: request.url(), digest: request.headers()["content-digest"] });
+    }
+  });
+  await page.goto("/files");
+  await page.locator("#upload-folder").fill("in");
+  passed = 0;
+  const file = { name: "large.csv", mimeType: "text/csv", buffer: content };
+  await page.getByLabel("Choose files").setInputFiles([file]);
+  await expect(page.locator("li.upload")).toHaveAttribute("data-state", "waiting");
+  expect(isCut).toBe(true);
+  passed = 2 * PART;
+  isCut = false;
+  await page.waitForURL(/\/files\?prefix=in%2F/);
+  for (const { path, digest } of sent) {
+    expect(path).toMatch(/\/api\/uploads\/[0-9a-f]{32}\?offset=\d+$/);
+    expect(digest).toMatch(/^sha-256=:[\w+/]{43}=:$/);
+  }
+  const offsets = sent.map(({ path }) => Number(new URL(path).searchParams.get("offset")));
+  expect(offsets, "the first part is sent once").toEqual([0, PART, PART, 2 * PART]);
+  const stored = await fetch(`${server.url}/api/files/in/large.csv`);
+  expect(Buffer.from(await stored.arrayBuffer()).equals(content)).toBe(true);
+  await context.close();
+  await new Promise((resolve) => between.close(resolve));
 });
 
 withAndWithoutJavaScript((javaScriptEnabled) => {

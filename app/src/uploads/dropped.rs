@@ -30,6 +30,15 @@ extern "C" {
     #[wasm_bindgen(method, getter, js_name = webkitRelativePath)]
     fn relative_path(this: &BrowserFile) -> Option<String>;
 
+    /// A file, or some of its bytes.
+    pub(super) type Blob;
+
+    #[wasm_bindgen(method)]
+    fn slice(this: &Blob, start: f64, end: f64) -> Blob;
+
+    #[wasm_bindgen(method, js_name = arrayBuffer)]
+    pub(super) fn array_buffer(this: &Blob) -> Promise;
+
     /// A file or folder that was dropped.
     type Entry;
 
@@ -57,6 +66,11 @@ extern "C" {
 }
 
 impl LocalFile {
+    /// Some of its bytes, as a `Blob`: they are read once they are sent.
+    pub(super) fn part(&self, start: u64, end: u64) -> Blob {
+        self.content.unchecked_ref::<Blob>().slice(start as f64, end as f64)
+    }
+
     fn new(file: JsValue, path: Option<String>) -> LocalFile {
         let known: &BrowserFile = file.unchecked_ref();
         let path = path.or_else(|| known.relative_path()).filter(|path| !path.is_empty());

@@ -25,6 +25,11 @@ struct Comparison {
 }
 
 impl ContentDigest {
+    /// Whether the client has announced one.
+    pub(super) const fn is_announced(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Takes in the next piece of the content.
     pub(super) fn update(&mut self, piece: &[u8]) {
         if let Some(comparison) = &mut self.0 {

@@ -17,6 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
 use super::body::{JsonBody, Parameters, broken_off};
+use super::content_digest::ContentDigest;
 use super::files::{File, too_many_uploads};
 use super::problem_response::{Failed, ProblemResponse};
 use crate::engine::check_users;
@@ -150,13 +151,18 @@ pub(super) struct AppendParameters {
 /// The content may be the whole rest or any part of it. If the connection is cut, what has
 /// arrived is kept: ask how much it is, and continue there. Whoever still sends to the same
 /// upload is ended.
+///
+/// Content with a `Content-Digest` (RFC 9530), of at most 8 MiB, is kept as a whole, and only
+/// if it has that SHA-256.
 #[utoipa::path(
     put,
     path = "/api/uploads/{id}",
     operation_id = "continue_upload",
     tag = "files",
     params(("id" = String, Path, description = "The upload", pattern = "^[0-9a-f]{32}$"),
-           AppendParameters),
+           AppendParameters,
+           ("Content-Digest" = Option<String>, Header,
+            description = "`sha-256=:BASE64:`, with the SHA-256 of the content of this request")),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
         (status = 200, description = "The content was kept", body = UnfinishedUpload,
@@ -168,6 +174,7 @@ pub(super) async fn append(
     State(shared): State<Shared>,
     UploadInPath(id): UploadInPath,
     Parameters(AppendParameters { offset }): Parameters<AppendParameters>,
+    digest: ContentDigest,
     request: Request,
 ) -> Result<Response, ProblemResponse> {
     // The semaphore is never closed, so only the time can be over.
@@ -176,7 +183,10 @@ pub(super) async fn append(
     let appending = shared.engine.uploads().append(id, offset).await?;
     // In a task of its own: it keeps what has arrived when the client is gone.
     let receiving = tokio::spawn(async move {
-        let received = receive(appending, request).await;
+        let received = match digest.is_announced() {
+            true => receive_whole(appending, digest, request).await,
+            false => receive(appending, request).await,
+        };
         drop(permit);
         received
     });
@@ -216,6 +226,33 @@ async fn receive(
             }
         }
     }
+}
+
+/// Appends the body of a request as a whole, if it has the digest that was announced, or
+/// nothing of it.
+async fn receive_whole(
+    mut appending: Appending,
+    mut digest: ContentDigest,
+    request: Request,
+) -> Result<UploadState, ProblemResponse> {
+    let mut body = request.into_body().into_data_stream();
+    let replaced = appending.replaced();
+    let held = async {
+        while let Some(piece) = body.next().await {
+            let piece = piece.map_err(|error| broken_off(&error, "the upload"))?;
+            digest.update(&piece);
+            appending.hold(&piece)?;
+        }
+        digest.check()
+    };
+    tokio::select! {
+        held = held => held?,
+        () = replaced => {
+            let detail = "another request continues the upload";
+            return Err(Problem::new(ProblemKind::Conflict, detail).into());
+        }
+    }
+    Ok(appending.flush().await?)
 }
 
 /// What finishes an upload.

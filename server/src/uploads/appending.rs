@@ -45,14 +45,7 @@ impl Appending {
     /// If the object would be larger than was announced, there is no room, or the store does
     /// not answer.
     pub async fn write(&mut self, mut bytes: Bytes) -> Result<(), Problem> {
-        let more = (self.filling.len() + bytes.len()) as u64;
-        let total = self.upload.offset().saturating_add(more);
-        if let Some(announced) = self.record.bytes.filter(|announced| total > *announced) {
-            let detail = format!("the upload has more than the announced {announced} bytes");
-            return Err(Problem::new(ProblemKind::Conflict, detail)
-                .remedy("begin another upload, with the right size or without one"));
-        }
-        self.uploads.check_room(more)?;
+        self.check(&bytes)?;
         while !bytes.is_empty() {
             let taken = bytes.split_to(bytes.len().min(PART_BYTES - self.filling.len()));
             self.filling.extend_from_slice(&taken);
@@ -61,6 +54,39 @@ impl Appending {
             }
         }
         Ok(())
+    }
+
+    /// Appends bytes of which none are in the store before they are flushed: they become one
+    /// part.
+    ///
+    /// # Errors
+    ///
+    /// If they are more than a part, the object would be larger than was announced, or there
+    /// is no room.
+    pub fn hold(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        if self.filling.len() + bytes.len() > PART_BYTES {
+            let detail = format!("content with a Content-Digest has at most {PART_BYTES} bytes");
+            return Err(Problem::new(ProblemKind::TooLarge, detail)
+                .field("Content-Digest")
+                .remedy(
+                    "send less with each request, or the SHA-256 of the whole with the last one",
+                ));
+        }
+        self.check(bytes)?;
+        self.filling.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Checks that bytes may be appended.
+    fn check(&self, bytes: &[u8]) -> Result<(), Problem> {
+        let more = (self.filling.len() + bytes.len()) as u64;
+        let total = self.upload.offset().saturating_add(more);
+        if let Some(announced) = self.record.bytes.filter(|announced| total > *announced) {
+            let detail = format!("the upload has more than the announced {announced} bytes");
+            return Err(Problem::new(ProblemKind::Conflict, detail)
+                .remedy("begin another upload, with the right size or without one"));
+        }
+        self.uploads.check_room(more)
     }
 
     /// Whether something was appended that is not in the store.

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -144,6 +146,36 @@ async fn whoever_comes_again_takes_the_place_of_a_connection_that_hangs() {
     let refused = put(&running, &path, 69_999, b"x").await;
     assert_eq!(refused.status(), StatusCode::CONFLICT);
     assert_eq!(put(&running, &path, 70_000, &whole[70_000..]).await.status(), StatusCode::OK);
+    assert_eq!(finish(&running, &path, Some(&sha256(&whole))).await.status(), StatusCode::CREATED);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn content_with_a_digest_is_kept_as_a_whole_and_only_if_it_has_that_digest() {
+    const PART: usize = 8 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(folder.path()).await;
+    let whole = content(PART + 1000);
+    let path = begin(&running, "in/a.bin", Some(whole.len())).await;
+    let send = async |offset: usize, bytes: &[u8], of: &[u8]| {
+        let digest = format!("sha-256=:{}:", STANDARD.encode(Sha256::digest(of)));
+        let request = running.http.put(format!("{}{path}?offset={offset}", running.url));
+        request.header("content-digest", digest).body(bytes.to_vec()).send().await.unwrap()
+    };
+    // A whole part would be stored at once without a digest.
+    for (bytes, of, status) in [
+        (&whole[..PART], &whole[1..=PART], StatusCode::BAD_REQUEST),
+        (&whole[..1000], &whole[..999], StatusCode::BAD_REQUEST),
+        (&whole[..=PART], &whole[..=PART], StatusCode::PAYLOAD_TOO_LARGE),
+    ] {
+        let refused = send(0, bytes, of).await;
+        assert_eq!(refused.status(), status);
+        let problem: Value = refused.json().await.unwrap();
+        assert_eq!(problem["field"], "Content-Digest", "{problem}");
+        assert_eq!(arrived(&running, &path).await, 0);
+    }
+    assert_eq!(send(0, &whole[..PART], &whole[..PART]).await.status(), StatusCode::OK);
+    assert_eq!(send(PART, &whole[PART..], &whole[PART..]).await.status(), StatusCode::OK);
     assert_eq!(finish(&running, &path, Some(&sha256(&whole))).await.status(), StatusCode::CREATED);
     running.stop().await;
 }
