@@ -1,18 +1,22 @@
 //! The published snapshots of jobs and workers, which pages and streams read.
 
+mod changes;
 mod drawn;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use protocol::live::{JobPage, LiveEvent, Overview};
+use protocol::live::{JobPage, Overview};
 use protocol::states::{LevelStates, TaskStates};
 use protocol::worker::PoolSnapshot;
 use protocol::{JobId, JobSnapshot, Phase};
 use tokio::sync::watch;
 
+use self::changes::Texts;
 use self::drawn::Drawn;
+
+pub use self::changes::{Change, EventText};
 
 /// The default page of the list of jobs.
 pub const PAGE_JOBS: usize = 50;
@@ -35,6 +39,8 @@ const EVENTS_AT_ONCE: usize = 64;
 #[derive(Clone)]
 pub struct Board {
     state: Arc<RwLock<State>>,
+    /// Not locked while the state is, but the other way round.
+    texts: Arc<Texts>,
     version: watch::Sender<u64>,
 }
 
@@ -102,6 +108,7 @@ impl Board {
                 forgotten: 0,
                 pool: (0, Arc::default()),
             })),
+            texts: Arc::default(),
             version: watch::channel(0).0,
         }
     }
@@ -277,16 +284,15 @@ impl Board {
         self.read().version <= position.version
     }
 
-    /// The events that bring a stream of everything on from `position`, and its position
+    /// The changes that bring a stream of everything on from `position`, and its position
     /// afterwards. At most [`EVENTS_AT_ONCE`] jobs are told of; if more have changed, the
     /// position is not the latest.
     #[must_use]
-    pub fn since(&self, position: Option<Position>) -> (Position, Vec<LiveEvent>) {
+    pub fn since(&self, position: Option<Position>) -> (Position, Vec<Change>) {
         let state = self.read();
         let here = Position { epoch: state.epoch, version: state.version };
         let Some(since) = position.filter(|position| state.can_resume(*position)) else {
-            drop(state);
-            return (here, vec![LiveEvent::Snapshot(Box::new(self.overview()))]);
+            return (here, vec![Change::Overview(here.version)]);
         };
         let changes = state.changes.range(since.version + 1..).take(EVENTS_AT_ONCE);
         let changes: Vec<(u64, JobId)> = changes.map(|(version, id)| (*version, *id)).collect();
@@ -298,43 +304,44 @@ impl Board {
         };
         let is_new = |version: u64| version > since.version && version <= here.version;
         let changed = changes.iter().filter_map(|(_, id)| state.jobs.get(id));
-        let mut events: Vec<LiveEvent> =
-            changed.map(|(_, job)| LiveEvent::Job(Box::new(without_result(job)))).collect();
+        let mut told: Vec<Change> =
+            changed.map(|(version, job)| Change::Listed(*version, job.clone())).collect();
         let deleted = state.deletions.iter().filter(|(version, _)| is_new(*version));
-        events.extend(deleted.map(|(_, id)| LiveEvent::JobDeleted(*id)));
-        if is_new(state.pool.0) {
-            events.push(LiveEvent::Workers(Box::new(PoolSnapshot::clone(&state.pool.1))));
+        told.extend(deleted.map(|(_, id)| Change::Deleted(*id)));
+        let (version, pool) = &state.pool;
+        if is_new(*version) {
+            told.push(Change::Pool(*version, pool.clone()));
         }
-        (here, events)
+        (here, told)
     }
 
     /// As [`Board::since`] for a stream of one job: the job if it has changed, or
     /// that it was deleted; before it, if `with_tasks`, the states of its tasks at the same
-    /// moment. There is no event of a job that was evicted.
+    /// moment. There is no change of a job that was evicted.
     #[must_use]
     pub fn job_since(
         &self,
         id: JobId,
         position: Option<Position>,
         with_tasks: bool,
-    ) -> (Position, Vec<LiveEvent>) {
+    ) -> (Position, Vec<Change>) {
         let state = self.read();
         let here = Position { epoch: state.epoch, version: state.version };
         let since = position.filter(|position| state.can_resume(*position));
         let drawn = state.drawn.get(&id).filter(|_| with_tasks);
         let change = drawn.and_then(|it| it.change_since(id, since.map(|since| since.version)));
-        let mut events: Vec<LiveEvent> =
-            change.map(|change| LiveEvent::Tasks(Box::new(change))).into_iter().collect();
+        let mut told: Vec<Change> =
+            change.map(|change| Change::Tasks(Box::new(change))).into_iter().collect();
         match state.jobs.get(&id) {
             // Its reader takes it from the store.
             None if state.is_evicted(id) => {}
-            None => events.push(LiveEvent::JobDeleted(id)),
+            None => told.push(Change::Deleted(id)),
             Some((version, job)) if since.is_none_or(|since| *version > since.version) => {
-                events.push(LiveEvent::Job(Box::new(JobSnapshot::clone(job))));
+                told.push(Change::Whole(Some(*version), job.clone()));
             }
             Some(_) => {}
         }
-        (here, events)
+        (here, told)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use headers::{ETag, HeaderMapExt, IfNoneMatch, IfRange};
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_128;
@@ -14,7 +15,11 @@ const ASK_AGAIN: HeaderValue = HeaderValue::from_static("private, no-cache");
 /// `If-None-Match` names it: then nothing has changed.
 pub(super) fn snapshot<T: Serialize>(asked: &HeaderMap, state: &T) -> Response {
     // Snapshots hold texts and numbers only, which always encode as JSON.
-    let text = serde_json::to_vec(state).unwrap_or_default();
+    json(asked, serde_json::to_vec(state).unwrap_or_default().into())
+}
+
+/// As [`snapshot`], of a state that is JSON already.
+pub(super) fn json(asked: &HeaderMap, text: Bytes) -> Response {
     let tag = Tag::new(&format!("{:032x}", xxh3_128(&text)));
     let mut response = if tag.is_known(asked) {
         StatusCode::NOT_MODIFIED.into_response()

@@ -4,37 +4,45 @@
 //! A client that reconnects with `Last-Event-ID` is sent what has changed since. Of the events that belong
 //! to one version only the last carries an id, so none of them is missed.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::IntoResponse;
-use axum::response::sse::{Event, KeepAlive, Sse};
+use bytes::Bytes;
 use futures::stream::{self, StreamExt};
+use protocol::JobId;
 use protocol::live::LiveEvent;
 use protocol::problem::{Problem, ProblemKind};
-use protocol::{JobId, JobSnapshot};
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::{Instant, timeout_at};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
 use super::access::Standing;
 use super::body::{JobInPath, Parameters};
 use super::problem_response::{Failed, ProblemResponse};
-use crate::board::Position;
+use crate::board::{Change, Position};
 use crate::engine::Engine;
 
-/// The interval of keep-alive comments, below the idle timeout of usual proxies
+/// Comments keep a stream alive, at an interval below the idle timeout of usual proxies
 /// (60 s).
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// The interval of the events which say that the server is there.
-const SAYS_ALIVE: Duration = Duration::from_secs(5);
-/// The header that tells nginx not to buffer the stream.
-const UNBUFFERED: [(&str, &str); 1] = [("x-accel-buffering", "no")];
+const KEEP_ALIVE: KeepAlive = KeepAlive { interval: Duration::from_secs(15), text: ":\n\n" };
+/// The events which say that the server is there; [`LiveEvent::ALIVE`].
+const SAYS_ALIVE: KeepAlive =
+    KeepAlive { interval: Duration::from_secs(5), text: "event: alive\ndata: {}\n\n" };
+/// The last one tells nginx not to buffer the stream.
+const HEADERS: [(&str, &str); 3] = [
+    ("content-type", "text/event-stream"),
+    ("cache-control", "no-cache"),
+    ("x-accel-buffering", "no"),
+];
 /// How often a stream looks whether its client may still read it.
 const LOOKS_AGAIN: Duration = Duration::from_secs(2);
 /// How long a client waits before it reconnects.
@@ -165,22 +173,50 @@ struct Reader {
     versions: watch::Receiver<u64>,
     position: Option<Position>,
     subject: Subject,
+    /// What is still to be told. Its texts are made when they are sent, and shared.
+    changes: VecDeque<Change>,
+    /// What follows the last piece before anything else.
+    follows: Option<Bytes>,
+    keep_alive: KeepAlive,
     _permits: Permits,
 }
 
 impl Reader {
-    /// The events since the position, which moves on.
-    async fn changes(&mut self) -> (Position, Vec<LiveEvent>) {
+    /// The next piece of the stream; `None` once the server ends.
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Some(piece) = self.follows.take() {
+            return Some(piece);
+        }
+        let alive_at = Instant::now() + self.keep_alive.interval;
+        loop {
+            if let Some(change) = self.changes.pop_front() {
+                let text = self.engine.board().text(&change).whole();
+                let Some(here) = self.position.filter(|_| self.changes.is_empty()) else {
+                    return Some(text);
+                };
+                self.follows = Some(text);
+                return Some(format!("id: {here}\nretry: {}\n", RETRY.as_millis()).into());
+            }
+            match timeout_at(alive_at, self.versions.changed()).await {
+                Ok(changed) => changed.ok()?,
+                Err(_) => return Some(Bytes::from_static(self.keep_alive.text.as_bytes())),
+            }
+            self.look().await;
+        }
+    }
+
+    /// Finds the changes since the position, which moves on.
+    async fn look(&mut self) {
         let board = self.engine.board();
-        let (here, events) = match &mut self.subject {
+        let (here, changes) = match &mut self.subject {
             Subject::All => board.since(self.position),
             Subject::Job { job, is_over, with_tasks } => {
-                let (here, mut events) = board.job_since(*job, self.position, *with_tasks);
-                if events.is_empty() && !*is_over && board.job(*job).is_none() {
-                    events.extend(evicted(&self.engine, *job).await);
+                let (here, mut changes) = board.job_since(*job, self.position, *with_tasks);
+                if changes.is_empty() && !*is_over && board.job(*job).is_none() {
+                    changes.extend(evicted(&self.engine, *job).await);
                 }
-                *is_over |= events.iter().any(is_last);
-                (here, events)
+                *is_over |= changes.iter().any(Change::is_last);
+                (here, changes)
             }
         };
         self.position = Some(here);
@@ -188,28 +224,26 @@ impl Reader {
             // The rest follows in the next batch.
             self.versions.mark_changed();
         }
-        (here, events)
+        self.changes = changes.into();
     }
 }
 
-/// The event of a job that was evicted from the board.
-async fn evicted(engine: &Engine, job: JobId) -> Option<LiveEvent> {
+/// What a stream sends when it has nothing to tell, and after what time.
+#[derive(Clone, Copy)]
+struct KeepAlive {
+    interval: Duration,
+    text: &'static str,
+}
+
+/// The change of a job that was evicted from the board.
+async fn evicted(engine: &Engine, job: JobId) -> Option<Change> {
     match engine.job(job).await {
-        Ok(snapshot) => Some(LiveEvent::Job(Box::new(JobSnapshot::clone(&snapshot)))),
-        Err(problem) if problem.kind == ProblemKind::NotFound => Some(LiveEvent::JobDeleted(job)),
+        Ok(snapshot) => Some(Change::Whole(None, snapshot)),
+        Err(problem) if problem.kind == ProblemKind::NotFound => Some(Change::Deleted(job)),
         Err(problem) => {
             tracing::warn!(job_id = %job, %problem, "job not sent to a stream");
             None
         }
-    }
-}
-
-/// Whether no other event of the same job follows, but its deletion.
-fn is_last(event: &LiveEvent) -> bool {
-    match event {
-        LiveEvent::Job(job) => job.phase.is_over(),
-        LiveEvent::JobDeleted(_) => true,
-        LiveEvent::Snapshot(_) | LiveEvent::Workers(_) | LiveEvent::Tasks(_) => false,
     }
 }
 
@@ -228,15 +262,21 @@ fn stream(
     let mut versions = engine.board().watch();
     // This client has not seen the present state.
     versions.mark_changed();
-    let reader = Reader { engine, versions, position, subject, _permits: permits };
-    let batches = stream::unfold(reader, |mut reader| async move {
-        loop {
-            reader.versions.changed().await.ok()?;
-            let (here, events) = reader.changes().await;
-            if !events.is_empty() {
-                return Some((stream::iter(with_id(events, here)), reader));
-            }
-        }
+    let keep_alive = if says_alive { SAYS_ALIVE } else { KEEP_ALIVE };
+    let (changes, follows) = (VecDeque::new(), None);
+    let reader = Reader {
+        engine,
+        versions,
+        position,
+        subject,
+        changes,
+        follows,
+        keep_alive,
+        _permits: permits,
+    };
+    let pieces = stream::unfold(reader, |mut reader| async move {
+        let piece = reader.next().await?;
+        Some((piece, reader))
     });
     let stop = shared.stop.clone();
     let until_stopped = async move {
@@ -245,14 +285,8 @@ fn stream(
             () = withdrawn(standing) => {}
         }
     };
-    let events = batches.flatten().map(Ok::<_, Infallible>).take_until(until_stopped);
-    let keep_alive = if says_alive {
-        let event = Event::default().event(LiveEvent::ALIVE).data("{}");
-        KeepAlive::new().interval(SAYS_ALIVE).event(event)
-    } else {
-        KeepAlive::new().interval(KEEP_ALIVE)
-    };
-    Ok((UNBUFFERED, Sse::new(events).keep_alive(keep_alive)))
+    let pieces = pieces.map(Ok::<_, Infallible>).take_until(until_stopped);
+    Ok((HEADERS, Body::from_stream(pieces)))
 }
 
 /// Waits until the client of a stream may no longer read it.
@@ -284,27 +318,16 @@ pub(super) fn permits(shared: &Shared, standing: &Standing) -> Result<Permits, P
     Ok((shared.event_streams.clone().try_acquire_owned().map_err(too_many)?, shared_permit))
 }
 
-/// The events as they are sent; the last one carries the position.
-fn with_id(events: Vec<LiveEvent>, position: Position) -> Vec<Event> {
-    let mut sent: Vec<Event> = events.iter().map(sent).collect();
-    if let Some(last) = sent.pop() {
-        sent.push(last.id(position.to_string()).retry(RETRY));
-    }
-    sent
-}
-
-fn sent(event: &LiveEvent) -> Event {
-    let data = match event {
-        LiveEvent::Snapshot(overview) => serde_json::to_string(overview),
-        LiveEvent::Job(job) => serde_json::to_string(job),
-        LiveEvent::JobDeleted(id) => serde_json::to_string(id),
-        LiveEvent::Workers(pool) => serde_json::to_string(pool),
-        LiveEvent::Tasks(change) => serde_json::to_string(change),
-    };
-    // Snapshots hold texts and numbers only, which always encode as JSON.
-    Event::default().event(event.name()).data(data.unwrap_or_default())
-}
-
 fn last_position(headers: &HeaderMap) -> Option<Position> {
     Position::parse(headers.get("last-event-id")?.to_str().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keep_alive_event_has_its_name() {
+        assert_eq!(SAYS_ALIVE.text, format!("event: {}\ndata: {{}}\n\n", LiveEvent::ALIVE));
+    }
 }

@@ -275,7 +275,11 @@ pub(super) async fn show(
     if let Some(Wait(wait)) = wait {
         wait_for_end(&shared, &standing, job, wait).await?;
     }
-    Ok(conditional::snapshot(&headers, &*shared.engine.job(job).await?))
+    // Most ask for a job that is in memory, and many for the same one.
+    Ok(match shared.engine.board().job_json(job) {
+        Some(text) => conditional::json(&headers, text),
+        None => conditional::snapshot(&headers, &*shared.engine.job(job).await?),
+    })
 }
 
 /// Waits until a job is over or deleted, the time is up, or the server stops.
