@@ -1,14 +1,15 @@
 //! The JSON API and the pages: how many requests a second are answered on connections that
 //! are kept, beside a route of axum with nothing behind it; whether thousands of streams get
-//! the last state of every job, and what one takes in memory; and what gigabytes take that
-//! come and go.
+//! the last state of every job, and what one takes in memory; what gigabytes take that come
+//! and go; and what a manifest of a million names takes.
 //!
 //! `scripts/bench api` runs it. The server and the bare route are processes of their own,
 //! started anew here; the clients are this process, on the same cores. The variables
-//! `DISTRIBUTED_AVERAGE_BENCH_REQUESTS`, `…_CONNECTIONS`, `…_STREAMS`, `…_JOBS` and
-//! `…_BYTES` set other numbers; 0 leaves a part out.
+//! `DISTRIBUTED_AVERAGE_BENCH_REQUESTS`, `…_CONNECTIONS`, `…_STREAMS`, `…_JOBS`, `…_BYTES`
+//! and `…_NAMES` set other numbers; 0 leaves a part out.
 
 mod bare;
+mod manifest;
 mod requests;
 mod server;
 mod streams;
@@ -28,6 +29,8 @@ const STREAMS: u64 = 3_000;
 const JOBS: u64 = 20;
 /// The size of the object that is uploaded, downloaded, and averaged.
 const BYTES: u64 = 2 << 30;
+/// The names of a manifest.
+const NAMES: u64 = 1_000_000;
 /// How many requests are answered before any is measured, on each connection.
 const WARM_UP: u64 = 50;
 
@@ -77,6 +80,12 @@ async fn measure() -> Outcome<()> {
     if bytes > 0 {
         let server = Server::start(&folder.path().join("transfers"), streams).await?;
         transfers::measure(&server, bytes).await?;
+    }
+    let names = number("NAMES", NAMES);
+    if names > 0 {
+        let store = folder.path().join("names");
+        let server = Server::start(&store, streams).await?;
+        manifest::measure(&server, &store, names).await?;
     }
     Ok(())
 }

@@ -57,7 +57,7 @@ pub(crate) async fn measure(server: &Server, bytes: u64) -> Outcome<()> {
 }
 
 /// The head of an array of so many numbers, as NumPy writes it.
-fn head(numbers: u64) -> Vec<u8> {
+pub(crate) fn head(numbers: u64) -> Vec<u8> {
     let mut text = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({numbers},), }}");
     let length = (10 + text.len() + 1).next_multiple_of(64) - 10;
     text.push_str(&" ".repeat(length - text.len() - 1));

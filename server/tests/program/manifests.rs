@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::child::Child;
 use super::exact;
 use super::running::Running;
 
@@ -93,16 +94,35 @@ async fn what_is_wrong_with_a_manifest_is_told_with_its_line() {
     running.stop().await;
 }
 
+/// `scripts/bench api` does the same with a million names.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_long_manifest_is_listed_whole() {
+async fn a_long_manifest_of_different_names_takes_little_memory_for_each() {
+    const NAMES: usize = 30_000;
+    /// What the documents say of each object of a plan; 200 were measured.
+    const NAME_BYTES_MAX: u64 = 500;
     let folder = tempfile::tempdir().unwrap();
-    let running = Running::start(folder.path()).await;
-    let keys = upload_files(&running).await;
-    let count = 30_000;
-    let names = (0..count).map(|index| keys[index % FILES].as_str());
-    running.upload("lists/long", names.collect::<Vec<_>>().join("\n")).await;
-    let planned = running.post("/api/plan", &json!({"inputs": {"manifest": "lists/long"}})).await;
-    let planned: Value = planned.json().await.unwrap();
-    assert_eq!(planned["inputs"]["objects"], count, "{planned}");
-    running.stop().await;
+    let server = Child::start(folder.path(), &[]).await;
+    let file = folder.path().join("in/0.npy");
+    std::fs::create_dir(folder.path().join("in")).unwrap();
+    std::fs::write(&file, exact::to_npy("9,", &[1.5; 9])).unwrap();
+    let mut names = vec!["in/0.npy".to_owned()];
+    for name in 1..NAMES {
+        names.push(format!("in/{name}.npy"));
+        std::fs::hard_link(&file, folder.path().join(&names[name])).unwrap();
+    }
+    server.upload("lists/long", names.join("\n")).await;
+    let plan = async |manifest: &str| -> Value {
+        let planned = server.post("/api/plan", &json!({"inputs": {"manifest": manifest}})).await;
+        planned.json().await.unwrap()
+    };
+    // What is taken once, and not for each name.
+    server.upload("lists/short", names[..100].join("\n")).await;
+    assert_eq!(plan("lists/short").await["inputs"]["objects"], 100);
+    let before = server.peak_bytes();
+    let planned = plan("lists/long").await;
+    assert_eq!(planned["inputs"]["objects"], NAMES, "{planned}");
+    let each = (server.peak_bytes() - before) / NAMES as u64;
+    println!("{each} bytes for each of {NAMES} names");
+    assert!(each <= NAME_BYTES_MAX, "{each} bytes for each name");
+    server.stop().await;
 }
