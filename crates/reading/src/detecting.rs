@@ -11,6 +11,10 @@ use crate::StoredInput;
 /// So many ranges of an object are asked for at the same time.
 const RANGES_AT_ONCE: usize = 8;
 
+/// How often more of an object is asked for. What describes its numbers may lead from one place
+/// to the next; no usual file needs a tenth of this.
+const ROUNDS_MAX: usize = 250;
+
 /// The format of an input could not be detected.
 #[derive(Debug, thiserror::Error)]
 pub enum DetectError {
@@ -42,7 +46,7 @@ pub async fn detect(
         let source = "it is shorter than when it was listed".into();
         StoreError::Unavailable { key: object.location.clone(), source }
     };
-    loop {
+    for _ in 0..ROUNDS_MAX {
         let detection = Format::detect_in(&head, &others, object.bytes, options, &object.parts);
         match detection.map_err(DetectError::Input)? {
             Detection::Format(format) => return Ok((format, head)),
@@ -71,4 +75,7 @@ pub async fn detect(
             }
         }
     }
+    let what = format!("what describes the numbers lies in more than {ROUNDS_MAX} places in turn");
+    let remedy = "write the file again".into();
+    Err(DetectError::Input(InputError { what: what.into(), remedy, ..InputError::default() }))
 }

@@ -47,6 +47,10 @@ pub(crate) use self::writer::Written;
 /// The longest header that is read, in bytes; it is in memory as a whole.
 const HEADER_BYTES_MAX: usize = 4 << 20;
 
+/// The most bytes of memory that the attributes of what is averaged take; they are stored with
+/// the plan of a job.
+const ATTRIBUTES_BYTES_MAX: usize = 16 << 20;
+
 /// The most characters of a name that an error quotes.
 const NAME_CHARS_QUOTED: usize = 80;
 
@@ -132,13 +136,19 @@ pub(super) fn tell(head: &Head<'_>) -> Result<Told, InputError> {
         Gathered::All(coordinates) => coordinates,
         Gathered::Needs(ranges) => return Ok(Told::NeedsRanges(ranges)),
     };
+    let template = Template::of(&dataset, &roles);
+    if template.attribute_bytes() > ATTRIBUTES_BYTES_MAX {
+        let most = ATTRIBUTES_BYTES_MAX >> 20;
+        let error = InputError::new(format!("attributes of more than {most} MiB"));
+        return Err(error.remedy("delete attributes, or select fewer variables"));
+    }
     let numeric = dataset.variables.iter().filter(|one| one.kind.number_type().is_some());
     Ok(Told::Is(Format::new(Netcdf {
         form,
         variables: variables_of(&parts),
         all: numeric.count(),
         refuses_missing: matches!(head.options.missing, None | Some(Missing::Error)),
-        template: Arc::new(Template::of(&dataset, &roles)),
+        template: Arc::new(template),
         parts: Arc::new(parts),
         coordinates: Arc::new(coordinates),
         is_aligned: false,
@@ -256,7 +266,7 @@ impl Layout for Netcdf {
 
     fn reading_bytes(&self) -> u64 {
         let of = |part: &Part| match &part.storage {
-            Storage::Chunks(chunks) => chunks.reading_bytes(),
+            Storage::Chunks(chunks) if !part.columns.is_empty() => chunks.reading_bytes(),
             _ => 0,
         };
         // One variable after the other.

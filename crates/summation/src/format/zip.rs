@@ -104,11 +104,11 @@ impl Directory {
     /// Where the data of a member lies: its local header is read and compared.
     pub(super) fn data_of(&self, head: &Head<'_>, member: &Member) -> Result<Range<u64>, Stop> {
         let name_bytes = member.name.len() as u64;
-        let names_end = member.header + HEADER_BYTES as u64 + name_bytes;
         let outside = || damaged("a member that lies behind the directory", member.header);
-        if names_end > self.start {
+        let names_end = member.header.checked_add(HEADER_BYTES as u64 + name_bytes);
+        let Some(names_end) = names_end.filter(|&end| end <= self.start) else {
             return Err(outside().into());
-        }
+        };
         let wanted = member.header..self.start.min(names_end + BEGINNING_BYTES);
         let bytes = range_of(head, member.header..names_end, wanted)?;
         let (fixed, name) = bytes.split_at(HEADER_BYTES);

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use protocol::request::ReadOptions;
-use summation::{Access, Block, Checkpoint, Format, InputError};
+use summation::{Access, Block, Checkpoint, Format, HEAD_BYTES, InputError};
 
 use crate::binary::npy;
 use crate::classic_files::climate;
@@ -125,6 +125,43 @@ fn a_header_that_asks_for_memory_gets_none() {
         let error = numbers(&bytes).expect_err("hostile").to_string();
         assert!(error.contains(words), "{error}, where {words} was expected");
     }
+}
+
+/// What lies beyond the first bytes is not looked at, so the object need not be there.
+#[test]
+fn a_safetensors_header_that_is_there_is_not_read_if_it_is_too_long() {
+    let length = 100_u64 << 20;
+    let head = [&length.to_le_bytes()[..], b"{\"a\"", &[b' '; HEAD_BYTES - 12]].concat();
+    let error = Format::detect(&head, 1 << 40, None).expect_err("hostile").to_string();
+    assert!(error.contains("byte 0: a safetensors header of 104857600 bytes"), "{error}");
+    assert!(error.contains("save it in several files"), "{error}");
+}
+
+#[test]
+fn tensors_that_overlap_are_an_error_with_both_and_a_position() {
+    let one = |name: &str, from: u8, to: u8| {
+        format!(r#""{name}":{{"dtype":"F32","shape":[2],"data_offsets":[{from},{to}]}}"#)
+    };
+    let header = format!("{{{},{}}}", one("a", 0, 8), one("b", 4, 12));
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.bytes());
+    bytes.extend([0; 12]);
+    let error = numbers(&bytes).expect_err("hostile").to_string();
+    let byte = 8 + header.len() + 4;
+    assert!(error.contains(&format!("byte {byte}: the tensor \"b\" overlaps")), "{error}");
+}
+
+/// The place of a member was added to without looking whether that has a sum.
+#[test]
+fn a_member_at_the_end_of_all_places_is_outside_of_its_archive() {
+    let array = npy(1, "<f8", false, &[6], &doubles(6));
+    let wide = Form { wide: true, ..Form::default() };
+    let mut bytes = zip(&[("a.npy", wide, array)], b"", false);
+    let extra = [1, 0, 24, 0];
+    let place = bytes.windows(4).rposition(|four| four == extra).expect("its extra field");
+    bytes[place + 20..place + 28].copy_from_slice(&(u64::MAX - 7).to_le_bytes());
+    let error = numbers(&bytes).expect_err("hostile").to_string();
+    assert!(error.contains("a member that lies behind the directory"), "{error}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod binary;
 mod classic_files;
 mod compressed;
 mod hostile;
+mod hostile_hdf5;
 mod netcdf;
 mod netcdf4;
 mod npz;

@@ -314,6 +314,52 @@ fn broken_files_are_errors_with_a_position() {
     assert!(error.contains("select !lat"), "{error}");
 }
 
+/// Every number is compared with each value that stands for none.
+#[test]
+fn values_that_stand_for_none_are_few() {
+    let with = |count: u16| {
+        let mut file = climate(5);
+        let values: Vec<f64> = (0..count).map(|at| f64::from(at) + 0.25).collect();
+        file.variable("tas").attributes = vec![("missing_value", DOUBLE, doubles(&values))];
+        detect(&file.bytes(), &["tas"])
+    };
+    assert!(with(99).is_ok());
+    let error = with(1000).unwrap_err().to_string();
+    assert!(error.contains("\"tas\" has 1001 values in missing_value"), "{error}");
+}
+
+/// The name of a dimension was kept once for each dimension of each variable.
+#[test]
+fn names_of_dimensions_take_memory_once() {
+    let mut file = climate(5);
+    let name: &'static str = "d".repeat(1024).leak();
+    file.dimensions.push((name, 1));
+    let many = vec![file.dimensions.len() - 1; 1024];
+    file.variables.extend((0..400).map(|at| variable(&format!("many_{at}"), &many, 1, vec![1])));
+    let bytes = file.bytes();
+    assert_eq!(detect(&bytes, &["many_*"]).unwrap().columns(0), Some(400));
+    file.dimensions.push(("d".repeat(2000).leak(), 1));
+    let error = detect(&file.bytes(), &["many_*"]).unwrap_err();
+    assert!(error.to_string().contains("a name of more than 1024 bytes"), "{error}");
+    assert!(error.byte.is_some());
+}
+
+/// Coordinates are found by their names: comparing each with each took minutes.
+#[test]
+fn many_coordinates_are_compared_quickly() {
+    let mut file = climate(5);
+    let names: Vec<String> = (0..20_000).map(|at| format!("coordinate_{at:06}")).collect();
+    file.variable("tas").attributes = vec![text("coordinates", &names.join(" "))];
+    file.variables.extend(names.iter().map(|name| variable(name, &[], 1, vec![1])));
+    let bytes = file.bytes();
+    let reference = detect(&bytes, &["tas"]).unwrap();
+    assert!(detect(&bytes, &["tas"]).unwrap().aligned(Some(&reference), "first").is_ok());
+    file.variables.last_mut().unwrap().data = vec![2];
+    let error = detect(&file.bytes(), &["tas"]).unwrap().aligned(Some(&reference), "first");
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("\"coordinate_019999\" is 2.0 at [], in first it is 1.0"), "{error}");
+}
+
 /// The mean, or a statistic, of some files, as the file that the program writes.
 fn averaged(files: &[File], statistic: Option<Statistic>, dtype: Dtype) -> Vec<u8> {
     let first = detect(&files[0].bytes(), &[]).expect("a format");

@@ -26,6 +26,9 @@ pub(super) const ATTRIBUTES: u32 = 12;
 /// The most dimensions of a variable, as the library of the format has it.
 const VARIABLE_DIMENSIONS_MAX: u64 = 1024;
 
+/// The longest name, in bytes; the library of the format has 256.
+const NAME_BYTES_MAX: u64 = 1024;
+
 /// Why a header was not read.
 #[derive(Debug)]
 pub(super) enum Stop {
@@ -182,6 +185,9 @@ impl<'a> Cursor<'a> {
 
     fn name(&mut self) -> Result<String, Stop> {
         let length = self.count()?;
+        if length > NAME_BYTES_MAX {
+            return Err(self.wrong(&format!("a name of more than {NAME_BYTES_MAX} bytes")).into());
+        }
         let begin = self.at;
         let name = self.padded(length)?;
         match std::str::from_utf8(name) {

@@ -11,6 +11,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::super::NumberType;
 use super::super::selection;
 use super::dataset::{Attribute, Dataset, Kind, Variable, numbers_of};
+use super::quoted;
 use crate::{Block, InputError};
 
 /// The attributes that name coordinates, or what belongs to coordinates.
@@ -53,11 +54,7 @@ impl Roles {
     /// If an entry of the selection names no variable.
     pub(super) fn of(dataset: &Dataset, entries: &[String]) -> Result<Roles, InputError> {
         let variables = &dataset.variables;
-        let by_name: HashMap<&str, usize> = variables
-            .iter()
-            .enumerate()
-            .map(|(index, variable)| (variable.name.as_str(), index))
-            .collect();
+        let by_name = Names::of(variables);
         let mut all = BTreeSet::new();
         for (index, variable) in variables.iter().enumerate() {
             all.extend(coordinates_of(dataset, &by_name, index));
@@ -76,7 +73,7 @@ impl Roles {
         // Coordinates that are left out are neither compared nor in the result.
         let leaves_out = |entry: &str| {
             let index = by_name.get(entry.strip_prefix('!')?)?;
-            (all.contains(index) && !candidates.contains(index)).then_some(*index)
+            (all.contains(&index) && !candidates.contains(&index)).then_some(index)
         };
         let (mut left_out, mut rest) = (BTreeSet::new(), Vec::new());
         for entry in entries {
@@ -100,30 +97,61 @@ impl Roles {
             let others = coordinates_of(dataset, &by_name, index);
             todo.extend(others.into_iter().filter(|&other| coordinates.insert(other)));
         }
-        coordinates.retain(|index| !data.contains(index) && !left_out.contains(index));
+        left_out.extend(&data);
+        coordinates.retain(|index| !left_out.contains(index));
         Ok(Roles { data, coordinates: coordinates.into_iter().collect() })
     }
 }
 
+/// The variables by the names of their groups and their own.
+struct Names<'d>(HashMap<&'d str, HashMap<&'d str, usize>>);
+
+impl<'d> Names<'d> {
+    fn of(variables: &'d [Variable]) -> Names<'d> {
+        let mut groups: HashMap<&str, HashMap<&str, usize>> = HashMap::new();
+        for (index, variable) in variables.iter().enumerate() {
+            let (group, own) = in_group(&variable.name);
+            groups.entry(group).or_default().insert(own, index);
+        }
+        Names(groups)
+    }
+
+    /// The variable of a name, with that of its group before it.
+    fn get(&self, name: &str) -> Option<usize> {
+        let (group, own) = in_group(name);
+        self.0.get(group)?.get(own).copied()
+    }
+}
+
+/// The group of a variable, and its name in that.
+fn in_group(name: &str) -> (&str, &str) {
+    name.rsplit_once('/').unwrap_or(("", name))
+}
+
 /// The coordinates of a variable: those of its dimensions, and what it names.
-fn coordinates_of(dataset: &Dataset, by_name: &HashMap<&str, usize>, index: usize) -> Vec<usize> {
+fn coordinates_of(dataset: &Dataset, by_name: &Names<'_>, index: usize) -> BTreeSet<usize> {
     let variable = &dataset.variables[index];
     let dimensions = variable.dimensions.iter();
     let dimensions = dimensions.map(|&index| dataset.dimensions[index].name.as_str());
-    let axes = dimensions.filter_map(|name| by_name.get(name).copied());
+    let axes = dimensions.filter_map(|name| by_name.get(name));
     // A variable with the name of its only dimension.
     let axes = axes.filter(|&index| is_axis(dataset, &dataset.variables[index]));
-    let texts = NAMING.iter().map(|name| variable.text(name));
-    let names: Vec<String> = texts
-        .flat_map(|text| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
-        .collect();
+    let mut coordinates: BTreeSet<usize> = axes.collect();
     // Names are looked for in the group of the variable first.
-    let group = variable.name.rsplit_once('/').map_or("", |(group, _)| group);
-    let named = names.iter().filter_map(|name| {
-        let own = by_name.get(format!("{group}/{name}").as_str());
-        own.or_else(|| by_name.get(name.as_str())).copied()
-    });
-    axes.chain(named.filter(|&other| other != index)).collect()
+    let (group, _) = in_group(&variable.name);
+    let in_own = by_name.0.get(group).filter(|_| !group.is_empty());
+    let named = |name: &str| {
+        let own = match name.contains('/') {
+            true => by_name.get(&format!("{group}/{name}")),
+            false => in_own.and_then(|names| names.get(name).copied()),
+        };
+        own.or_else(|| by_name.get(name))
+    };
+    for naming in NAMING {
+        let text = variable.text(naming);
+        coordinates.extend(text.split_whitespace().filter_map(named).filter(|&it| it != index));
+    }
+    coordinates
 }
 
 /// Whether a variable is the coordinate of its only dimension.
@@ -138,6 +166,9 @@ fn is_axis(dataset: &Dataset, variable: &Variable) -> bool {
 fn is_position(variable: &Variable) -> bool {
     variable.attribute("axis").is_some() || DEGREES.contains(&variable.text("units").as_str())
 }
+
+/// The most numbers of a variable that stand for no value: every number is compared with each.
+const MISSING_MAX: usize = 100;
 
 /// How the numbers of a variable become values.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -233,6 +264,25 @@ fn narrowed(number: f64) -> f64 {
 }
 
 impl Unpacking {
+    /// Checks that numbers of the variable of this name can be compared with those that stand
+    /// for no value.
+    ///
+    /// # Errors
+    ///
+    /// If these are too many.
+    pub(super) fn check(&self, name: &str) -> Result<(), InputError> {
+        let count = self.missing.len();
+        if count <= MISSING_MAX {
+            return Ok(());
+        }
+        let name = quoted(name);
+        let what = format!(
+            "the variable {name} has {count} values in missing_value, of which {MISSING_MAX} can \
+             be read"
+        );
+        Err(InputError::new(what).remedy("give it a valid_range instead"))
+    }
+
     /// Whether numbers are packed, so that a result cannot have their type.
     pub(super) const fn is_packed(&self) -> bool {
         self.scale.is_some() || self.offset.is_some()

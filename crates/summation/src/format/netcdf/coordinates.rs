@@ -1,7 +1,7 @@
 //! The coordinates of a file: read as a whole, compared with those of the first file, and
 //! carried over to results.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use super::super::head::Head;
@@ -211,9 +211,10 @@ impl Coordinates {
     ///
     /// The first difference: the coordinate, its index and both values.
     pub(super) fn check(&self, reference: &Coordinates, of: &str) -> Result<(), InputError> {
+        let by_name: HashMap<&str, &Coordinate> =
+            self.list.iter().map(|own| (own.name.as_str(), own)).collect();
         for other in &reference.list {
-            let own = self.list.iter().find(|coordinate| coordinate.name == other.name);
-            let differing = match own {
+            let differing = match by_name.get(other.name.as_str()) {
                 None => Some(format!("has no coordinate {}, which {of} has", quoted(&other.name))),
                 Some(own) => own.difference(other, of),
             };

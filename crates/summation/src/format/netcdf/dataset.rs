@@ -214,11 +214,6 @@ impl Dataset {
         variable.dimensions.iter().map(|&index| self.dimensions[index].length).collect()
     }
 
-    /// The names of the dimensions of a variable.
-    pub(super) fn dimension_names(&self, variable: &Variable) -> Vec<String> {
-        variable.dimensions.iter().map(|&index| self.dimensions[index].name.clone()).collect()
-    }
-
     /// Whether a variable has one slab for each record.
     pub(super) fn has_records(&self, variable: &Variable) -> bool {
         variable.dimensions.first().is_some_and(|&index| self.dimensions[index].is_unlimited)

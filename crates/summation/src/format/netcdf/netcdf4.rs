@@ -35,7 +35,12 @@ const INTERNAL: [&str; 8] = [
 /// Reads what an HDF5 file says of itself. Where bytes are missing, they were noted.
 pub(super) fn read(source: &Source<'_>) -> Result<Dataset, Stop> {
     let (root, variables) = hdf5::variables(source, hdf5::root(source)?)?;
-    let mut reading = Reading { source, dataset: Dataset::default(), by_address: HashMap::new() };
+    let mut reading = Reading {
+        source,
+        dataset: Dataset::default(),
+        by_address: HashMap::new(),
+        nameless: HashMap::new(),
+    };
     let mut missing = false;
     for Found { name, address, object } in &variables {
         if let Err(error) = reading.add_scale(name, *address, object) {
@@ -70,6 +75,8 @@ struct Reading<'s, 'a> {
     dataset: Dataset,
     /// The dimensions by the addresses of their scales.
     by_address: HashMap<u64, usize>,
+    /// The dimensions without names by their lengths.
+    nameless: HashMap<u64, Vec<usize>>,
 }
 
 impl Reading<'_, '_> {
@@ -109,7 +116,7 @@ impl Reading<'_, '_> {
         }
         let dimensions = self.dimensions(address, object, array)?;
         let attributes = self.attributes(&object.attributes);
-        let storage = self.storage(name, kind, array);
+        let storage = self.storage((name, address), kind, array);
         self.dataset.variables.push(Variable {
             name: plain(name),
             dimensions,
@@ -148,14 +155,11 @@ impl Reading<'_, '_> {
     /// A dimension without a name of this length, which the variable does not have yet.
     fn nameless(&mut self, length: u64, taken: &[usize]) -> usize {
         let dimensions = &mut self.dataset.dimensions;
-        let is_one = |(index, dimension): &(usize, &Dimension)| {
-            dimension.name.starts_with("phony_dim_")
-                && dimension.length == length
-                && !taken.contains(index)
-        };
-        if let Some((index, _)) = dimensions.iter().enumerate().find(is_one) {
+        let known = self.nameless.entry(length).or_default();
+        if let Some(&index) = known.iter().find(|index| !taken.contains(index)) {
             return index;
         }
+        known.push(dimensions.len());
         let name = format!("phony_dim_{}", dimensions.len());
         dimensions.push(Dimension { name, length, is_unlimited: false });
         dimensions.len() - 1
@@ -189,8 +193,13 @@ impl Reading<'_, '_> {
         if missing { Err(Stop::Missing) } else { Ok(read) }
     }
 
-    /// Where the numbers of a variable lie.
-    fn storage(&self, name: &str, kind: Kind, array: &Array) -> Result<Storage, Stop> {
+    /// Where the numbers of a variable lie, of which this is the name and the address.
+    fn storage(
+        &self,
+        (name, address): (&str, u64),
+        kind: Kind,
+        array: &Array,
+    ) -> Result<Storage, Stop> {
         if let Place::Contiguous { begin: Some(begin), bytes } = array.place {
             let numbers = array.space.shape.iter().try_fold(1_u64, |all, &n| all.checked_mul(n));
             let expected = numbers.and_then(|numbers| numbers.checked_mul(kind.bytes()));
@@ -207,7 +216,10 @@ impl Reading<'_, '_> {
         match chunks {
             Ok(chunks) => Ok(Storage::Chunks(Arc::new(chunks))),
             // What cannot be read is an error only if it is selected.
-            Err(Stop::Error(error)) => Ok(Storage::Unreadable(of_variable(name, error))),
+            Err(Stop::Error(error)) => {
+                let error = InputError { byte: error.byte.or(Some(address)), ..error };
+                Ok(Storage::Unreadable(of_variable(name, error)))
+            }
             Err(Stop::Missing) => Err(Stop::Missing),
         }
     }

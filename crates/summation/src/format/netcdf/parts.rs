@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::super::{NumberType, no_numbers};
 use super::conventions::{Roles, Unpacking, unpacking};
@@ -22,8 +23,8 @@ pub(super) struct Part {
     pub(super) name: String,
     pub(super) kind: Kind,
     pub(super) shape: Vec<u64>,
-    /// The names of its dimensions.
-    pub(super) dimensions: Vec<String>,
+    /// The names of its dimensions, which many variables share.
+    pub(super) dimensions: Vec<Arc<str>>,
     pub(super) units: String,
     pub(super) number_type: NumberType,
     pub(super) unpacking: Unpacking,
@@ -83,18 +84,21 @@ impl Parts {
         roles: &Roles,
         object_bytes: u64,
     ) -> Result<Parts, InputError> {
+        let names: Vec<Arc<str>> =
+            dataset.dimensions.iter().map(|dimension| dimension.name.as_str().into()).collect();
         let mut parts = Parts::default();
         for &index in &roles.data {
             let variable = &dataset.variables[index];
             let Some((number_type, unpacking)) = unpacking(variable) else {
                 continue;
             };
+            unpacking.check(&variable.name)?;
             let numbers = check_place(dataset, index, object_bytes)?;
             parts.push(Part {
                 name: variable.name.clone(),
                 kind: variable.kind,
                 shape: dataset.shape(variable),
-                dimensions: dataset.dimension_names(variable),
+                dimensions: variable.dimensions.iter().map(|&it| names[it].clone()).collect(),
                 units: variable.text("units"),
                 number_type,
                 unpacking,

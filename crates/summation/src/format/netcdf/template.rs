@@ -87,11 +87,15 @@ impl Template {
         if rest.is_empty() { Ok((template, numbers)) } else { Err(wrong()) }
     }
 
-    /// About how many bytes of memory it takes.
-    pub(super) fn memory_bytes(&self) -> usize {
+    /// About how many bytes of memory its attributes take.
+    pub(super) fn attribute_bytes(&self) -> usize {
         let variables = self.dataset.variables.iter().map(|variable| &variable.attributes);
         let attributes = variables.chain([&self.dataset.attributes]).flatten();
-        let attributes = attributes.map(|one| one.name.len() + one.value.len() + 64);
-        attributes.sum::<usize>() + 256 * self.dataset.variables.len()
+        attributes.map(|one| one.name.len() + one.value.len() + 64).sum()
+    }
+
+    /// About how many bytes of memory it takes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.attribute_bytes() + 256 * self.dataset.variables.len()
     }
 }

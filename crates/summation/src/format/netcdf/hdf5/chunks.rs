@@ -13,10 +13,14 @@ use super::source::{Source, Stop, broken};
 use crate::InputError;
 
 /// The most chunks of a variable; each takes 24 bytes of memory.
-const CHUNKS_MAX: u64 = 1 << 20;
+pub(super) const CHUNKS_MAX: u64 = 1 << 20;
 
 /// The most bytes of a row, and of a chunk. Both are in memory once for each open object.
 const ROW_BYTES_MAX: u64 = 64 << 20;
+
+/// How many bytes a chunk may take more as it is stored: what cannot be compressed grows a
+/// little.
+const STORED_BYTES_MORE: u64 = 1 << 20;
 
 /// The chunks of a variable, which are read row by row: the numbers of a row follow one
 /// another, and those of one row at a time are in memory. Usually a row is what the chunks hold
@@ -127,6 +131,7 @@ impl Chunks {
             );
             return Err(too_large(what).into());
         }
+        source.take_chunks(count)?;
         let mut grid = Grid {
             sides: &chunks.sides,
             chunk: &chunks.chunk,
@@ -142,6 +147,10 @@ impl Chunks {
         }
         for chunk in &chunks.list {
             let end = chunk.address.checked_add(chunk.bytes);
+            if chunk.bytes > ROW_BYTES_MAX + STORED_BYTES_MORE {
+                let what = format!("a chunk of {} bytes", chunk.bytes);
+                return Err(broken(&what, chunk.address).into());
+            }
             if chunk.address != NOWHERE && end.is_none_or(|end| end > source.object_bytes) {
                 let bytes = source.object_bytes;
                 let what =
@@ -174,7 +183,7 @@ impl Chunks {
         let mut indices = vec![0_u64; self.shape.len()];
         for chunk in &mut self.list {
             let mut all = indices.iter().zip(&self.chunk).zip(&self.shape);
-            if all.any(|((index, side), length)| (index + 1) * side > *length) {
+            if all.any(|((index, side), length)| (index + 1).saturating_mul(*side) > *length) {
                 chunk.mask = u32::MAX;
             }
             for at in (0..indices.len()).rev() {
@@ -209,7 +218,9 @@ impl Chunks {
 
     /// The numbers of an index along the dimension of the rows.
     fn inner(&self) -> u64 {
-        self.shape[self.dimension + 1..].iter().product::<u64>().max(1)
+        // If another length is 0, the product of these may be larger than any number.
+        let behind = self.shape[self.dimension + 1..].iter();
+        behind.fold(1_u64, |all, &length| all.saturating_mul(length)).max(1)
     }
 
     /// The rows in a chunk along their dimension, and in all of it.

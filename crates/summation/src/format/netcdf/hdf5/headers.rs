@@ -47,10 +47,13 @@ fn first_version<'a>(
     cursor.skip(7)?;
     let bytes = cursor.word()?;
     let mut blocks = vec![(address + 16, bytes)];
-    let (mut messages, mut done) = (Vec::new(), 0);
+    let (mut messages, mut done, mut missing) = (Vec::new(), 0, false);
     while let Some(&(begin, bytes)) = blocks.get(done) {
         done += 1;
-        let mut cursor = Cursor::new(source.get(begin, bytes)?, begin);
+        let Some(block) = there(source.get(begin, bytes), &mut missing)? else {
+            continue;
+        };
+        let mut cursor = Cursor::new(block, begin);
         while cursor.rest() >= 8 {
             let (kind, length) = (cursor.short()?, cursor.length(2)?);
             let flags = cursor.byte_value()?;
@@ -64,7 +67,19 @@ fn first_version<'a>(
             )?;
         }
     }
-    Ok(messages)
+    if missing { Err(Stop::Missing) } else { Ok(messages) }
+}
+
+/// What was read, if it is there; otherwise that something is missing is noted.
+fn there<'a>(read: Result<&'a [u8], Stop>, missing: &mut bool) -> Result<Option<&'a [u8]>, Stop> {
+    match read {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(Stop::Missing) => {
+            *missing = true;
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn second_version<'a>(source: &Source<'a>, address: u64) -> Result<Vec<Message<'a>>, Stop> {
@@ -83,17 +98,21 @@ fn second_version<'a>(source: &Source<'a>, address: u64) -> Result<Vec<Message<'
     source.verified(address, (cursor.byte() - address).saturating_add(bytes).saturating_add(4))?;
     let order_bytes = if flags & 4 != 0 { 2 } else { 0 };
     let mut blocks = vec![(cursor.byte(), bytes)];
-    let (mut messages, mut done) = (Vec::new(), 0);
+    let (mut messages, mut done, mut missing) = (Vec::new(), 0, false);
     while let Some(&(begin, bytes)) = blocks.get(done) {
-        let mut cursor = match done {
-            0 => Cursor::new(source.get(begin, bytes)?, begin),
-            _ => {
-                let mut cursor = Cursor::new(source.verified(begin, bytes)?, begin);
-                cursor.expect(b"OCHK")?;
-                cursor.without_checksum()
-            }
+        let read = match done {
+            0 => source.get(begin, bytes),
+            _ => source.verified(begin, bytes),
         };
         done += 1;
+        let Some(block) = there(read, &mut missing)? else {
+            continue;
+        };
+        let mut cursor = Cursor::new(block, begin);
+        if done > 1 {
+            cursor.expect(b"OCHK")?;
+            cursor = cursor.without_checksum();
+        }
         while cursor.rest() >= 4 + order_bytes {
             let (kind, length) = (cursor.number(1)?, cursor.length(2)?);
             let flags = cursor.byte_value()?;
@@ -107,7 +126,7 @@ fn second_version<'a>(source: &Source<'a>, address: u64) -> Result<Vec<Message<'
             )?;
         }
     }
-    Ok(messages)
+    if missing { Err(Stop::Missing) } else { Ok(messages) }
 }
 
 /// Keeps a message, or what it continues with.

@@ -1,7 +1,7 @@
 //! Heaps: texts and messages by a number, and the trees of version 2 that list them.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::checksum::lookup3;
 use super::source::{Cursor, Source, Stop, damaged};
@@ -21,8 +21,9 @@ pub(super) struct FractalHeap {
     root: u64,
     /// The rows of the root; 0 if it is a direct block.
     rows: u64,
-    /// Whether direct blocks have a checksum, and those of which it was verified.
+    /// Whether direct blocks have a checksum.
     has_checksums: bool,
+    /// The blocks of which the checksum was verified.
     verified: RefCell<BTreeSet<u64>>,
 }
 
@@ -117,7 +118,10 @@ impl FractalHeap {
             let place = block.checked_add(before + 8 * (row * self.width + child));
             let all = rows.checked_mul(self.width).and_then(|all| all.checked_mul(8));
             let all = all.and_then(|all| all.checked_add(before + 4)).ok_or_else(wrong)?;
-            Cursor::new(source.verified(block, all)?, block).expect(b"FHIB")?;
+            if !self.verified.borrow().contains(&block) {
+                Cursor::new(source.verified(block, all)?, block).expect(b"FHIB")?;
+                self.verified.borrow_mut().insert(block);
+            }
             let place = place.ok_or_else(wrong)?;
             let address = Cursor::new(source.get(place, 8)?, place).long()?;
             let rest = offset - begin - child * bytes;
@@ -217,7 +221,8 @@ impl<'a> Tree<'a> {
         let mut cursor = Cursor::new(source.verified(address, 6 + bytes + 4)?, address);
         cursor.expect(if depth == 0 { b"BTLF" } else { b"BTIN" })?;
         cursor.skip(2)?;
-        if self.records.len() > RECORDS_MAX {
+        let room = RECORDS_MAX - self.records.len();
+        if usize::try_from(count).map_or(true, |count| count > room) {
             return Err(cursor.wrong("a tree that does not end").into());
         }
         let record_bytes = usize::try_from(self.record_bytes).unwrap_or(usize::MAX);
@@ -242,18 +247,20 @@ impl<'a> Tree<'a> {
 }
 
 /// The text of a group's heap at an offset.
-pub(super) fn local_text(source: &Source<'_>, heap: u64, offset: u64) -> Result<String, Stop> {
+pub(super) fn local_text<'a>(source: &Source<'a>, heap: u64, offset: u64) -> Result<&'a str, Stop> {
     let mut cursor = Cursor::new(source.get(heap, 32)?, heap);
     cursor.expect(b"HEAP")?;
     cursor.skip(4)?;
     let bytes = cursor.long()?;
     cursor.skip(8)?;
     let data = cursor.long()?;
-    let all = source.get(data, bytes)?;
+    // All names of a group are in one heap.
+    let all = source.peek(data, bytes)?;
     let text = usize::try_from(offset).ok().and_then(|offset| all.get(offset..));
     let text = text.and_then(|text| text.split(|&byte| byte == 0).next());
+    source.visit(data, text.map_or(0, <[u8]>::len) as u64)?;
     match text.and_then(|text| str::from_utf8(text).ok()) {
-        Some(text) => Ok(text.to_owned()),
+        Some(text) => Ok(text),
         None => Err(cursor.wrong("a name that is not UTF-8").into()),
     }
 }
@@ -264,12 +271,20 @@ pub(super) fn global_object<'a>(
     address: u64,
     number: u64,
 ) -> Result<&'a [u8], Stop> {
+    let found = source.object_in(address, number, || objects_of(source, address))?;
+    let missing = || super::source::broken("an object that is not in its heap", address).into();
+    found.ok_or_else(missing)
+}
+
+/// The objects of a collection by their numbers.
+fn objects_of<'a>(source: &Source<'a>, address: u64) -> Result<HashMap<u64, &'a [u8]>, Stop> {
     let mut cursor = Cursor::new(source.get(address, 16)?, address);
     cursor.expect(b"GCOL")?;
     cursor.skip(4)?;
     let bytes = cursor.long()?;
     let mut cursor = Cursor::new(source.get(address, bytes)?, address);
     cursor.skip(16)?;
+    let mut objects = HashMap::new();
     while cursor.rest() >= 16 {
         let found = cursor.short()?;
         cursor.skip(6)?;
@@ -278,10 +293,8 @@ pub(super) fn global_object<'a>(
             break;
         }
         let object = cursor.take(length)?;
-        if found == number {
-            return Ok(object);
-        }
+        objects.entry(found).or_insert(object);
         cursor.skip((length.wrapping_neg() % 8).min(cursor.rest()))?;
     }
-    Err(super::source::broken("an object that is not in its heap", address).into())
+    Ok(objects)
 }

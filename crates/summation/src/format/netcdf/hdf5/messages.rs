@@ -9,8 +9,9 @@ pub(super) const NOWHERE: u64 = u64::MAX;
 /// What stands for an unlimited length.
 pub(in super::super) const UNLIMITED: u64 = u64::MAX;
 
-/// The most dimensions.
+/// The most dimensions, and the most filters, as the library of the format has it.
 const RANK_MAX: usize = 32;
+const FILTERS_MAX: u8 = 32;
 
 /// A shape.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -280,6 +281,9 @@ pub(super) fn filters(message: &Message<'_>, element: u64) -> Result<Vec<Filter>
     let (version, count) = (cursor.byte_value()?, cursor.byte_value()?);
     if !(1..=2).contains(&version) {
         return Err(cursor.wrong("filters of an unknown version").into());
+    }
+    if count > FILTERS_MAX {
+        return Err(cursor.wrong(&format!("{count} filters")).into());
     }
     if version == 1 {
         cursor.skip(6)?;

@@ -1,15 +1,24 @@
 //! Groups and variables with their attributes.
 
+use super::super::quoted;
 use super::headers::{Message, messages};
 use super::heaps::{FractalHeap, global_object, local_text, records};
 use super::messages::{
     Filter, NOWHERE, Place, Space, Type, datatype, fill, filters, layout, space, type_at,
 };
 use super::source::{Cursor, Source, Stop};
+use crate::InputError;
 
 /// The deepest tree of groups, and the most nodes of one.
 const DEPTH_MAX: usize = 16;
 const NODES_MAX: usize = 100_000;
+
+/// The longest name, with those of its groups before it, in bytes. NetCDF has 256 for each.
+const NAME_BYTES_MAX: usize = 1024;
+
+/// About how much memory a link or an attribute takes beside its name and its value, in bytes.
+const LINK_BYTES: usize = 192;
+const ATTRIBUTE_BYTES: usize = 256;
 
 /// An attribute with its value as it is stored.
 #[derive(Clone, Debug)]
@@ -65,8 +74,8 @@ pub(in super::super) fn object(source: &Source<'_>, address: u64) -> Result<Obje
     let mut links: Vec<(u64, String, u64)> = Vec::new();
     for message in &all {
         match message.kind {
-            0x06 => links.extend(link(message.cursor())?),
-            0x0C => object.attributes.extend(attribute(message.cursor())?),
+            0x06 => links.extend(link(source, message.cursor())?),
+            0x0C => object.attributes.extend(attribute(source, message.cursor())?),
             0x02 => note(dense_links(source, message.cursor(), &mut links))?,
             0x11 => note(old_links(source, message.cursor(), &mut links))?,
             0x15 => note(dense_attributes(source, message.cursor(), &mut object.attributes))?,
@@ -103,7 +112,8 @@ fn array<'m, 'a: 'm>(
 }
 
 /// A link to an object of the file, with its order.
-fn link(mut cursor: Cursor<'_>) -> Result<Option<(u64, String, u64)>, Stop> {
+fn link(source: &Source<'_>, mut cursor: Cursor<'_>) -> Result<Option<(u64, String, u64)>, Stop> {
+    let begin = cursor.byte();
     cursor.skip(1)?;
     let flags = cursor.byte_value()?;
     let kind = if flags & 8 != 0 { cursor.byte_value()? } else { 0 };
@@ -116,8 +126,21 @@ fn link(mut cursor: Cursor<'_>) -> Result<Option<(u64, String, u64)>, Stop> {
     let Ok(name) = str::from_utf8(name) else {
         return Err(cursor.wrong("a name that is not UTF-8").into());
     };
-    let name = name.to_owned();
+    let name = kept_name(source, name, begin)?;
     Ok(if kind == 0 { Some((order, name, cursor.long()?)) } else { None })
+}
+
+/// The name of a link that begins at a byte.
+fn kept_name(source: &Source<'_>, name: &str, begin: u64) -> Result<String, Stop> {
+    if name.len() > NAME_BYTES_MAX {
+        return Err(name_too_long(begin));
+    }
+    source.keep(begin, name.len() + LINK_BYTES)?;
+    Ok(name.to_owned())
+}
+
+fn name_too_long(byte: u64) -> Stop {
+    super::source::broken(&format!("a name of more than {NAME_BYTES_MAX} bytes"), byte).into()
 }
 
 fn dense_links(
@@ -135,7 +158,7 @@ fn dense_links(
         return Ok(());
     }
     each(source, heap, names, (5, 4), |object| {
-        links.extend(link(object)?);
+        links.extend(link(source, object)?);
         Ok(())
     })
 }
@@ -155,7 +178,7 @@ fn dense_attributes(
         return Ok(());
     }
     each(source, heap, names, (8, 0), |object| {
-        attributes.extend(attribute(object)?);
+        attributes.extend(attribute(source, object)?);
         Ok(())
     })
 }
@@ -226,7 +249,8 @@ fn old_node(
             let (name, object) = (cursor.long()?, cursor.long()?);
             cursor.skip(24)?;
             // Names come in their own order.
-            links.push((0, local_text(source, heap, name)?, object));
+            let name = local_text(source, heap, name)?;
+            links.push((0, kept_name(source, name, address)?, object));
         }
         return Ok(());
     }
@@ -244,7 +268,8 @@ fn old_node(
 }
 
 /// An attribute; `None` if its type or shape is elsewhere.
-fn attribute(mut cursor: Cursor<'_>) -> Result<Option<Attribute>, Stop> {
+fn attribute(source: &Source<'_>, mut cursor: Cursor<'_>) -> Result<Option<Attribute>, Stop> {
+    let begin = cursor.byte();
     let version = cursor.byte_value()?;
     let flags = cursor.byte_value()?;
     if !(1..=3).contains(&version) {
@@ -273,9 +298,11 @@ fn attribute(mut cursor: Cursor<'_>) -> Result<Option<Attribute>, Stop> {
     let count = space.shape.iter().try_fold(1_u64, |all, &length| all.checked_mul(length));
     let count = if space.is_null { 0 } else { count.unwrap_or(u64::MAX) };
     let bytes = count.saturating_mul(kind.bytes());
-    let data = cursor.take(usize::try_from(bytes).unwrap_or(usize::MAX))?.to_vec();
+    let data = cursor.take(usize::try_from(bytes).unwrap_or(usize::MAX))?;
+    // It is kept as it is stored, and as NetCDF has it.
+    source.keep(begin, 2 * (name.len() + data.len()) + ATTRIBUTE_BYTES)?;
     let name = String::from_utf8_lossy(name).into_owned();
-    Ok(Some(Attribute { name, kind, data }))
+    Ok(Some(Attribute { name, kind, data: data.to_vec() }))
 }
 
 impl Attribute {
@@ -291,6 +318,7 @@ impl Attribute {
                 let mut texts = Vec::new();
                 for element in self.data.as_chunks::<16>().0 {
                     let text = in_heap(source, element, 1)?;
+                    source.keep(0, text.len() + size_of::<Vec<u8>>())?;
                     texts.push(trimmed(text));
                 }
                 Ok(Some(texts.join(&b' ')))
@@ -333,11 +361,18 @@ pub(in super::super) fn variables(
     let mut found = Vec::new();
     let mut seen = std::collections::HashSet::from([root]);
     let mut missing = false;
-    let links = |prefix: &str, object: &Object, depth: usize| -> Vec<(String, u64, usize)> {
-        let links = object.links.iter();
-        links.map(|(name, address)| (format!("{prefix}{name}"), *address, depth)).collect()
+    let links = |prefix: &str, object: &Object, depth: usize| {
+        let of = |(name, address): &(String, u64)| {
+            let name = format!("{prefix}{name}");
+            if name.len() > NAME_BYTES_MAX {
+                return Err(name_too_long(*address));
+            }
+            source.keep(*address, prefix.len())?;
+            Ok((name, *address, depth))
+        };
+        object.links.iter().map(of).collect::<Result<Vec<(String, u64, usize)>, Stop>>()
     };
-    let mut todo = links("", &first, 0);
+    let mut todo = links("", &first, 0)?;
     todo.reverse();
     while let Some((name, address, depth)) = todo.pop() {
         if !seen.insert(address) {
@@ -347,14 +382,20 @@ pub(in super::super) fn variables(
             Ok(object) if object.array.is_some() => {
                 found.push(Found { name, address, object });
             }
-            Ok(object) if depth < DEPTH_MAX => {
-                let mut below = links(&format!("{name}/"), &object, depth + 1);
+            Ok(object) if depth >= DEPTH_MAX && !object.links.is_empty() => {
+                let what = format!("groups that are more than {DEPTH_MAX} deep");
+                return Err(super::source::broken(&what, address).into());
+            }
+            Ok(object) => {
+                let mut below = links(&format!("{name}/"), &object, depth + 1)?;
                 below.reverse();
                 todo.extend(below);
             }
-            Ok(_) => {}
             Err(Stop::Missing) => missing = true,
-            Err(error) => return Err(error),
+            Err(Stop::Error(error)) => {
+                let what = format!("the group or variable {}: {}", quoted(&name), error.what);
+                return Err(InputError { what: what.into(), ..error }.into());
+            }
         }
     }
     match missing {

@@ -1,7 +1,7 @@
 //! The bytes of an object, of which some are there.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use super::super::super::head::Head;
@@ -13,6 +13,19 @@ const READ_BYTES: u64 = 4096;
 
 /// The most bytes of what describes the numbers; they are in memory until the format is told.
 const METADATA_BYTES_MAX: u64 = 64 << 20;
+
+/// How often each byte that is there may be visited, on average, and how many bytes may be
+/// visited besides. Structures of a broken file may share their parts, so that each of many is
+/// as large as the file.
+const VISITS_MAX: u64 = 4;
+const VISITED_BYTES_MIN: u64 = 16 << 20;
+
+/// The most chunks of all variables, which take 96 MiB of memory: a variable may have many
+/// without one of them being stored.
+const CHUNKS_MAX: u64 = 1 << 22;
+
+/// How many collections of the heap that all share are kept with the places of their objects.
+const COLLECTIONS_KEPT: usize = 16;
 
 /// Why something was not read.
 #[derive(Debug)]
@@ -35,6 +48,12 @@ pub(in super::super) struct Source<'a> {
     pub(in super::super) object_bytes: u64,
     needs: RefCell<Vec<Range<u64>>>,
     needed_bytes: Cell<u64>,
+    /// How many bytes may still be visited, and how many may still be kept of them.
+    visits_left: Cell<u64>,
+    keeps_left: Cell<u64>,
+    chunks_left: Cell<u64>,
+    /// The objects of collections by their numbers, by the addresses of the collections.
+    collections: RefCell<HashMap<u64, HashMap<u64, &'a [u8]>>>,
 }
 
 impl<'a> Source<'a> {
@@ -48,17 +67,66 @@ impl<'a> Source<'a> {
                 *known = &piece.bytes;
             }
         }
+        let all = VISITS_MAX * (there + head.bytes.len() as u64);
         Source {
             head: head.bytes,
             pieces,
             object_bytes,
             needs: RefCell::default(),
             needed_bytes: Cell::new(there),
+            visits_left: Cell::new(VISITED_BYTES_MIN + all),
+            keeps_left: Cell::new(METADATA_BYTES_MAX),
+            chunks_left: Cell::new(CHUNKS_MAX),
+            collections: RefCell::default(),
         }
     }
 
-    /// Some bytes. Those that are not there are noted.
+    /// Some bytes, which are visited. Those that are not there are noted.
     pub(in super::super) fn get(&self, start: u64, bytes: u64) -> Result<&'a [u8], Stop> {
+        let found = self.peek(start, bytes)?;
+        self.visit(start, bytes)?;
+        Ok(found)
+    }
+
+    /// Counts bytes that are visited, of something that begins at a byte.
+    ///
+    /// # Errors
+    ///
+    /// If there are more than any file needs.
+    pub(super) fn visit(&self, start: u64, bytes: u64) -> Result<(), Stop> {
+        let left = self.visits_left.get().checked_sub(bytes);
+        let left = left.ok_or_else(|| broken("structures that share their parts", start))?;
+        self.visits_left.set(left);
+        Ok(())
+    }
+
+    /// Counts bytes of memory that are taken by what is kept of something that begins at a byte.
+    ///
+    /// # Errors
+    ///
+    /// If they are more than are taken at most.
+    pub(super) fn keep(&self, start: u64, bytes: usize) -> Result<(), Stop> {
+        let left = self.keeps_left.get().checked_sub(bytes as u64);
+        self.keeps_left.set(left.ok_or_else(|| too_much(start))?);
+        Ok(())
+    }
+
+    /// Counts chunks of a variable.
+    ///
+    /// # Errors
+    ///
+    /// If all variables have more than are kept in memory.
+    pub(super) fn take_chunks(&self, count: u64) -> Result<(), InputError> {
+        let left = self.chunks_left.get().checked_sub(count);
+        self.chunks_left.set(left.ok_or_else(|| {
+            let what = format!("its chunks and those before it are more than {CHUNKS_MAX}");
+            InputError::new(what).remedy("write the file with larger chunks, or several files")
+        })?);
+        Ok(())
+    }
+
+    /// Some bytes. Those that are not there are noted.
+    pub(super) fn peek(&self, start: u64, bytes: u64) -> Result<&'a [u8], Stop> {
         let end = start.checked_add(bytes).filter(|&end| end <= self.object_bytes);
         let Some(end) = end else {
             let what = format!(
@@ -73,9 +141,7 @@ impl<'a> Source<'a> {
         let wanted = start..end.max(self.object_bytes.min(start.saturating_add(READ_BYTES)));
         let needed = self.needed_bytes.get() + (wanted.end - wanted.start);
         if needed > METADATA_BYTES_MAX {
-            let most = METADATA_BYTES_MAX >> 20;
-            let error = InputError::new(format!("more than {most} MiB that describe the numbers"));
-            return Err(error.at_byte(start).remedy("write its variables to several files").into());
+            return Err(too_much(start).into());
         }
         let mut needs = self.needs.borrow_mut();
         if !needs.iter().any(|need| need.start <= start && end <= need.end) {
@@ -111,10 +177,37 @@ impl<'a> Source<'a> {
             .or_else(|| before.map(|(&begin, &all)| (begin, all)).find_map(within))
     }
 
+    /// The object of a number in a collection; `index` finds the objects of a collection.
+    pub(super) fn object_in(
+        &self,
+        collection: u64,
+        number: u64,
+        index: impl FnOnce() -> Result<HashMap<u64, &'a [u8]>, Stop>,
+    ) -> Result<Option<&'a [u8]>, Stop> {
+        if let Some(objects) = self.collections.borrow().get(&collection) {
+            return Ok(objects.get(&number).copied());
+        }
+        let objects = index()?;
+        let found = objects.get(&number).copied();
+        let mut collections = self.collections.borrow_mut();
+        if collections.len() >= COLLECTIONS_KEPT {
+            collections.clear();
+        }
+        collections.insert(collection, objects);
+        Ok(found)
+    }
+
     /// The ranges that were missed.
     pub(in super::super) fn needs(&self) -> Vec<Range<u64>> {
         self.needs.take()
     }
+}
+
+/// More that describes the numbers than is kept in memory.
+fn too_much(byte: u64) -> InputError {
+    let most = METADATA_BYTES_MAX >> 20;
+    let error = InputError::new(format!("more than {most} MiB that describe the numbers"));
+    error.at_byte(byte).remedy("write its variables to several files")
 }
 
 /// Something that does not have its checksum.

@@ -281,10 +281,14 @@ impl Grid<'_> {
     ) -> Result<(), Stop> {
         let page_bytes = pages.page * pages.element.bytes + 4;
         let mut missing = false;
-        for number in 0..pages.count.div_ceil(pages.page) {
+        // Only pages with chunks of the variable: an array may have many more.
+        let mut rest = numbered.between(first, first.saturating_add(pages.count));
+        while let Some(&(wanted, _)) = rest.first() {
+            let number = (wanted - first) / pages.page;
             let start = first + number * pages.page;
             let some = pages.page.min(pages.count - number * pages.page);
-            if !pages.is_written(number) || numbered.between(start, start + some).is_empty() {
+            rest = &rest[rest.partition_point(|(wanted, _)| *wanted < start + some)..];
+            if !pages.is_written(number) {
                 continue;
             }
             let begin = pages.begin.saturating_add(number.saturating_mul(page_bytes));
