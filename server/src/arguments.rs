@@ -187,8 +187,8 @@ pub struct MeanArguments {
     /// 'run-*.npy'.
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<String>,
-    /// Output file, whose name ends in .npy, .csv, .json, .raw or, for such inputs,
-    /// .safetensors or .nc; or `-` for CSV on standard output.
+    /// Output file, whose name ends in .npy, .csv, .json, .raw, .safetensors or .nc; or `-`
+    /// for CSV on standard output.
     #[arg(long, short, value_name = "PATH", required_unless_present = "plan")]
     pub output: Option<String>,
     /// W, the number of workers; `None` for the number of processors.

@@ -18,7 +18,7 @@ use protocol::{JobRequest, JobSnapshot};
 use summation::output::{OutputFormat, TypedKind};
 
 use crate::records::PlanRecord;
-use crate::results::{MEAN, StoredResult, typed_kind};
+use crate::results::{MEAN, StoredResult, check_order, converted, typed_kind};
 
 /// How much of an object that is there is compared at a time.
 const COMPARED_BYTES: usize = 1 << 20;
@@ -58,13 +58,9 @@ impl Outputs {
         let Output { formats, overwrite, .. } = &request.output;
         let kind = typed_kind(&plan.inputs);
         for &format in formats {
-            if typed(format).is_some_and(|typed| Some(typed) != kind) {
-                let word = format.described().word;
-                let detail =
-                    format!("the inputs of the job are no {word} files, so its result is none");
-                return Err(Problem::new(ProblemKind::Unsupported, detail)
-                    .field(FORMATS.name)
-                    .remedy("choose other formats: npy, csv, json or raw"));
+            if let Some(other) = typed(format).filter(|typed| Some(*typed) != kind) {
+                check_order(plan.inputs.fortran_order, other)
+                    .map_err(|problem| problem.field(FORMATS.name))?;
             }
         }
         let targets = self.targets(request, kind)?;
@@ -176,7 +172,7 @@ impl Outputs {
     }
 }
 
-/// The format of inputs that only results of such inputs have.
+/// The format, if inputs may have it whose results keep their form.
 const fn typed(format: FileFormat) -> Option<TypedKind> {
     match format {
         FileFormat::Safetensors => Some(TypedKind::Safetensors),
@@ -195,6 +191,10 @@ impl Target {
         let (store, statistic) = (store.clone(), self.statistic);
         let typed_npy = || typed_kind(&job.inputs).filter(|kind| *kind == TypedKind::Npy);
         let of_npy = (self.format == FileFormat::Npy).then(typed_npy).flatten();
+        let other = typed(self.format).filter(|kind| Some(*kind) != typed_kind(&job.inputs));
+        if let Some(kind) = other {
+            return Ok(converted(&store, job, statistic, kind).await?.pieces);
+        }
         if let Some(kind) = typed(self.format).or(of_npy) {
             let result = StoredResult::open_typed(store, job.id, statistic, kind).await?;
             return Ok(result.pieces(0, result.bytes));

@@ -2,8 +2,10 @@
 
 pub mod checksums;
 pub mod comparison;
+mod conversion;
 pub mod envelope;
 pub mod image;
+mod slice;
 mod table;
 pub mod views;
 
@@ -25,6 +27,8 @@ use summation::HEAD_BYTES;
 use summation::output::{OutputFormat, TypedKind};
 
 use self::checksums::{BLOCK_BYTES, Checksums, Damaged, ResultChecksums};
+pub use self::conversion::{Converted, check_order, converted};
+pub use self::slice::Slice;
 use crate::keys;
 
 /// The name of the mean among the results of a job.

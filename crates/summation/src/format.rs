@@ -18,6 +18,7 @@ mod npz;
 mod number_type;
 mod powers_of_five;
 mod raw;
+mod result_part;
 mod safetensors;
 mod selection;
 mod table;
@@ -42,6 +43,7 @@ pub use decoder::{Checkpoint, Decoder};
 pub use detect::Detection;
 pub use head::{HEAD_BYTES, HEAD_BYTES_MAX, Piece};
 pub use netcdf::Variable;
+pub use result_part::ResultPart;
 pub use safetensors::{INDEX_BYTES_MAX, Tensor, shards_of};
 
 /// How the numbers of an object are written.

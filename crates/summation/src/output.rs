@@ -2,8 +2,9 @@
 //!
 //! Text is one number a line, each the shortest that reads back as the same
 //! bits; `nan`, `inf` and `-inf` as Python has them. A [`TypedFile`] has numbers of other
-//! types than `f64`.
+//! types than `f64`, a [`DoublesFile`] the form of files that the inputs are not.
 
+mod doubles;
 mod typed_file;
 
 use std::fmt::Write as _;
@@ -12,6 +13,7 @@ use zmij::Buffer;
 
 use crate::Order;
 
+pub use doubles::{DoublesFile, ResultPart};
 pub use typed_file::{TypedFile, TypedKind};
 
 /// How a result is written.

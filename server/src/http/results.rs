@@ -16,23 +16,28 @@ use super::Shared;
 use super::body::{JobInPath, Parameters};
 use super::conditional::Tag;
 use super::problem_response::{Failed, ProblemResponse};
-use crate::results::{StoredResult, check_there, typed_kind};
+use super::views::Columns;
+use crate::results::{Converted, Slice, StoredResult, check_there, converted, typed_kind};
 
 /// What `GET /api/jobs/{id}/result` can be asked.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ResultParameters {
-    /// What it is written as; `raw` is bare little-endian f64, `safetensors` and `netcdf`
-    /// can be had if the inputs are such files.
+    /// What it is written as; `raw` is bare little-endian f64.
     #[serde(default)]
     #[param(inline)]
     format: ResultFormat,
     /// Absent: the mean.
     statistic: Option<Statistic>,
+    /// Only some columns: the first, and the one after the last, `100..200`; as npy, csv, json
+    /// or raw, of f64.
+    #[param(value_type = Option<String>, pattern = "^[0-9]+\\.\\.[0-9]+$")]
+    columns: Option<Columns>,
+    /// Only the tensor or the variable of this name, likewise, in its own shape.
+    part: Option<String>,
 }
 
-/// What a result is written as; `raw` is bare little-endian f64, `safetensors` and `netcdf` can
-/// be had if the inputs are such files.
+/// What a result is written as; `raw` is bare little-endian f64.
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum ResultFormat {
@@ -43,10 +48,13 @@ enum ResultFormat {
     Json,
     /// Bare little-endian f64.
     Raw,
-    /// Tensors with the names and shapes of the inputs, and numbers of the types that the
-    /// job asked for.
+    /// If the inputs are such files, tensors with their names and shapes, and numbers of the
+    /// types that the job asked for. Otherwise tensors of f64: the variables of the inputs, or
+    /// one with the name of the result.
     Safetensors,
-    /// NetCDF with the variables, dimensions, coordinates and attributes of the inputs.
+    /// If the inputs are such files, NetCDF with their variables, dimensions, coordinates and
+    /// attributes. Otherwise variables of double: the tensors of the inputs, or one with the
+    /// name of the result.
     Netcdf,
 }
 
@@ -63,7 +71,7 @@ impl ResultFormat {
         }
     }
 
-    /// The format of inputs that only results of such inputs have.
+    /// The format, if inputs may have it whose results keep their form.
     const fn typed(self) -> Option<TypedKind> {
         match self {
             ResultFormat::Safetensors => Some(TypedKind::Safetensors),
@@ -75,7 +83,8 @@ impl ResultFormat {
 
 /// Download the mean, or a statistic that was asked for beside it.
 ///
-/// The .npy, safetensors and NetCDF files can be had in ranges of bytes, by the header `Range`. A result never changes:
+/// A slice can be had by its columns, and a tensor or a variable by its name. The whole .npy,
+/// safetensors and NetCDF files can be had in ranges of bytes, by the header `Range`. A result never changes:
 /// with `If-None-Match` a client that has it gets no second copy, and with `If-Range` a
 /// download that broke off continues.
 #[utoipa::path(
@@ -100,12 +109,26 @@ impl ResultFormat {
 pub(super) async fn download(
     State(shared): State<Shared>,
     JobInPath(job): JobInPath,
-    Parameters(ResultParameters { format, statistic }): Parameters<ResultParameters>,
+    Parameters(parameters): Parameters<ResultParameters>,
     headers: HeaderMap,
 ) -> Result<Response, ProblemResponse> {
+    let ResultParameters { format, statistic, columns, part } = parameters;
     let snapshot = shared.engine.job(job).await?;
     check_there(&snapshot, statistic)?;
-    check_format(&snapshot, format)?;
+    let slice = match (columns, part) {
+        (None, None) => None,
+        (Some(columns), None) => Some(Slice::of_columns(columns.0)),
+        (None, Some(part)) => {
+            Some(Slice::of_part(&**shared.engine.store(), &snapshot, &part).await?)
+        }
+        (Some(_), Some(_)) => {
+            let problem = Problem::new(ProblemKind::InvalidRequest, "both columns and a part");
+            return Err(problem.field("part").remedy("ask for one of them").into());
+        }
+    };
+    if let Some(slice) = slice {
+        return part_of(&shared, &snapshot, format, statistic, (&slice, &headers)).await;
+    }
     let word = statistic.map_or("mean", Statistic::word);
     let tag = || Tag::new(&format!("{job}.{word}.{}", format.word()));
     if tag().is_known(&headers) {
@@ -117,6 +140,49 @@ pub(super) async fn download(
     tag().put(&mut response);
     Ok(response)
 }
+
+/// Some columns of the result.
+async fn part_of(
+    shared: &Shared,
+    snapshot: &JobSnapshot,
+    format: ResultFormat,
+    statistic: Option<Statistic>,
+    (slice, headers): (&Slice, &HeaderMap),
+) -> Result<Response, ProblemResponse> {
+    let (format, extension, content_type) = match format {
+        ResultFormat::Npy => (OutputFormat::Npy, "npy", "application/octet-stream"),
+        ResultFormat::Raw => RAW,
+        ResultFormat::Csv => CSV,
+        ResultFormat::Json => JSON,
+        ResultFormat::Safetensors | ResultFormat::Netcdf => {
+            let detail = format!("a part of a result cannot be had as {}", format.word());
+            let problem = Problem::new(ProblemKind::InvalidRequest, detail).field("format");
+            return Err(problem.remedy("choose another format: npy, csv, json or raw").into());
+        }
+    };
+    let (job, word) = (snapshot.id, statistic.map_or("mean", Statistic::word));
+    let (start, end) = (slice.columns.start, slice.columns.end);
+    let lengths: Vec<String> = slice.shape.iter().map(u64::to_string).collect();
+    let tag = || Tag::new(&format!("{job}.{word}.{extension}.{start}-{end}.{}", lengths.join("x")));
+    let result = StoredResult::open(shared.engine.store().clone(), job, statistic).await?;
+    let body = result.slice(format, slice, (job, word))?;
+    let mut response = match tag().is_known(headers) {
+        true => StatusCode::NOT_MODIFIED.into_response(),
+        false => {
+            let name = format!("{word}-{job}-{start}-{end}");
+            attachment(&name, extension, content_type, Body::from_stream(body))
+        }
+    };
+    tag().put(&mut response);
+    Ok(response)
+}
+
+/// How results are written that are made from numbers: the format, what names end in, and the
+/// type of the content.
+type Made = (OutputFormat, &'static str, &'static str);
+const RAW: Made = (OutputFormat::Raw, "f64", "application/octet-stream");
+const CSV: Made = (OutputFormat::Csv, "csv", "text/csv; charset=utf-8");
+const JSON: Made = (OutputFormat::Json, "json", "application/json");
 
 /// The result as it is sent to a client that does not have it.
 async fn whole(
@@ -132,6 +198,13 @@ async fn whole(
     let store = shared.engine.store().clone();
     let typed_npy = || typed_kind(&snapshot.inputs).filter(|kind| *kind == TypedKind::Npy);
     let of_npy = matches!(format, ResultFormat::Npy).then(typed_npy).flatten();
+    if let Some(kind) = format.typed().filter(|kind| Some(*kind) != typed_kind(&snapshot.inputs)) {
+        let Converted { bytes, pieces } = converted(&store, snapshot, statistic, kind).await?;
+        let body = Body::from_stream(pieces);
+        let mut response = attachment(&name, kind.extension(), "application/octet-stream", body);
+        response.headers_mut().insert(header::CONTENT_LENGTH, bytes.into());
+        return Ok(response);
+    }
     if let Some(kind) = format.typed().or(of_npy) {
         let result = StoredResult::open_typed(store, job, statistic, kind).await?;
         return Ok(stored(&result, headers, tag, (&name, kind.extension()))?);
@@ -141,24 +214,12 @@ async fn whole(
         ResultFormat::Npy | ResultFormat::Safetensors | ResultFormat::Netcdf => {
             return Ok(stored(&result, headers, tag, (&name, "npy"))?);
         }
-        ResultFormat::Raw => (OutputFormat::Raw, "f64", "application/octet-stream"),
-        ResultFormat::Csv => (OutputFormat::Csv, "csv", "text/csv; charset=utf-8"),
-        ResultFormat::Json => (OutputFormat::Json, "json", "application/json"),
+        ResultFormat::Raw => RAW,
+        ResultFormat::Csv => CSV,
+        ResultFormat::Json => JSON,
     };
     let body = Body::from_stream(result.written(format, snapshot, statistic));
     Ok(attachment(&name, extension, content_type, body))
-}
-
-/// Whether the result of the job can be had in a format.
-fn check_format(job: &JobSnapshot, format: ResultFormat) -> Result<(), Problem> {
-    if format.typed().is_some() && format.typed() != typed_kind(&job.inputs) {
-        let word = format.word();
-        let detail = format!("the inputs of the job are no {word} files, so its result is none");
-        return Err(Problem::new(ProblemKind::NotFound, detail)
-            .field("format")
-            .remedy("choose another format: npy, csv, json or raw"));
-    }
-    Ok(())
 }
 
 /// The file as it lies there, or the range of it that is asked for.

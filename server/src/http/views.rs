@@ -25,7 +25,7 @@ const POINTS: usize = 512;
 /// A range of columns, as `first..end`: the end is excluded.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-struct Columns(Range<u64>);
+pub(super) struct Columns(pub(super) Range<u64>);
 
 impl TryFrom<String> for Columns {
     type Error = String;

@@ -111,7 +111,7 @@ impl StoredResult {
     }
 
     /// Checks that it has these columns, and that they are in order.
-    fn check_columns(&self, columns: &Range<u64>) -> Result<(), Problem> {
+    pub(super) fn check_columns(&self, columns: &Range<u64>) -> Result<(), Problem> {
         if columns.start <= columns.end && columns.end <= self.columns() {
             return Ok(());
         }

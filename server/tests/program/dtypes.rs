@@ -103,7 +103,31 @@ async fn a_type_is_asked_for_and_downloaded_over_http() {
         "output": {"dtype": "f32"}});
     let job = running.submit(&request).await;
     running.follow(&job).await;
-    let npy = running.get(&format!("/api/jobs/{job}/result")).await.bytes().await.unwrap();
+    let path = format!("/api/jobs/{job}/result");
+    let npy = running.get(&path).await.bytes().await.unwrap();
     assert_eq!(parse(&npy).1.len(), 12);
+    // Some columns, as f64.
+    let raw = running.get(&format!("{path}?format=raw")).await.bytes().await.unwrap();
+    assert_eq!(raw.len(), 24);
+    let slice = running.get(&format!("{path}?columns=1..3")).await;
+    let tag = slice.headers()["etag"].clone();
+    let (text, numbers) = parse(&slice.bytes().await.unwrap());
+    assert!(text.contains("'<f8'") && text.contains("(2,)"), "{text}");
+    assert_eq!(numbers, raw[8..]);
+    let some = running.get(&format!("{path}?columns=0..1&format=raw")).await;
+    assert_ne!(some.headers()["etag"], tag);
+    assert_eq!(some.bytes().await.unwrap(), raw[..8]);
+    let none: Value = running.get_json(&format!("{path}?columns=3..3&format=json")).await;
+    assert_eq!((&none["start"], &none["mean"]), (&json!(3), &json!([])));
+    for (query, status, words) in [
+        ("columns=1..4", 400, "there are no columns 1 to 4"),
+        ("columns=2..1", 400, "is not a range of columns"),
+        ("part=a", 404, "no parts with names"),
+    ] {
+        let refused = running.get(&format!("{path}?{query}")).await;
+        assert_eq!(refused.status(), status, "{query}");
+        let text = refused.text().await.unwrap();
+        assert!(text.contains(words), "{query}: {text}");
+    }
     running.stop().await;
 }

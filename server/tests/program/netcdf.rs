@@ -136,7 +136,7 @@ fn errors_name_the_file_the_variable_and_the_place() {
         ),
         (&["a.nc", "--select", "rain"], &["a.nc: has no variable \"rain\"; it has \"tas\""]),
         (&["cut.nc"], &["cut.nc: byte", "the variable \"tas\" ends at byte", "copy the file"]),
-        (&["n.npy"], &["only the mean of NetCDF files can be written as .nc", "npy f8"]),
+        (&["n.npy", "--dtype", "f32"], &["numbers of .nc files are f64 where", "npy f8"]),
         (&["a.nc", "n.npy"], &["n.npy: has no named columns, and ", "has variables"]),
         (&["a.nc", "--dtype", "f16"], &["NetCDF has no numbers of type f16", "f64, f32 or input"]),
     ] {
@@ -184,7 +184,18 @@ async fn files_are_planned_averaged_and_downloaded_over_http() {
     assert!(out.join("mean.npy").exists());
     let page = running.get(&format!("/jobs/{job}")).await.text().await.unwrap();
     assert!(page.contains("format=netcdf"), "{page}");
-    let absent = running.get(&format!("/api/jobs/{job}/result?format=safetensors")).await;
-    assert_eq!(absent.status(), StatusCode::NOT_FOUND);
+    let part = running.get(&format!("/api/jobs/{job}/result?part=tas&format=json")).await;
+    let part: Value = part.json().await.unwrap();
+    assert_eq!(part["shape"], json!([2, 3]), "{part}");
+    assert_eq!(part["mean"], json!(MEAN), "{part}");
+    // Its variable is the one tensor of a model.
+    let model = running.get(&format!("/api/jobs/{job}/result?format=safetensors")).await;
+    let length = model.headers()["content-length"].clone();
+    let model = model.bytes().await.unwrap();
+    assert_eq!(length, model.len().to_string());
+    assert!(
+        String::from_utf8_lossy(&model).contains("\"tas\":{\"dtype\":\"F64\",\"shape\":[2, 3]")
+    );
+    assert_eq!(model[model.len() - 48..], MEAN.map(f64::to_le_bytes).concat());
     running.stop().await;
 }

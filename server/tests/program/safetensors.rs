@@ -204,6 +204,10 @@ fn errors_name_the_file_the_tensor_and_the_other_file() {
     fs::write(path.join("d.safetensors"), file(&[weight(&[4])])).unwrap();
     fs::write(path.join("cut.safetensors"), &model[..model.len() - 1]).unwrap();
     fs::write(path.join("n.npy"), exact::to_npy("4,", &[1.0; 4])).unwrap();
+    let fortran = exact::to_npy("2, 2", &[1.0; 4]);
+    let place = fortran.windows(5).position(|word| word == b"False").unwrap();
+    let fortran = [&fortran[..place], b"True ", &fortran[place + 5..]].concat();
+    fs::write(path.join("f.npy"), fortran).unwrap();
     for (arguments, words) in [
         (
             &["a.safetensors", "c.safetensors"][..],
@@ -219,7 +223,8 @@ fn errors_name_the_file_the_tensor_and_the_other_file() {
         ),
         (&["a.safetensors", "--select", "head*"], &["a.safetensors: has no tensor \"head*\""]),
         (&["cut.safetensors"], &["cut.safetensors: byte", "ends at byte", "copy the file again"]),
-        (&["n.npy"], &["only the mean of safetensors files", "npy f8"]),
+        (&["n.npy", "--dtype", "f32"], &["are f64 where the inputs have another", "npy f8"]),
+        (&["f.npy"], &["in Fortran order, which .safetensors files have not", ".npy"]),
         (&["a.safetensors", "n.npy"], &["n.npy: has no named columns, and ", "has tensors"]),
     ] {
         let error = run_badly(path, &[arguments, &["--output", "m.safetensors"]].concat());
@@ -232,6 +237,30 @@ fn errors_name_the_file_the_tensor_and_the_other_file() {
     assert!(dtype.contains("an --output that ends in .safetensors: as .npy they are"), "{dtype}");
     let dtype = run_badly(path, &["a.safetensors", "--dtype", "f16", "-o", "m.csv"]);
     assert!(dtype.contains("--dtype needs an --output that ends in .npy"), "{dtype}");
+}
+
+#[test]
+fn results_of_other_inputs_can_be_models() {
+    let folder = folder_of_models();
+    let path = folder.path();
+    fs::write(path.join("a.npy"), exact::to_npy("2, 3", &[1.0, 2.0, 3.0, 4.0, 5.0, 6.5])).unwrap();
+    run_well(path, &["a.npy", "a.npy", "--statistics", "max", "-o", "m.safetensors"]);
+    let (header, tensor) = parse(&fs::read(path.join("m.safetensors")).unwrap());
+    assert_eq!(header["mean"]["dtype"], "F64");
+    assert_eq!(header["mean"]["shape"], json!([2, 3]));
+    let about = header["__metadata__"]["distributed_average"].as_str().unwrap();
+    assert!(about.contains("mean of 2 files"), "{about}");
+    assert_eq!(tensor("mean")[40..], 6.5_f64.to_le_bytes());
+    let (header, _) = parse(&fs::read(path.join("m.max.safetensors")).unwrap());
+    assert_eq!(header["max"]["shape"], json!([2, 3]));
+    // A model as NetCDF, and that as a model again: each tensor keeps its name and its shape.
+    run_well(path, &["a.safetensors", "b.safetensors", "-o", "m.nc"]);
+    run_well(path, &["m.nc", "-o", "n.safetensors"]);
+    let (header, tensor) = parse(&fs::read(path.join("n.safetensors")).unwrap());
+    assert_eq!(header["layer.weight"]["shape"], json!([2, 2]));
+    let weight = [1.5_f64, 2.0, 4.0, 0.0].map(f64::to_le_bytes).concat();
+    assert_eq!(tensor("layer.weight"), weight);
+    assert_eq!(tensor("steps"), 4.5_f64.to_le_bytes());
 }
 
 /// A model of some tensors that are longer than a segment, with numbers that depend on
@@ -332,6 +361,25 @@ async fn a_model_is_planned_averaged_and_downloaded_over_http() {
     let csv = running.get(&format!("/api/jobs/{job}/result?format=csv")).await;
     assert_eq!(exact::parse(&csv.text().await.unwrap()).len(), 7);
 
+    // One of its tensors, in its own shape.
+    let part = format!("/api/jobs/{job}/result?part=layer.weight");
+    let npy = running.get(&part).await.bytes().await.unwrap();
+    assert!(String::from_utf8_lossy(&npy).contains("'shape': (2, 2), "));
+    assert_eq!(exact::parse_npy(&npy), [1.5, 2.0, 4.0, 0.0]);
+    let range = running.get(&format!("{part}&statistic=range&format=csv")).await;
+    assert_eq!(range.text().await.unwrap(), "1.0\n0.0\n2.0\n8.0\n");
+    for (query, status, words) in [
+        ("part=steps", 404, "the result has no tensor \"steps\""),
+        ("part=layer.bias&columns=0..1", 400, "both columns and a part"),
+        ("part=layer.bias&format=safetensors", 400, "cannot be had as safetensors"),
+    ] {
+        let refused = running.get(&format!("/api/jobs/{job}/result?{query}")).await;
+        assert_eq!(refused.status(), status, "{query}");
+        let text = refused.text().await.unwrap();
+        let text = text.replace("\\\"", "\"");
+        assert!(text.contains(words), "{query}: {text}");
+    }
+
     // A result is a model too.
     let again = json!({"inputs": {"objects":
         [format!("jobs/{job}/result/mean.safetensors"), "in/a.safetensors"]}, "select": ["layer*"]});
@@ -344,7 +392,9 @@ async fn a_model_is_planned_averaged_and_downloaded_over_http() {
     assert_eq!(refused["field"], "output.dtype", "{refused}");
     let plain = running.submit(&json!({"inputs": {"prefix": "n"}})).await;
     running.follow(&plain).await;
-    let absent = running.get(&format!("/api/jobs/{plain}/result?format=safetensors")).await;
-    assert_eq!(absent.status(), StatusCode::NOT_FOUND);
+    let path = format!("/api/jobs/{plain}/result?format=safetensors");
+    let (header, tensor) = parse(&running.get(&path).await.bytes().await.unwrap());
+    assert_eq!(header["mean"]["shape"], json!([2]));
+    assert_eq!(tensor("mean"), [1.0_f64, 2.0].map(f64::to_le_bytes).concat());
     running.stop().await;
 }

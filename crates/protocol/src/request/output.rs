@@ -51,7 +51,7 @@ pub struct Output {
     #[cfg_attr(feature = "schema", schema(schema_with = described::location))]
     pub location: Option<String>,
     /// The formats in which they are written there; if empty as `npy`, and as `safetensors`
-    /// or `netcdf` too where the inputs are such files.
+    /// or `netcdf` too where the inputs are such files. Those of other inputs have f64.
     #[cfg_attr(target_arch = "wasm32", serde(skip))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub formats: Vec<FileFormat>,

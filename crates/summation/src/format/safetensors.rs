@@ -27,7 +27,9 @@ use self::decoder::TensorDecoder;
 use self::header::{Entry, HEADER_BYTES_MAX, Header, LENGTH_BYTES, METADATA};
 use super::head::{HEAD_BYTES, Head, Told};
 use super::text::is_binary;
-use super::{Access, Checkpoint, Decoder, Format, Layout, NumberType, no_numbers, selection};
+use super::{
+    Access, Checkpoint, Decoder, Format, Layout, NumberType, ResultPart, no_numbers, selection,
+};
 use crate::InputError;
 
 pub(super) use self::sharded::tell as tell_shards;
@@ -167,6 +169,34 @@ impl Tensors {
         let header = Header::read(text.as_bytes())?;
         header.check(data_start, header.entries.last().map_or(0, |entry| entry.end))?;
         Tensors::selected(header, data_start, &[])
+    }
+
+    /// The tensors as parts of a result.
+    pub(crate) fn parts(&self) -> Vec<ResultPart> {
+        let part = |Tensor { name, columns, shape, .. }: &Tensor| ResultPart {
+            name: name.clone(),
+            columns: columns.clone(),
+            shape: shape.clone(),
+        };
+        self.list.iter().map(part).collect()
+    }
+
+    /// Tensors of `f64` for the parts of a result.
+    pub(crate) fn of_doubles(parts: &[ResultPart]) -> Tensors {
+        let tensor = |ResultPart { name, columns, shape }: &ResultPart| Tensor {
+            name: name.clone(),
+            shape: shape.clone(),
+            number_type: NumberType::F8,
+            start: 0,
+            columns: columns.clone(),
+        };
+        Tensors { list: parts.iter().map(tensor).collect(), ..Tensors::default() }
+    }
+
+    /// The header with their own types, and with a text about them.
+    pub(crate) fn header_about(&self, about: &str) -> String {
+        let metadata = [("distributed_average".to_owned(), about.to_owned())];
+        self.header(&metadata.into(), |tensor| tensor.number_type)
     }
 
     /// The header, without its length, of a file that has these tensors in this order, with

@@ -16,7 +16,7 @@ use summation::output::{OutputFormat, TypedKind};
 use tempfile::NamedTempFile;
 
 use crate::engine::Engine;
-use crate::results::{StoredResult, typed_kind};
+use crate::results::{StoredResult, check_order, converted, typed_kind};
 
 /// The destination of the mean and its format.
 pub(super) struct Output {
@@ -81,7 +81,8 @@ impl Output {
     ///
     /// # Errors
     ///
-    /// If only other inputs have.
+    /// If they are in an order that the format has not, or numbers of another type than it has
+    /// then were asked for.
     pub(super) fn check_inputs(
         &self,
         inputs: &InputSummary,
@@ -103,14 +104,16 @@ impl Output {
             && typed_kind(inputs) != Some(kind)
         {
             let format = inputs.format.as_deref().unwrap_or("of an unknown format");
-            let (files, ending) = match kind {
-                TypedKind::Netcdf => ("NetCDF", "nc"),
-                kind => (kind.extension(), kind.extension()),
-            };
-            bail!(
-                "only the mean of {files} files can be written as .{ending}, and the \
-                 inputs are {format}; choose an --output that ends in .npy or .csv"
-            );
+            let ending = kind.extension();
+            if is_chosen {
+                bail!(
+                    "the numbers of .{ending} files are f64 where the inputs have another format, \
+                     and these are {format}; choose an --output that ends in .npy, or --dtype f64"
+                );
+            }
+            if let Err(problem) = check_order(inputs.fortran_order, kind) {
+                bail!("{}; choose an --output that ends in .npy", problem.detail);
+            }
         }
         Ok(())
     }
@@ -154,16 +157,21 @@ impl Output {
             }
             (format, _) => format,
         };
-        let (result, pieces) = match format {
+        // What lies in the store as it is wanted has a key there.
+        let (key, pieces) = match format {
+            FileFormat::Typed(kind) if typed_kind(&job.inputs) != Some(kind) => {
+                (None, converted(&store, job, statistic, kind).await?.pieces)
+            }
             FileFormat::Typed(kind) => {
                 let result = StoredResult::open_typed(store, job.id, statistic, kind).await?;
                 let pieces = result.pieces(0, result.bytes);
-                (result, pieces)
+                (Some(result.key().to_owned()), pieces)
             }
             FileFormat::Numbers(format) => {
                 let result = StoredResult::open(store, job.id, statistic).await?;
                 let pieces = result.written(format, job, statistic);
-                (result, pieces)
+                let key = (format == OutputFormat::Npy).then(|| result.key().to_owned());
+                (key, pieces)
             }
         };
         let Some(path) = &self.path else {
@@ -182,8 +190,9 @@ impl Output {
             .permissions(permissions())
             .tempfile_in(folder_of(path))
             .with_context(writing)?;
-        let stored = scratch.join(result.key());
-        if self.has_types() && move_file(&stored, path, &file).with_context(writing)? {
+        if let Some(key) = key
+            && move_file(&scratch.join(key), path, &file).with_context(writing)?
+        {
             return Ok(());
         }
         copy(pieces, &mut file).await.with_context(writing)?;

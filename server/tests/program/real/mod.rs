@@ -5,6 +5,7 @@ mod broker_nodes;
 mod changes;
 mod control_plane;
 mod faults;
+mod formats;
 mod installation;
 mod jobs;
 mod kills;

@@ -6,14 +6,16 @@
 //! variable: so it stays unlimited only if the columns have that order, and has a fixed
 //! length otherwise.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use protocol::request::{Dtype, Statistic};
 
-use super::super::NumberType;
+use super::super::{NumberType, ResultPart};
 use super::classic::{ATTRIBUTES, DIMENSIONS, MAGIC, VARIABLES};
 use super::conventions::{PACKING, unpacking};
-use super::dataset::{Attribute, Dataset, Kind, Variable};
+use super::coordinates::Coordinates;
+use super::dataset::{Attribute, Dataset, Dimension, Kind, Storage, Variable};
 use super::template::Template;
 use crate::InputError;
 
@@ -56,6 +58,67 @@ struct Header<'a> {
 }
 
 impl Written {
+    /// The variables that are averaged as parts of a result, by what [`Template::encode`] has
+    /// made.
+    ///
+    /// # Errors
+    ///
+    /// If it is no template.
+    pub(crate) fn parts(template: &[u8]) -> Result<Vec<ResultPart>, InputError> {
+        let (Template { dataset, coordinates }, _) = Template::decode(template)?;
+        let (mut parts, mut start) = (Vec::new(), 0);
+        for variable in &dataset.variables[coordinates..] {
+            let end = start + dataset.numbers(variable)?;
+            let (name, shape) = (variable.name.clone(), dataset.shape(variable));
+            parts.push(ResultPart { name, columns: start..end, shape });
+            start = end;
+        }
+        Ok(parts)
+    }
+
+    /// A file of variables of `f64` for the parts of a result, without those that have no
+    /// numbers: a length of 0 would be that of records. Names get `_` for what classic files
+    /// have not, and at their end where there are two of them.
+    ///
+    /// # Errors
+    ///
+    /// If their sizes are no 64-bit integers.
+    pub(crate) fn of_doubles(parts: &[ResultPart], history: &str) -> Result<Written, InputError> {
+        let mut dataset = Dataset::default();
+        let mut names = HashSet::new();
+        // The dimensions by their lengths.
+        let mut by_length: HashMap<u64, Vec<usize>> = HashMap::new();
+        for part in parts.iter().filter(|part| !part.columns.is_empty()) {
+            let mut name = part.name.replace('/', "_");
+            while name.is_empty() || !names.insert(name.clone()) {
+                name.push('_');
+            }
+            let mut indices: Vec<usize> = Vec::new();
+            for &length in &part.shape {
+                let known = by_length.entry(length).or_default();
+                let known_one = known.iter().copied().find(|index| !indices.contains(index));
+                let index = known_one.unwrap_or_else(|| {
+                    let index = dataset.dimensions.len();
+                    let name = format!("dim_{index}");
+                    dataset.dimensions.push(Dimension { name, length, is_unlimited: false });
+                    known.push(index);
+                    index
+                });
+                indices.push(index);
+            }
+            dataset.variables.push(Variable {
+                name,
+                dimensions: indices,
+                attributes: Vec::new(),
+                kind: Kind::Double,
+                storage: Storage::default(),
+                big_endian: true,
+            });
+        }
+        let template = Template { dataset, coordinates: 0 }.encode(&Coordinates::default());
+        Written::new(&template, Dtype::F64, None, history)
+    }
+
     /// The file of the mean or a statistic, by what [`Template::encode`] has made.
     /// `history` is put before the history of the first file.
     ///
