@@ -343,6 +343,39 @@ def odd_case(program: str, kind: str) -> None:
                 raise Failed(f"{kind}: {failed}") from failed
 
 
+# Variables that are large and nearly empty: their lengths and chunks, whether they may grow, and
+# the columns that are written.
+LARGE = {
+    # The last blocks of their index of chunks consist of pages.
+    "a growing variable of 135,000 chunks": ((135_000,), (1,), True, ((0, 50), (130_900, 135_000))),
+    # A row takes 72 MiB, more than is in memory at a time.
+    "rows that are cut": ((1, 9 << 20), (1, 1 << 20), False, ((5, 999), (8_500_000, 9 << 20))),
+}
+
+
+def large_case(program: str, kind: str) -> None:
+    """One case of these, of whole numbers, whose mean is exact."""
+    quiet()
+    shape, chunks, grows, written = LARGE[kind]
+    with tempfile.TemporaryDirectory() as folder_name:
+        folder = Path(folder_name)
+        expected = np.zeros(math.prod(shape))
+        for file in range(2):
+            with h5py.File(folder / f"{file}.nc", "w", libver="latest") as opened:
+                options = {"compression": "gzip", "compression_opts": 1}
+                if grows:
+                    options = {"maxshape": (None,)}
+                data = opened.create_dataset("v", shape, "f8", chunks=chunks, **options)
+                for start, end in written:
+                    values = (np.arange(start, end) * (file + 3.0)) % 1000
+                    data[..., start:end] = values
+                    expected[start:end] += values
+        run(program, folder, "0.nc", "1.nc", "--output", "mean.npy")
+        found = np.load(folder / "mean.npy")
+        if found.shape != shape or not np.array_equal(found.ravel(), expected / 2):
+            raise Failed(f"{kind}: another mean than that of its numbers")
+
+
 def quiet() -> None:
     np.seterr(all="ignore")
     warnings.simplefilter("ignore")
@@ -354,8 +387,9 @@ def main() -> int:
     with ProcessPoolExecutor() as pool:
         usual = variables(program, pool)
         odd = [pool.submit(odd_case, program, kind) for kind in odd_files()]
+        large = [pool.submit(large_case, program, kind) for kind in LARGE]
         try:
-            for case in (*usual, *odd):
+            for case in (*usual, *odd, *large):
                 case.result()
         except Failed as failed:
             pool.shutdown(cancel_futures=True)
@@ -363,6 +397,7 @@ def main() -> int:
             return 1
     print(f"files of netCDF4-python: {len(usual)} cases, every bit as it should be")
     print(f"odd files of netCDF4 and h5py: {len(odd)} cases, every bit as it should be")
+    print(f"large files of h5py: {len(large)} cases, every bit as it should be")
     return 0
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compare_numpy import read_all, run
+from compare_numpy import take_turns
 
 COLUMNS_CHECKED = 100
 
@@ -267,16 +267,7 @@ def compare_form(arguments: argparse.Namespace, form: Form, scratch: Path) -> bo
         outputs[name] = scratch / f"{len(outputs)}.{ending}"
         commands[name] = command(f"{folder}/*", outputs[name])
 
-    times = {name: [] for name in commands}
-    memory = dict.fromkeys(commands, 0)
-    os.sync()  # nothing is to be written while others are timed
-    for _ in range(arguments.runs):
-        for name, command in commands.items():
-            outputs[name].unlink(missing_ok=True)
-            read_all(paths)
-            seconds, kibibytes = run(command)
-            times[name].append(seconds)
-            memory[name] = max(memory[name], kibibytes)
+    times, memory = take_turns(commands, outputs, paths, arguments.runs)
     base = statistics.median(times[plain])
     print(f"  {'':<28}{'median':>9}{'least':>9}{'most':>9}{'times ours':>12}{'MB/s':>8}"
           f"{'peak MiB':>10}")

@@ -104,18 +104,7 @@ def compare(arguments: argparse.Namespace, form: str, count: int, scratch: Path)
         outputs[name] = scratch / f"{len(contenders)}.npy"
         contenders[name] = [sys.executable, "-c", source(folder=folder, output=outputs[name])]
 
-    times = {name: [] for name in contenders}
-    memory = dict.fromkeys(contenders, 0)
-    os.sync()  # nothing is to be written while others are timed
-    for _ in range(arguments.runs):
-        for name, command in contenders.items():
-            # Each writes a new file: replacing one has to wait for a disk.
-            outputs[name].unlink(missing_ok=True)
-            read_all(paths)
-            seconds, kibibytes = run(command)
-            times[name].append(seconds)
-            memory[name] = max(memory[name], kibibytes)
-
+    times, memory = take_turns(contenders, outputs, paths, arguments.runs)
     base = statistics.median(times[ours])
     print(f"  {'':<32}{'median':>9}{'least':>9}{'most':>9}{'times ours':>12}"
           f"{'ours of it':>12}{'million/s':>11}{'peak MiB':>10}")
@@ -149,6 +138,25 @@ def sources(form: str, first: Path) -> dict[str, Callable[..., str]]:
         "NumPy, running sum of loadtxt": with_separator(LOADTXT),
         "NumPy, running sum of fromfile": with_separator(FROMFILE),
     }
+
+
+def take_turns(
+    commands: dict[str, list], outputs: dict[str, Path], paths: list[Path], runs: int
+) -> tuple[dict[str, list[float]], dict[str, int]]:
+    """Runs every command so many times, in turn; returns the seconds of each run, and the peak
+    resident memory of each command in KiB."""
+    times = {name: [] for name in commands}
+    memory = dict.fromkeys(commands, 0)
+    os.sync()  # nothing is to be written while others are timed
+    for _ in range(runs):
+        for name, command in commands.items():
+            # Each writes a new file: replacing one has to wait for a disk.
+            outputs[name].unlink(missing_ok=True)
+            read_all(paths)
+            seconds, kibibytes = run(command)
+            times[name].append(seconds)
+            memory[name] = max(memory[name], kibibytes)
+    return times, memory
 
 
 def read_all(paths: list[Path]) -> None:
