@@ -64,6 +64,31 @@ withAndWithoutJavaScript((javaScriptEnabled) => {
     await expect(cells.nth(2)).toHaveText("npy f8");
     await expect(cells.nth(3)).toHaveText("2 × 3");
   });
+
+  test("variables are shown before a job is submitted, and one is chosen by a click", async ({ page, server }) => {
+    const files = "../../crates/summation/tests/formats/files";
+    const netcdf = new Uint8Array(await readFile(new URL(`${files}/netcdf4.nc`, import.meta.url)));
+    for (const name of ["a", "b"]) {
+      await server.upload(`inputs/variables/${name}.nc`, netcdf);
+    }
+    await fillIn(page, { source: "prefix", prefix: "inputs/variables/" });
+    await page.getByRole("button", { name: "Show plan" }).click();
+    const plan = page.locator("#plan");
+    await expect(plan).toContainText("13 variables");
+    // So many are listed once they are asked for.
+    await plan.locator("details.tensors > summary").click();
+    await expect(plan.getByRole("row", { name: /^tas / })).toContainText("float");
+    await plan.getByRole("link", { name: "Leave out plain", exact: true }).click();
+    await expect(plan).toContainText("12 variables");
+    await plan.getByRole("link", { name: "Only tas", exact: true }).click();
+    await expect(plan).toContainText("1 variable");
+    await start(page);
+    await page.waitForURL(/\/jobs\/[0-9A-Z]{26}$/);
+    const id = new URL(page.url()).pathname.split("/")[2]!;
+    await server.over(id);
+    const npy = parseNpy(await server.result(id));
+    expect(Array.from(npy.values)).toEqual(Array.from({ length: 60 }, (_, number) => number));
+  });
 });
 
 test("the plan follows what is typed", async ({ page, server }) => {
