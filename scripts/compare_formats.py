@@ -267,14 +267,15 @@ def compare_form(arguments: argparse.Namespace, form: Form, scratch: Path) -> bo
         outputs[name] = scratch / f"{len(outputs)}.{ending}"
         commands[name] = command(f"{folder}/*", outputs[name])
 
-    times, memory = take_turns(commands, outputs, paths, arguments.runs)
+    times, memory, processors = take_turns(commands, outputs, paths, arguments.runs)
     base = statistics.median(times[plain])
     print(f"  {'':<28}{'median':>9}{'least':>9}{'most':>9}{'times ours':>12}{'MB/s':>8}"
-          f"{'peak MiB':>10}")
+          f"{'CPU':>9}{'peak MiB':>10}")
     for name, taken in times.items():
         median = statistics.median(taken)
         print(f"  {name:<28}{median:>8.3f}s{min(taken):>8.3f}s{max(taken):>8.3f}s"
-              f"{median / base:>12.2f}{size / median / 1e6:>8.0f}{memory[name] / 1024:>10.0f}")
+              f"{median / base:>12.2f}{size / median / 1e6:>8.0f}"
+              f"{statistics.median(processors[name]):>8.3f}s{memory[name] / 1024:>10.0f}")
 
     results = {name: form.read(path) for name, path in outputs.items()}
     columns = np.linspace(0, results[plain].size - 1, COLUMNS_CHECKED).astype(int)

@@ -104,7 +104,7 @@ def compare(arguments: argparse.Namespace, form: str, count: int, scratch: Path)
         outputs[name] = scratch / f"{len(contenders)}.npy"
         contenders[name] = [sys.executable, "-c", source(folder=folder, output=outputs[name])]
 
-    times, memory = take_turns(contenders, outputs, paths, arguments.runs)
+    times, memory, _ = take_turns(contenders, outputs, paths, arguments.runs)
     base = statistics.median(times[ours])
     print(f"  {'':<32}{'median':>9}{'least':>9}{'most':>9}{'times ours':>12}"
           f"{'ours of it':>12}{'million/s':>11}{'peak MiB':>10}")
@@ -142,21 +142,23 @@ def sources(form: str, first: Path) -> dict[str, Callable[..., str]]:
 
 def take_turns(
     commands: dict[str, list], outputs: dict[str, Path], paths: list[Path], runs: int
-) -> tuple[dict[str, list[float]], dict[str, int]]:
-    """Runs every command so many times, in turn; returns the seconds of each run, and the peak
-    resident memory of each command in KiB."""
+) -> tuple[dict[str, list[float]], dict[str, int], dict[str, list[float]]]:
+    """Runs every command so many times, in turn; returns the seconds of each run, the peak
+    resident memory of each command in KiB, and the seconds of processors of each run."""
     times = {name: [] for name in commands}
     memory = dict.fromkeys(commands, 0)
+    processors = {name: [] for name in commands}
     os.sync()  # nothing is to be written while others are timed
     for _ in range(runs):
         for name, command in commands.items():
             # Each writes a new file: replacing one has to wait for a disk.
             outputs[name].unlink(missing_ok=True)
             read_all(paths)
-            seconds, kibibytes = run(command)
+            seconds, kibibytes, used = run(command)
             times[name].append(seconds)
+            processors[name].append(used)
             memory[name] = max(memory[name], kibibytes)
-    return times, memory
+    return times, memory, processors
 
 
 def read_all(paths: list[Path]) -> None:
@@ -167,8 +169,9 @@ def read_all(paths: list[Path]) -> None:
                 pass
 
 
-def run(command: list) -> tuple[float, int]:
-    """Seconds, and peak resident memory in KiB, of a process and its children."""
+def run(command: list) -> tuple[float, int, float]:
+    """Seconds, peak resident memory in KiB, and seconds of processors, of a process and its
+    children."""
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -176,7 +179,7 @@ def run(command: list) -> tuple[float, int]:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         raise SystemExit(f"{command[:3]} ended with {process.returncode}")
-    return seconds, usage.ru_maxrss
+    return seconds, usage.ru_maxrss, usage.ru_utime + usage.ru_stime
 
 
 def inexact(mean: np.ndarray, paths: list[Path], form: str) -> int:
