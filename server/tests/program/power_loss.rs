@@ -121,7 +121,10 @@ async fn every_job_ends_right(extension: &str, seeds: u64) {
                 let ended = over(&engine, job).await;
                 assert_eq!(ended.phase, Phase::Done, "{:?} {when}", ended.error);
                 let bytes = platform::store::read_all(&*store, &keys::mean(job)).await;
-                let mean = exact::parse_npy(&bytes.expect("a result"));
+                let bytes = bytes.unwrap_or_else(|error| {
+                    panic!("no result {when} (done before: {is_done}): {error}")
+                });
+                let mean = exact::parse_npy(&bytes);
                 assert_eq!(exact::bits(&mean), expected, "{when}");
                 server::results::StoredResult::open(store, job, None).await.expect("verified");
             }
