@@ -100,15 +100,23 @@ async fn chaos(arguments: &Arguments) -> (usize, String) {
     let time = Duration::from_secs(seconds);
     let chosen = if arguments.only.is_empty() { ALL.to_vec() } else { arguments.only.clone() };
     let mut faults = fault::shuffled(chosen.clone(), &mut random);
-    let is_over = |tally: &Tally| {
+    let mut again = None;
+    loop {
         let elapsed = begun.elapsed();
-        elapsed > time && (tally.has_each(&chosen, least) || elapsed > time * 2)
-    };
-    while !is_over(&tally) {
+        let is_late = elapsed > time;
+        if is_late && (tally.has_each(&chosen, least) || elapsed > time * 2) {
+            break;
+        }
         jobs.act(&world, &mut random).await;
         let began = Instant::now();
-        let fault = faults.next().unwrap_or(Fault::WorkerKilled);
+        let was_again = again.is_some();
+        let is_wanted = |fault: &Fault| !is_late || !tally.has_each(&[*fault], least);
+        // What could not happen is tried again soon, and towards the end only what is missing.
+        let fault = again.take().or_else(|| faults.find(is_wanted)).unwrap_or(Fault::WorkerKilled);
         let happened = fault.happen(&mut world, &mut jobs, &mut random).await;
+        if happened.is_err() && !was_again {
+            again = Some(fault);
+        }
         let recovery = match happened {
             Ok(()) => recovery::recovery(&mut world, &jobs).await,
             Err(_) => Ok(Duration::ZERO),
