@@ -3,8 +3,7 @@
 //! A store may fail to find an object that is there: while a gateway starts, a folder is
 //! mounted again, or a replica is behind. Such an answer must not fail the job.
 
-use std::time::Duration;
-
+use platform::retry::SECOND_LOOK_AFTER;
 use platform::store::ObjectMeta;
 use platform::{InputStores, StoreError};
 use protocol::problem::ProblemKind;
@@ -13,9 +12,6 @@ use protocol::{ObjectVersion, Problem};
 use tokio::time::sleep;
 
 use crate::failure;
-
-/// How much later an object that is gone is looked for again.
-const SECOND_LOOK_AFTER: Duration = Duration::from_secs(3);
 
 /// Looks again at the object that a failure blames. If the object is there and as it was
 /// planned, the input is not at fault.

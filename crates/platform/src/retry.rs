@@ -50,6 +50,11 @@ pub const QUEUE_PAUSE: Duration = Duration::from_millis(500);
 /// the pause need not grow.
 pub const UNTIL_DONE_PAUSE: Duration = Duration::from_secs(1);
 
+/// The time after which an input that was not found is looked for again, before its absence
+/// counts: a store may fail to find what is there, while a gateway starts, a folder is
+/// mounted again, or a replica is behind.
+pub const SECOND_LOOK_AFTER: Duration = Duration::from_secs(3);
+
 const fn doubling(first: Duration, longest: Duration) -> ExponentialBuilder {
     ExponentialBuilder::new()
         .with_factor(2.0)

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use platform::problems::outage;
+use platform::retry::SECOND_LOOK_AFTER;
 use platform::store::traced::StoreTracing;
 use protocol::job::Counted;
 use protocol::problem::ProblemKind;
 use protocol::request::Generate;
-use protocol::{Inputs, JobId, Problem, TaskId};
+use protocol::{Inputs, JobId, Problem, TaskId, ValidRequest};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::super::gates::Gates;
@@ -16,6 +18,7 @@ use super::super::{DriverMessage, Parts};
 use super::holding::Holding;
 use super::{broken, send};
 use crate::limits::{check_free_space, written_bytes};
+use crate::planning::Planner;
 use crate::records::{self, Changed, PlanRecord, RequestSummary, StoredJob};
 
 /// A job that is being planned.
@@ -154,7 +157,7 @@ impl Planning {
         if let Some(tracing) = &self.tracing {
             planner.inputs = planner.inputs.traced(tracing);
         }
-        let record = planner.plan(self.job, &request, self.request.workers).await?;
+        let record = self.laid_out_after(sleep(SECOND_LOOK_AFTER), &planner, &request).await?;
         self.parts.outputs.probe(&request, &record).await?;
         if let Some(columns) = record.inputs.columns {
             let bytes =
@@ -191,6 +194,23 @@ impl Planning {
         };
         let completed = records::completed_tasks(store, job, &record, columns).await?;
         Ok(Planned { record: *record, found: Some(Found { columns, completed }) })
+    }
+
+    /// The plan of a request. What was not found is looked for again after the pause.
+    async fn laid_out_after(
+        &self,
+        pause: impl Future<Output = ()>,
+        planner: &Planner,
+        request: &ValidRequest,
+    ) -> Result<PlanRecord, Problem> {
+        let plan = || planner.plan(self.job, request, self.request.workers);
+        match plan().await {
+            Err(problem) if problem.kind == ProblemKind::NotFound => {
+                pause.await;
+                plan().await
+            }
+            planned => planned,
+        }
     }
 
     /// Waits at a gate. The job is shown as waiting meanwhile.
@@ -234,6 +254,9 @@ fn is_away(problem: &Problem) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::pin::Pin;
+
     use protocol::{JobRequest, Timestamp};
 
     use super::*;
@@ -242,18 +265,16 @@ mod tests {
     /// The most bytes of a job that waits.
     const WAITING_BYTES: usize = 8192;
 
-    #[tokio::test]
-    async fn a_job_that_waits_for_its_turn_takes_little_memory() {
-        let folder = tempfile::tempdir().unwrap();
-        let parts = Arc::new(parts::for_files(folder.path()).await.unwrap());
+    async fn planning(folder: &Path, inputs: Inputs) -> Planning {
+        let parts = Arc::new(parts::for_files(folder).await.expect("parts"));
         let (messages, _incoming) = mpsc::channel(1);
-        let planning = Planning {
+        Planning {
             gates: Gates::new(&parts.limits),
             parts,
             messages,
             job: JobId::from_parts(Timestamp::default(), 1),
             request: RequestSummary {
-                request: JobRequest::new(Inputs::Prefix("inputs/".to_owned())),
+                request: JobRequest::new(inputs),
                 workers: 1,
                 submitted_at: Timestamp::default(),
                 submitted_by: None,
@@ -263,8 +284,32 @@ mod tests {
             is_resumed: false,
             tracing: None,
             stop: CancellationToken::new(),
-        };
+        }
+    }
+
+    #[tokio::test]
+    async fn a_job_that_waits_for_its_turn_takes_little_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let planning = planning(folder.path(), Inputs::Prefix("inputs/".to_owned())).await;
         let bytes = size_of_val(&planning.run());
         assert!(bytes <= WAITING_BYTES, "{bytes} bytes");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_found_is_looked_for_again_before_the_job_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let planning = planning(folder.path(), Inputs::Objects(vec!["in/a.csv".to_owned()])).await;
+        let (parts, request) = (&planning.parts, planning.request.request.clone());
+        let request = request.validate().unwrap();
+        let planned = async |pause: Pin<Box<dyn Future<Output = ()> + Send>>| {
+            planning.laid_out_after(pause, &parts.planner, &request).await
+        };
+        let missing = planned(Box::pin(async {})).await.unwrap_err();
+        assert_eq!(missing.kind, ProblemKind::NotFound);
+        assert_eq!(missing.object.as_deref(), Some("in/a.csv"));
+        let store = parts.store.clone();
+        let appears = async move { store.put("in/a.csv", "1,2\n".into()).await.unwrap() };
+        let plan = planned(Box::pin(appears)).await.unwrap();
+        assert_eq!(plan.objects.len(), 1);
     }
 }
