@@ -8,7 +8,7 @@ use platform::store::traced::StoreTracing;
 use protocol::job::Counted;
 use protocol::problem::ProblemKind;
 use protocol::request::Generate;
-use protocol::{Inputs, JobId, Problem, TaskId, ValidRequest};
+use protocol::{Inputs, JobId, Problem, TaskId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,6 @@ use super::super::{DriverMessage, Parts};
 use super::holding::Holding;
 use super::{broken, send};
 use crate::limits::{check_free_space, written_bytes};
-use crate::planning::Planner;
 use crate::records::{self, Changed, PlanRecord, RequestSummary, StoredJob};
 
 /// A job that is being planned.
@@ -87,10 +86,15 @@ impl Planning {
                 }
             }
         }
+        let mut is_first_look = true;
         loop {
             match self.list_and_get_room().await? {
                 Err(problem) if is_away(&problem) => {
                     self.until_stopped(holding.hold(&problem)).await?;
+                }
+                Err(problem) if problem.kind == ProblemKind::NotFound && is_first_look => {
+                    is_first_look = false;
+                    self.until_stopped(sleep(SECOND_LOOK_AFTER)).await?;
                 }
                 done => {
                     holding.end().await;
@@ -157,7 +161,7 @@ impl Planning {
         if let Some(tracing) = &self.tracing {
             planner.inputs = planner.inputs.traced(tracing);
         }
-        let record = self.laid_out_after(sleep(SECOND_LOOK_AFTER), &planner, &request).await?;
+        let record = planner.plan(self.job, &request, self.request.workers).await?;
         self.parts.outputs.probe(&request, &record).await?;
         if let Some(columns) = record.inputs.columns {
             let bytes =
@@ -194,23 +198,6 @@ impl Planning {
         };
         let completed = records::completed_tasks(store, job, &record, columns).await?;
         Ok(Planned { record: *record, found: Some(Found { columns, completed }) })
-    }
-
-    /// The plan of a request. What was not found is looked for again after the pause.
-    async fn laid_out_after(
-        &self,
-        pause: impl Future<Output = ()>,
-        planner: &Planner,
-        request: &ValidRequest,
-    ) -> Result<PlanRecord, Problem> {
-        let plan = || planner.plan(self.job, request, self.request.workers);
-        match plan().await {
-            Err(problem) if problem.kind == ProblemKind::NotFound => {
-                pause.await;
-                plan().await
-            }
-            planned => planned,
-        }
     }
 
     /// Waits at a gate. The job is shown as waiting meanwhile.
@@ -255,7 +242,6 @@ fn is_away(problem: &Problem) -> bool {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::pin::Pin;
 
     use protocol::{JobRequest, Timestamp};
 
@@ -298,18 +284,20 @@ mod tests {
     #[tokio::test]
     async fn what_is_not_found_is_looked_for_again_before_the_job_fails() {
         let folder = tempfile::tempdir().unwrap();
-        let planning = planning(folder.path(), Inputs::Objects(vec!["in/a.csv".to_owned()])).await;
-        let (parts, request) = (&planning.parts, planning.request.request.clone());
-        let request = request.validate().unwrap();
-        let planned = async |pause: Pin<Box<dyn Future<Output = ()> + Send>>| {
-            planning.laid_out_after(pause, &parts.planner, &request).await
+        let inputs = Inputs::Objects(vec!["in/a.csv".to_owned()]);
+        let planning = planning(folder.path(), inputs).await;
+        let store = planning.parts.store.clone();
+        // Between the first look, which takes milliseconds, and the second.
+        let appears = async {
+            sleep(SECOND_LOOK_AFTER / 2).await;
+            store.put("in/a.csv", "1,2\n".into()).await.unwrap();
         };
-        let missing = planned(Box::pin(async {})).await.unwrap_err();
+        let (planned, ()) = futures::join!(planning.plan(), appears);
+        let (planned, _room) = planned.ok().unwrap().unwrap();
+        assert_eq!(planned.record.objects.len(), 1);
+        store.delete("in/a.csv").await.unwrap();
+        let missing = planning.plan().await.ok().unwrap().err().unwrap();
         assert_eq!(missing.kind, ProblemKind::NotFound);
         assert_eq!(missing.object.as_deref(), Some("in/a.csv"));
-        let store = parts.store.clone();
-        let appears = async move { store.put("in/a.csv", "1,2\n".into()).await.unwrap() };
-        let plan = planned(Box::pin(appears)).await.unwrap();
-        assert_eq!(plan.objects.len(), 1);
     }
 }
