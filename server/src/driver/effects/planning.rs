@@ -92,7 +92,7 @@ impl Planning {
                 Err(problem) if is_away(&problem) => {
                     self.until_stopped(holding.hold(&problem)).await?;
                 }
-                Err(problem) if problem.kind == ProblemKind::NotFound && is_first_look => {
+                Err(problem) if is_first_look && self.may_be_there(&problem) => {
                     is_first_look = false;
                     self.until_stopped(sleep(SECOND_LOOK_AFTER)).await?;
                 }
@@ -102,6 +102,20 @@ impl Planning {
                 }
             }
         }
+    }
+
+    /// Whether what was not found may be there all the same: a folder says what is in it,
+    /// and a store that needs a network may fail to find it.
+    fn may_be_there(&self, problem: &Problem) -> bool {
+        let named = match &self.request.request.inputs {
+            Inputs::Prefix(location) | Inputs::Manifest(location) => Some(location),
+            _ => None,
+        };
+        let location = problem.object.as_ref().or(named);
+        let store = location.map(|location| self.parts.planner.inputs.resolve(location));
+        let is_remote =
+            matches!(store, Some(Ok((store, ..))) if store.reader("any", None).is_none());
+        problem.kind == ProblemKind::NotFound && is_remote
     }
 
     async fn list_and_get_room(&self) -> Outcome<(Planned, OwnedSemaphorePermit)> {
@@ -243,6 +257,8 @@ fn is_away(problem: &Problem) -> bool {
 mod tests {
     use std::path::Path;
 
+    use platform::InputStores;
+    use platform::faults::FaultyStore;
     use protocol::{JobRequest, Timestamp};
 
     use super::*;
@@ -251,8 +267,12 @@ mod tests {
     /// The most bytes of a job that waits.
     const WAITING_BYTES: usize = 8192;
 
+    /// The planning of a job whose inputs lie in a store that is no folder.
     async fn planning(folder: &Path, inputs: Inputs) -> Planning {
-        let parts = Arc::new(parts::for_files(folder).await.expect("parts"));
+        let mut parts = parts::for_files(folder).await.expect("parts");
+        let remote = FaultyStore::new(parts.store.clone(), Arc::default());
+        parts.planner.inputs = InputStores::new(Arc::new(remote));
+        let parts = Arc::new(parts);
         let (messages, _incoming) = mpsc::channel(1);
         Planning {
             gates: Gates::new(&parts.limits),
