@@ -209,8 +209,11 @@ impl Explorer {
         spawn_local(async move {
             // Without an answer the picture stays as it is; the connection's badge tells.
             let answer = replace_parts(&address, || {}).await;
-            if let (Ok(()), Some(page), Ok(history)) = (answer, page, window().history()) {
-                let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&page));
+            if answer.is_ok() {
+                let at = at.filter(|_| page.is_some());
+                if let (Some(page), Ok(history)) = (page, window().history()) {
+                    let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&page));
+                }
                 self.continue_gestures(at);
             }
             // The page may have been left.
@@ -220,8 +223,8 @@ impl Explorer {
         });
     }
 
-    /// What was done while the server rendered holds for the new picture too: a cursor, and
-    /// a part that is wanted next.
+    /// What was done while the server rendered holds for the new picture too: a cursor, which
+    /// was at `at` before if it is to stay, and a part that is wanted next.
     fn continue_gestures(self, at: Option<u64>) {
         let Some(shown) = Shown::find() else {
             return;
@@ -229,7 +232,7 @@ impl Explorer {
         if let Some((_, Some(part))) = self.wanted.get_value() {
             shown.stretch(part);
         }
-        if let Some(index) = at.filter(|_| self.looked.get_value().is_none()) {
+        if let Some(index) = self.looked.get_value().or(at) {
             shown.point_at(index);
             self.looked.set_value(Some(index));
         }
