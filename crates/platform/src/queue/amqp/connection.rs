@@ -363,7 +363,7 @@ impl Connecting {
                 let _ = timeout(CLOSE_TIME_MAX, close).await;
             });
             let Some(next) = self.reconnect().await else {
-                // It panics no more than it is cancelled.
+                // The link is dropped: the broker hears of it before the program ends.
                 let _ = closed.await;
                 return;
             };
