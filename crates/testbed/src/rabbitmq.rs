@@ -228,6 +228,25 @@ impl RabbitMq {
         assert_eq!(said.as_deref(), Some("ok"), "suspending {queue}");
     }
 
+    /// Has the broker look for the leader of a quorum queue on a node that is gone, as it
+    /// does for a moment after the leader's node has died, until this is called with
+    /// `false`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such queue.
+    pub async fn misplace_leader(&self, queue: &str, is_misplaced: bool) {
+        let node = if is_misplaced { "'gone@localhost'" } else { "node()" };
+        let expression = format!(
+            "Name = rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>), \
+             Place = fun(Queue) -> amqqueue:set_pid(Queue, {{'%2F_{queue}', {node}}}) end, \
+             rabbit_misc:execute_mnesia_transaction( \
+                 fun() -> not_found =/= rabbit_amqqueue:update(Name, Place) end)."
+        );
+        let said = self.eval(&expression).await;
+        assert_eq!(said.as_deref(), Some("true"), "misplacing the leader of {queue}");
+    }
+
     /// Runs an Erlang expression in the broker, and returns its value as it is printed;
     /// `None` if it fails.
     ///

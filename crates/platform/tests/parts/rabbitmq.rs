@@ -58,6 +58,7 @@ async fn the_queue_in_rabbitmq() {
     cut_connections_hold_nobody_up(&broker).await;
     installations_do_not_mix(&broker).await;
     a_wrong_password_is_an_error_and_not_printed(&broker).await;
+    a_leader_is_found_again_that_was_looked_for_on_a_dead_node(&broker).await;
     for queue in ["assignments", "reports"] {
         a_stuck_queue_is_noticed_and_replaced(&broker, queue).await;
     }
@@ -128,6 +129,54 @@ async fn a_deleted_queue_is_declared_again(broker: &RabbitMq) {
     let (delivery, ()) = futures::join!(soon(worker.next_delivery()), deleted);
     let delivery = delivery.expect("delivery");
     assert_eq!(delivery.assignments, [assignment(1)]);
+    delivery.ack().await.expect("ack");
+}
+
+/// A broker that has not yet learnt which node leads a queue refuses what is published into
+/// it, and a channel on which it did so once refuses everything until that node is back.
+async fn a_leader_is_found_again_that_was_looked_for_on_a_dead_node(broker: &RabbitMq) {
+    let installation = Installation::new(broker, "moved");
+    let (server, worker) = (installation.server().await, installation.worker().await);
+    broker.misplace_leader("moved.reports", true).await;
+    let misplaced = async {
+        // A queue is probed once it is consumed.
+        let error = loop {
+            match server.probe().await {
+                Ok(_) => sleep(Duration::from_millis(10)).await,
+                Err(error) => break error,
+            }
+        };
+        let said = format!("{error:?}");
+        assert!(said.contains("of reports takes no messages"), "{said}");
+        broker.misplace_leader("moved.reports", false).await;
+    };
+    let reports = [report(1)];
+    let (reported, taken, ()) = soon(async {
+        futures::join!(worker.report(&reports), server.next_reports(), misplaced)
+    })
+    .await;
+    reported.expect("report");
+    let taken = taken.expect("a delivery");
+    assert_eq!(taken.reports, reports);
+    taken.ack().await.expect("ack");
+    soon(async {
+        while server.probe().await.is_err() {
+            sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
+    broker.misplace_leader("moved.assignments", true).await;
+    let assignments = [assignment(1)];
+    let (published, ()) = soon(async {
+        futures::join!(
+            server.publish(&assignments),
+            broker.misplace_leader("moved.assignments", false)
+        )
+    })
+    .await;
+    published.expect("publish");
+    let delivery = soon(worker.next_delivery()).await.expect("delivery");
+    assert_eq!(delivery.assignments, assignments);
     delivery.ack().await.expect("ack");
 }
 

@@ -34,7 +34,7 @@ async fn a_job_moves_on_while_one_node_after_the_other_dies() {
     let server = installation.server(&["--pool", "external", "--workers", "2"]).await;
     let _slow = ["a", "b"].map(|name| installation.worker(name, &["--slowness", "100"]));
     server.ready(2).await;
-    let inputs = json!({"generate": {"files": 150, "count": 20_000, "format": "csv", "seed": 5}});
+    let inputs = json!({"generate": {"files": 450, "count": 20_000, "format": "npy", "seed": 5}});
     let job = server.submit(&json!({"inputs": inputs, "fan_in": 3, "workers": 2})).await;
     server.until(&job, |job| count(job, "attempts", "completed") > 0).await;
     for queue in ["assignments", "reports", "assignments"] {

@@ -34,6 +34,8 @@ const CLOSE_TIME_MAX: Duration = Duration::from_secs(3);
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The pause before a message that the broker did not accept is sent again.
 const NOT_ACCEPTED_PAUSE: Duration = Duration::from_millis(100);
+/// For how long a channel that the broker refuses messages on is kept.
+const REFUSING_TIME_MAX: Duration = Duration::from_secs(1);
 /// The AMQP reply code of a close without an error.
 const CLOSED_ON_PURPOSE: u16 = 200;
 
@@ -59,13 +61,28 @@ pub(super) struct Session {
     pub(super) generation: Generation,
     /// Whether a queue was not there when the session began.
     was_lost: bool,
-    publishing: Channel,
+    publishing: Mutex<Publishing>,
     /// Why the broker has blocked publishing; `None` if it has not.
     blocked: Mutex<Option<String>>,
     /// Whether the queue of assignments has been looked into on this session.
     pub(super) has_looked: AtomicBool,
     /// Cancelled once the session is unusable.
     pub(super) lost: CancellationToken,
+}
+
+/// The channel on which messages are published.
+#[derive(Clone)]
+struct Publishing {
+    channel: Channel,
+    since: Instant,
+}
+
+impl Publishing {
+    async fn open(connection: &Connection) -> lapin::Result<Publishing> {
+        let channel = connection.create_channel().await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        Ok(Publishing { channel, since: Instant::now() })
+    }
 }
 
 impl Link {
@@ -256,16 +273,41 @@ impl Session {
         if let Some(kind) = message.kind {
             properties = properties.with_type(kind.into());
         }
-        self.publishing
-            .basic_publish(
-                exchange,
-                routing_key,
-                BasicPublishOptions { mandatory, immediate: false },
-                &message.body,
-                properties,
-            )
-            .await?
-            .await
+        let publishing = self.publishing();
+        let options = BasicPublishOptions { mandatory, immediate: false };
+        let published = publishing.channel.basic_publish(
+            exchange,
+            routing_key,
+            options,
+            &message.body,
+            properties,
+        );
+        let confirmation = published.await?.await?;
+        if confirmation.is_nack() {
+            self.replace(&publishing).await?;
+        }
+        Ok(confirmation)
+    }
+
+    fn publishing(&self) -> Publishing {
+        self.publishing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces a channel on which a message was refused. RabbitMQ finds the leader of a
+    /// quorum queue when a channel first publishes into it. If it looks on a node that has
+    /// just died, it refuses whatever comes through that channel until the node is back.
+    async fn replace(&self, refused: &Publishing) -> lapin::Result<()> {
+        let is_current = |now: &Publishing| now.channel.id() == refused.channel.id();
+        if refused.since.elapsed() < REFUSING_TIME_MAX || !is_current(&self.publishing()) {
+            return Ok(());
+        }
+        let next = Publishing::open(&self.connection).await?;
+        let mut publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_current(&publishing) {
+            // The earlier one is closed once all that was published on it is answered.
+            *publishing = next;
+        }
+        Ok(())
     }
 
     /// The exchange and the routing key of a route.
@@ -312,8 +354,7 @@ async fn open(settings: &AmqpSettings, topology: &Arc<Topology>) -> Result<Sessi
     let opening = async {
         let connection = connect(settings).await?;
         let declared = topology.declare(&connection).await?;
-        let publishing = connection.create_channel().await?;
-        publishing.confirm_select(ConfirmSelectOptions::default()).await?;
+        let publishing = Mutex::new(Publishing::open(&connection).await?);
         Ok(Session {
             connection,
             topology: topology.clone(),

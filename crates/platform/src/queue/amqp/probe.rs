@@ -105,7 +105,9 @@ impl AmqpServerEnd {
             Confirmation::Ack(None) => {}
             Confirmation::Ack(Some(_)) => return Err(Finding::Gone("no queue of reports".into())),
             Confirmation::Nack(_) | Confirmation::NotRequested => {
-                let source = "the queue of reports is full".into();
+                let source = "the queue of reports takes no messages: \
+                              it is full, or has no leader"
+                    .into();
                 return Err(Finding::Refused(QueueError::Unavailable { source }));
             }
         }
