@@ -19,6 +19,7 @@ mod observation;
 mod pages;
 mod passing;
 mod problem_response;
+mod rendered;
 mod reports;
 mod results;
 mod security_headers;
@@ -54,6 +55,7 @@ use utoipa_axum::routes;
 use self::callers::Callers;
 use self::observation::Observer;
 use self::problem_response::ProblemResponse;
+use self::rendered::Rendered;
 use self::settings::Limits;
 pub use self::settings::Settings;
 pub use self::standing::{standing_by, starting};
@@ -152,8 +154,10 @@ pub fn leading(
     };
     let metrics = shared.engine.metrics().http.clone();
     let access = Arc::new(access.with_tls(certificate.is_some()));
+    let rendered = Rendered::new(shared.engine.board().watch());
     let pages = pages::routes(&shared.engine, site.as_deref());
     let routes = api(shared).merge(pages).merge(access::routes(access.clone()));
+    let routes = routes.layer(from_fn_with_state(rendered, rendered::reuse));
     let routes = routes.layer(from_fn_with_state(access, access::check));
     let routes = routes.layer(compression::layer());
     guarded(routes, settings, metrics).layer(from_fn_with_state(key, passing::recognize))

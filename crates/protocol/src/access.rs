@@ -50,7 +50,7 @@ impl FromStr for Role {
 }
 
 /// The caller of one request, as the server has recognized them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Caller {
     /// The name of their token, or the one that a proxy has signed in. `None` where
     /// nobody signs in, and for those who only have a link.

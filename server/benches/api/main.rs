@@ -63,8 +63,9 @@ async fn measure() -> Outcome<()> {
         println!("  a bare route of {} bytes: {of_bare}", snapshot.len());
         for (path, requests) in [
             (format!("/api/jobs/{job}"), requests),
-            // A page takes ten times as long.
-            (format!("/jobs/{job}"), requests / 10),
+            (format!("/jobs/{job}"), requests),
+            // None is rendered for several requests. It takes a hundred times as long.
+            (format!("/jobs/{job}?unique={}", requests::NUMBER), requests / 100),
         ] {
             let rate: Rate =
                 requests::measure(&server.address, &path, connections, requests, WARM_UP).await?;

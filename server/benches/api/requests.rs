@@ -33,7 +33,11 @@ impl fmt::Display for Rate {
     }
 }
 
-/// Sends `requests` in all, and on each connection `warm_up` before.
+/// Stands in a path for a number that no other request has.
+pub(crate) const NUMBER: &str = "NUMBER";
+
+/// Sends `requests` in all, and on each connection `warm_up` before. A path with [`NUMBER`]
+/// is another one in each request.
 ///
 /// # Errors
 ///
@@ -48,18 +52,20 @@ pub(crate) async fn measure(
     let each = requests.div_ceil(connections);
     let ready = Arc::new(Barrier::new(usize::try_from(connections)? + 1));
     let mut running = JoinSet::new();
-    for _ in 0..connections {
+    for connection in 0..connections {
         let (address, path, ready) = (address.to_owned(), path.to_owned(), ready.clone());
         running.spawn(async move {
             let stream = TcpStream::connect(&address).await?;
             stream.set_nodelay(true)?;
-            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-            tokio::spawn(connection);
+            let (mut sender, transfer) = http1::handshake(TokioIo::new(stream)).await?;
+            tokio::spawn(transfer);
             let mut took = Vec::new();
             for number in 0..warm_up + each {
                 if number == warm_up {
                     ready.wait().await;
                 }
+                let unique = connection * (warm_up + each) + number;
+                let path = path.replace(NUMBER, &unique.to_string());
                 let request = Request::get(&path)
                     .header("host", &address)
                     .header("accept", "*/*")

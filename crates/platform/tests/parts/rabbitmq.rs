@@ -151,10 +151,9 @@ async fn a_leader_is_found_again_that_was_looked_for_on_a_dead_node(broker: &Rab
         broker.misplace_leader("moved.reports", false).await;
     };
     let reports = [report(1)];
-    let (reported, taken, ()) = soon(async {
-        futures::join!(worker.report(&reports), server.next_reports(), misplaced)
-    })
-    .await;
+    let (reported, taken, ()) =
+        soon(async { futures::join!(worker.report(&reports), server.next_reports(), misplaced) })
+            .await;
     reported.expect("report");
     let taken = taken.expect("a delivery");
     assert_eq!(taken.reports, reports);
