@@ -83,7 +83,10 @@ fn put_one(
 ) {
     let precision = match number_type {
         NumberType::F8 => return to.extend(number.to_le_bytes()),
-        NumberType::F4 => Precision::SINGLE,
+        NumberType::F4 => match nearest_single(number) {
+            Some(single) => return to.extend(single.to_le_bytes()),
+            None => Precision::SINGLE,
+        },
         NumberType::F2 => Precision::HALF,
         NumberType::Bf16 => Precision::BRAIN,
         NumberType::Bool
@@ -104,6 +107,17 @@ fn put_one(
     };
     let size = usize::try_from(number_type.bytes()).unwrap_or(4);
     to.extend_from_slice(&precision.round(number, exact).to_le_bytes()[..size]);
+}
+
+/// The single-precision number that is nearest to whatever was rounded to a number, by the
+/// processor; `None` if that is not certain: in the middle of two, and where numbers are not
+/// normal.
+#[expect(clippy::cast_possible_truncation, reason = "it is rounded to nearest")]
+fn nearest_single(number: f64) -> Option<f32> {
+    const BEYOND: u64 = (1 << 29) - 1;
+    const MIDDLE: u64 = 1 << 28;
+    let is_normal = number.is_finite() && number.abs() >= f64::from(f32::MIN_POSITIVE);
+    (is_normal && number.to_bits() & BEYOND != MIDDLE).then_some(number as f32)
 }
 
 impl Precision {
@@ -331,6 +345,21 @@ mod tests {
                     #[expect(clippy::cast_possible_truncation, reason = "the rounding in question")]
                     let single = number as f32;
                     assert_eq!(round(Precision::SINGLE, number), single.to_bits(), "{number:e}");
+                    let mut bytes = Vec::new();
+                    // Only in the middle of two numbers, or beyond the normal ones, is more
+                    // asked than the number.
+                    let is_asked = std::cell::Cell::new(false);
+                    let exact = || {
+                        is_asked.set(true);
+                        None
+                    };
+                    put_one(number, NumberType::F4, exact, &mut bytes);
+                    assert_eq!(bytes, single.to_le_bytes(), "{number:e}");
+                    let is_middle = fraction & ((1 << 29) - 1) == 1 << 28;
+                    let is_normal = number.abs() >= f64::from(f32::MIN_POSITIVE);
+                    assert!(!is_normal || !is_asked.get() || is_middle, "{number:e}");
+                    let middle = is_middle && is_normal && number.abs() < f64::from(f32::MAX);
+                    assert!(!middle || is_asked.get(), "{number:e}");
                 }
             }
         }
