@@ -111,6 +111,6 @@ for (const path of ["/", "/jobs"]) {
     });
     const seen = await recorded(page);
     expect(seen.events.length).toBeGreaterThan(JOBS / 10);
-    expect(await page.locator(".job-row").count()).toBeLessThanOrEqual(100);
+    expect(await page.locator(".job-row").count()).toBeLessThanOrEqual(30);
   });
 }

@@ -15,8 +15,9 @@ use crate::keyed::Keyed;
 use crate::live::{self, WhileHidden};
 use crate::paths::EVENTS;
 
-/// The maximum number of jobs on the overview; the history shows the others.
-const SHOWN_JOBS: usize = 100;
+/// The maximum number of jobs on the overview, as many as a screen has room for; the history
+/// shows the others. A browser lays out all rows for each that comes.
+pub const SHOWN_JOBS: usize = 30;
 
 /// The workers and the newest jobs, updated live.
 #[island]
@@ -44,6 +45,7 @@ pub fn LiveOverview(
         match event {
             LiveEvent::Snapshot(overview) => {
                 jobs.replace(overview.jobs);
+                jobs.truncate(SHOWN_JOBS);
                 set_pool(overview.workers);
             }
             LiveEvent::Job(job) => {

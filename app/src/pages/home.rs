@@ -19,7 +19,7 @@ use super::not_found::Missing;
 use crate::backend::caller_may;
 use crate::calls;
 use crate::islands::Given;
-use crate::islands::overview::LiveOverview;
+use crate::islands::overview::{LiveOverview, SHOWN_JOBS};
 
 /// The overview: an introduction, the form of a new job, the workers and the newest
 /// jobs.
@@ -48,7 +48,8 @@ pub fn HomePage() -> impl IntoView {
             <Suspense>
                 {move || Suspend::new(async move {
                     match overview.await {
-                        Ok(overview) => {
+                        Ok(mut overview) => {
+                            overview.value.jobs.truncate(SHOWN_JOBS);
                             let pool = overview.value.workers.clone();
                             view! {
                                 <LiveOverview overview=Given(overview) now=now_path(shows_all)>
