@@ -64,7 +64,7 @@ async fn measure() -> Outcome<()> {
         for (path, requests) in [
             (format!("/api/jobs/{job}"), requests),
             (format!("/jobs/{job}"), requests),
-            // None is rendered for several requests. It takes a hundred times as long.
+            // Each request asks for a page of its own, which takes a hundred times as long.
             (format!("/jobs/{job}?unique={}", requests::NUMBER), requests / 100),
         ] {
             let rate: Rate =

@@ -1,6 +1,7 @@
 //! Streams of the events of all jobs.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -24,13 +25,23 @@ const PHASES_OVER: [&str; 3] =
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Opens streams, then runs jobs, whose last states must reach each stream.
+/// Runs jobs without any stream, opens streams, then runs such jobs again, whose last states
+/// must reach each stream.
 ///
 /// # Errors
 ///
 /// If one does not.
 pub(crate) async fn measure(server: &Server, streams: u64, jobs: u64) -> Outcome<()> {
-    server.job_done().await?;
+    let mut alone = 0;
+    // The first time warms up.
+    for seeds in [0..jobs, jobs..2 * jobs] {
+        let before = server.resident_bytes()?;
+        server.forget_peak()?;
+        for id in &submit(server, seeds).await? {
+            server.done(id).await?;
+        }
+        alone = server.peak_bytes()?.saturating_sub(before);
+    }
     let before = server.resident_bytes()?;
     let opening = Arc::new(Semaphore::new(OPENING_AT_ONCE));
     let opened = Arc::new(AtomicUsize::new(0));
@@ -61,11 +72,7 @@ pub(crate) async fn measure(server: &Server, streams: u64, jobs: u64) -> Outcome
     println!("{streams} streams of all jobs, opened within {took:.1} s:");
     server.forget_peak()?;
     let begun = Instant::now();
-    let mut ids = BTreeSet::new();
-    for seed in 0..jobs {
-        let data = json!({"files": 60, "count": 1_000, "format": "npy", "seed": seed});
-        ids.insert(server.submit(&json!({"inputs": {"generate": data}, "fan_in": 3})).await?);
-    }
+    let ids = submit(server, 2 * jobs..3 * jobs).await?;
     expect.send_replace(ids.clone());
     for id in &ids {
         server.done(id).await?;
@@ -82,13 +89,27 @@ pub(crate) async fn measure(server: &Server, streams: u64, jobs: u64) -> Outcome
         "  {seen} have got the last state of all {jobs} jobs: jobs done after {done:.1} s, the \
          last stream told after {all:.1} s"
     );
+    let peak = server.peak_bytes()?;
     println!(
-        "  server: {} MiB before, {:.1} kB for each stream that is open, {:.1} kB at the peak",
+        "  server: {} MiB before, {:.1} kB for each stream that is open, {:.1} kB at the peak; \
+         without the {} MiB that such jobs take alone {:.1} kB",
         before >> 20,
         each(open),
-        each(server.peak_bytes()?)
+        each(peak),
+        alone >> 20,
+        each(peak.saturating_sub(alone))
     );
     Ok(())
+}
+
+/// Submits a job for each seed.
+async fn submit(server: &Server, seeds: Range<u64>) -> Outcome<BTreeSet<String>> {
+    let mut ids = BTreeSet::new();
+    for seed in seeds {
+        let data = json!({"files": 60, "count": 1_000, "format": "npy", "seed": seed});
+        ids.insert(server.submit(&json!({"inputs": {"generate": data}, "fan_in": 3})).await?);
+    }
+    Ok(ids)
 }
 
 /// Reads until each of the jobs that are expected is over.

@@ -2,8 +2,8 @@
 //!
 //! To render a page takes some milliseconds of a processor, and a link to a result may reach
 //! many people in a minute. Those who ask for the same page, with the same rights and under
-//! the same name of the server, get what was rendered for the first of them, for at most
-//! [`KEPT_FOR`], and never after something has changed: a job, the pool, or whatever a
+//! the same name of the server, get what was rendered for the first of them, until
+//! [`KEPT_FOR`] later, and never after something has changed: a job, the pool, or whatever a
 //! request that is not a plain read may have touched.
 //!
 //! Each answer has a nonce of its own all the same: it is put where that of the rendered page
@@ -28,6 +28,7 @@ use protocol::{Caller, Problem};
 use tokio::sync::watch;
 
 use super::problem_response::ProblemResponse;
+use crate::access::rules::{SIGN_IN, SIGN_OUT};
 
 /// For how long a page is kept: pages also show what happens between two changes.
 const KEPT_FOR: Duration = Duration::from_millis(250);
@@ -85,16 +86,18 @@ pub(super) async fn reuse(
     next: Next,
 ) -> Response {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    if !is_read {
-        let response = next.run(request).await;
-        rendered.writes.fetch_add(1, Ordering::SeqCst);
-        return response;
+    let is_sign = [SIGN_IN, SIGN_OUT].contains(&request.uri().path());
+    if !is_read && !is_sign {
+        // Also if its caller gives up: it may have changed something before.
+        let _counted = Counted(&rendered.writes);
+        return next.run(request).await;
     }
-    if request.method() == Method::HEAD || !is_page(request.uri().path()) {
+    if request.method() != Method::GET || !is_page(request.uri().path()) {
         return next.run(request).await;
     }
     let asked = rendered.asked(&request);
-    // Of those who ask for one page at the same time, one renders it and the others wait.
+    // Of those who ask for one page at the same time, one renders it and the others wait. If
+    // that one gives up, another begins anew.
     let page = rendered.pages.try_get_with(asked, async move {
         let page = Page::of(next.run(request).await).await?;
         // Errors are told to those who wait, and not kept.
@@ -109,6 +112,15 @@ pub(super) async fn reuse(
                 Problem::new(ProblemKind::Internal, "the page was not rendered to its end");
             ProblemResponse::from(problem).into_response()
         }
+    }
+}
+
+/// Counts a write when it is over.
+struct Counted<'a>(&'a AtomicU64);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
     }
 }
 

@@ -109,9 +109,8 @@ fn put_one(
     to.extend_from_slice(&precision.round(number, exact).to_le_bytes()[..size]);
 }
 
-/// The single-precision number that is nearest to whatever was rounded to a number, by the
-/// processor; `None` if that is not certain: in the middle of two, and where numbers are not
-/// normal.
+/// Rounds to single precision by the processor. `None` where that does not decide, or not for
+/// certain: in the middle of two numbers, and where they are not normal.
 #[expect(clippy::cast_possible_truncation, reason = "it is rounded to nearest")]
 fn nearest_single(number: f64) -> Option<f32> {
     const BEYOND: u64 = (1 << 29) - 1;

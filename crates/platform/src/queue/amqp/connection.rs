@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, Retryable};
@@ -34,8 +34,10 @@ const CLOSE_TIME_MAX: Duration = Duration::from_secs(3);
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The pause before a message that the broker did not accept is sent again.
 const NOT_ACCEPTED_PAUSE: Duration = Duration::from_millis(100);
-/// For how long a channel that the broker refuses messages on is kept.
-const REFUSING_TIME_MAX: Duration = Duration::from_secs(1);
+/// How long after the first message that the broker has refused on a channel it is replaced;
+/// twice as long each time that this has not helped, up to the greatest.
+const REFUSING_TIME_MIN: Duration = Duration::from_secs(1);
+const REFUSING_TIME_MAX: Duration = Duration::from_secs(30);
 /// The AMQP reply code of a close without an error.
 const CLOSED_ON_PURPOSE: u16 = 200;
 
@@ -62,6 +64,8 @@ pub(super) struct Session {
     /// Whether a queue was not there when the session began.
     was_lost: bool,
     publishing: Mutex<Publishing>,
+    /// Held by the only one that replaces it.
+    replacing: tokio::sync::Mutex<()>,
     /// Why the broker has blocked publishing; `None` if it has not.
     blocked: Mutex<Option<String>>,
     /// Whether the queue of assignments has been looked into on this session.
@@ -71,17 +75,34 @@ pub(super) struct Session {
 }
 
 /// The channel on which messages are published.
-#[derive(Clone)]
 struct Publishing {
     channel: Channel,
-    since: Instant,
+    opened_at: Instant,
+    /// When the broker first refused a message on it.
+    refused_at: Option<Instant>,
+    /// How long after that it is replaced.
+    refusing_time: Duration,
 }
 
 impl Publishing {
     async fn open(connection: &Connection) -> lapin::Result<Publishing> {
         let channel = connection.create_channel().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
-        Ok(Publishing { channel, since: Instant::now() })
+        let (opened_at, refusing_time) = (Instant::now(), REFUSING_TIME_MIN);
+        Ok(Publishing { channel, opened_at, refused_at: None, refusing_time })
+    }
+
+    /// Whether to replace the channel, on which a message was refused now.
+    fn is_over(&mut self) -> bool {
+        let refused_at = *self.refused_at.get_or_insert_with(Instant::now);
+        refused_at.elapsed() >= self.refusing_time
+    }
+
+    /// Continues on another channel. What was published on this one is still answered.
+    fn replace(&mut self, next: Publishing) {
+        let has_helped = self.opened_at.elapsed() > 2 * REFUSING_TIME_MAX;
+        let refusing_time = if has_helped { REFUSING_TIME_MIN } else { 2 * self.refusing_time };
+        *self = Publishing { refusing_time: refusing_time.min(REFUSING_TIME_MAX), ..next };
     }
 }
 
@@ -273,39 +294,40 @@ impl Session {
         if let Some(kind) = message.kind {
             properties = properties.with_type(kind.into());
         }
-        let publishing = self.publishing();
+        let channel = self.publishing().channel.clone();
         let options = BasicPublishOptions { mandatory, immediate: false };
-        let published = publishing.channel.basic_publish(
-            exchange,
-            routing_key,
-            options,
-            &message.body,
-            properties,
-        );
+        let published =
+            channel.basic_publish(exchange, routing_key, options, &message.body, properties);
         let confirmation = published.await?.await?;
         if confirmation.is_nack() {
-            self.replace(&publishing).await?;
+            self.refused(&channel).await?;
         }
         Ok(confirmation)
     }
 
-    fn publishing(&self) -> Publishing {
-        self.publishing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn publishing(&self) -> MutexGuard<'_, Publishing> {
+        self.publishing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Replaces a channel on which a message was refused. RabbitMQ finds the leader of a
-    /// quorum queue when a channel first publishes into it. If it looks on a node that has
-    /// just died, it refuses whatever comes through that channel until the node is back.
-    async fn replace(&self, refused: &Publishing) -> lapin::Result<()> {
-        let is_current = |now: &Publishing| now.channel.id() == refused.channel.id();
-        if refused.since.elapsed() < REFUSING_TIME_MAX || !is_current(&self.publishing()) {
+    /// Replaces a channel on which messages are refused again and again. RabbitMQ finds the
+    /// leader of a quorum queue when a channel first publishes into it. If it looks on a node
+    /// that has just died, it refuses whatever comes through that channel until the node is
+    /// back.
+    async fn refused(&self, channel: &Channel) -> lapin::Result<()> {
+        let is_over = || {
+            let mut publishing = self.publishing();
+            publishing.channel.id() == channel.id() && publishing.is_over()
+        };
+        if !is_over() {
             return Ok(());
         }
-        let next = Publishing::open(&self.connection).await?;
-        let mut publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_current(&publishing) {
-            // The earlier one is closed once all that was published on it is answered.
-            *publishing = next;
+        let Ok(_replacing) = self.replacing.try_lock() else {
+            return Ok(());
+        };
+        // Another may have replaced it just before.
+        if is_over() {
+            let next = Publishing::open(&self.connection).await?;
+            self.publishing().replace(next);
         }
         Ok(())
     }
@@ -361,6 +383,7 @@ async fn open(settings: &AmqpSettings, topology: &Arc<Topology>) -> Result<Sessi
             generation: declared.generation,
             was_lost: declared.was_lost,
             publishing,
+            replacing: tokio::sync::Mutex::new(()),
             blocked: Mutex::new(None),
             has_looked: AtomicBool::new(false),
             lost: CancellationToken::new(),
