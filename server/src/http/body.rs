@@ -2,18 +2,42 @@
 //! is wrong.
 
 use std::error::Error;
+use std::time::Duration;
 
+use axum::body::BodyDataStream;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
+use futures::StreamExt;
 use protocol::JobId;
 use protocol::problem::{Problem, ProblemKind};
 use serde::de::{DeserializeOwned, IgnoredAny};
+use tokio::time::timeout;
 
 use super::problem_response::ProblemResponse;
 use super::steady_body::is_stalled;
+
+/// How much of the body of a refused upload is read, and for how long.
+const DISCARDED_BYTES_MAX: usize = 64 << 20;
+const DISCARDING_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Reads and forgets the rest of a body, up to a time and a size: a client that sends all of
+/// it before it reads gets the response, and not a connection that was reset.
+pub(super) async fn discard(body: &mut BodyDataStream) {
+    let mut bytes = 0;
+    let pieces = async {
+        while let Some(Ok(piece)) = body.next().await {
+            bytes += piece.len();
+            if bytes > DISCARDED_BYTES_MAX {
+                break;
+            }
+        }
+    };
+    // What is left then is cut off.
+    let _ = timeout(DISCARDING_TIME_MAX, pieces).await;
+}
 
 /// A JSON body. Unknown fields are rejected: a misspelt field would otherwise go
 /// unnoticed.

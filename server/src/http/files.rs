@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
-use super::body::{KeyInPath, Parameters, broken_off};
+use super::body::{KeyInPath, Parameters, broken_off, discard};
 use super::content_digest::ContentDigest;
 use super::problem_response::{Failed, ProblemResponse};
 use crate::engine::{check_readable, check_users};
@@ -27,10 +27,6 @@ pub(super) const LIST_PATH: &str = "/api/files";
 pub(super) const PATH: &str = "/api/files/";
 /// The default and the largest page of objects.
 const PAGE_FILES: usize = 1000;
-
-/// How much of the body of a refused upload is read, and for how long.
-const DISCARDED_BYTES_MAX: usize = 64 << 20;
-const DISCARDING_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// The parameters of `GET /api/files`.
 #[derive(Deserialize, IntoParams)]
@@ -135,22 +131,6 @@ pub(super) async fn upload(
         discard(&mut body).await;
     }
     Ok((StatusCode::CREATED, Json(stored?)))
-}
-
-/// Reads and forgets the rest of a body, up to a time and a size: a client that sends all of
-/// it before it reads gets the response, and not a connection that was reset.
-async fn discard(body: &mut BodyDataStream) {
-    let mut bytes = 0;
-    let pieces = async {
-        while let Some(Ok(piece)) = body.next().await {
-            bytes += piece.len();
-            if bytes > DISCARDED_BYTES_MAX {
-                break;
-            }
-        }
-    };
-    // What is left then is cut off.
-    let _ = timeout(DISCARDING_TIME_MAX, pieces).await;
 }
 
 async fn store(

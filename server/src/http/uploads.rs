@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::BodyDataStream;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -16,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
-use super::body::{JsonBody, Parameters, broken_off};
+use super::body::{JsonBody, Parameters, broken_off, discard};
 use super::content_digest::ContentDigest;
 use super::files::{File, too_many_uploads};
 use super::problem_response::{Failed, ProblemResponse};
@@ -177,17 +178,31 @@ pub(super) async fn append(
     digest: ContentDigest,
     request: Request,
 ) -> Result<Response, ProblemResponse> {
-    // The semaphore is never closed, so only the time can be over.
-    let permit = timeout(shared.upload_wait_time, shared.uploads.clone().acquire_owned()).await;
-    let permit = permit.map_err(|_| too_many_uploads())?;
-    let appending = shared.engine.uploads().append(id, offset).await?;
+    let mut body = request.into_body().into_data_stream();
+    let begun = async {
+        // The semaphore is never closed, so only the time can be over.
+        let permit = timeout(shared.upload_wait_time, shared.uploads.clone().acquire_owned()).await;
+        let permit = permit.map_err(|_| too_many_uploads())?;
+        let appending = shared.engine.uploads().append(id, offset).await?;
+        Ok::<_, ProblemResponse>((permit, appending))
+    };
+    let (permit, appending) = match begun.await {
+        Ok(begun) => begun,
+        Err(problem) => {
+            discard(&mut body).await;
+            return Err(problem);
+        }
+    };
     // In a task of its own: it keeps what has arrived when the client is gone.
     let receiving = tokio::spawn(async move {
         let received = match digest.is_announced() {
-            true => receive_whole(appending, digest, request).await,
-            false => receive(appending, request).await,
+            true => receive_whole(appending, digest, &mut body).await,
+            false => receive(appending, &mut body).await,
         };
         drop(permit);
+        if received.is_err() {
+            discard(&mut body).await;
+        }
         received
     });
     let received = receiving.await.map_err(|error| internal("receiving the upload", &error))?;
@@ -197,9 +212,8 @@ pub(super) async fn append(
 /// Appends the body of a request. Whatever ends it, what has arrived is kept.
 async fn receive(
     mut appending: Appending,
-    request: Request,
+    body: &mut BodyDataStream,
 ) -> Result<UploadState, ProblemResponse> {
-    let mut body = request.into_body().into_data_stream();
     let replaced = appending.replaced();
     tokio::pin!(replaced);
     loop {
@@ -233,9 +247,8 @@ async fn receive(
 async fn receive_whole(
     mut appending: Appending,
     mut digest: ContentDigest,
-    request: Request,
+    body: &mut BodyDataStream,
 ) -> Result<UploadState, ProblemResponse> {
-    let mut body = request.into_body().into_data_stream();
     let replaced = appending.replaced();
     let held = async {
         while let Some(piece) = body.next().await {

@@ -249,3 +249,31 @@ async fn parts_of_uploads_leave_the_room_that_jobs_need() {
     running.mean(&json!({"inputs": inputs})).await;
     running.stop().await;
 }
+
+#[tokio::test]
+async fn a_client_that_sends_all_before_it_reads_is_told_why_a_part_is_refused() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let directory = tempfile::tempdir().unwrap();
+    let running = Running::start(directory.path()).await;
+    let upload = begin(&running, "in/a.npy", None).await;
+    let address = running.url.strip_prefix("http://").unwrap();
+    let bytes = content(48 << 20);
+    for (path, status) in [
+        (format!("{upload}?offset=7"), "409"),
+        ("/api/uploads/00000000000000000000000000000000?offset=0".to_owned(), "404"),
+    ] {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let length = bytes.len();
+        let head = format!(
+            "PUT {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {length}\r\n\
+             connection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&bytes).await.expect("all of it is taken");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("an answer");
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
+    running.stop().await;
+}
