@@ -20,8 +20,8 @@ use super::problem_response::ProblemResponse;
 use super::steady_body::is_stalled;
 
 /// How much of the body of a refused upload is read, and for how long.
-const DISCARDED_BYTES_MAX: usize = 64 << 20;
-const DISCARDING_TIME_MAX: Duration = Duration::from_secs(2);
+pub(super) const DISCARDED_BYTES_MAX: usize = 64 << 20;
+pub(super) const DISCARDING_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Reads and forgets the rest of a body, up to a time and a size: a client that sends all of
 /// it before it reads gets the response, and not a connection that was reset.

@@ -1,7 +1,5 @@
 //! Input objects: upload, list, download, delete.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::body::{Body, BodyDataStream};
 use axum::extract::{Request, State};

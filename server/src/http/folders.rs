@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
-use super::body::Parameters;
+use super::body::{DISCARDED_BYTES_MAX, DISCARDING_TIME_MAX, Parameters};
 use super::files::too_many_uploads;
 use super::problem_response::{Failed, ProblemResponse};
 use crate::engine::check_users;
@@ -133,6 +133,34 @@ async fn store_files(
     form: Result<Multipart, axum::extract::multipart::MultipartRejection>,
 ) -> Result<StoredFiles, ProblemResponse> {
     let mut form = form.map_err(|rejection| not_a_form(&rejection.body_text()))?;
+    let stored = store_fields(shared, folder, &mut form).await;
+    if stored.is_err() {
+        discard(&mut form).await;
+    }
+    stored
+}
+
+/// Reads and forgets the rest of a form that is refused, as [`super::body::discard`] does.
+async fn discard(form: &mut Multipart) {
+    let mut bytes = 0;
+    let fields = async {
+        while let Ok(Some(mut field)) = form.next_field().await {
+            while let Ok(Some(piece)) = field.chunk().await {
+                bytes += piece.len();
+                if bytes > DISCARDED_BYTES_MAX {
+                    return;
+                }
+            }
+        }
+    };
+    let _ = timeout(DISCARDING_TIME_MAX, fields).await;
+}
+
+async fn store_fields(
+    shared: &Shared,
+    folder: String,
+    form: &mut Multipart,
+) -> Result<StoredFiles, ProblemResponse> {
     let permit = timeout(shared.upload_wait_time, shared.uploads.acquire()).await;
     let _permit = permit.map_err(|_| too_many_uploads())?;
     let storing =

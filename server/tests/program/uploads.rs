@@ -251,7 +251,7 @@ async fn parts_of_uploads_leave_the_room_that_jobs_need() {
 }
 
 #[tokio::test]
-async fn a_client_that_sends_all_before_it_reads_is_told_why_a_part_is_refused() {
+async fn a_client_that_sends_all_before_it_reads_is_told_why_it_is_refused() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     let directory = tempfile::tempdir().unwrap();
@@ -259,21 +259,30 @@ async fn a_client_that_sends_all_before_it_reads_is_told_why_a_part_is_refused()
     let upload = begin(&running, "in/a.npy", None).await;
     let address = running.url.strip_prefix("http://").unwrap();
     let bytes = content(48 << 20);
-    for (path, status) in [
-        (format!("{upload}?offset=7"), "409"),
-        ("/api/uploads/00000000000000000000000000000000?offset=0".to_owned(), "404"),
+    let part = [bytes.as_slice()];
+    let form = [
+        b"--x\r\ncontent-disposition: form-data; name=\"file\"; filename=\"jobs/a.npy\"\r\n\r\n",
+        bytes.as_slice(),
+        b"\r\n--x--\r\n",
+    ];
+    for (method, path, kind, pieces, status) in [
+        ("PUT", format!("{upload}?offset=7"), "application/octet-stream", &part[..], "409"),
+        ("PUT", format!("/api/uploads/{}?offset=0", "0".repeat(32)), "text/plain", &part, "404"),
+        ("POST", "/api/files".to_owned(), "multipart/form-data; boundary=x", &form, "403"),
     ] {
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        let length = bytes.len();
+        let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         let head = format!(
-            "PUT {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {length}\r\n\
-             connection: close\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {length}\r\n\
+             content-type: {kind}\r\nconnection: close\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).await.unwrap();
-        stream.write_all(&bytes).await.expect("all of it is taken");
+        for piece in pieces {
+            stream.write_all(piece).await.expect("all of it is taken");
+        }
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.expect("an answer");
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
     }
     running.stop().await;
 }
