@@ -134,9 +134,8 @@ pub async fn write_result(
     });
     let mut divided = stream::iter(divided).buffered(SEGMENTS_AT_ONCE);
     let mut piece = Vec::new();
-    let mut next = divided.try_next().await;
     loop {
-        let mut numbers = match next {
+        let mut numbers = match divided.try_next().await {
             Ok(Some(numbers)) => numbers,
             Ok(None) => break,
             Err((_, Undivided::Problem(problem))) => return Err(problem.into()),
@@ -145,17 +144,10 @@ pub async fn write_result(
             }
         };
         check_stop(stop)?;
-        let writing = async {
-            for (array, numbers) in arrays.iter_mut().zip(&mut numbers) {
-                piece = array.write(numbers, std::mem::take(&mut piece)).await?;
-            }
-            Ok::<_, Problem>(())
-        };
-        // Those that follow are divided meanwhile.
-        let (written, following) = futures::join!(writing, divided.try_next());
-        written?;
+        for (array, numbers) in arrays.iter_mut().zip(&mut numbers) {
+            piece = array.write(numbers, piece).await?;
+        }
         spare.give(numbers);
-        next = following;
     }
     check_stop(stop)?;
     let mut checksums = ResultChecksums::default();

@@ -97,15 +97,11 @@ impl Array {
         self.summary.add(&numbers.numbers);
         piece.clear();
         OutputFormat::Npy.put(0, &numbers.numbers, &mut piece);
-        let bytes = std::mem::take(&mut numbers.typed);
-        let typed = async {
-            match &mut self.typed {
-                Some((_, typed)) => write_bytes(typed, bytes).await,
-                None => Ok(bytes),
-            }
-        };
-        let (piece, bytes) = futures::try_join!(write_bytes(&mut self.npy, piece), typed)?;
-        numbers.typed = bytes;
+        let piece = write_bytes(&mut self.npy, piece).await?;
+        if let Some((_, typed)) = &mut self.typed {
+            let bytes = std::mem::take(&mut numbers.typed);
+            numbers.typed = write_bytes(typed, bytes).await?;
+        }
         Ok(piece)
     }
 
