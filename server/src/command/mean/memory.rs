@@ -10,7 +10,7 @@ use crate::finishing;
 /// The memory of the program besides a job's data: code, stacks of threads, and
 /// freed memory that the allocator keeps for each thread. Code that is not optimised is
 /// larger.
-const PROGRAM_BYTES: u64 = if cfg!(debug_assertions) { 64 << 20 } else { 48 << 20 };
+const PROGRAM_BYTES: u64 = if cfg!(debug_assertions) { 72 << 20 } else { 48 << 20 };
 
 /// What an input object takes: its name, size and version, in the plan and while it is listed.
 const OBJECT_BYTES: u64 = 500;

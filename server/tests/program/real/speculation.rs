@@ -10,9 +10,9 @@ use super::installation::{Installation, embedded_bits};
 /// theirs and not those of a busy machine …
 const BASE: f64 = 4.0;
 /// … and one of them by this factor on top.
-const STRAGGLER: f64 = 8.0;
+const STRAGGLER: f64 = 4.0;
 /// The number of runs in each mode.
-const ROUNDS: usize = 2;
+const ROUNDS: usize = 3;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_straggler_holds_a_job_up_least_with_our_speculation() {
