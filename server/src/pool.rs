@@ -20,17 +20,24 @@ use tokio::sync::watch;
 ///
 /// - **Declarative.** Only the last number passed to `ensure` counts; repeating
 ///   it does nothing.
-/// - **Never stops a worker that was not told to drain.** The scheduler drains
-///   workers before it lowers the number.
+/// - **Never stops a worker that was not released.** The scheduler drains workers
+///   before it lowers the number, and releases each once it has left.
 /// - **Does not wait.** Workers start and stop later, and report it themselves.
 #[async_trait]
 pub trait WorkerPool: Send + Sync + 'static {
     /// The kind of the pool in one word, and its location.
     fn description(&self) -> Description;
 
-    /// Notes that a worker has been told to drain: it no longer counts, and is
-    /// the first to be stopped.
+    /// Notes that a worker has been told to drain: it no longer counts, and is not
+    /// restarted once it ends. It may have accepted an attempt before it was told, which
+    /// it completes.
     async fn drained(&self, worker: &WorkerId) -> anyhow::Result<()>;
+
+    /// Notes that a drained worker has left or is lost: where its instance does not end
+    /// with it, it may be stopped now.
+    async fn released(&self, _worker: &WorkerId) -> anyhow::Result<()> {
+        Ok(())
+    }
 
     /// Sets the number of workers to keep, not counting those told to drain.
     ///

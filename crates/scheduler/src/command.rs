@@ -86,4 +86,11 @@ pub enum Command {
         /// The name of the worker.
         worker: WorkerId,
     },
+    /// Let the pool stop the instance of a worker that was told to drain: it has left,
+    /// or it is lost. Before that it may run an attempt that it accepted before it
+    /// heard. No event follows.
+    ReleaseWorker {
+        /// The name of the worker.
+        worker: WorkerId,
+    },
 }

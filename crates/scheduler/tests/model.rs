@@ -180,7 +180,8 @@ impl World {
                 Command::PlanJob { .. }
                 | Command::ScaleWorkers { .. }
                 | Command::RestWorker { .. }
-                | Command::DrainWorker { .. } => {}
+                | Command::DrainWorker { .. }
+                | Command::ReleaseWorker { .. } => {}
             }
         }
         if let Err(broken) = self.scheduler.check() {

@@ -272,7 +272,32 @@ fn nothing_is_published_ahead_while_a_worker_drains() {
     scene.by_hand(Some(1)).gives(["drain b", "scale 1"]);
     // The draining worker could still start an attempt until it leaves.
     scene.completed("1/0.0.0/1", "a").gives(["publish 1/0.1.0/1"]);
-    scene.leaves("b").first("publish 1/0.2.0/1");
+    scene.leaves("b").gives([
+        "release b",
+        "publish 1/0.2.0/1",
+        "publish 1/0.3.0/1",
+        "publish 1/0.4.0/1",
+        "publish 1/0.5.0/1",
+    ]);
+}
+
+#[test]
+fn the_instance_of_a_drained_worker_stays_until_the_worker_has_left_or_is_lost() {
+    let mut scene = Scene::new(Settings { look_ahead_ms: 0, bundle_ms: 0, ..Settings::DEFAULT });
+    scene.by_hand(Some(3)).gives(["scale 3"]);
+    scene.runs(1, without_speculation(1), &[(2, 1), (1, 1)]);
+    for worker in ["a", "b", "c"] {
+        scene.joins(worker);
+    }
+    // It is in the queue while two workers are told to go, and one of them has it already.
+    scene.by_hand(Some(1)).gives(["drain c", "drain b", "scale 1"]);
+    scene.started("1/0.0.0/1", "b").gives([]);
+    scene.completed("1/0.0.0/1", "b").gives(["publish 1/0.1.0/1"]);
+    scene.leaves("b").gives(["release b"]);
+    scene.started("1/0.1.0/1", "a").gives([]);
+    // The other never says anything again.
+    scene.after_ms(14_000).progressed("1/0.1.0/1", "a", 0.5);
+    scene.after_ms(2_000).time_passes().gives(["release c"]);
 }
 
 #[test]
@@ -763,8 +788,8 @@ fn the_pool_is_scaled_up_at_once_and_down_after_the_idle_time() {
     scene.after_ms(999).time_passes().gives([]);
     // The busy worker is not drained.
     scene.after_ms(1).time_passes().gives(["drain b", "drain a", "scale 1"]);
-    scene.leaves("b").gives([]);
-    scene.leaves("a").gives([]);
+    scene.leaves("b").gives(["release b"]);
+    scene.leaves("a").gives(["release a"]);
     scene.stopped("1/0.2.0/1", "c", StopReason::JobOver).gives([]);
 }
 

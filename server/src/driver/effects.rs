@@ -406,6 +406,11 @@ impl Effects {
         self.call_pool(move |parts| async move { parts.pool.drained(&worker).await });
     }
 
+    /// Tells the pool that it may stop the instance of a drained worker.
+    pub(super) fn released(&self, worker: WorkerId) {
+        self.call_pool(move |parts| async move { parts.pool.released(&worker).await });
+    }
+
     /// Calls the pool; an error is shown on the dashboard.
     fn call_pool<F>(&self, call: impl FnOnce(Arc<Parts>) -> F + Send + 'static)
     where

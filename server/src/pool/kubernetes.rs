@@ -32,8 +32,10 @@ const REQUESTS_CAPACITY: usize = 64;
 /// environment of the workers are those of the Deployment. The name of a worker is
 /// that of its pod.
 ///
-/// If the cluster deletes another pod than that of a drained worker, the kubelet
-/// restarts the drained worker, and it takes tasks again.
+/// A pod is deleted only once its worker has left, because deletion would stop an
+/// attempt that the worker accepted before it heard that it is drained. If the cluster
+/// deletes another pod than that of a released worker, the kubelet restarts the released
+/// one, and it takes tasks again.
 pub struct KubernetesPool {
     location: String,
     requests: mpsc::Sender<Request>,
@@ -87,8 +89,12 @@ impl WorkerPool for KubernetesPool {
         Description::at("kubernetes", self.location.clone())
     }
 
-    async fn drained(&self, worker: &WorkerId) -> anyhow::Result<()> {
-        self.request(Request::Drained(worker.clone())).await
+    async fn drained(&self, _: &WorkerId) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    async fn released(&self, worker: &WorkerId) -> anyhow::Result<()> {
+        self.request(Request::Released(worker.clone())).await
     }
 
     async fn ensure(&self, desired: u32) -> anyhow::Result<()> {

@@ -72,16 +72,20 @@ impl Scene {
         .await
     }
 
-    /// Sets the status of a pod to running, as a kubelet would.
+    /// Sets the status of a pod to running and ready, as a kubelet would.
     async fn run(&self, pod: &str) {
+        self.set_running(pod, true).await;
+    }
+
+    async fn set_running(&self, pod: &str, is_ready: bool) {
         let status: Value = json!({"status": {
             "phase": "Running",
             "conditions": [
                 {"type": "PodScheduled", "status": "True"},
-                {"type": "Ready", "status": "True"},
+                {"type": "Ready", "status": if is_ready { "True" } else { "False" }},
             ],
             "containerStatuses": [{
-                "name": "worker", "image": "a", "imageID": "", "ready": true, "restartCount": 0,
+                "name": "worker", "image": "a", "imageID": "", "ready": is_ready, "restartCount": 0,
                 "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}},
             }],
         }});
@@ -106,9 +110,9 @@ fn running(observed: &Observed) -> usize {
     observed.members.values().filter(|it| it.instance.phase == "Running").count()
 }
 
-async fn drain(pool: &KubernetesPool, pods: &[String]) {
+async fn release(pool: &KubernetesPool, pods: &[String]) {
     for pod in pods {
-        pool.drained(&WorkerId::from(pod.clone())).await.expect("it hears");
+        pool.released(&WorkerId::from(pod.clone())).await.expect("it hears");
     }
 }
 
@@ -130,21 +134,46 @@ async fn five_then_two_then_none_and_the_right_ones_go() {
 
     pool.ensure(2).await.expect("it hears");
     let (go, stay) = (&pods[1..4], [pods[0].clone(), pods[4].clone()]);
-    drain(&pool, &go[..1]).await;
+    release(&pool, &go[..1]).await;
     scene.until_replicas(4).await;
-    drain(&pool, &go[1..]).await;
+    release(&pool, &go[1..]).await;
     scene.until_replicas(2).await;
-    assert_eq!(scene.until_pods(2).await, stay, "those that were not drained stay");
+    assert_eq!(scene.until_pods(2).await, stay, "those that were not released stay");
 
     pool.ensure(0).await.expect("it hears");
-    drain(&pool, &stay).await;
+    release(&pool, &stay).await;
     scene.until_replicas(0).await;
     scene.until_pods(0).await;
     pool.stop().await;
 }
 
 #[tokio::test]
-async fn a_new_server_stops_nobody_that_it_has_not_drained() {
+async fn a_worker_at_work_is_not_deleted_because_its_pod_is_not_ready_yet() {
+    let scene = Scene::new("unready").await;
+    scene.deploy();
+    let pool = scene.pool().await;
+    pool.ensure(3).await.expect("it hears");
+    scene.until_replicas(3).await;
+    let pods = scene.until_pods(3).await;
+    let [at_work, ready, unready] = &pods[..] else { unreachable!("{pods:?}") };
+    scene.set_running(at_work, false).await;
+    scene.set_running(ready, true).await;
+    scene.set_running(unready, false).await;
+    until_observed(&pool, "three that run", |it| running(it) == 3).await;
+
+    pool.ensure(1).await.expect("it hears");
+    release(&pool, &pods[1..]).await;
+    scene.until_replicas(2).await;
+    let two = [at_work.clone(), ready.clone()];
+    assert_eq!(scene.until_pods(2).await, two);
+    scene.run(at_work).await;
+    scene.until_replicas(1).await;
+    assert_eq!(scene.until_pods(1).await, two[..1]);
+    pool.stop().await;
+}
+
+#[tokio::test]
+async fn a_new_server_stops_nobody_that_it_has_not_released() {
     let scene = Scene::new("again").await;
     scene.deploy();
     let first = scene.pool().await;
@@ -160,7 +189,7 @@ async fn a_new_server_stops_nobody_that_it_has_not_drained() {
     let second = scene.pool().await;
     second.ensure(0).await.expect("it hears");
     until_observed(&second, "three that run", |it| running(it) == 3).await;
-    drain(&second, &pods[..1]).await;
+    release(&second, &pods[..1]).await;
     scene.until_replicas(2).await;
     assert_eq!(scene.until_pods(2).await, pods[1..]);
     second.stop().await;

@@ -46,6 +46,10 @@ impl WorkerPool for Moody {
         self.inner.drained(worker).await
     }
 
+    async fn released(&self, worker: &WorkerId) -> anyhow::Result<()> {
+        self.inner.released(worker).await
+    }
+
     async fn ensure(&self, desired: u32) -> anyhow::Result<()> {
         self.inner.ensure(desired).await
     }

@@ -92,9 +92,17 @@ impl Scheduler {
     }
 
     pub(super) fn worker_left(&mut self, id: &WorkerId, reason: &str, commands: &mut Vec<Command>) {
+        self.release_if_drained(id, commands);
         // Whoever says that it leaves has not died.
         let why = format!("its worker left without handing it back: {reason}");
         self.remove_worker(id, End::Lost(why), commands);
+    }
+
+    /// Lets the pool stop the instance of a worker that was told to drain.
+    fn release_if_drained(&self, id: &WorkerId, commands: &mut Vec<Command>) {
+        if self.pool.get(id).is_some_and(|worker| worker.draining || worker.aside) {
+            commands.push(Command::ReleaseWorker { worker: id.clone() });
+        }
     }
 
     /// Removes a worker whose process has ended, and ends the attempt that it held.
@@ -237,6 +245,7 @@ impl Scheduler {
         for id in newly_lost {
             self.pool.update(&id, self.now, |worker| worker.lost = true);
             self.changes.pool = true;
+            self.release_if_drained(&id, commands);
         }
         for id in removed {
             self.pool.remove(&id);

@@ -493,6 +493,8 @@ impl World {
                 let at = self.message_arrives_at();
                 self.schedule(at, SimEvent::DrainReceived(worker));
             }
+            // A simulated worker ends when it leaves.
+            Command::ReleaseWorker { .. } => {}
             Command::RestWorker { worker, rest_ms } => {
                 let at = self.message_arrives_at();
                 self.schedule(at, SimEvent::RestReceived(worker, rest_ms));

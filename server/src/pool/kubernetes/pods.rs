@@ -17,6 +17,9 @@ pub(super) struct PodState {
     pub(super) member: Member,
     /// Whether all its containers run, so that the worker may execute a task.
     pub(super) is_working: bool,
+    /// Whether the cluster takes it for ready: a ReplicaSet deletes others first, whatever
+    /// the deletion costs.
+    pub(super) is_ready: bool,
     /// Whether it counts among the Deployment's replicas.
     pub(super) counts: bool,
     /// Whether it has ended for good, so that another pod replaces it.
@@ -46,6 +49,7 @@ impl PodState {
         let annotations = pod.metadata.annotations.as_ref();
         PodState {
             is_working: runs && !is_leaving && !has_ended,
+            is_ready: is_ready(pod),
             counts: !is_leaving && !has_ended,
             has_ended,
             made_at_secs: pod.metadata.creation_timestamp.as_ref().map_or(0, |at| at.0.as_second()),
@@ -64,6 +68,11 @@ impl PodState {
             },
         }
     }
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.into_iter().flatten().any(|it| it.type_ == "Ready" && it.status == "True")
 }
 
 /// Why a pod does not run, or was restarted. The first of: the reason of the whole

@@ -37,8 +37,8 @@ const UNREQUESTED_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) enum Request {
     /// The number of workers to keep.
     Desired(u32),
-    /// A worker has been told to drain.
-    Drained(WorkerId),
+    /// A drained worker has left or is lost.
+    Released(WorkerId),
 }
 
 type Events<K> = BoxStream<'static, watcher::Result<Event<K>>>;
@@ -103,7 +103,9 @@ impl Reconciler {
                     match request {
                         None => return,
                         Some(Request::Desired(desired)) => self.scaling.desired = Some(desired),
-                        Some(Request::Drained(worker)) => self.scaling.drain(worker, &self.pods),
+                        Some(Request::Released(worker)) => {
+                            self.scaling.release(worker, &self.pods);
+                        }
                     }
                     is_requested = true;
                     not_before = Instant::now();
@@ -222,7 +224,7 @@ impl Reconciler {
         let shown = pods().filter(|(name, pod)| !pod.has_ended || Some(*name) == last);
         let members = shown.map(|(name, pod)| {
             let mut member = pod.member.clone();
-            if self.scaling.is_drained(name) {
+            if self.scaling.is_released(name) {
                 member.state = WorkerState::Draining;
             }
             (WorkerId::from(name.clone()), member)

@@ -50,6 +50,18 @@ fn a_pod_that_runs_has_a_worker_and_needs_no_words() {
 }
 
 #[test]
+fn a_pod_is_ready_when_the_cluster_says_so() {
+    let ready = |status: &str| {
+        let conditions = json!([{"type": "Initialized", "status": "True"},
+            {"type": "Ready", "status": status}]);
+        PodState::read(&pod(json!({"phase": "Running", "conditions": conditions}))).is_ready
+    };
+    assert!(ready("True"));
+    assert!(!ready("False"));
+    assert!(!PodState::read(&pod(json!({"phase": "Pending"}))).is_ready);
+}
+
+#[test]
 fn a_pod_that_no_node_has_room_for_says_so_in_the_schedulers_words() {
     let seen = PodState::read(&pod(json!({
         "phase": "Pending",
