@@ -100,6 +100,10 @@ withAndWithoutJavaScript((javaScriptEnabled) => {
       ),
     );
     expect(await page.locator(".run-tie").count()).toBe(timeline.rescues.length);
+    // On the same axis what all did.
+    const charts = page.locator(".run-names ul li");
+    await expect(charts).toHaveText([/^Throughput/, /^Busy/, /^Queue/, /^Memory of the serverup to [\d.]+\sMB$/]);
+    await expect(page.locator(".run-chart")).toHaveCount(4);
     await expect(page.locator(".demo-note")).toContainText("Paced on purpose");
 
     // The details of the attempt that was superseded.

@@ -45,6 +45,7 @@ pub mod idempotency;
 pub mod journal;
 pub mod keys;
 pub mod limits;
+mod memory;
 pub mod metrics;
 pub mod outputs;
 pub mod parts;

@@ -28,6 +28,8 @@ pub struct Frame {
     pub is_over: bool,
     /// Attempts that ended before are not known.
     pub known_from: Option<Timestamp>,
+    /// The memory that the process of a worker holds at most, in bytes.
+    pub memory_bound_bytes: Option<u64>,
     /// The most attempts that are listed one by one.
     pub attempts_listed: usize,
 }
@@ -55,6 +57,7 @@ pub fn timeline(
         lanes,
         lanes_left_out,
         moments: survey.moments.finish(),
+        memory_bound_bytes: frame.memory_bound_bytes,
         levels: survey.levels.into_iter().map(survey::Level::finish).collect(),
         slowest: survey.slowest,
         rescues: survey.rescues.into_iter().map(|(rescue, _)| rescue).collect(),

@@ -186,6 +186,7 @@ fn counters(timeline: &Timeline, clock: &Clock) -> Vec<Event> {
             of("running", "attempts", moment.running),
             of("queued", "attempts", moment.queued),
             of("throughput", "bytes/s", moment.bytes_per_sec),
+            of("memory of a worker", "bytes", moment.memory_bytes as f64),
         ]
     };
     (0..).zip(&timeline.moments).flat_map(counter).collect()
@@ -217,6 +218,7 @@ mod tests {
             segments_reused: 0,
             read_bytes: 7,
             written_bytes: 3,
+            resident_bytes: 0,
             phases: None,
             left_ms: None,
             reason: None,
@@ -242,6 +244,7 @@ mod tests {
             attempts: 3,
             lanes: vec![lane(attempt(1, "slow", None)), lane(attempt(2, "fast", Some(1)))],
             moments: vec![Moment::default(), Moment { running: 2.0, ..Moment::default() }],
+            memory_bound_bytes: None,
             ..Timeline::default()
         };
         let trace = serde_json::to_value(trace(&job, &timeline)).unwrap();

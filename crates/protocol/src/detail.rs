@@ -146,6 +146,9 @@ pub struct AttemptSnapshot {
     /// Bytes written as partial sums.
     #[serde(default)]
     pub written_bytes: u64,
+    /// The memory of its worker's process at the last report, in bytes; 0 before.
+    #[serde(default)]
+    pub resident_bytes: u64,
     /// What it spent its time on; absent as long as its worker has not told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phases: Option<PhaseTimes>,

@@ -51,6 +51,10 @@ pub struct Timeline {
     pub lanes_left_out: u64,
     /// What all attempts did, in equal parts of the span.
     pub moments: Vec<Moment>,
+    /// The memory in bytes that the process of a worker of one slot holds at most; absent if
+    /// workers run inside the server, or before the job is planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bound_bytes: Option<u64>,
     /// The durations of the tasks of each level, from level 0; of the whole job.
     pub levels: Vec<LevelTimes>,
     /// The slowest tasks of the whole job, slowest first.
@@ -158,6 +162,10 @@ pub struct Moment {
     /// Bytes read from inputs and partial sums per second. What an attempt read counts
     /// evenly over its time.
     pub bytes_per_sec: f64,
+    /// The memory in bytes that the process of one worker held at most: what was reported
+    /// last of each attempt that ran. 0 if no attempt did; records of older versions lack it.
+    #[serde(default)]
+    pub memory_bytes: u64,
 }
 
 /// The durations of the tasks of one level that were completed, each by one attempt alone.

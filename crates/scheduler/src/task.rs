@@ -232,6 +232,7 @@ impl Attempt {
                 .input_read_bytes
                 .saturating_add(self.progress.partial_read_bytes),
             written_bytes: self.progress.written_bytes,
+            resident_bytes: self.progress.resident_bytes,
             phases: self.progress.phases,
             left_ms: (self.left_ms > 0).then_some(u64::from(self.left_ms)),
             reason: self.reason.as_deref().map(str::to_owned),

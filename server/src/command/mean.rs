@@ -165,7 +165,7 @@ impl CostLog {
         eprintln!("read    {} of input", HumanBytes(job.bytes.input_read));
         if let Some((peak, plan)) = memory::peak_resident_bytes().zip(job.plan.as_ref()) {
             let (statistics, inputs) = (&job.request.statistics, &job.inputs);
-            let bound = memory::process_bytes(plan, inputs, self.workers, statistics);
+            let bound = crate::memory::process_bytes(plan, inputs, self.workers, statistics);
             eprintln!("memory  {} at its peak, bound {}", HumanBytes(peak), HumanBytes(bound));
         }
     }

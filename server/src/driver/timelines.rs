@@ -7,6 +7,7 @@ use protocol::timeline::Timeline;
 use protocol::{JobId, JobSnapshot, Timestamp, WorkerId};
 
 use super::Driver;
+use crate::memory;
 use crate::timeline::{Frame, Span, timeline};
 
 /// How long ago an attempt may have ended that counts as lately, in milliseconds.
@@ -92,6 +93,13 @@ impl Driver {
         self.timeline_within(job, span, span, listed)
     }
 
+    /// The memory that the process of a worker holds at most for a job, in bytes. Workers
+    /// inside the server share its memory with all jobs.
+    fn memory_bound(&self, job: &JobSnapshot) -> Option<u64> {
+        let plan = job.plan.as_ref().filter(|_| !self.effects.parts.pool.is_inside())?;
+        Some(memory::worker_bytes(plan))
+    }
+
     fn timeline_within(
         &self,
         job: &JobSnapshot,
@@ -104,6 +112,7 @@ impl Driver {
             shown,
             is_over: job.phase.is_over(),
             known_from: job.restarts.last().map(|restart| restart.at),
+            memory_bound_bytes: self.memory_bound(job),
             attempts_listed: listed,
         };
         timeline(frame, |visit| {

@@ -75,7 +75,7 @@ impl Survey {
         self.moments.add_queued(&queued(attempt, now));
         if let Some(ran) = ran(attempt, now) {
             worker.busy_ms += ran.within(&self.frame.shown).ms();
-            self.moments.add_ran(&ran, attempt.read_bytes);
+            self.moments.add_ran(&ran, attempt);
         }
     }
 
@@ -195,6 +195,7 @@ pub(super) struct Moments {
     running_ms: Vec<u64>,
     queued_ms: Vec<u64>,
     read_bytes: Vec<f64>,
+    memory_bytes: Vec<u64>,
 }
 
 impl Moments {
@@ -205,6 +206,7 @@ impl Moments {
             running_ms: vec![0; count],
             queued_ms: vec![0; count],
             read_bytes: vec![0.0; count],
+            memory_bytes: vec![0; count],
         }
     }
 
@@ -214,11 +216,13 @@ impl Moments {
         }
     }
 
-    fn add_ran(&mut self, span: &super::Span, read_bytes: u64) {
-        let bytes_per_ms = read_bytes as f64 / span.ms().max(1) as f64;
+    fn add_ran(&mut self, span: &super::Span, attempt: &AttemptSnapshot) {
+        let bytes_per_ms = attempt.read_bytes as f64 / span.ms().max(1) as f64;
         for (part, ms) in self.parts.shared(span) {
             self.running_ms[part] += ms;
             self.read_bytes[part] += bytes_per_ms * ms as f64;
+            let most = &mut self.memory_bytes[part];
+            *most = (*most).max(attempt.resident_bytes);
         }
     }
 
@@ -229,6 +233,7 @@ impl Moments {
                 running: self.running_ms[part] as f64 / ms,
                 queued: self.queued_ms[part] as f64 / ms,
                 bytes_per_sec: self.read_bytes[part] * 1000.0 / ms,
+                memory_bytes: self.memory_bytes[part],
             }
         };
         (0..self.parts.count()).map(moment).collect()

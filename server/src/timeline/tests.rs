@@ -23,6 +23,7 @@ fn attempt(number: u32, worker: &str, started: u64, ended: u64) -> AttemptSnapsh
         segments_reused: 0,
         read_bytes: 1_000,
         written_bytes: 10,
+        resident_bytes: 0,
         phases: None,
         left_ms: None,
         reason: None,
@@ -33,8 +34,14 @@ fn attempt(number: u32, worker: &str, started: u64, ended: u64) -> AttemptSnapsh
 fn told(tasks: &[Vec<AttemptSnapshot>], end: u64, shown: (u64, u64)) -> Timeline {
     let job = Span { start: at(0), end: at(end) };
     let shown = Span { start: at(shown.0), end: at(shown.1) };
-    let frame =
-        Frame { job, shown, is_over: true, known_from: None, attempts_listed: ATTEMPTS_LISTED };
+    let frame = Frame {
+        job,
+        shown,
+        is_over: true,
+        known_from: None,
+        memory_bound_bytes: None,
+        attempts_listed: ATTEMPTS_LISTED,
+    };
     timeline(frame, |visit| {
         for (index, attempts) in (0..).zip(tasks) {
             let id = TaskId { level: 0, node: index, range: 0 };
@@ -79,6 +86,20 @@ fn every_attempt_is_in_the_lane_of_its_worker() {
     let bytes: f64 = told.moments.iter().map(|moment| moment.bytes_per_sec).sum::<f64>() / 120.0;
     assert!((bytes - 3_000.0).abs() < 30.0, "{bytes}");
     assert!(told.moments.last().unwrap().queued > 0.9);
+}
+
+#[test]
+fn the_memory_of_a_moment_is_that_of_the_largest_worker() {
+    let holds =
+        |megabytes: u64, it| AttemptSnapshot { resident_bytes: megabytes * 1_000_000, ..it };
+    let tasks = [
+        vec![holds(30, attempt(1, "a", 0, 600))],
+        vec![holds(50, attempt(1, "b", 300, 400))],
+        vec![holds(0, attempt(1, "c", 0, 1_000))],
+    ];
+    let told = told(&tasks, 1_200, (0, 1_200));
+    let megabytes = |ms: usize| told.moments[ms / 10].memory_bytes / 1_000_000;
+    assert_eq!([0, 295, 350, 500, 700, 1_100].map(megabytes), [30, 30, 50, 30, 0, 0]);
 }
 
 #[test]

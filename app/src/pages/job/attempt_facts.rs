@@ -160,6 +160,7 @@ mod tests {
             segments_reused: 0,
             read_bytes: 0,
             written_bytes: 0,
+            resident_bytes: 0,
             phases: None,
             left_ms: None,
             reason: None,

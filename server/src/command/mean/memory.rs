@@ -1,37 +1,11 @@
-//! The memory of a job: its bound, from the plan, and the measured peak.
+//! The memory of this process: its bound as text, and the measured peak.
 
 use indicatif::HumanBytes;
 use protocol::Plan;
 use protocol::job::InputSummary;
 use protocol::request::Statistic;
 
-use crate::finishing;
-
-/// The memory of the program besides a job's data: code, stacks of threads, and
-/// freed memory that the allocator keeps for each thread. Code that is not optimised is
-/// larger.
-const PROGRAM_BYTES: u64 = if cfg!(debug_assertions) { 72 << 20 } else { 48 << 20 };
-
-/// What an input object takes: its name, size and version, in the plan and while it is listed.
-const OBJECT_BYTES: u64 = 500;
-/// What a task takes: its state, that of its attempt, and its place in the timeline.
-const TASK_BYTES: u64 = 600;
-
-/// The memory bound of this process for a job, in bytes: its objects and tasks, its workers,
-/// and the division of the total.
-pub(super) fn process_bytes(
-    plan: &Plan,
-    inputs: &InputSummary,
-    workers: u32,
-    statistics: &[Statistic],
-) -> u64 {
-    let workers = u64::from(workers).min(plan.tasks());
-    PROGRAM_BYTES
-        + plan.objects.saturating_mul(OBJECT_BYTES)
-        + plan.tasks().saturating_mul(TASK_BYTES)
-        + workers.saturating_mul(plan.estimate.worker_memory_bytes)
-        + finishing::memory_bytes(plan, statistics, inputs.is_typed())
-}
+use crate::memory::process_bytes;
 
 /// The memory bound as text, with the part of a worker.
 pub(super) fn describe(

@@ -34,6 +34,12 @@ async fn results_are_those_of_the_embedded_parts_bit_for_bit() {
             let headers = if format == "csv" { 0 } else { 40 * 3 * HEAD_BYTES as u64 };
             assert!(count(&ended, "bytes", "read_twice") <= headers, "{ended}");
             assert_eq!(server.bits(&job).await, embedded_bits(&inputs).await, "{format} {fan_in}");
+            let timeline = server.get_json(&format!("/api/jobs/{job}/timeline")).await;
+            let moments = timeline["moments"].as_array().expect("moments").iter();
+            let most = moments.filter_map(|moment| moment["memory_bytes"].as_u64()).max();
+            let most = most.expect("it is told");
+            let bound = timeline["memory_bound_bytes"].as_u64().expect("a bound");
+            assert!(0 < most && most <= bound, "{most} bytes of at most {bound}");
         }
     }
     server.stop().await;

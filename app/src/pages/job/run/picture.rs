@@ -5,7 +5,7 @@ use protocol::job::{Restart, Timings};
 use protocol::timeline::{Moment, TimedAttempt, Timeline};
 use protocol::{JobId, Timestamp};
 
-use crate::format::{attempt_words, rate};
+use crate::format::{attempt_words, bytes, rate};
 use crate::islands::job::RUN_AXIS;
 use crate::islands::parts::RUN_SCROLL;
 use crate::paths::{JobTab, worker_path};
@@ -266,14 +266,15 @@ fn charts(timeline: &Timeline) -> Vec<Charted> {
         |value: fn(&Moment) -> f64| -> Vec<f64> { timeline.moments.iter().map(value).collect() };
     let workers = timeline.lanes.iter().filter(|lane| lane.worker.is_some()).count() as u64;
     let workers = (workers + timeline.lanes_left_out).max(1) as f64;
-    let (read, running, queued) = (
+    let (read, running, queued, memory) = (
         values(|moment| moment.bytes_per_sec),
         values(|moment| moment.running),
         values(|moment| moment.queued),
+        values(|moment| moment.memory_bytes as f64),
     );
     let busy: Vec<f64> = running.iter().map(|running| running / workers).collect();
     let (most_read, most_queued) = (top(&read), top(&queued));
-    vec![
+    let charts = [
         Charted {
             name: "Throughput",
             values: read,
@@ -287,7 +288,20 @@ fn charts(timeline: &Timeline) -> Vec<Charted> {
             top: most_queued,
             top_words: format!("up to {most_queued:.1}"),
         },
-    ]
+    ];
+    let memory = (top(&memory) > 0.0).then(|| of_memory(timeline, memory));
+    charts.into_iter().chain(memory).collect()
+}
+
+/// The memory of the largest worker, against its bound.
+fn of_memory(timeline: &Timeline, values: Vec<f64>) -> Charted {
+    let most = timeline.moments.iter().map(|moment| moment.memory_bytes).max().unwrap_or(0);
+    let bound = timeline.memory_bound_bytes;
+    let (name, top_words) = match bound {
+        Some(bound) => ("Memory of a worker", format!("up to {} of {}", bytes(most), bytes(bound))),
+        None => ("Memory of the server", format!("up to {}", bytes(most))),
+    };
+    Charted { name, values, top: most.max(bound.unwrap_or(0)) as f64, top_words }
 }
 
 /// The moments at which a job entered its phases, and those of restarts.
