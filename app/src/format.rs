@@ -13,7 +13,7 @@ mod time;
 pub use attempt::{attempt_words, rescue_words};
 pub use job::job_title;
 pub use quantity::{bytes, count, percent, percent_exactly, plural, rate, scientific, short};
-pub use time::{UPLOADS, age, date_time, duration, new_folder, rfc3339, time_of_day, utc};
+pub use time::{UPLOADS, age, between, date_time, duration, new_folder, rfc3339, time_of_day, utc};
 
 /// Joins a number and its unit.
 const NO_BREAK_SPACE: char = '\u{a0}';

@@ -511,6 +511,8 @@ impl Driver {
         snapshot.outage = None;
         snapshot.bytes_per_sec = 0.0;
         snapshot.remaining_ms = None;
+        snapshot.remaining_least_ms = None;
+        snapshot.remaining_most_ms = None;
         snapshot.waiting = false;
         let before = self.board.job(job).map_or(0.0, |before| before.overall);
         let snapshot = with_overall(snapshot, before);

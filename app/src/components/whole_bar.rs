@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use protocol::JobSnapshot;
 
-use crate::format::{bytes, duration, percent, rate};
+use crate::format::{between, bytes, duration, percent, rate};
 use crate::picture::tree::thousandths;
 
 /// The progress of a whole job as one bar over all its phases, with its percentage,
@@ -63,9 +63,7 @@ fn pace(job: &JobSnapshot) -> String {
         };
     }
     let rate = (job.bytes_per_sec > 0.0).then(|| rate(job.bytes_per_sec));
-    let remaining = job.remaining_ms.map(|ms| match ms.div_ceil(1000) {
-        seconds @ ..60 => format!("about {seconds}\u{a0}s left"),
-        seconds => format!("about {} left", duration(seconds * 1000)),
-    });
+    let range = job.remaining_least_ms.zip(job.remaining_most_ms);
+    let remaining = range.map(|(least_ms, most_ms)| format!("{} left", between(least_ms, most_ms)));
     [rate, remaining].into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }

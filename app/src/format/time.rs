@@ -24,6 +24,24 @@ pub fn duration(ms: u64) -> String {
     text.replace(' ', NO_BREAK_SPACE.encode_utf8(&mut [0; 4]))
 }
 
+/// A duration that is between two others, in whole units: `12 to 18 s`, `up to 3 min`,
+/// `about 5 s`.
+#[must_use]
+pub fn between(least_ms: u64, most_ms: u64) -> String {
+    let (unit_ms, unit) = match most_ms {
+        ..120_000 => (SECOND_MS, "s"),
+        120_000..7_200_000 => (MINUTE_MS, "min"),
+        7_200_000..172_800_000 => (HOUR_MS, "h"),
+        _ => (DAY_MS, "d"),
+    };
+    let most = most_ms.div_ceil(unit_ms).max(1);
+    match least_ms / unit_ms {
+        0 if most > 1 => format!("up to {most}{NO_BREAK_SPACE}{unit}"),
+        least if least + 1 >= most => format!("about {most}{NO_BREAK_SPACE}{unit}"),
+        least => format!("{least} to {most}{NO_BREAK_SPACE}{unit}"),
+    }
+}
+
 /// The time since `then` in whole units; `just now` below 5 s and in the future.
 #[must_use]
 pub fn age(then: Timestamp, now: Timestamp) -> String {
@@ -126,6 +144,19 @@ mod tests {
         assert_eq!(shown(65_000), "1 min 05 s");
         assert_eq!(shown(2 * HOUR_MS + 3 * MINUTE_MS), "2 h 03 min");
         assert_eq!(shown(3 * DAY_MS + 4 * HOUR_MS), "3 d 4 h");
+    }
+
+    #[test]
+    fn a_duration_between_two_others_is_in_whole_units() {
+        let between = |least, most| super::between(least, most).replace(NO_BREAK_SPACE, " ");
+        assert_eq!(between(12_900, 17_100), "12 to 18 s");
+        assert_eq!(between(0, 0), "about 1 s");
+        assert_eq!(between(4_000, 4_900), "about 5 s");
+        assert_eq!(between(900, 4_900), "up to 5 s");
+        assert_eq!(between(90_000, 119_000), "90 to 119 s");
+        assert_eq!(between(90_000, 180_000), "1 to 3 min");
+        assert_eq!(between(5_000, 86_400_000), "up to 24 h");
+        assert_eq!(between(172_800_000, 432_000_000), "2 to 5 d");
     }
 
     #[test]

@@ -117,6 +117,13 @@ pub struct JobSnapshot {
     /// The estimated remaining time in milliseconds; absent while unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remaining_ms: Option<u64>,
+    /// The time in milliseconds that it will probably still take at least: in eight of ten
+    /// cases it does; absent while unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remaining_least_ms: Option<u64>,
+    /// The same for the most; absent while unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remaining_most_ms: Option<u64>,
     /// A summary of the result; absent before the job is done.
     // Pages have the server render it.
     #[cfg_attr(target_arch = "wasm32", serde(skip))]
@@ -189,6 +196,8 @@ impl JobSnapshot {
             resumes: Vec::new(),
             bytes_per_sec: 0.0,
             remaining_ms: None,
+            remaining_least_ms: None,
+            remaining_most_ms: None,
             result: None,
             outage: None,
             error: None,

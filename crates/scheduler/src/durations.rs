@@ -10,6 +10,8 @@ pub(crate) struct Durations {
     count: u64,
     /// Their sum in milliseconds.
     sum_ms: u64,
+    /// The sum of their squares, in square milliseconds.
+    sum_of_squares: f64,
     /// Number of durations per bucket. Bucket `k` ends at `2^(k / 12)` milliseconds.
     buckets: Vec<u32>,
 }
@@ -19,6 +21,7 @@ impl Durations {
     pub(crate) fn add(&mut self, duration_ms: u64) {
         self.count += 1;
         self.sum_ms += duration_ms;
+        self.sum_of_squares += (duration_ms as f64).powi(2);
         let bucket = bucket_of(duration_ms);
         if self.buckets.len() <= bucket {
             self.buckets.resize(bucket + 1, 0);
@@ -29,6 +32,20 @@ impl Durations {
     /// The mean in milliseconds; `None` if empty.
     pub(crate) fn mean_ms(&self) -> Option<f64> {
         (self.count > 0).then(|| self.sum_ms as f64 / self.count as f64)
+    }
+
+    /// The standard deviation of a duration, and of the mean, in milliseconds. Of fewer
+    /// than two durations nothing is known but their size: the mean itself; `None` if empty.
+    pub(crate) fn deviations_ms(&self) -> Option<(f64, f64)> {
+        let mean_ms = self.mean_ms()?;
+        let count = self.count as f64;
+        let of_one = if self.count < 2 {
+            mean_ms
+        } else {
+            let squares = self.sum_of_squares - count * mean_ms * mean_ms;
+            (squares.max(0.0) / (count - 1.0)).sqrt()
+        };
+        Some((of_one, of_one / count.sqrt()))
     }
 
     /// The approximate mean of the rates, in 1 per millisecond; `None` if empty.
@@ -90,6 +107,20 @@ mod tests {
         assert!((durations.mean_ms().unwrap() - 1_700.0).abs() < 1e-9);
         let median = durations.median_ms().unwrap();
         assert!((median - 1_000.0).abs() < 60.0, "{median}");
+    }
+
+    #[test]
+    fn deviations_shrink_with_what_is_known() {
+        let mut durations = Durations::default();
+        assert_eq!(durations.deviations_ms(), None);
+        durations.add(100);
+        assert_eq!(durations.deviations_ms(), Some((100.0, 100.0)));
+        for duration_ms in [104, 96, 100] {
+            durations.add(duration_ms);
+        }
+        let (of_one, of_mean) = durations.deviations_ms().unwrap();
+        assert!((of_one - (32.0_f64 / 3.0).sqrt()).abs() < 1e-6, "{of_one}");
+        assert!((of_mean - of_one / 2.0).abs() < 1e-9, "{of_mean}");
     }
 
     #[test]

@@ -46,5 +46,5 @@ mod task;
 
 pub use command::Command;
 pub use event::{Event, JobTerms};
-pub use scheduler::{Changes, JobView, PoolView, Scheduler, VisitedTask};
+pub use scheduler::{Changes, JobView, PoolView, Remaining, Scheduler, VisitedTask};
 pub use settings::Settings;

@@ -29,7 +29,7 @@ use crate::job::Job;
 use crate::pool::Pool;
 use crate::settings::Settings;
 use crate::speculation::Rule;
-pub use views::{JobView, PoolView, VisitedTask};
+pub use views::{JobView, PoolView, Remaining, VisitedTask};
 
 /// The scheduler.
 ///

@@ -178,9 +178,9 @@ fn describe(job: &JobSnapshot) -> String {
         return outage.to_string();
     }
     let rate = HumanBytes(job.bytes_per_sec as u64);
-    match job.remaining_ms {
-        Some(remaining) => {
-            let remaining = indicatif::HumanDuration(Duration::from_millis(remaining));
+    match job.remaining_least_ms.zip(job.remaining_most_ms) {
+        Some((least_ms, most_ms)) => {
+            let remaining = app::format::between(least_ms, most_ms);
             format!("{} · {rate}/s · {remaining} left", job.phase.word())
         }
         None => job.phase.word().to_owned(),

@@ -75,6 +75,8 @@ pub fn job(phase: Phase) -> JobSnapshot {
         overall: if phase == Phase::Done { 1.0 } else { 0.5 },
         bytes_per_sec: if phase == Phase::Running { 123_456.0 } else { 0.0 },
         remaining_ms: (phase == Phase::Running).then_some(12_000),
+        remaining_least_ms: (phase == Phase::Running).then_some(12_000),
+        remaining_most_ms: (phase == Phase::Running).then_some(18_000),
         error: (phase == Phase::Failed).then(problem),
         ..job
     }

@@ -11,6 +11,9 @@ use crate::job::Job;
 use crate::pool::Worker;
 use crate::task::{Attempt, TaskKey};
 
+/// Of a normal distribution, eight of ten values are within so many standard deviations.
+const TWO_SIDED_80_PERCENT: f64 = 1.282;
+
 /// The state of a job: the fields of a [`protocol::JobSnapshot`] that the
 /// scheduler owns.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,14 +41,25 @@ pub struct JobView {
     pub bytes: ByteCounts,
     /// Recent input throughput in bytes per second; 0 if no attempt is running.
     pub bytes_per_sec: f64,
-    /// Estimated remaining time in milliseconds; `None` if unknown.
-    pub remaining_ms: Option<u64>,
+    /// The estimated remaining time; `None` if unknown.
+    pub remaining: Option<Remaining>,
     /// The outage that the job waits for; `None` if it waits for none.
     pub outage: Option<Outage>,
     /// The error; `Some` only in phase Failed.
     pub error: Option<Problem>,
     /// The task that has killed workers; `Some` only if the job failed because of that.
     pub killer: Option<TaskId>,
+}
+
+/// How long a job will still run, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Remaining {
+    /// The work that is left, divided by the workers of the job.
+    pub estimate_ms: u64,
+    /// In eight of ten cases not less than this.
+    pub least_ms: u64,
+    /// In eight of ten cases not more than this.
+    pub most_ms: u64,
 }
 
 /// The state of the worker pool: the fields of a
@@ -110,7 +124,7 @@ impl Scheduler {
                 format: job.format.clone(),
                 ..InputSummary::default()
             },
-            remaining_ms: self.remaining_ms(job, &progress),
+            remaining: self.remaining(job, &progress),
             progress,
             attempts: job.attempts,
             adopted: job.adopted,
@@ -232,23 +246,37 @@ impl Scheduler {
         })
     }
 
-    /// Estimated remaining time in milliseconds: for every level, the remaining
-    /// tasks times their mean duration, divided by the workers of the job.
-    fn remaining_ms(&self, job: &Job, progress: &[LevelProgress]) -> Option<u64> {
+    /// The remaining time: for every level, the remaining tasks times their mean duration,
+    /// divided by the workers of the job.
+    ///
+    /// At worst all workers but one are idle while the last attempt of a level runs: that
+    /// takes less than `1 - 1 / workers` of its duration longer (Graham's bound). What is
+    /// unknown of the mean, and by how much durations differ, widens the range.
+    fn remaining(&self, job: &Job, progress: &[LevelProgress]) -> Option<Remaining> {
         if job.phase != Phase::Running {
             return None;
         }
         let workers = job.terms.workers.min(self.pool.available()).max(1);
-        let mut remaining_ms = 0.0;
-        let mut mean_ms = None;
+        let (mut estimate_ms, mut last_ms, mut variance) = (0.0, 0.0, 0.0);
+        let mut known = None;
         for (level, progress) in job.levels.iter().zip(progress) {
-            // A level without completed attempts is assumed to be like the one below.
-            mean_ms = level.durations.mean_ms().or(mean_ms);
+            let of_level = level.durations.mean_ms().zip(level.durations.deviations_ms());
+            // A level without completed attempts is assumed to be like the one below, as far
+            // as is known before: as long as that, give or take as much.
+            known = of_level.or(known.map(|(mean_ms, (of_one, _))| (mean_ms, (of_one, mean_ms))));
+            let (mean_ms, (of_one, of_mean)) = known?;
             let left = (progress.tasks as f64 - progress.complete()).max(0.0);
             let at_once = f64::from(workers).min(progress.tasks as f64);
-            remaining_ms += left * mean_ms? / at_once;
+            estimate_ms += left * mean_ms / at_once;
+            last_ms += (1.0 - 1.0 / at_once) * left.min(1.0) * mean_ms;
+            variance += (left * of_mean / at_once).powi(2) + left * (of_one / at_once).powi(2);
         }
-        Some(saturating_u64(remaining_ms))
+        let spread_ms = TWO_SIDED_80_PERCENT * variance.sqrt();
+        Some(Remaining {
+            estimate_ms: saturating_u64(estimate_ms),
+            least_ms: saturating_u64(estimate_ms - spread_ms),
+            most_ms: saturating_u64(estimate_ms + last_ms + spread_ms),
+        })
     }
 }
 
