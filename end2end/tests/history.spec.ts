@@ -116,6 +116,18 @@ withAndWithoutJavaScript(() => {
     await page.waitForURL(/\/jobs\?status=done$/);
     await expect(page.locator(".job-row-title a")).toHaveText(["third"]);
   });
+
+  test("jobs are ticked on the home page too", async ({ page, server }) => {
+    const [first, second] = await submitAll(server, ["first", "second"]);
+    await page.goto("/");
+    const compare = page.getByRole("button", { name: "Compare", exact: true });
+    await expect(compare).toBeHidden();
+    for (const name of ["first", "second"]) {
+      await page.getByRole("checkbox", { name: `Select ${name}`, exact: true }).check();
+    }
+    await compare.click();
+    await page.waitForURL(`**/jobs/${first}/compare/${second}`);
+  });
 });
 
 withAndWithoutJavaScript(() => {

@@ -10,7 +10,7 @@ use crate::keyed::Keyed;
 use crate::paths::{job_path, thumbnail_path};
 use crate::picture::tree::thousandths;
 
-/// The id of the form that the ticks of the rows belong to, where a page has one.
+/// The id of the form that the ticks of the rows belong to.
 pub const TICKED: &str = "ticked";
 
 /// A list of jobs.
@@ -64,7 +64,6 @@ pub fn JobRow(
             data-job=id.to_string()
         >
             <td>
-                // Shown where the page has the form.
                 <input
                     type="checkbox"
                     class="tick"

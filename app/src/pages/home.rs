@@ -16,8 +16,10 @@ use self::job_form::JobFormCard;
 use self::now::{Now, now_path, shows_all};
 use self::plan_preview::PlanPreview;
 use super::not_found::Missing;
+use super::selected::SelectionBar;
 use crate::backend::caller_may;
 use crate::calls;
+use crate::filter::Status;
 use crate::islands::Given;
 use crate::islands::overview::{LiveOverview, SHOWN_JOBS};
 
@@ -56,6 +58,7 @@ pub fn HomePage() -> impl IntoView {
                                     {caller_may(Role::Admin).then(|| view! { <DesiredWorkers pool /> })}
                                     <Now />
                                 </LiveOverview>
+                                <SelectionBar text=String::new() status=Status::All />
                             }
                             .into_any()
                         }
