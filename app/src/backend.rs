@@ -143,6 +143,14 @@ pub trait Backend: Send + Sync + 'static {
     /// `NotFound` if the job is not planned.
     async fn inputs(&self, id: JobId, start: u64, limit: usize) -> Result<InputPage, Problem>;
 
+    /// The same, with what is in each of them; `None` where it cannot be told now.
+    async fn inputs_looked_into(
+        &self,
+        id: JobId,
+        start: u64,
+        limit: usize,
+    ) -> Result<(InputPage, Vec<Option<ObjectContent>>), Problem>;
+
     /// The folders and objects directly below a prefix.
     async fn browse(&self, prefix: &str) -> Result<FolderPage, Problem>;
 

@@ -224,12 +224,16 @@ pub async fn delete_files(
 /// How many input files are on a page.
 const INPUTS: usize = 100;
 
-/// A page of the input files of a job, from the one at index `start`.
+/// A page of the input files of a job, from the one at index `start`, and what is in each of
+/// them, where it can be told.
 ///
 /// Only the page calls it, so it has no path of its own.
-pub async fn inputs(id: &str, start: u64) -> Result<InputPage, CallError> {
+pub async fn inputs(
+    id: &str,
+    start: u64,
+) -> Result<(InputPage, Vec<Option<ObjectContent>>), CallError> {
     let found = match id.parse() {
-        Ok(id) => backend().inputs(id, start, INPUTS).await,
+        Ok(id) => backend().inputs_looked_into(id, start, INPUTS).await,
         Err(_) => Err(no_such_job(id)),
     };
     found.map_err(|problem| {

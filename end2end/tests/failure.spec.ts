@@ -19,6 +19,18 @@ withAndWithoutJavaScript((javaScriptEnabled) => {
     await expect(problem).toContainText("fünf");
   });
 
+  test("the input that a job failed of is marked among the others", async ({ page, server }) => {
+    // Too long for its beginning to tell that the end is wrong.
+    const numbers = `${"1,2,3,4,5,6,7,8\n".repeat(100_000)}`;
+    await server.upload("inputs/good.csv", `${numbers}9`);
+    await server.upload("inputs/wrong.csv", `${numbers}x`);
+    const id = await server.submit({ inputs: { prefix: "inputs/" } });
+    expect((await server.over(id)).phase).toBe("failed");
+    await page.goto(`/jobs/${id}/inputs`);
+    await expect(page.locator('tr:has([data-state="failed"])')).toContainText("inputs/wrong.csv");
+    await expect(page.locator('[data-state="failed"]:text-is("wrong")')).toHaveCount(1);
+  });
+
   test("files of different lengths are reported with their lengths", async ({ page, server }) => {
     await server.upload("inputs/three.csv", "1,2,3");
     await server.upload("inputs/four.csv", "1,2,3,4");

@@ -73,6 +73,21 @@ test("the pages of tasks and of a worker follow what happens", async ({ page, se
   }
 });
 
+test("the inputs of a job are told by what has become of them", async ({ page, server }) => {
+  const id = await server.submit({ ...DEMO, inputs: { generate: { files: 90, count: 4096 } } });
+  await page.goto(`/jobs/${id}/inputs`);
+  await page.evaluate(() => Object.assign(window, { stays: true }));
+  const files = (state: string) => page.locator(`table.files tbody [data-state="${state}"]`);
+  await expect(files("waiting").first()).toBeVisible();
+  await expect(files("running").first()).toHaveText("being read");
+  await expect(page.locator(".progress-pace")).toHaveText(/(\d+ to|about|up to) \d+\s(s|min) left$/);
+  await expect.poll(() => files("complete").count()).toBeGreaterThan(0);
+  expect(await files("waiting").count(), "some are read before others").toBeGreaterThan(0);
+  await server.over(id);
+  await expect(files("complete")).toHaveCount(90);
+  expect(await page.evaluate(() => "stays" in window), "the page was not loaded again").toBe(true);
+});
+
 test("without JavaScript the page of a worker can be loaded again", async ({ browser, server }) => {
   const context = await browser.newContext({ baseURL: server.url, javaScriptEnabled: false });
   const page = await context.newPage();

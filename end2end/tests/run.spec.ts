@@ -125,7 +125,11 @@ withAndWithoutJavaScript((javaScriptEnabled) => {
     await page.waitForURL(/kind=speculation/);
     await expect(page.locator('.log-entries li:not([data-kind="speculation"])')).toHaveCount(0);
     await page.getByRole("link", { name: "Inputs", exact: true }).click();
-    await expect(page.locator("table.files tbody tr")).toHaveCount(30);
+    const files = page.locator("table.files tbody tr");
+    await expect(files).toHaveCount(30);
+    await expect(files.locator('[data-state="complete"]')).toHaveText(Array(30).fill("summed"));
+    await expect(files.first()).toContainText("text");
+    await expect(files.last()).toContainText(/4.096/);
     await expectPhase(page, "done");
   });
 });

@@ -13,19 +13,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app::lately::Lately;
+use moka::future::Cache;
 use platform::ServerEnd;
 use platform::problems::internal;
 use platform::{InputStores, ObjectStore};
 use program::clock;
 use protocol::detail::{InputPage, TaskPage};
+use protocol::files::ObjectContent;
 use protocol::problem::ProblemKind;
 use protocol::request::{Generate, WORKERS};
-use protocol::task::Control;
+use protocol::task::{Control, InputObject};
 use protocol::timeline::Timeline;
 use protocol::{Caller, Inputs, JobId, Phase, Preview, Problem, Role, Timestamp, ValidRequest};
 use scheduler::{Event, Scheduler, Settings};
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit, mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -62,6 +64,16 @@ const PREVIEWED_OF_PREFIX: u32 = PREVIEWED_OBJECTS / 4;
 
 /// How long an answer about what workers have done lately is given to others.
 const LATELY_FOR: Duration = Duration::from_secs(1);
+/// How long a page of input objects waits until it is known what is in them.
+const LOOKING_TIME_MAX: Duration = Duration::from_secs(3);
+/// For how long such a page is kept: it is rendered again while its job runs.
+const LOOKED_INTO_FOR: Duration = Duration::from_secs(10);
+/// How many of them are kept.
+const LOOKED_INTO_PAGES: u64 = 64;
+
+/// A page of input objects, with what is in each of them where that can be told.
+pub type LookedInto = (InputPage, Vec<Option<ObjectContent>>);
+
 /// A day in milliseconds.
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -87,6 +99,8 @@ pub struct Engine {
     pace: Pace,
     /// What was read of the final segments of running jobs.
     partly_known: Mutex<partly::Known>,
+    /// The pages of input objects that were looked into lately.
+    looked_into: Cache<(JobId, u64, usize), LookedInto>,
     /// The latest comparisons of results.
     compared: viewing::Compared,
     retention: Retention,
@@ -141,6 +155,10 @@ impl Engine {
             lately: Mutex::new(None),
             pace: Pace::default(),
             partly_known: Mutex::default(),
+            looked_into: Cache::builder()
+                .max_capacity(LOOKED_INTO_PAGES)
+                .time_to_live(LOOKED_INTO_FOR)
+                .build(),
             compared: viewing::Compared::default(),
             previewed: Semaphore::new(PREVIEWED_OBJECTS as usize),
             keys: restored.keys,
@@ -605,10 +623,44 @@ impl Engine {
         limit: usize,
     ) -> Result<InputPage, Problem> {
         self.job(job).await?;
+        let (objects, total) = self.input_objects(job, start, limit).await?;
+        Ok(records::input_page(objects, start, total))
+    }
+
+    /// The same, with what is in each of them; `None` where it cannot be told now.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::input_page`].
+    pub async fn inputs_looked_into(
+        &self,
+        job: JobId,
+        start: u64,
+        limit: usize,
+    ) -> Result<LookedInto, Problem> {
+        let options = self.job(job).await?.request.read_options();
+        let looking = async {
+            let (objects, total) = self.input_objects(job, start, limit).await?;
+            let looking = self.parts.planner.contents(&objects, &options);
+            // Nobody waits for a slow store to see the names.
+            let contents = timeout(LOOKING_TIME_MAX, looking).await;
+            let contents = contents.unwrap_or_else(|_| vec![None; objects.len()]);
+            Ok((records::input_page(objects, start, total), contents))
+        };
+        let found = self.looked_into.try_get_with((job, start, limit), looking).await;
+        found.map_err(|problem: Arc<Problem>| Problem::clone(&problem))
+    }
+
+    async fn input_objects(
+        &self,
+        job: JobId,
+        start: u64,
+        limit: usize,
+    ) -> Result<(Vec<InputObject>, u64), Problem> {
         // The whole list is parsed.
         let permit = self.previewed.acquire_many(PREVIEWED_OF_PREFIX).await;
         let _permit = permit.map_err(|_| stopping())?;
-        let found = records::inputs(&*self.parts.store, job, start, limit).await?;
+        let found = records::input_objects(&*self.parts.store, job, start, limit).await?;
         found.ok_or_else(|| {
             Problem::new(ProblemKind::NotFound, "the input objects of the job are not listed")
                 .remedy("wait until it is planned; a job that failed before has no list")

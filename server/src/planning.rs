@@ -14,6 +14,7 @@ use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt, stream};
 use platform::problems::outage;
 use platform::{InputStores, ObjectStore, StoreError};
+use protocol::files::ObjectContent;
 use protocol::job::{Counted, HeaderSummary, InputSummary, SkippedFiles, TensorsSummary};
 use protocol::problem::ProblemKind;
 use protocol::request::{
@@ -330,6 +331,22 @@ impl Planner {
     /// Whether a location names a record or a secret of the program.
     fn is_private(&self, location: &str) -> bool {
         self.inputs.own_key(location).is_some_and(keys::is_private)
+    }
+
+    /// What is in each of some objects, in the same order; `None` where it cannot be told now.
+    pub async fn contents(
+        &self,
+        objects: &[InputObject],
+        options: &ReadOptions,
+    ) -> Vec<Option<ObjectContent>> {
+        let looking: Vec<_> = objects.iter().map(|object| self.content(object, options)).collect();
+        stream::iter(looking).buffered(HEADS_AT_ONCE).collect().await
+    }
+
+    async fn content(&self, object: &InputObject, options: &ReadOptions) -> Option<ObjectContent> {
+        let Probe { format, columns, .. } = self.probe(object, options).await.ok()?;
+        let shape = format.shape().map_or_else(|| Vec::from_iter(columns), <[u64]>::to_vec);
+        Some(ObjectContent { format: format.describe(), shape })
     }
 
     /// Looks into one object.

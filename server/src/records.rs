@@ -43,7 +43,7 @@ use crate::keys;
 pub use self::checkpoint::{Checkpoint, checkpoint, delete_checkpoint, store_checkpoint};
 pub use self::completed::completed_tasks;
 pub use self::completions::{Completions, completions, delete_completions, store_completions};
-pub use self::inputs::inputs;
+pub use self::inputs::{input_objects, input_page};
 pub use self::resumed::{Changed, begin_resume, end_resume, load_open, store_resumed};
 pub use self::timeline::{store_timeline, timeline};
 pub use self::workers::{store_workers_by_hand, workers_by_hand};

@@ -72,7 +72,7 @@ pub fn LiveJob(
                     job.set(*changed);
                     let is_partial =
                         tab == JobTab::Result && job.with_untracked(JobSnapshot::is_total_begun);
-                    let is_live = matches!(tab, JobTab::Run | JobTab::Tasks | JobTab::Log);
+                    let is_live = tab != JobTab::Result;
                     if has_ended || is_partial || is_live {
                         parts.refresh(has_ended);
                     }

@@ -30,9 +30,9 @@ extern "C" {
 }
 
 /// The names of the parts, in `data-part`.
-const PARTS: [&str; 15] = [
+const PARTS: [&str; 16] = [
     "plan", "now", "result", "story", "summary", "picture", "notes", "drawer", "times", "tasks",
-    "log", "view", "at", "profiles", "values",
+    "log", "view", "at", "profiles", "values", "files",
 ];
 /// The id of the element that scrolls the picture of a job's attempts.
 pub const RUN_SCROLL: &str = "run-scroll";

@@ -4,7 +4,9 @@ use leptos::prelude::*;
 use leptos_router::components::A;
 use leptos_router::hooks::use_query_map;
 use protocol::detail::InputPage;
-use protocol::job::TensorsSummary;
+use protocol::files::ObjectContent;
+use protocol::states::TaskStates;
+use protocol::{JobSnapshot, Phase};
 
 use super::file_name::FileName;
 use super::job::frame::{framed, or_problem};
@@ -12,10 +14,11 @@ use super::job::shown_id;
 use super::table::Table;
 use crate::calls;
 use crate::format::{bytes, count};
-use crate::pages::tensor_list::{PartKind, TensorList, parts_of};
+use crate::pages::tensor_list::{TensorList, parts_of};
 use crate::paths::JobTab;
 
-/// The input files of a job, in pages: each with its size and the version that was read.
+/// The input files of a job, in pages: each with its state, type, shape and size, and the
+/// version that was read.
 #[component]
 pub fn InputsPage() -> impl IntoView {
     let (id, query) = (shown_id(), use_query_map());
@@ -27,40 +30,143 @@ pub fn InputsPage() -> impl IntoView {
         move || (id(), start()),
         async |(id, start)| {
             let job = calls::job(id.clone()).await?;
-            let inputs = calls::inputs(&id, start).await;
-            Ok::<_, calls::CallError>((job, (id, start, inputs)))
+            let inputs = match &job.value.0.plan {
+                Some(_) => Some(calls::inputs(&id, start).await),
+                None => None,
+            };
+            let states = job.value.1.clone();
+            Ok::<_, calls::CallError>((job, (start, inputs, states)))
         },
     );
     view! {
         <Suspense>
             {move || Suspend::new(async move {
-                framed(page.await, JobTab::Inputs, |job, (id, start, found)| {
-                    let parts = parts_of(&job.value.inputs);
-                    or_problem(found, |page| {
-                        view! { <InputFiles id start page parts /> }.into_any()
-                    })
+                framed(page.await, JobTab::Inputs, |job, (start, found, states)| {
+                    let job = job.value;
+                    let is_over = job.phase.is_over();
+                    let files = found.map(|found| {
+                        or_problem(found, |(page, contents)| {
+                            view! { <InputFiles job states start page contents /> }.into_any()
+                        })
+                    });
+                    let files = files.unwrap_or_else(|| view! { <NotListed is_over /> }.into_any());
+                    view! { <div data-part="files">{files}</div> }.into_any()
                 })
             })}
         </Suspense>
     }
 }
 
+/// In place of the files of a job without a plan.
+#[component]
+fn NotListed(is_over: bool) -> impl IntoView {
+    let words = match is_over {
+        true => "The job ended before its input files were listed.",
+        false => "The input files are being listed.",
+    };
+    view! {
+        <section class="card" aria-labelledby="inputs-heading">
+            <header class="card-header">
+                <h2 id="inputs-heading">"Input files"</h2>
+            </header>
+            <p class="hint">{words}</p>
+        </section>
+    }
+}
+
+/// The state of an input of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum FileState {
+    /// Nothing of it has been read, or nobody knows.
+    Waiting,
+    /// It is being read, and of its ranges of columns so many are summed.
+    Running(u64, u64),
+    /// All of it is in partial sums.
+    Summed,
+    /// The job failed because of it.
+    Wrong,
+}
+
+impl FileState {
+    /// The state of the input at an index; `None` if it is not known.
+    fn of(
+        job: &JobSnapshot,
+        states: Option<&TaskStates>,
+        index: u64,
+        location: &str,
+    ) -> Option<FileState> {
+        if job.error.as_ref().and_then(|error| error.object.as_deref()) == Some(location) {
+            return Some(FileState::Wrong);
+        }
+        if job.phase == Phase::Done {
+            return Some(FileState::Summed);
+        }
+        let (plan, leaves) = job.plan.as_ref().zip(states?.levels.first())?;
+        let [waiting, running, speculative, complete] = leaves.count(plan.tasks_of_input(index));
+        Some(match (waiting + running + speculative, running + speculative + complete) {
+            (0, _) => FileState::Summed,
+            (_, 0) => FileState::Waiting,
+            (left, _) => FileState::Running(complete, complete + left),
+        })
+    }
+
+    /// The name in `data-state`, that of a task in the same state.
+    const fn word(&self) -> &'static str {
+        match self {
+            FileState::Waiting => "waiting",
+            FileState::Running(..) => "running",
+            FileState::Summed => "complete",
+            FileState::Wrong => "failed",
+        }
+    }
+
+    fn title(&self) -> String {
+        match self {
+            FileState::Waiting => "waiting".to_owned(),
+            FileState::Running(_, 1) => "being read".to_owned(),
+            FileState::Running(summed, ranges) => {
+                format!("{} of {} ranges summed", count(*summed), count(*ranges))
+            }
+            FileState::Summed => "summed".to_owned(),
+            FileState::Wrong => "wrong".to_owned(),
+        }
+    }
+}
+
 #[component]
 fn InputFiles(
-    id: String,
+    /// The job.
+    job: JobSnapshot,
+    /// The states of its tasks, if they are known.
+    states: Option<TaskStates>,
+    /// The index of the first file.
     start: u64,
+    /// The files.
     page: InputPage,
-    parts: Option<(PartKind, TensorsSummary)>,
+    /// What is in each of them, where it is known.
+    contents: Vec<Option<ObjectContent>>,
 ) -> impl IntoView {
-    let tensors = parts.map(|(kind, tensors)| view! { <TensorList kind tensors /> });
+    let id = job.id;
+    let tensors =
+        parts_of(&job.inputs).map(|(kind, tensors)| view! { <TensorList kind tensors /> });
     let has_weights = page.inputs.iter().any(|file| file.weight.is_some());
     let rows = (start..)
-        .zip(page.inputs)
-        .map(|(index, file)| {
+        .zip(page.inputs.into_iter().zip(contents))
+        .map(|(index, (file, content))| {
             let weight = has_weights.then(|| {
                 let weight = file.weight.map(|weight| format!("{weight:?}"));
                 view! { <td class="number">{weight}</td> }
             });
+            let state = FileState::of(&job, states.as_ref(), index, &file.location);
+            let state = state.map(|state| {
+                view! { <span class="tag" data-state=state.word()>{state.title()}</span> }
+            });
+            let ObjectContent { format, mut shape } = content.unwrap_or_default();
+            if shape.is_empty() && !format.is_empty() {
+                // All have as many numbers, which is known once one of them is read.
+                shape.extend(job.inputs.columns);
+            }
+            let shape = shape.into_iter().map(count).collect::<Vec<_>>().join(" × ");
             view! {
                 <tr>
                     <td class="number">{count(index)}</td>
@@ -72,6 +178,9 @@ fn InputFiles(
                                 view! { <span class="hint">" with "{shards}" shards"</span> }
                             })}
                     </td>
+                    <td>{state}</td>
+                    <td>{format}</td>
+                    <td class="number">{shape}</td>
                     <td class="number">{bytes(file.bytes)}</td>
                     {weight}
                     <td>
@@ -81,10 +190,11 @@ fn InputFiles(
             }
         })
         .collect_view();
-    let columns = match has_weights {
-        true => vec!["Index", "File", "Size", "Weight", "Version"],
-        false => vec!["Index", "File", "Size", "Version"],
-    };
+    let columns = ["Index", "File", "Status", "Type", "Shape", "Size"]
+        .into_iter()
+        .chain(has_weights.then_some("Weight"))
+        .chain(["Version"])
+        .collect();
     let next = page.cursor.map(|cursor| {
         view! {
             <p class="older">
@@ -115,5 +225,62 @@ fn InputFiles(
             </Table>
             {next} {tensors}
         </section>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::plan::Estimate;
+    use protocol::states::{DrawnState, LevelStates};
+    use protocol::{Inputs, JobId, JobRequest, Plan, PlanLevel, Problem, Timestamp};
+
+    use super::*;
+
+    /// A job of four objects in two leaves, each in two ranges of columns.
+    fn job() -> JobSnapshot {
+        let at = Timestamp::from_millis(1);
+        let request = JobRequest::new(Inputs::Prefix("in/".to_owned()));
+        let mut job = JobSnapshot::submitted(JobId::from_parts(at, 1), request, 1, at);
+        job.phase = Phase::Running;
+        job.plan = Some(Plan {
+            objects: 4,
+            columns: Some(2048),
+            fan_in: 2,
+            segment_columns: 1024,
+            partial_column_bytes: 16,
+            levels: vec![PlanLevel { nodes: 2, ranges: 2, range_segments: 1, fan_in: 2 }],
+            estimate: Estimate::default(),
+        });
+        job
+    }
+
+    #[test]
+    fn a_file_is_in_the_state_of_the_tasks_that_read_it() {
+        let mut leaves = LevelStates::waiting(4);
+        leaves.set(0, DrawnState::Complete);
+        let states =
+            |leaves: &LevelStates| Some(TaskStates { version: 1, levels: vec![leaves.clone()] });
+        let told = |leaves: &LevelStates, index| {
+            FileState::of(&job(), states(leaves).as_ref(), index, "in/a").unwrap()
+        };
+        assert_eq!(told(&leaves, 1), FileState::Running(1, 2));
+        assert_eq!(told(&leaves, 2), FileState::Waiting);
+        leaves.set(1, DrawnState::Complete);
+        leaves.set(3, DrawnState::Speculative);
+        assert_eq!(told(&leaves, 0), FileState::Summed);
+        assert_eq!(told(&leaves, 3), FileState::Running(0, 2));
+        assert_eq!(FileState::of(&job(), None, 0, "in/a"), None, "the tasks are not known");
+    }
+
+    #[test]
+    fn the_file_that_a_job_failed_of_is_wrong() {
+        let mut job = job();
+        job.phase = Phase::Failed;
+        job.error = Some(Problem::no_numbers("in/b"));
+        let told = |location| FileState::of(&job, None, 0, location);
+        assert_eq!((told("in/b"), told("in/a")), (Some(FileState::Wrong), None));
+        job.phase = Phase::Done;
+        job.error = None;
+        assert_eq!(FileState::of(&job, None, 0, "in/a"), Some(FileState::Summed));
     }
 }

@@ -118,6 +118,17 @@ impl Plan {
         start..below.min(start + fan_in)
     }
 
+    /// The indices of the leaf tasks that read an object: one for each range of columns.
+    #[must_use]
+    pub fn tasks_of_input(&self, object: u64) -> std::ops::Range<u64> {
+        let (fan_in, ranges) = self
+            .levels
+            .first()
+            .map_or((1, 0), |leaves| (u64::from(leaves.fan_in.max(1)), u64::from(leaves.ranges)));
+        let first = object / fan_in * ranges;
+        first..first + ranges
+    }
+
     /// The index of a task in its level: by node and then by range. `None` if the plan has
     /// no such task.
     #[must_use]

@@ -198,6 +198,15 @@ impl Backend for Engine {
         self.input_page(id, start, limit).await
     }
 
+    async fn inputs_looked_into(
+        &self,
+        id: JobId,
+        start: u64,
+        limit: usize,
+    ) -> Result<(InputPage, Vec<Option<ObjectContent>>), Problem> {
+        Engine::inputs_looked_into(self, id, start, limit).await
+    }
+
     async fn browse(&self, prefix: &str) -> Result<FolderPage, Problem> {
         Engine::browse(self, prefix).await
     }
