@@ -179,3 +179,35 @@ fn text_that_is_shared_by_ranges_ends_soon() {
     assert!(both_ends < whole, "{both_ends:.3} and {whole:.3}");
     assert!(indexed <= 1.35, "{indexed:.3} of the lower bound");
 }
+
+#[test]
+fn the_remaining_time_is_mostly_within_the_range_that_was_told() {
+    const SEEDS: u64 = 4;
+    let (mut told, mut within, mut sooner, mut later) = (0_u32, 0_u32, 0_u32, 0_u32);
+    let mut width = 0.0;
+    for scenario in SCENARIOS {
+        for seed in 0..SEEDS {
+            let (ended, _) = scenario.run(Rule::Resume, seed).unwrap();
+            let end_us = ended.measures.end_us;
+            let (mut world, _) = scenario.world(Rule::Resume, seed);
+            for part in 1..10 {
+                world.run_for(end_us / 10).unwrap();
+                let Some(remaining) = world.views().next().and_then(|job| job.remaining) else {
+                    continue;
+                };
+                let left_ms = (end_us - end_us / 10 * part) / 1000;
+                told += 1;
+                within += u32::from((remaining.least_ms..=remaining.most_ms).contains(&left_ms));
+                sooner += u32::from(left_ms < remaining.least_ms);
+                later += u32::from(left_ms > remaining.most_ms);
+                width += (remaining.most_ms - remaining.least_ms) as f64 / left_ms as f64;
+            }
+        }
+    }
+    println!(
+        "of {told}, within {within}, sooner {sooner}, later {later}; width {:.2} of the time left",
+        width / f64::from(told)
+    );
+    assert!(within * 10 >= told * 9, "{within} of {told}");
+    assert!(width < f64::from(told), "{width} of {told}");
+}

@@ -229,6 +229,14 @@ impl Scenario {
     /// # Errors
     /// A description of the failure.
     pub fn run(&self, rule: Rule, seed: u64) -> Result<(World, Bounds), String> {
+        let (mut world, bounds) = self.world(rule, seed);
+        world.run()?;
+        Ok((world, bounds))
+    }
+
+    /// The scenario at its beginning, and the lower bounds.
+    #[must_use]
+    pub fn world(&self, rule: Rule, seed: u64) -> (World, Bounds) {
         let terms = Terms {
             settings: Settings {
                 external_pool: true,
@@ -252,9 +260,7 @@ impl Scenario {
             ),
             planned_us: bound_us(work, &speeds),
         };
-        let mut world = World::new(terms, random.next_u64(), &speeds, vec![load]);
-        world.run()?;
-        Ok((world, bounds))
+        (World::new(terms, random.next_u64(), &speeds, vec![load]), bounds)
     }
 
     /// The score of a finished world.
