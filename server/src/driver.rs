@@ -461,6 +461,7 @@ impl Driver {
                 self.effects.drained(worker);
             }
             Command::ReleaseWorker { worker } => self.effects.released(worker),
+            Command::RetainWorker { worker } => self.effects.retained(worker),
             Command::RestWorker { worker, rest_ms } => {
                 tracing::warn!(worker_id = %worker, rest_ms, "worker set aside for a time");
                 self.tell(Control::Rest { worker: worker.clone(), rest_ms }, Some(&worker));

@@ -33,9 +33,15 @@ pub trait WorkerPool: Send + Sync + 'static {
     /// it completes.
     async fn drained(&self, worker: &WorkerId) -> anyhow::Result<()>;
 
-    /// Notes that a drained worker has left or is lost: where its instance does not end
-    /// with it, it may be stopped now.
+    /// Notes that a worker has left, or was told to drain and is lost: where its instance
+    /// does not end with it, it may be stopped now.
     async fn released(&self, _worker: &WorkerId) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    /// Notes that a released worker is at work again: it is back, or another process has its
+    /// name now.
+    async fn retained(&self, _worker: &WorkerId) -> anyhow::Result<()> {
         Ok(())
     }
 

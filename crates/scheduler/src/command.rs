@@ -86,10 +86,16 @@ pub enum Command {
         /// The name of the worker.
         worker: WorkerId,
     },
-    /// Let the pool stop the instance of a worker that was told to drain: it has left,
-    /// or it is lost. Before that it may run an attempt that it accepted before it
-    /// heard. No event follows.
+    /// Let the pool stop the instance of a worker: it has left, or it was told to drain
+    /// and is lost. Before that it may run an attempt that it accepted before it heard.
+    /// No event follows.
     ReleaseWorker {
+        /// The name of the worker.
+        worker: WorkerId,
+    },
+    /// Take a release back: the worker, or another process of that name, is at work
+    /// again. No event follows.
+    RetainWorker {
         /// The name of the worker.
         worker: WorkerId,
     },

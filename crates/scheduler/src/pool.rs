@@ -1,6 +1,6 @@
 //! The state of the workers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::task::Joined;
 use protocol::worker::WorkerState;
@@ -77,6 +77,11 @@ impl Worker {
         !(self.draining || self.aside || self.rests_until.is_some() || self.lost)
     }
 
+    /// Whether it was told to leave.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.draining || self.aside
+    }
+
     /// Whether it is available and executes nothing.
     pub(crate) fn is_idle(&self) -> bool {
         self.is_available() && self.attempt.is_none()
@@ -118,6 +123,8 @@ pub(crate) struct Pool {
     workers: BTreeMap<WorkerId, Worker>,
     /// The latest ended processes of workers, by incarnation; at most [`WORKERS_MAX`] workers.
     past: BTreeMap<WorkerId, [u32; PAST_KEPT]>,
+    /// The workers that are released; at most [`WORKERS_MAX`].
+    released: BTreeSet<WorkerId>,
     available: u32,
     live: u32,
     idle: u32,
@@ -218,6 +225,19 @@ impl Pool {
     /// Whether a process of a worker is known to have ended. A report of it is late.
     pub(crate) fn has_ended(&self, id: &WorkerId, incarnation: u32) -> bool {
         incarnation != 0 && self.past.get(id).is_some_and(|past| past.contains(&incarnation))
+    }
+
+    /// Remembers that a worker is released.
+    pub(crate) fn release(&mut self, id: &WorkerId) {
+        if self.released.len() >= WORKERS_MAX {
+            self.released.pop_first();
+        }
+        self.released.insert(id.clone());
+    }
+
+    /// Takes the release of a worker back; returns whether there was one.
+    pub(crate) fn retain(&mut self, id: &WorkerId) -> bool {
+        self.released.remove(id)
     }
 
     /// Removes a worker.

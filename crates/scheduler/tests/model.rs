@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 use protocol::problem::ProblemKind;
 use protocol::task::{Failure, Fault, Joined, LostSegment, Outcome, Progress, StopReason};
+use protocol::worker::WorkerState;
 use protocol::{AttemptId, FanIn, JobId, Part, Phase, Problem, Timestamp, WorkerId};
 use scheduler::plan::{Costs, PlanInputs, PlanLimits, plan};
 use scheduler::{Command, Event, JobTerms, Scheduler, Settings};
@@ -152,6 +153,8 @@ struct World {
     running: [Option<AttemptId>; WORKERS as usize + 1],
     events: Vec<Event>,
     ended: Vec<(JobId, Phase)>,
+    /// The workers that were told to leave.
+    drained: BTreeSet<WorkerId>,
 }
 
 fn job(number: u8) -> JobId {
@@ -167,6 +170,13 @@ fn half() -> Progress {
 }
 
 impl World {
+    /// Whether a worker was told to leave.
+    fn is_drained(&self, worker: &WorkerId) -> bool {
+        let pool = self.scheduler.pool();
+        pool.workers.iter().any(|it| it.id == *worker && it.state == WorkerState::Lost)
+            && self.drained.contains(worker)
+    }
+
     fn handle(&mut self, event: Event) {
         self.now += 1;
         self.events.push(event.clone());
@@ -180,8 +190,15 @@ impl World {
                 Command::PlanJob { .. }
                 | Command::ScaleWorkers { .. }
                 | Command::RestWorker { .. }
-                | Command::DrainWorker { .. }
-                | Command::ReleaseWorker { .. } => {}
+                | Command::RetainWorker { .. } => {}
+                Command::DrainWorker { worker } => {
+                    self.drained.insert(worker);
+                }
+                // Told by itself, or noticed by the time.
+                Command::ReleaseWorker { worker } => match self.events.last() {
+                    Some(Event::WorkerLeft { worker: left, .. }) => assert_eq!(worker, *left),
+                    last => assert!(self.is_drained(&worker), "{worker} after {last:?}"),
+                },
             }
         }
         if let Err(broken) = self.scheduler.check() {
@@ -246,6 +263,7 @@ impl StateMachineTest for Checked {
             scheduler: Scheduler::new(settings),
             now: 0,
             queue: VecDeque::new(),
+            drained: BTreeSet::new(),
             running: Default::default(),
             events: Vec::new(),
             ended: Vec::new(),

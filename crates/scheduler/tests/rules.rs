@@ -295,9 +295,15 @@ fn the_instance_of_a_drained_worker_stays_until_the_worker_has_left_or_is_lost()
     scene.completed("1/0.0.0/1", "b").gives(["publish 1/0.1.0/1"]);
     scene.leaves("b").gives(["release b"]);
     scene.started("1/0.1.0/1", "a").gives([]);
-    // The other never says anything again.
+    // The other has not heard, and is told again.
+    scene.seen("c").gives(["drain c"]);
+    // Then it is cut off, and comes back.
     scene.after_ms(14_000).progressed("1/0.1.0/1", "a", 0.5);
     scene.after_ms(2_000).time_passes().gives(["release c"]);
+    scene.after_ms(1_000).seen("c").gives(["retain c", "drain c"]);
+    scene.leaves("c").gives(["release c"]);
+    // Another process of that name.
+    scene.joins("c").first("retain c");
 }
 
 #[test]
@@ -476,7 +482,7 @@ fn an_attempt_handed_back_by_a_leaving_worker_is_no_failure() {
         scene.joins(&next).gives([]);
         let again = format!("publish 1/0.0.0/{next} resume");
         scene.stopped(&attempt, &worker, StopReason::WorkerLeaves).gives([again.as_str()]);
-        scene.leaves(&worker).gives([]);
+        scene.leaves(&worker).gives([format!("release {worker}").as_str()]);
     }
     assert_eq!(scene.view(1).attempts.failed + scene.view(1).attempts.lost, 0);
 }
@@ -487,7 +493,7 @@ fn the_attempt_of_a_crashed_worker_is_lost() {
     scene.runs(1, terms(1), &[(1, 1)]);
     scene.joins("a").gives(["publish 1/0.0.0/1"]);
     scene.started("1/0.0.0/1", "a").gives([]);
-    scene.leaves("a").gives([]);
+    scene.leaves("a").gives(["release a"]);
     scene.joins("b").gives(["publish 1/0.0.0/2 resume"]);
     assert_eq!(scene.view(1).attempts.lost, 1);
     // The queue redelivers the lost attempt.
@@ -629,7 +635,7 @@ fn a_late_report_that_an_earlier_process_has_joined_is_no_restart() {
     scene.joins_as("a", 7).gives([]);
     assert_eq!(scene.view(1).attempts.lost, 1);
     // Nor if the process is known to have ended because its pool said so.
-    scene.leaves("a").gives([]);
+    scene.leaves("a").gives(["release a"]);
     scene.joins_as("a", 9).gives(["publish 1/0.0.0/3 resume"]);
     scene.started("1/0.0.0/3", "a").gives([]);
     scene.joins_as("a", 8).gives([]);

@@ -406,9 +406,14 @@ impl Effects {
         self.call_pool(move |parts| async move { parts.pool.drained(&worker).await });
     }
 
-    /// Tells the pool that it may stop the instance of a drained worker.
+    /// Tells the pool that it may stop the instance of a worker.
     pub(super) fn released(&self, worker: WorkerId) {
         self.call_pool(move |parts| async move { parts.pool.released(&worker).await });
+    }
+
+    /// Tells the pool that it may not do so any more.
+    pub(super) fn retained(&self, worker: WorkerId) {
+        self.call_pool(move |parts| async move { parts.pool.retained(&worker).await });
     }
 
     /// Calls the pool; an error is shown on the dashboard.

@@ -89,12 +89,16 @@ impl WorkerPool for KubernetesPool {
         Description::at("kubernetes", self.location.clone())
     }
 
-    async fn drained(&self, _: &WorkerId) -> anyhow::Result<()> {
-        Ok(())
+    async fn drained(&self, worker: &WorkerId) -> anyhow::Result<()> {
+        self.request(Request::Drained(worker.clone())).await
     }
 
     async fn released(&self, worker: &WorkerId) -> anyhow::Result<()> {
         self.request(Request::Released(worker.clone())).await
+    }
+
+    async fn retained(&self, worker: &WorkerId) -> anyhow::Result<()> {
+        self.request(Request::Retained(worker.clone())).await
     }
 
     async fn ensure(&self, desired: u32) -> anyhow::Result<()> {

@@ -50,6 +50,10 @@ impl WorkerPool for Moody {
         self.inner.released(worker).await
     }
 
+    async fn retained(&self, worker: &WorkerId) -> anyhow::Result<()> {
+        self.inner.retained(worker).await
+    }
+
     async fn ensure(&self, desired: u32) -> anyhow::Result<()> {
         self.inner.ensure(desired).await
     }

@@ -29,6 +29,9 @@ impl Scheduler {
     /// Renews the lease of a worker that sent a report.
     pub(super) fn renew_worker_lease(&mut self, worker: &WorkerId, commands: &mut Vec<Command>) {
         let now = self.now;
+        if self.pool.retain(worker) {
+            commands.push(Command::RetainWorker { worker: worker.clone() });
+        }
         let live = self.pool.live();
         let was_lost = self.pool.update(worker, now, |worker| {
             worker.last_seen_at = now;
@@ -80,29 +83,33 @@ impl Scheduler {
             .get(id)
             .and_then(|worker| worker.attempt)
             .is_some_and(|attempt| self.live_key(attempt).is_some());
-        self.pool.update(id, self.now, |worker| {
+        let is_drained = self.pool.update(id, self.now, |worker| {
             worker.joined.resident_bytes = resident_bytes;
             // The worker is idle, so an attempt that is not live has ended. A live
             // one stays: this heartbeat may be older than the start of the attempt.
             if !has_live {
                 worker.attempt = None;
             }
+            worker.is_drained()
         });
+        // It has not heard, as the word of a broker that failed is lost.
+        if is_drained {
+            commands.push(Command::DrainWorker { worker: id.clone() });
+        }
         self.changes.pool = true;
     }
 
     pub(super) fn worker_left(&mut self, id: &WorkerId, reason: &str, commands: &mut Vec<Command>) {
-        self.release_if_drained(id, commands);
+        self.release_worker(id, commands);
         // Whoever says that it leaves has not died.
         let why = format!("its worker left without handing it back: {reason}");
         self.remove_worker(id, End::Lost(why), commands);
     }
 
-    /// Lets the pool stop the instance of a worker that was told to drain.
-    fn release_if_drained(&self, id: &WorkerId, commands: &mut Vec<Command>) {
-        if self.pool.get(id).is_some_and(|worker| worker.draining || worker.aside) {
-            commands.push(Command::ReleaseWorker { worker: id.clone() });
-        }
+    /// Lets the pool stop the instance of a worker.
+    fn release_worker(&mut self, id: &WorkerId, commands: &mut Vec<Command>) {
+        self.pool.release(id);
+        commands.push(Command::ReleaseWorker { worker: id.clone() });
     }
 
     /// Removes a worker whose process has ended, and ends the attempt that it held.
@@ -243,9 +250,14 @@ impl Scheduler {
 
         let lone = self.lone_loss(&newly_lost);
         for id in newly_lost {
-            self.pool.update(&id, self.now, |worker| worker.lost = true);
+            let is_drained = self.pool.update(&id, self.now, |worker| {
+                worker.lost = true;
+                worker.is_drained()
+            });
             self.changes.pool = true;
-            self.release_if_drained(&id, commands);
+            if is_drained {
+                self.release_worker(&id, commands);
+            }
         }
         for id in removed {
             self.pool.remove(&id);

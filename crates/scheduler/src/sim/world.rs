@@ -494,7 +494,7 @@ impl World {
                 self.schedule(at, SimEvent::DrainReceived(worker));
             }
             // A simulated worker ends when it leaves.
-            Command::ReleaseWorker { .. } => {}
+            Command::ReleaseWorker { .. } | Command::RetainWorker { .. } => {}
             Command::RestWorker { worker, rest_ms } => {
                 let at = self.message_arrives_at();
                 self.schedule(at, SimEvent::RestReceived(worker, rest_ms));

@@ -114,10 +114,10 @@ fn a_node_whose_workers_are_at_fault_is_set_aside_with_those_that_start_there() 
     scene.joins_on("bad-1", "n2").gives(["publish 1/0.1.0/1"]);
     assert_eq!(is_denied(&mut scene, "1/0.1.0/1", "bad-1"), ["rest bad-1 5000"]);
     // It is replaced on the same node, and so is its successor.
-    scene.leaves("bad-1").gives([]);
+    scene.leaves("bad-1").gives(["release bad-1"]);
     scene.joins_on("bad-2", "n2").gives(["publish 1/0.1.0/2 resume"]);
     assert_eq!(is_denied(&mut scene, "1/0.1.0/2", "bad-2"), ["rest bad-2 5000"]);
-    scene.leaves("bad-2").gives([]);
+    scene.leaves("bad-2").gives(["release bad-2"]);
     scene.joins_on("bad-3", "n2").gives(["rest bad-3 4998"]);
     assert_eq!(scene.worker("bad-3").state, WorkerState::Aside);
     scene.joins_on("new", "n3").first("publish 1/0.1.0/3 resume");
@@ -148,7 +148,7 @@ fn a_full_disk_of_one_worker_is_its_own_and_of_all_workers_the_jobs() {
     scene
         .fails_by("1/0.0.0/1", "full", Fault::Worker, full)
         .gives(["rest full 5000", "publish 1/0.0.0/2 resume"]);
-    scene.leaves("full").gives([]);
+    scene.leaves("full").gives(["release full"]);
     for (number, wait_ms) in [(2, 250), (3, 1_000), (4, 4_000)] {
         let attempt = format!("1/0.0.0/{number}");
         scene.started(&attempt, "other").gives([]);
@@ -230,7 +230,7 @@ fn losses_of_workers_do_not_fail_a_job() {
         scene.joins(&worker).gives([format!("publish {attempt}{resume}").as_str()]);
         scene.started(&attempt, &worker).gives([]);
         scene.finds(&attempt, &worker, u64::from(number));
-        scene.leaves(&worker).gives([]);
+        scene.leaves(&worker).gives([format!("release {worker}").as_str()]);
     }
     assert_eq!(scene.phase(1), Phase::Running);
     assert_eq!(scene.view(1).attempts.lost, 19);
@@ -323,7 +323,7 @@ fn a_worker_that_says_that_it_leaves_has_not_died() {
         let (worker, attempt) = (format!("w{number}"), format!("1/0.0.0/{number}"));
         scene.joins(&worker);
         scene.started(&attempt, &worker).gives([]);
-        scene.leaves(&worker).gives([]);
+        scene.leaves(&worker).gives([format!("release {worker}").as_str()]);
         assert_eq!(scene.phase(1), Phase::Running, "{number} workers have left");
     }
 }

@@ -477,6 +477,7 @@ fn text(command: &Command) -> String {
         Command::ScaleWorkers { desired } => format!("scale {desired}"),
         Command::DrainWorker { worker } => format!("drain {worker}"),
         Command::ReleaseWorker { worker } => format!("release {worker}"),
+        Command::RetainWorker { worker } => format!("retain {worker}"),
         Command::RestWorker { worker, rest_ms } => format!("rest {worker} {rest_ms}"),
     }
 }

@@ -19,9 +19,17 @@ const AT_WORK_COST: i32 = 1000;
 pub(super) struct Scaling {
     /// The number of workers; nothing is changed until one is requested.
     pub(super) desired: Option<u32>,
-    /// The drained workers that have left or are lost, with the number of container
-    /// restarts at that time: after one more restart, another worker runs in the pod.
-    released: BTreeMap<WorkerId, u32>,
+    /// The workers that were told to go, with the number of container restarts at that
+    /// time: after one more restart, another worker runs in the pod.
+    leaving: BTreeMap<WorkerId, Leaving>,
+}
+
+/// A worker that is to go.
+#[derive(Clone, Copy, Debug)]
+struct Leaving {
+    restarts: u32,
+    /// Whether it has gone, or is lost.
+    is_released: bool,
 }
 
 /// The next change to the cluster.
@@ -34,30 +42,47 @@ pub(super) struct Step {
 }
 
 impl Scaling {
-    /// Notes that a drained worker has left or is lost.
-    pub(super) fn release(&mut self, worker: WorkerId, pods: &Listing<PodState>) {
-        let restarts = pods.get(worker.as_str()).map_or(0, |pod| pod.member.instance.restarts);
-        self.released.insert(worker, restarts);
+    /// Notes that a worker has been told to drain.
+    pub(super) fn drain(&mut self, worker: WorkerId, pods: &Listing<PodState>) {
+        let restarts = restarts(&worker, pods);
+        self.leaving.entry(worker).or_insert(Leaving { restarts, is_released: false });
     }
 
-    /// Forgets released workers whose processes have ended.
+    /// Notes that a worker has left or is lost.
+    pub(super) fn release(&mut self, worker: WorkerId, pods: &Listing<PodState>) {
+        let restarts = restarts(&worker, pods);
+        self.leaving.insert(worker, Leaving { restarts, is_released: true });
+    }
+
+    /// Notes that a released worker is at work again.
+    pub(super) fn retain(&mut self, worker: &WorkerId) {
+        self.leaving.remove(worker);
+    }
+
+    /// Forgets workers whose processes have ended.
     pub(super) fn forget_ended(&mut self, pods: &BTreeMap<String, PodState>) {
-        self.released.retain(|worker, restarts| {
-            pods.get(worker.as_str()).is_some_and(|pod| pod.member.instance.restarts <= *restarts)
+        self.leaving.retain(|worker, leaving| {
+            let pod = pods.get(worker.as_str());
+            pod.is_some_and(|pod| pod.member.instance.restarts <= leaving.restarts)
         });
     }
 
     /// The next change for a Deployment with this number of replicas and these
     /// pods; `None` if there is nothing to change.
     ///
-    /// The number of replicas is raised at once. It is lowered only to the number
+    /// The number of replicas is raised at once; workers that drain do not count. It is
+    /// lowered only to the number
     /// of working workers that were not released: a ReplicaSet deletes pods that do
     /// not run first, then those that are not ready, then those of the lowest deletion
     /// cost, so none of those workers is stopped. They follow once they have been
     /// released. While one of them is not ready, pods that are stay: it would be deleted
     /// before them.
     pub(super) fn step(&self, replicas: u32, pods: &BTreeMap<String, PodState>) -> Option<Step> {
-        let desired = self.desired?;
+        let drains = |(name, pod): &(&String, &PodState)| {
+            pod.counts && self.leaving(name).is_some_and(|leaving| !leaving.is_released)
+        };
+        let draining = u32::try_from(pods.iter().filter(drains).count()).unwrap_or(u32::MAX);
+        let desired = self.desired?.saturating_add(draining);
         if desired >= replicas {
             return (desired > replicas).then(|| Step { costs: Vec::new(), replicas: desired });
         }
@@ -87,10 +112,19 @@ impl Scaling {
         wanted.collect()
     }
 
-    /// Whether the worker in this pod was drained, and has left or is lost.
+    /// Whether the worker in this pod has left or is lost.
     pub(super) fn is_released(&self, pod: &str) -> bool {
-        self.released.contains_key(&WorkerId::from(pod.to_owned()))
+        self.leaving(pod).is_some_and(|leaving| leaving.is_released)
     }
+
+    fn leaving(&self, pod: &str) -> Option<Leaving> {
+        self.leaving.get(&WorkerId::from(pod.to_owned())).copied()
+    }
+}
+
+/// How often the container of a worker was restarted.
+fn restarts(worker: &WorkerId, pods: &Listing<PodState>) -> u32 {
+    pods.get(worker.as_str()).map_or(0, |pod| pod.member.instance.restarts)
 }
 
 #[cfg(test)]
@@ -131,8 +165,11 @@ mod tests {
     }
 
     fn scaling(desired: u32, released: &[&str]) -> Scaling {
-        let released = released.iter().map(|name| (WorkerId::from((*name).to_owned()), 0));
-        Scaling { desired: Some(desired), released: released.collect() }
+        let mut scaling = Scaling { desired: Some(desired), ..Scaling::default() };
+        for name in released {
+            scaling.release(WorkerId::from((*name).to_owned()), &Listing::default());
+        }
+        scaling
     }
 
     fn step(replicas: u32, costs: &[(&str, Option<i32>)]) -> Option<Step> {
@@ -153,6 +190,23 @@ mod tests {
         assert_eq!(scaling(1, &[]).step(3, &three), None);
         let costs = [("a", AT_WORK), ("b", RELEASED), ("c", AT_WORK)];
         assert_eq!(scaling(1, &["b"]).step(3, &three), step(2, &costs));
+    }
+
+    #[test]
+    fn a_worker_that_drains_is_replaced_before_it_is_gone() {
+        let worker = |name: &str| WorkerId::from(name.to_owned());
+        let mut scaling = scaling(2, &[]);
+        scaling.drain(worker("c"), &Listing::default());
+        assert_eq!(scaling.step(3, &pods("a b c")), None, "it completes its attempt");
+        scaling.desired = Some(3);
+        assert_eq!(scaling.step(3, &pods("a b c")), step(4, &[]));
+        let four = pods("a b c d");
+        assert_eq!(scaling.step(4, &four), None);
+        scaling.release(worker("c"), &Listing::default());
+        let costs = [("a", AT_WORK), ("b", AT_WORK), ("c", RELEASED), ("d", AT_WORK)];
+        assert_eq!(scaling.step(4, &four), step(3, &costs));
+        scaling.retain(&worker("c"));
+        assert_eq!(scaling.step(4, &four), None, "it is back");
     }
 
     #[test]
