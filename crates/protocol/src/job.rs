@@ -117,11 +117,11 @@ pub struct JobSnapshot {
     /// The estimated remaining time in milliseconds; absent while unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remaining_ms: Option<u64>,
-    /// The time in milliseconds that the job will still take at least: with
-    /// `remaining_most_ms` a range that holds in nine of ten cases; absent while unknown.
+    /// The time in milliseconds that the job will probably still take at least; absent while
+    /// unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remaining_least_ms: Option<u64>,
-    /// The time in milliseconds that it will still take at most; absent while unknown.
+    /// The time in milliseconds that it will probably still take at most; absent while unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remaining_most_ms: Option<u64>,
     /// A summary of the result; absent before the job is done.
