@@ -224,6 +224,12 @@ pub async fn delete_files(
 /// How many input files are on a page.
 const INPUTS: usize = 100;
 
+/// The index of the first input file of the page that the one at `index` is on.
+#[must_use]
+pub const fn inputs_start(index: u64) -> u64 {
+    index - index % INPUTS as u64
+}
+
 /// A page of the input files of a job, from the one at index `start`, and what is in each of
 /// them, where it can be told.
 ///

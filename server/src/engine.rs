@@ -27,7 +27,7 @@ use protocol::timeline::Timeline;
 use protocol::{Caller, Inputs, JobId, Phase, Preview, Problem, Role, Timestamp, ValidRequest};
 use scheduler::{Event, Scheduler, Settings};
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit, mpsc, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -64,15 +64,28 @@ const PREVIEWED_OF_PREFIX: u32 = PREVIEWED_OBJECTS / 4;
 
 /// How long an answer about what workers have done lately is given to others.
 const LATELY_FOR: Duration = Duration::from_secs(1);
-/// How long a page of input objects waits until it is known what is in them.
-const LOOKING_TIME_MAX: Duration = Duration::from_secs(3);
-/// For how long such a page is kept: it is rendered again while its job runs.
-const LOOKED_INTO_FOR: Duration = Duration::from_secs(10);
-/// How many of them are kept.
+/// How many pages of input objects are kept that were looked into: they are rendered again
+/// while their jobs run.
 const LOOKED_INTO_PAGES: u64 = 64;
 
 /// A page of input objects, with what is in each of them where that can be told.
 pub type LookedInto = (InputPage, Vec<Option<ObjectContent>>);
+
+/// For how long such a page is kept: the versions that a job reads do not change, but an
+/// object that could not be looked into is tried again.
+struct LookedIntoFor;
+
+impl moka::Expiry<(JobId, usize, u64), LookedInto> for LookedIntoFor {
+    fn expire_after_create(
+        &self,
+        _: &(JobId, usize, u64),
+        (_, contents): &LookedInto,
+        _: std::time::Instant,
+    ) -> Option<Duration> {
+        let is_whole = contents.iter().all(Option::is_some);
+        Some(Duration::from_secs(if is_whole { 600 } else { 10 }))
+    }
+}
 
 /// A day in milliseconds.
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -100,7 +113,9 @@ pub struct Engine {
     /// What was read of the final segments of running jobs.
     partly_known: Mutex<partly::Known>,
     /// The pages of input objects that were looked into lately.
-    looked_into: Cache<(JobId, u64, usize), LookedInto>,
+    looked_into: Cache<(JobId, usize, u64), LookedInto>,
+    /// Held while objects are looked into for a page.
+    looking: Semaphore,
     /// The latest comparisons of results.
     compared: viewing::Compared,
     retention: Retention,
@@ -157,8 +172,9 @@ impl Engine {
             partly_known: Mutex::default(),
             looked_into: Cache::builder()
                 .max_capacity(LOOKED_INTO_PAGES)
-                .time_to_live(LOOKED_INTO_FOR)
+                .expire_after(LookedIntoFor)
                 .build(),
+            looking: Semaphore::new(1),
             compared: viewing::Compared::default(),
             previewed: Semaphore::new(PREVIEWED_OBJECTS as usize),
             keys: restored.keys,
@@ -638,16 +654,20 @@ impl Engine {
         start: u64,
         limit: usize,
     ) -> Result<LookedInto, Problem> {
-        let options = self.job(job).await?.request.read_options();
+        let snapshot = self.job(job).await?;
+        // Pages do not overlap, so that as few as possible are looked into.
+        let start = start - start % limit.max(1) as u64;
         let looking = async {
             let (objects, total) = self.input_objects(job, start, limit).await?;
-            let looking = self.parts.planner.contents(&objects, &options);
-            // Nobody waits for a slow store to see the names.
-            let contents = timeout(LOOKING_TIME_MAX, looking).await;
-            let contents = contents.unwrap_or_else(|_| vec![None; objects.len()]);
+            // Headers take memory: one page after the other.
+            let _permit = self.looking.acquire().await.map_err(|_| stopping())?;
+            let options = snapshot.request.read_options();
+            let contents = self.parts.planner.contents(&objects, &options).await;
             Ok((records::input_page(objects, start, total), contents))
         };
-        let found = self.looked_into.try_get_with((job, start, limit), looking).await;
+        // A job that is resumed reads other versions.
+        let key = (job, snapshot.resumes.len(), start);
+        let found = self.looked_into.try_get_with(key, looking).await;
         found.map_err(|problem: Arc<Problem>| Problem::clone(&problem))
     }
 

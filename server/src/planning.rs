@@ -9,6 +9,7 @@ mod shards;
 mod weights;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -26,6 +27,7 @@ use reading::DetectError;
 use scheduler::plan::{Costs, PlanInputs, PlanLimits};
 use summation::output::TypedKind;
 use summation::{Access, Format, InputError, PartialSum, Tensor, Variable, output};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use self::pace::Pace;
@@ -44,6 +46,10 @@ const PROBED_OBJECTS: usize = 16;
 const PROBED_BYTES: usize = 64 << 10;
 /// How many objects' sizes and versions are asked for at the same time.
 const HEADS_AT_ONCE: usize = 16;
+/// How many objects are looked into at the same time for a page of them, and for how long:
+/// nobody waits for a slow store to see their names.
+const CONTENTS_AT_ONCE: usize = 4;
+const CONTENTS_TIME_MAX: Duration = Duration::from_secs(3);
 
 /// Where a job's objects are found.
 #[derive(Clone)]
@@ -333,20 +339,20 @@ impl Planner {
         self.inputs.own_key(location).is_some_and(keys::is_private)
     }
 
-    /// What is in each of some objects, in the same order; `None` where it cannot be told now.
+    /// What is in each of some objects, in the same order; `None` where it cannot be told
+    /// now, or not in time.
     pub async fn contents(
         &self,
         objects: &[InputObject],
         options: &ReadOptions,
     ) -> Vec<Option<ObjectContent>> {
-        let looking: Vec<_> = objects.iter().map(|object| self.content(object, options)).collect();
-        stream::iter(looking).buffered(HEADS_AT_ONCE).collect().await
-    }
-
-    async fn content(&self, object: &InputObject, options: &ReadOptions) -> Option<ObjectContent> {
-        let Probe { format, columns, .. } = self.probe(object, options).await.ok()?;
-        let shape = format.shape().map_or_else(|| Vec::from_iter(columns), <[u64]>::to_vec);
-        Some(ObjectContent { format: format.describe(), shape })
+        let deadline = Instant::now() + CONTENTS_TIME_MAX;
+        let content = async |object| {
+            let probe = timeout_at(deadline, self.probe(object, options)).await.ok()?.ok()?;
+            Some(content_of(&probe.format, object.bytes))
+        };
+        let looking: Vec<_> = objects.iter().map(content).collect();
+        stream::iter(looking).buffered(CONTENTS_AT_ONCE).collect().await
     }
 
     /// Looks into one object.
@@ -368,6 +374,14 @@ impl Planner {
         }
         Ok(Probe { columns, columns_estimate, format })
     }
+}
+
+/// The type and the shape of an object of this format and size, as far as they are known
+/// before it is read.
+pub fn content_of(format: &Format, bytes: u64) -> ObjectContent {
+    let columns = || format.columns(bytes).into_iter().collect();
+    let shape = format.shape().map_or_else(columns, <[u64]>::to_vec);
+    ObjectContent { format: format.describe(), shape }
 }
 
 /// The problem of an error at an input. If the program's own store refuses the server, that

@@ -24,7 +24,7 @@ pub fn InputsPage() -> impl IntoView {
     let (id, query) = (shown_id(), use_query_map());
     let start = move || {
         let start = query.with(|query| query.get_str("start").and_then(|it| it.parse().ok()));
-        start.unwrap_or(0)
+        calls::inputs_start(start.unwrap_or(0))
     };
     let page = Resource::new(
         move || (id(), start()),
@@ -61,7 +61,7 @@ pub fn InputsPage() -> impl IntoView {
 #[component]
 fn NotListed(is_over: bool) -> impl IntoView {
     let words = match is_over {
-        true => "The job ended before its input files were listed.",
+        true => "The job ended before it was planned: its input files are not known.",
         false => "The input files are being listed.",
     };
     view! {
@@ -77,10 +77,14 @@ fn NotListed(is_over: bool) -> impl IntoView {
 /// The state of an input of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum FileState {
-    /// Nothing of it has been read, or nobody knows.
+    /// None of it is summed, and it is not being read.
     Waiting,
-    /// It is being read, and of its ranges of columns so many are summed.
+    /// None of it was summed when the job ended.
+    NotSummed,
+    /// An attempt reads it. So many of its ranges of columns are summed.
     Running(u64, u64),
+    /// So many of its ranges of columns are summed, and no attempt reads it.
+    Partly(u64, u64),
     /// All of it is in partial sums.
     Summed,
     /// The job failed because of it.
@@ -103,17 +107,21 @@ impl FileState {
         }
         let (plan, leaves) = job.plan.as_ref().zip(states?.levels.first())?;
         let [waiting, running, speculative, complete] = leaves.count(plan.tasks_of_input(index));
-        Some(match (waiting + running + speculative, running + speculative + complete) {
-            (0, _) => FileState::Summed,
-            (_, 0) => FileState::Waiting,
-            (left, _) => FileState::Running(complete, complete + left),
+        let (read, is_over) = (running + speculative, job.phase.is_over());
+        let all = waiting + read + complete;
+        Some(match complete {
+            _ if complete == all => FileState::Summed,
+            _ if read > 0 && !is_over => FileState::Running(complete, all),
+            0 if is_over => FileState::NotSummed,
+            0 => FileState::Waiting,
+            _ => FileState::Partly(complete, all),
         })
     }
 
     /// The name in `data-state`, that of a task in the same state.
     const fn word(&self) -> &'static str {
         match self {
-            FileState::Waiting => "waiting",
+            FileState::Waiting | FileState::NotSummed | FileState::Partly(..) => "waiting",
             FileState::Running(..) => "running",
             FileState::Summed => "complete",
             FileState::Wrong => "failed",
@@ -124,9 +132,10 @@ impl FileState {
         match self {
             FileState::Waiting => "waiting".to_owned(),
             FileState::Running(_, 1) => "being read".to_owned(),
-            FileState::Running(summed, ranges) => {
+            FileState::Running(summed, ranges) | FileState::Partly(summed, ranges) => {
                 format!("{} of {} ranges summed", count(*summed), count(*ranges))
             }
+            FileState::NotSummed => "not summed".to_owned(),
             FileState::Summed => "summed".to_owned(),
             FileState::Wrong => "wrong".to_owned(),
         }
@@ -263,13 +272,20 @@ mod tests {
         let told = |leaves: &LevelStates, index| {
             FileState::of(&job(), states(leaves).as_ref(), index, "in/a").unwrap()
         };
-        assert_eq!(told(&leaves, 1), FileState::Running(1, 2));
+        assert_eq!(told(&leaves, 1), FileState::Partly(1, 2));
         assert_eq!(told(&leaves, 2), FileState::Waiting);
         leaves.set(1, DrawnState::Complete);
         leaves.set(3, DrawnState::Speculative);
         assert_eq!(told(&leaves, 0), FileState::Summed);
         assert_eq!(told(&leaves, 3), FileState::Running(0, 2));
         assert_eq!(FileState::of(&job(), None, 0, "in/a"), None, "the tasks are not known");
+        // Nothing is read of a job that was cancelled.
+        leaves.set(1, DrawnState::Waiting);
+        let mut over = job();
+        over.phase = Phase::Cancelled;
+        let told = |index| FileState::of(&over, states(&leaves).as_ref(), index, "in/a");
+        assert_eq!(told(0), Some(FileState::Partly(1, 2)));
+        assert_eq!(told(2), Some(FileState::NotSummed));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use summation::{Detection, Format, HEAD_BYTES};
 
 use super::Engine;
 use crate::keys::{check_prefix, is_own, is_private, is_reserved, own_names};
+use crate::planning::content_of;
 
 /// How many objects are counted for a page: more take too long.
 const COUNTED: usize = 100_000;
@@ -147,9 +148,7 @@ async fn content(store: &dyn ObjectStore, file: &StoredObject) -> Option<ObjectC
     let Ok(Detection::Format(format)) = detected else {
         return None;
     };
-    let columns = || format.columns(file.bytes).into_iter().collect();
-    let shape = format.shape().map_or_else(columns, <[u64]>::to_vec);
-    Some(ObjectContent { format: format.describe(), shape })
+    Some(content_of(&format, file.bytes))
 }
 
 #[cfg(test)]
