@@ -32,8 +32,8 @@ pub(crate) fn process_bytes(
         + finishing::memory_bytes(plan, statistics, inputs.is_typed())
 }
 
-/// The memory bound in bytes of a worker that is a process of its own, which executes one
-/// attempt at a time.
+/// The memory bound in bytes of a worker that is a process of its own of one slot, which
+/// executes one attempt at a time.
 pub(crate) fn worker_bytes(plan: &Plan) -> u64 {
     PROGRAM_BYTES.saturating_add(plan.estimate.worker_memory_bytes)
 }

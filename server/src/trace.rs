@@ -186,7 +186,7 @@ fn counters(timeline: &Timeline, clock: &Clock) -> Vec<Event> {
             of("running", "attempts", moment.running),
             of("queued", "attempts", moment.queued),
             of("throughput", "bytes/s", moment.bytes_per_sec),
-            of("memory of a worker", "bytes", moment.memory_bytes as f64),
+            of("memory of a process", "bytes", moment.memory_bytes as f64),
         ]
     };
     (0..).zip(&timeline.moments).flat_map(counter).collect()

@@ -51,8 +51,8 @@ pub struct Timeline {
     pub lanes_left_out: u64,
     /// What all attempts did, in equal parts of the span.
     pub moments: Vec<Moment>,
-    /// The memory in bytes that the process of a worker of one slot holds at most; absent if
-    /// workers run inside the server, or before the job is planned.
+    /// The memory in bytes that the process of a worker is expected to hold at most, if it has
+    /// one slot; absent if workers run inside the server, or before the job is planned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bound_bytes: Option<u64>,
     /// The durations of the tasks of each level, from level 0; of the whole job.

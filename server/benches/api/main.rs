@@ -25,6 +25,8 @@ const REQUESTS: u64 = 60_000;
 /// Connections that they are spread over: few enough that none waits for long on two cores.
 const CONNECTIONS: u64 = 32;
 const STREAMS: u64 = 3_000;
+/// The most streams of one job.
+const ONE_JOB_STREAMS: u64 = 500;
 /// Jobs whose last states the streams must get.
 const JOBS: u64 = 20;
 /// The size of the object that is uploaded, downloaded, and averaged.
@@ -76,6 +78,7 @@ async fn measure() -> Outcome<()> {
     if streams > 0 {
         let server = Server::start(&folder.path().join("streams"), streams).await?;
         streams::measure(&server, streams, number("JOBS", JOBS).max(1)).await?;
+        streams::measure_processor(&server, streams.min(ONE_JOB_STREAMS)).await?;
     }
     let bytes = number("BYTES", BYTES);
     if bytes > 0 {

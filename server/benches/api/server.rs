@@ -9,6 +9,9 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::Outcome;
 
+/// The unit of the processor times that Linux tells, on every machine type.
+const TICKS_PER_SEC: f64 = 100.0;
+
 /// The process; killed when dropped.
 pub(crate) struct Server {
     child: Child,
@@ -117,6 +120,19 @@ impl Server {
     /// If the process has ended.
     pub(crate) fn forget_peak(&self) -> Outcome<()> {
         Ok(std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5")?)
+    }
+
+    /// The processor time so far, in seconds.
+    ///
+    /// # Errors
+    ///
+    /// If the process has ended.
+    pub(crate) fn processor_secs(&self) -> Outcome<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // After the name, which may hold anything: user and system time are 12th and 13th.
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11);
+        let ticks: Vec<u64> = fields.take(2).map(str::parse).collect::<Result<_, _>>()?;
+        Ok(ticks.iter().sum::<u64>() as f64 / TICKS_PER_SEC)
     }
 
     fn memory(&self, name: &str) -> Outcome<u64> {

@@ -22,6 +22,8 @@ const OPENING_AT_ONCE: usize = 64;
 /// How a job that is over looks in JSON.
 const PHASES_OVER: [&str; 3] =
     [r#""phase":"done""#, r#""phase":"failed""#, r#""phase":"cancelled""#];
+/// How often a job is measured with streams, and as often without.
+const PROCESSOR_ROUNDS: usize = 5;
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -100,6 +102,60 @@ pub(crate) async fn measure(server: &Server, streams: u64, jobs: u64) -> Outcome
         each(peak.saturating_sub(alone))
     );
     Ok(())
+}
+
+/// Prints what streams of one paced job take of the processor: the job alone and with all
+/// streams in turn, and the medians.
+///
+/// # Errors
+///
+/// If a stream does not get the last state of its job.
+pub(crate) async fn measure_processor(server: &Server, streams: u64) -> Outcome<()> {
+    let data = json!({"files": 30, "count": 4096});
+    let request = json!({"inputs": {"generate": data}, "workers": 2, "fan_in": 3, "paced": true});
+    let (mut alone, mut with) = (Vec::new(), Vec::new());
+    // The first round warms up.
+    for round in 0..=PROCESSOR_ROUNDS {
+        for (count, shares) in [(0, &mut alone), (streams, &mut with)] {
+            let job = server.submit(&request).await?;
+            let path = server.url(&format!("/api/jobs/{job}/events"));
+            let mut running = JoinSet::new();
+            for _ in 0..count {
+                let request = server.http.get(&path);
+                running.spawn(async move {
+                    let answer = request.send().await?.error_for_status()?;
+                    let bytes = answer.bytes_stream().boxed();
+                    let mut events = Events { bytes, text: String::new() };
+                    let is_over = |data: &str| PHASES_OVER.iter().any(|it| data.contains(it));
+                    while !is_over(&timeout(PATIENCE, events.next()).await??) {}
+                    Outcome::Ok(())
+                });
+            }
+            let (began, before) = (Instant::now(), server.processor_secs()?);
+            server.done(&job).await?;
+            while let Some(ended) = running.join_next().await {
+                ended??;
+            }
+            let took = server.processor_secs()? - before;
+            if round > 0 {
+                shares.push(took / began.elapsed().as_secs_f64());
+            }
+        }
+    }
+    let (alone, with) = (median(alone), median(with));
+    println!(
+        "{streams} streams of one paced job: {:.1} % of a processor, {:.1} % without them: {:.1} % \
+         more (medians of {PROCESSOR_ROUNDS})",
+        with * 100.0,
+        alone * 100.0,
+        (with - alone) * 100.0
+    );
+    Ok(())
+}
+
+fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
 }
 
 /// Submits a job for each seed.
