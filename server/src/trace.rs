@@ -267,8 +267,9 @@ mod tests {
         let arrows: Vec<_> =
             arrows.iter().map(|it| (it["tid"].clone(), it["id"].clone())).collect();
         assert_eq!(arrows, [(json!(2), json!(1)), (json!(3), json!(1))]);
-        assert_eq!(of("C").len(), 6);
-        assert_eq!(of("C")[3]["args"]["attempts"], 2.0);
+        // Four at each of two moments.
+        assert_eq!(of("C").len(), 8);
+        assert_eq!(of("C")[4]["args"]["attempts"], 2.0);
         assert_eq!(of("X")[2]["args"]["read_bytes"], 7);
         assert_eq!(trace["otherData"]["attempts_left_out"], 1);
         let threads = of("M").iter().filter(|it| it["name"] == "thread_name").count();

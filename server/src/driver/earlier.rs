@@ -30,14 +30,9 @@ impl Earlier {
 
     /// What the report of a job holds that is resumed at `now`.
     pub(super) fn resumed(report: Option<&JobSnapshot>, now: Timestamp) -> Earlier {
-        let mut checkpoint = report.map(Checkpoint::of).unwrap_or_default();
-        checkpoint.timings.finishing_at = None;
-        checkpoint.timings.ended_at = None;
-        let restarts = checkpoint.restarts.clone();
-        let mut resumes = checkpoint.resumes.clone();
-        resumes.push(now);
-        let surplus = resumes.len().saturating_sub(RESTARTS_SHOWN);
-        resumes.drain(..surplus);
+        let nothing = || Checkpoint { resumes: vec![now], ..Checkpoint::default() };
+        let checkpoint = report.map_or_else(nothing, |it| Checkpoint::resumed(it, now));
+        let (restarts, resumes) = (checkpoint.restarts.clone(), checkpoint.resumes.clone());
         Earlier { checkpoint, found: 0, restarts, resumes }
     }
 

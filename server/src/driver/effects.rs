@@ -308,7 +308,8 @@ impl Effects {
             if let Some(writing) = writing {
                 writing.end().await;
             }
-            let has_checkpoint = checkpoint.is_some() || !snapshot.restarts.is_empty();
+            let goes_on = !snapshot.restarts.is_empty() || !snapshot.resumes.is_empty();
+            let has_checkpoint = checkpoint.is_some() || goes_on;
             if let Some(checkpoint) = checkpoint {
                 checkpoint.end().await;
             }

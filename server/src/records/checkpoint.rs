@@ -5,7 +5,7 @@
 //! before the restart are only here. They may be a few seconds old.
 
 use platform::{ObjectStore, StoreError};
-use protocol::job::{AttemptCounts, ByteCounts, Restart, Timings};
+use protocol::job::{AttemptCounts, ByteCounts, RESTARTS_SHOWN, Restart, Timings};
 use protocol::{JobId, JobSnapshot, Problem, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,19 @@ impl Checkpoint {
             restarts: job.restarts.clone(),
             resumes: job.resumes.clone(),
         }
+    }
+
+    /// The times and counts with which a job goes on that is resumed at `now`: those of its
+    /// report.
+    #[must_use]
+    pub fn resumed(report: &JobSnapshot, now: Timestamp) -> Checkpoint {
+        let mut checkpoint = Checkpoint::of(report);
+        checkpoint.timings.finishing_at = None;
+        checkpoint.timings.ended_at = None;
+        checkpoint.resumes.push(now);
+        let surplus = checkpoint.resumes.len().saturating_sub(RESTARTS_SHOWN);
+        checkpoint.resumes.drain(..surplus);
+        checkpoint
     }
 }
 

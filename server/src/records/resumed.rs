@@ -10,8 +10,9 @@ use bytes::Bytes;
 use platform::{ObjectStore, StoreError};
 use protocol::job::InputSummary;
 use protocol::task::InputObject;
-use protocol::{JobId, JobSnapshot, Plan, Problem};
+use protocol::{JobId, JobSnapshot, Plan, Problem, Timestamp};
 
+use super::checkpoint::{Checkpoint, store_checkpoint};
 use super::{PlanRecord, RequestRecord, StoredJob, exists, get, index, load, store_plan};
 use crate::keys;
 
@@ -153,7 +154,8 @@ pub async fn begin_resume(store: &dyn ObjectStore, job: JobId) -> Result<(), Pro
     resuming.await.map_err(|error| error.own_problem("resuming the job"))
 }
 
-/// Stores the new plan of a resumed job, which then continues. What was learned of the
+/// Stores the new plan of a job that is resumed at `now`, which then continues, with the
+/// times and counts of its report, which is deleted. What was learned of the
 /// inputs is kept only if none has changed: it may have been learned of one that has.
 ///
 /// # Errors
@@ -164,12 +166,16 @@ pub async fn store_resumed(
     job: JobId,
     record: &PlanRecord,
     changed: Changed,
+    now: Timestamp,
 ) -> Result<(), Problem> {
     let doing = |error: StoreError| error.own_problem("resuming the job");
     if changed != Changed::Nothing {
         store.delete(&keys::learned(job)).await.map_err(doing)?;
     }
     store_plan(store, job, record).await?;
+    if let Some(Ok(report)) = get::<Box<JobSnapshot>>(store, job, &keys::report(job)).await? {
+        store_checkpoint(store, job, &Checkpoint::resumed(&report, now)).await?;
+    }
     store.delete(&keys::report(job)).await.map_err(doing)?;
     end_resume(store, job).await.map_err(doing)
 }
@@ -205,8 +211,8 @@ pub async fn load_open(store: &dyn ObjectStore, job: JobId) -> Result<Option<Sto
 
 #[cfg(test)]
 mod tests {
+    use protocol::ObjectVersion;
     use protocol::plan::{Estimate, PlanLevel};
-    use protocol::{ObjectVersion, Timestamp};
 
     use super::*;
 

@@ -200,6 +200,34 @@ async fn if_other_files_are_there_the_whole_job_is_computed_again() {
     running.stop().await;
 }
 
+/// A server that ended right after a job had been resumed must find all that it was before:
+/// the report is deleted then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_resumed_job_was_before_is_in_the_store_before_its_report_is_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(folder.path()).await;
+    let arrays = arrays();
+    upload(&running, &arrays).await;
+    running.upload("in/8.csv", text(&arrays[8][..NUMBERS - 1]) + "wrong\n").await;
+    let job = running.submit(&request()).await;
+    let failed = running.follow(&job).await;
+    assert_eq!(failed["phase"], "failed");
+    let record = |name: &str| folder.path().join("jobs").join(&job).join(name);
+    assert!(!record("checkpoint.json").exists());
+    assert_eq!(resume(&running, &job).await.0, 202);
+    while record("report.json").exists() {
+        sleep(Duration::from_millis(1)).await;
+    }
+    let checkpoint = fs::read(record("checkpoint.json")).expect("it is there");
+    let checkpoint: Value = serde_json::from_slice(&checkpoint).expect("JSON");
+    assert_eq!(checkpoint["resumes"].as_array().map(Vec::len), Some(1), "{checkpoint}");
+    assert_eq!(checkpoint["attempts"]["failed"], failed["attempts"]["failed"]);
+    // The file is still wrong.
+    assert_eq!(running.follow(&job).await["phase"], "failed");
+    assert!(!record("checkpoint.json").exists(), "the report holds all");
+    running.stop().await;
+}
+
 /// A server that ended right after it had accepted the request.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_resume_that_was_interrupted_is_done_by_the_next_start() {

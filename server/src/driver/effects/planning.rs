@@ -5,6 +5,7 @@ use std::sync::Arc;
 use platform::problems::outage;
 use platform::retry::SECOND_LOOK_AFTER;
 use platform::store::traced::StoreTracing;
+use program::clock;
 use protocol::job::Counted;
 use protocol::problem::ProblemKind;
 use protocol::request::Generate;
@@ -205,7 +206,7 @@ impl Planning {
             None => (now, Changed::Everything),
         };
         tracing::info!(job_id = %job, ?changed, "job resumed");
-        records::store_resumed(store, job, &record, changed).await?;
+        records::store_resumed(store, job, &record, changed, clock::now()).await?;
         let Some(StoredJob::Planned(_, record, columns)) = records::load(store, job).await? else {
             let detail = "the job that is resumed was changed by somebody else";
             return Err(Problem::new(ProblemKind::Internal, detail).remedy("resume it again"));
