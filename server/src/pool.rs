@@ -28,9 +28,8 @@ pub trait WorkerPool: Send + Sync + 'static {
     /// The kind of the pool in one word, and its location.
     fn description(&self) -> Description;
 
-    /// Notes that a worker has been told to drain: it no longer counts, and is not
-    /// restarted once it ends. It may have accepted an attempt before it was told, which
-    /// it completes.
+    /// Notes that a worker has been told to drain: it is not restarted once it ends. It may
+    /// have accepted an attempt before it was told, which it completes.
     async fn drained(&self, worker: &WorkerId) -> anyhow::Result<()>;
 
     /// Notes that a worker has left, or was told to drain and is lost: where its instance

@@ -229,7 +229,7 @@ impl Pool {
 
     /// Remembers that a worker is released.
     pub(crate) fn release(&mut self, id: &WorkerId) {
-        if self.released.len() >= WORKERS_MAX {
+        if self.released.len() >= WORKERS_MAX && !self.released.contains(id) {
             self.released.pop_first();
         }
         self.released.insert(id.clone());

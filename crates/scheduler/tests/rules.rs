@@ -636,7 +636,7 @@ fn a_late_report_that_an_earlier_process_has_joined_is_no_restart() {
     assert_eq!(scene.view(1).attempts.lost, 1);
     // Nor if the process is known to have ended because its pool said so.
     scene.leaves("a").gives(["release a"]);
-    scene.joins_as("a", 9).gives(["publish 1/0.0.0/3 resume"]);
+    scene.joins_as("a", 9).gives(["retain a", "publish 1/0.0.0/3 resume"]);
     scene.started("1/0.0.0/3", "a").gives([]);
     scene.joins_as("a", 8).gives([]);
     assert_eq!(scene.view(1).attempts.lost, 2);

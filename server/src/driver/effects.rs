@@ -44,11 +44,21 @@ pub(super) struct Effects {
     /// Limits how many jobs have their garbage collected at the same time: each takes
     /// descriptors and a thread.
     pub(super) collecting: Arc<Semaphore>,
+    /// What the pool is told, in this order.
+    pool_calls: mpsc::UnboundedSender<PoolCall>,
     /// Cancelled when the driver ends: stops what takes long.
     pub(super) stop: CancellationToken,
     /// Cancelled once nobody listens to outcomes any more: the process may live on, and
     /// stand by for the server that has these jobs then.
     ended: DropGuard,
+}
+
+/// What the pool is told.
+enum PoolCall {
+    Ensure(u32),
+    Drained(WorkerId),
+    Released(WorkerId),
+    Retained(WorkerId),
 }
 
 /// How many results are written at the same time.
@@ -79,15 +89,19 @@ impl Writing {
 
 impl Effects {
     pub(super) fn new(parts: Arc<Parts>, messages: mpsc::Sender<DriverMessage>) -> Effects {
-        Effects {
+        let (pool_calls, calls) = mpsc::unbounded_channel();
+        let effects = Effects {
             gates: Gates::new(&parts.limits),
             parts,
             messages,
             writing: Arc::new(Semaphore::new(RESULTS_AT_ONCE)),
             collecting: Arc::new(Semaphore::new(COLLECTED_AT_ONCE)),
             stop: CancellationToken::new(),
+            pool_calls,
             ended: CancellationToken::new().drop_guard(),
-        }
+        };
+        effects.call_pool(calls);
+        effects
     }
 
     /// Runs a task until it is done or the driver is gone.
@@ -399,36 +413,47 @@ impl Effects {
 
     /// Sets the number of workers that the pool keeps.
     pub(super) fn scale(&self, desired: u32) {
-        self.call_pool(move |parts| async move { parts.pool.ensure(desired).await });
+        self.tell_pool(PoolCall::Ensure(desired));
     }
 
     /// Tells the pool that a worker was told to drain.
     pub(super) fn drained(&self, worker: WorkerId) {
-        self.call_pool(move |parts| async move { parts.pool.drained(&worker).await });
+        self.tell_pool(PoolCall::Drained(worker));
     }
 
     /// Tells the pool that it may stop the instance of a worker.
     pub(super) fn released(&self, worker: WorkerId) {
-        self.call_pool(move |parts| async move { parts.pool.released(&worker).await });
+        self.tell_pool(PoolCall::Released(worker));
     }
 
     /// Tells the pool that it may not do so any more.
     pub(super) fn retained(&self, worker: WorkerId) {
-        self.call_pool(move |parts| async move { parts.pool.retained(&worker).await });
+        self.tell_pool(PoolCall::Retained(worker));
     }
 
-    /// Calls the pool; an error is shown on the dashboard.
-    fn call_pool<F>(&self, call: impl FnOnce(Arc<Parts>) -> F + Send + 'static)
-    where
-        F: Future<Output = anyhow::Result<()>> + Send,
-    {
+    fn tell_pool(&self, call: PoolCall) {
+        // An error says that the driver ends.
+        let _ = self.pool_calls.send(call);
+    }
+
+    /// Calls the pool, one call after the other; an error is shown on the dashboard.
+    fn call_pool(&self, mut calls: mpsc::UnboundedReceiver<PoolCall>) {
         let (parts, messages) = (self.parts.clone(), self.messages.clone());
         self.spawn(async move {
-            let notice = call(parts).await.err().map(|error| {
-                tracing::warn!(%error, "worker pool failed");
-                format!("{error:#}")
-            });
-            send(&messages, DriverMessage::PoolAnswered { notice }).await;
+            let pool = &*parts.pool;
+            while let Some(call) = calls.recv().await {
+                let answer = match call {
+                    PoolCall::Ensure(desired) => pool.ensure(desired).await,
+                    PoolCall::Drained(worker) => pool.drained(&worker).await,
+                    PoolCall::Released(worker) => pool.released(&worker).await,
+                    PoolCall::Retained(worker) => pool.retained(&worker).await,
+                };
+                let notice = answer.err().map(|error| {
+                    tracing::warn!(%error, "worker pool failed");
+                    format!("{error:#}")
+                });
+                send(&messages, DriverMessage::PoolAnswered { notice }).await;
+            }
         });
     }
 }

@@ -89,8 +89,8 @@ impl WorkerPool for KubernetesPool {
         Description::at("kubernetes", self.location.clone())
     }
 
-    async fn drained(&self, worker: &WorkerId) -> anyhow::Result<()> {
-        self.request(Request::Drained(worker.clone())).await
+    async fn drained(&self, _: &WorkerId) -> anyhow::Result<()> {
+        Ok(())
     }
 
     async fn released(&self, worker: &WorkerId) -> anyhow::Result<()> {

@@ -37,8 +37,6 @@ const UNREQUESTED_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) enum Request {
     /// The number of workers to keep.
     Desired(u32),
-    /// A worker has been told to drain.
-    Drained(WorkerId),
     /// A worker has left, or was told to drain and is lost.
     Released(WorkerId),
     /// A released worker is at work again.
@@ -107,7 +105,6 @@ impl Reconciler {
                     match request {
                         None => return,
                         Some(Request::Desired(desired)) => self.scaling.desired = Some(desired),
-                        Some(Request::Drained(worker)) => self.scaling.drain(worker, &self.pods),
                         Some(Request::Released(worker)) => self.scaling.release(worker, &self.pods),
                         Some(Request::Retained(worker)) => self.scaling.retain(&worker),
                     }

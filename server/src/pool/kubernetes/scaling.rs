@@ -19,17 +19,9 @@ const AT_WORK_COST: i32 = 1000;
 pub(super) struct Scaling {
     /// The number of workers; nothing is changed until one is requested.
     pub(super) desired: Option<u32>,
-    /// The workers that were told to go, with the number of container restarts at that
+    /// The workers that have left or are lost, with the number of container restarts at that
     /// time: after one more restart, another worker runs in the pod.
-    leaving: BTreeMap<WorkerId, Leaving>,
-}
-
-/// A worker that is to go.
-#[derive(Clone, Copy, Debug)]
-struct Leaving {
-    restarts: u32,
-    /// Whether it has gone, or is lost.
-    is_released: bool,
+    released: BTreeMap<WorkerId, u32>,
 }
 
 /// The next change to the cluster.
@@ -42,47 +34,36 @@ pub(super) struct Step {
 }
 
 impl Scaling {
-    /// Notes that a worker has been told to drain.
-    pub(super) fn drain(&mut self, worker: WorkerId, pods: &Listing<PodState>) {
-        let restarts = restarts(&worker, pods);
-        self.leaving.entry(worker).or_insert(Leaving { restarts, is_released: false });
-    }
-
-    /// Notes that a worker has left or is lost.
+    /// Notes that a worker has left or is lost. One without a pod is no concern of this pool.
     pub(super) fn release(&mut self, worker: WorkerId, pods: &Listing<PodState>) {
-        let restarts = restarts(&worker, pods);
-        self.leaving.insert(worker, Leaving { restarts, is_released: true });
+        if let Some(pod) = pods.get(worker.as_str()) {
+            self.released.insert(worker, pod.member.instance.restarts);
+        }
     }
 
     /// Notes that a released worker is at work again.
     pub(super) fn retain(&mut self, worker: &WorkerId) {
-        self.leaving.remove(worker);
+        self.released.remove(worker);
     }
 
     /// Forgets workers whose processes have ended.
     pub(super) fn forget_ended(&mut self, pods: &BTreeMap<String, PodState>) {
-        self.leaving.retain(|worker, leaving| {
-            let pod = pods.get(worker.as_str());
-            pod.is_some_and(|pod| pod.member.instance.restarts <= leaving.restarts)
+        self.released.retain(|worker, restarts| {
+            pods.get(worker.as_str()).is_some_and(|pod| pod.member.instance.restarts <= *restarts)
         });
     }
 
     /// The next change for a Deployment with this number of replicas and these
     /// pods; `None` if there is nothing to change.
     ///
-    /// The number of replicas is raised at once; workers that drain do not count. It is
-    /// lowered only to the number
+    /// The number of replicas is raised at once. It is lowered only to the number
     /// of working workers that were not released: a ReplicaSet deletes pods that do
     /// not run first, then those that are not ready, then those of the lowest deletion
     /// cost, so none of those workers is stopped. They follow once they have been
     /// released. While one of them is not ready, pods that are stay: it would be deleted
     /// before them.
     pub(super) fn step(&self, replicas: u32, pods: &BTreeMap<String, PodState>) -> Option<Step> {
-        let drains = |(name, pod): &(&String, &PodState)| {
-            pod.counts && self.leaving(name).is_some_and(|leaving| !leaving.is_released)
-        };
-        let draining = u32::try_from(pods.iter().filter(drains).count()).unwrap_or(u32::MAX);
-        let desired = self.desired?.saturating_add(draining);
+        let desired = self.desired?;
         if desired >= replicas {
             return (desired > replicas).then(|| Step { costs: Vec::new(), replicas: desired });
         }
@@ -114,17 +95,8 @@ impl Scaling {
 
     /// Whether the worker in this pod has left or is lost.
     pub(super) fn is_released(&self, pod: &str) -> bool {
-        self.leaving(pod).is_some_and(|leaving| leaving.is_released)
+        self.released.contains_key(&WorkerId::from(pod.to_owned()))
     }
-
-    fn leaving(&self, pod: &str) -> Option<Leaving> {
-        self.leaving.get(&WorkerId::from(pod.to_owned())).copied()
-    }
-}
-
-/// How often the container of a worker was restarted.
-fn restarts(worker: &WorkerId, pods: &Listing<PodState>) -> u32 {
-    pods.get(worker.as_str()).map_or(0, |pod| pod.member.instance.restarts)
 }
 
 #[cfg(test)]
@@ -165,11 +137,8 @@ mod tests {
     }
 
     fn scaling(desired: u32, released: &[&str]) -> Scaling {
-        let mut scaling = Scaling { desired: Some(desired), ..Scaling::default() };
-        for name in released {
-            scaling.release(WorkerId::from((*name).to_owned()), &Listing::default());
-        }
-        scaling
+        let released = released.iter().map(|name| (WorkerId::from((*name).to_owned()), 0));
+        Scaling { desired: Some(desired), released: released.collect() }
     }
 
     fn step(replicas: u32, costs: &[(&str, Option<i32>)]) -> Option<Step> {
@@ -193,20 +162,11 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_drains_is_replaced_before_it_is_gone() {
-        let worker = |name: &str| WorkerId::from(name.to_owned());
-        let mut scaling = scaling(2, &[]);
-        scaling.drain(worker("c"), &Listing::default());
-        assert_eq!(scaling.step(3, &pods("a b c")), None, "it completes its attempt");
-        scaling.desired = Some(3);
-        assert_eq!(scaling.step(3, &pods("a b c")), step(4, &[]));
-        let four = pods("a b c d");
-        assert_eq!(scaling.step(4, &four), None);
-        scaling.release(worker("c"), &Listing::default());
-        let costs = [("a", AT_WORK), ("b", AT_WORK), ("c", RELEASED), ("d", AT_WORK)];
-        assert_eq!(scaling.step(4, &four), step(3, &costs));
-        scaling.retain(&worker("c"));
-        assert_eq!(scaling.step(4, &four), None, "it is back");
+    fn a_released_worker_that_is_back_stays() {
+        let mut scaling = scaling(1, &["b"]);
+        assert!(scaling.step(2, &pods("a b")).is_some());
+        scaling.retain(&WorkerId::from("b".to_owned()));
+        assert_eq!(scaling.step(2, &pods("a b")), None);
     }
 
     #[test]
@@ -240,7 +200,7 @@ mod tests {
         again.deletion_cost = Some(RELEASED_COST);
         scaling.forget_ended(&pods);
         assert_eq!(scaling.step(2, &pods), None);
-        scaling.release(WorkerId::from("a".to_owned()), &Listing::default());
+        scaling.released.insert(WorkerId::from("a".to_owned()), 0);
         let costs = [("a", RELEASED), ("b", AT_WORK)];
         assert_eq!(scaling.step(2, &pods), step(1, &costs), "b is not cheap any more");
         pods.get_mut("b").unwrap().is_working = false;
