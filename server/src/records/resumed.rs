@@ -201,9 +201,13 @@ pub async fn load_open(store: &dyn ObjectStore, job: JobId) -> Result<Option<Sto
     }
     match get::<RequestRecord>(store, job, &keys::request(job)).await? {
         Some(Ok(request)) => {
-            let report = get::<Box<JobSnapshot>>(store, job, &keys::report(job)).await?;
-            let report = report.and_then(Result::ok);
-            Ok(Some(StoredJob::Resuming(Box::new(request.into()), report)))
+            match get::<Box<JobSnapshot>>(store, job, &keys::report(job)).await? {
+                Some(report) => {
+                    Ok(Some(StoredJob::Resuming(Box::new(request.into()), report.ok())))
+                }
+                // The new plan and the checkpoint are stored: the job goes on.
+                None => load(store, job).await,
+            }
         }
         Some(Err(_)) | None => load(store, job).await,
     }

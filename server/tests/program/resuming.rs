@@ -228,6 +228,31 @@ async fn what_a_resumed_job_was_before_is_in_the_store_before_its_report_is_dele
     running.stop().await;
 }
 
+/// A server that ended between the last two steps: the report is deleted, the mark is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_resumed_job_whose_report_is_deleted_goes_on_with_what_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(folder.path()).await;
+    let arrays = arrays();
+    upload(&running, &arrays).await;
+    let job = running.submit(&request()).await;
+    assert_eq!(running.follow(&job).await["phase"], "done");
+    running.stop().await;
+    let jobs = folder.path().join("jobs").join(&job);
+    fs::remove_file(jobs.join("report.json")).unwrap();
+    fs::write(jobs.join("resuming"), "").unwrap();
+    fs::write(folder.path().join("index").join(&job), "").unwrap();
+    let checkpoint = json!({"resumes": [5], "attempts": {"failed": 3}});
+    fs::write(jobs.join("checkpoint.json"), checkpoint.to_string()).unwrap();
+    let again = Running::start(folder.path()).await;
+    let done = again.follow(&job).await;
+    assert_eq!(done["phase"], "done", "{}", done["error"]);
+    assert_eq!((&done["resumes"], &done["attempts"]["failed"]), (&json!([5]), &json!(3)));
+    assert_eq!(exact::bits(&again.result(&job).await), exact::bits(&exact::mean(&arrays)));
+    assert!(!jobs.join("resuming").exists() && !jobs.join("checkpoint.json").exists());
+    again.stop().await;
+}
+
 /// A server that ended right after it had accepted the request.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_resume_that_was_interrupted_is_done_by_the_next_start() {
