@@ -27,7 +27,7 @@ use protocol::timeline::Timeline;
 use protocol::{Caller, Inputs, JobId, Phase, Preview, Problem, Role, Timestamp, ValidRequest};
 use scheduler::{Event, Scheduler, Settings};
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit, mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -68,6 +68,13 @@ const LATELY_FOR: Duration = Duration::from_secs(1);
 /// while their jobs run.
 const LOOKED_INTO_PAGES: u64 = 64;
 
+/// How long it is waited for what is in the objects of a page: nobody waits for a slow store
+/// to see their names.
+const LOOKING_TIME_MAX: Duration = Duration::from_secs(3);
+
+/// The job, when it was last resumed, and the index of the first object.
+type PageOfInputs = (JobId, Option<Timestamp>, u64);
+
 /// A page of input objects, with what is in each of them where that can be told.
 pub type LookedInto = (InputPage, Vec<Option<ObjectContent>>);
 
@@ -75,10 +82,10 @@ pub type LookedInto = (InputPage, Vec<Option<ObjectContent>>);
 /// object that could not be looked into is tried again.
 struct LookedIntoFor;
 
-impl moka::Expiry<(JobId, usize, u64), LookedInto> for LookedIntoFor {
+impl moka::Expiry<PageOfInputs, LookedInto> for LookedIntoFor {
     fn expire_after_create(
         &self,
-        _: &(JobId, usize, u64),
+        _: &PageOfInputs,
         (_, contents): &LookedInto,
         _: std::time::Instant,
     ) -> Option<Duration> {
@@ -113,7 +120,7 @@ pub struct Engine {
     /// What was read of the final segments of running jobs.
     partly_known: Mutex<partly::Known>,
     /// The pages of input objects that were looked into lately.
-    looked_into: Cache<(JobId, usize, u64), LookedInto>,
+    looked_into: Cache<PageOfInputs, LookedInto>,
     /// Held while objects are looked into for a page.
     looking: Semaphore,
     /// The latest comparisons of results.
@@ -659,14 +666,19 @@ impl Engine {
         let start = start - start % limit.max(1) as u64;
         let looking = async {
             let (objects, total) = self.input_objects(job, start, limit).await?;
+            let deadline = Instant::now() + LOOKING_TIME_MAX;
             // Headers take memory: one page after the other.
-            let _permit = self.looking.acquire().await.map_err(|_| stopping())?;
-            let options = snapshot.request.read_options();
-            let contents = self.parts.planner.contents(&objects, &options).await;
+            let contents = match timeout_at(deadline, self.looking.acquire()).await {
+                Ok(_permit) => {
+                    let options = snapshot.request.read_options();
+                    self.parts.planner.contents(&objects, &options, deadline).await
+                }
+                Err(_) => vec![None; objects.len()],
+            };
             Ok((records::input_page(objects, start, total), contents))
         };
         // A job that is resumed reads other versions.
-        let key = (job, snapshot.resumes.len(), start);
+        let key = (job, snapshot.resumes.last().copied(), start);
         let found = self.looked_into.try_get_with(key, looking).await;
         found.map_err(|problem: Arc<Problem>| Problem::clone(&problem))
     }

@@ -9,7 +9,6 @@ mod shards;
 mod weights;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -46,10 +45,8 @@ const PROBED_OBJECTS: usize = 16;
 const PROBED_BYTES: usize = 64 << 10;
 /// How many objects' sizes and versions are asked for at the same time.
 const HEADS_AT_ONCE: usize = 16;
-/// How many objects are looked into at the same time for a page of them, and for how long:
-/// nobody waits for a slow store to see their names.
+/// How many objects are looked into at the same time for a page of them.
 const CONTENTS_AT_ONCE: usize = 4;
-const CONTENTS_TIME_MAX: Duration = Duration::from_secs(3);
 
 /// Where a job's objects are found.
 #[derive(Clone)]
@@ -340,14 +337,17 @@ impl Planner {
     }
 
     /// What is in each of some objects, in the same order; `None` where it cannot be told
-    /// now, or not in time.
+    /// now, or not before the deadline.
     pub async fn contents(
         &self,
         objects: &[InputObject],
         options: &ReadOptions,
+        deadline: Instant,
     ) -> Vec<Option<ObjectContent>> {
-        let deadline = Instant::now() + CONTENTS_TIME_MAX;
         let content = async |object| {
+            if Instant::now() >= deadline {
+                return None;
+            }
             let probe = timeout_at(deadline, self.probe(object, options)).await.ok()?.ok()?;
             Some(content_of(&probe.format, object.bytes))
         };

@@ -61,7 +61,7 @@ pub fn InputsPage() -> impl IntoView {
 #[component]
 fn NotListed(is_over: bool) -> impl IntoView {
     let words = match is_over {
-        true => "The job ended before it was planned: its input files are not known.",
+        true => "The job ended before it was planned.",
         false => "The input files are being listed.",
     };
     view! {

@@ -104,8 +104,8 @@ pub(crate) async fn measure(server: &Server, streams: u64, jobs: u64) -> Outcome
     Ok(())
 }
 
-/// Prints what streams of one paced job take of the processor: the job alone and with all
-/// streams in turn, and the medians.
+/// Prints what streams of one paced job take of the processor once they are open: the job
+/// alone and with all streams in turn, and the medians.
 ///
 /// # Errors
 ///
@@ -119,17 +119,22 @@ pub(crate) async fn measure_processor(server: &Server, streams: u64) -> Outcome<
         for (count, shares) in [(0, &mut alone), (streams, &mut with)] {
             let job = server.submit(&request).await?;
             let path = server.url(&format!("/api/jobs/{job}/events"));
-            let mut running = JoinSet::new();
+            let (mut running, opened) = (JoinSet::new(), Arc::new(AtomicUsize::new(0)));
             for _ in 0..count {
-                let request = server.http.get(&path);
+                let (request, opened) = (server.http.get(&path), opened.clone());
                 running.spawn(async move {
                     let answer = request.send().await?.error_for_status()?;
                     let bytes = answer.bytes_stream().boxed();
                     let mut events = Events { bytes, text: String::new() };
+                    events.next().await?;
+                    opened.fetch_add(1, Ordering::SeqCst);
                     let is_over = |data: &str| PHASES_OVER.iter().any(|it| data.contains(it));
                     while !is_over(&timeout(PATIENCE, events.next()).await??) {}
                     Outcome::Ok(())
                 });
+            }
+            while opened.load(Ordering::SeqCst) < usize::try_from(count)? {
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
             let (began, before) = (Instant::now(), server.processor_secs()?);
             server.done(&job).await?;

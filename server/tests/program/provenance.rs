@@ -86,7 +86,9 @@ async fn a_page_tells_what_its_result_was_made_from() {
     // A job without a plan has no list.
     let nothing = running.submit(&json!({"inputs": {"prefix": "none/"}})).await;
     running.follow(&nothing).await;
-    assert_eq!(running.get(&format!("/jobs/{nothing}/inputs")).await.status(), 404);
+    let page = running.get(&format!("/jobs/{nothing}/inputs")).await;
+    assert_eq!(page.status(), 200);
+    assert!(page.text().await.unwrap().contains("The job ended before it was planned."));
     let problem: Value =
         running.get(&format!("/api/jobs/{nothing}/inputs")).await.json().await.unwrap();
     assert!(problem["detail"].as_str().unwrap().contains("not listed"), "{problem}");
