@@ -164,7 +164,7 @@ fn InputFiles(
         .map(|(index, (file, content))| {
             let weight = has_weights.then(|| {
                 let weight = file.weight.map(|weight| format!("{weight:?}"));
-                view! { <td class="number">{weight}</td> }
+                view! { <td class="number" data-label="Weight">{weight}</td> }
             });
             let state = FileState::of(&job, states.as_ref(), index, &file.location);
             let state = state.map(|state| {
@@ -178,8 +178,8 @@ fn InputFiles(
             let shape = shape.into_iter().map(count).collect::<Vec<_>>().join(" × ");
             view! {
                 <tr>
-                    <td class="number">{count(index)}</td>
-                    <td>
+                    <td class="number" data-label="Index">{count(index)}</td>
+                    <td data-label="File">
                         <FileName location=file.location />
                         {(!file.parts.is_empty())
                             .then(|| {
@@ -187,12 +187,12 @@ fn InputFiles(
                                 view! { <span class="hint">" with "{shards}" shards"</span> }
                             })}
                     </td>
-                    <td>{state}</td>
-                    <td>{format}</td>
-                    <td class="number">{shape}</td>
-                    <td class="number">{bytes(file.bytes)}</td>
+                    <td data-label="Status">{state}</td>
+                    <td data-label="Type">{format}</td>
+                    <td class="number" data-label="Shape">{shape}</td>
+                    <td class="number" data-label="Size">{bytes(file.bytes)}</td>
                     {weight}
-                    <td>
+                    <td data-label="Version">
                         <code>{file.version.unwrap_or_else(|| "none".to_owned())}</code>
                     </td>
                 </tr>
@@ -229,7 +229,7 @@ fn InputFiles(
             <p class="hint">
                 "Every read was held to the version: an ETag, or what identifies the content of a file."
             </p>
-            <Table label="Input files" columns>
+            <Table label="Input files" columns stacked=true>
                 {rows}
             </Table>
             {next} {tensors}
