@@ -37,6 +37,33 @@ fn request() -> Value {
     json!({"inputs": {"prefix": "in"}, "fan_in": 3, "workers": 1})
 }
 
+/// A server with the files of some arrays, of which the last is wrong at its end, and a job
+/// that has failed of it.
+async fn failed_of_its_last_file(folder: &Path) -> (Running, Vec<Vec<f64>>, String) {
+    let running = Running::start(folder).await;
+    let arrays = arrays();
+    upload(&running, &arrays).await;
+    running.upload("in/8.csv", text(&arrays[8][..NUMBERS - 1]) + "wrong\n").await;
+    let job = running.submit(&request()).await;
+    assert_eq!(running.follow(&job).await["phase"], "failed");
+    (running, arrays, job)
+}
+
+/// Sets the number of workers by hand; `None` lets it follow from the jobs.
+async fn set_workers(running: &Running, desired: Option<u32>) {
+    let setting = running.http.put(format!("{}/api/workers", running.url));
+    let answer = setting.json(&json!({"desired": desired})).send().await.expect("an answer");
+    assert!(answer.status().is_success(), "{}", answer.status());
+}
+
+/// Lets all workers go, and waits until they have gone.
+async fn without_workers(running: &Running) {
+    set_workers(running, Some(0)).await;
+    while running.get_json("/api/workers").await["ready"] != 0 {
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Resumes a job, and returns the status and the answer.
 async fn resume(running: &Running, job: &str) -> (u16, Value) {
     let answer = running.post(&format!("/api/jobs/{job}/resume"), &json!({})).await;
@@ -143,11 +170,7 @@ async fn a_cancelled_job_is_resumed_also_across_a_restart_of_the_server() {
     let running = Running::start(folder.path()).await;
     let arrays = arrays();
     upload(&running, &arrays).await;
-    let none = running.http.put(format!("{}/api/workers", running.url));
-    assert!(none.json(&json!({"desired": 0})).send().await.unwrap().status().is_success());
-    while running.get_json("/api/workers").await["ready"] != 0 {
-        sleep(Duration::from_millis(20)).await;
-    }
+    without_workers(&running).await;
     let job = running.submit(&request()).await;
     running.until(&job, |job| job["phase"] == "running").await;
     let (status, refused) = resume(&running, &job).await;
@@ -168,9 +191,7 @@ async fn a_cancelled_job_is_resumed_also_across_a_restart_of_the_server() {
     let again = Running::start(folder.path()).await;
     // What was set by hand outlives the server.
     assert_eq!(again.get_json("/api/workers").await["by_hand"], 0);
-    let automatic = again.http.put(format!("{}/api/workers", again.url));
-    let automatic = automatic.json(&json!({"desired": null})).send().await.unwrap();
-    assert!(automatic.status().is_success(), "{}", automatic.status());
+    set_workers(&again, None).await;
     let done = again.follow(&job).await;
     assert_eq!(done["phase"], "done", "{}", done["error"]);
     assert_eq!(exact::bits(&again.result(&job).await), exact::bits(&exact::mean(&arrays)));
@@ -183,12 +204,7 @@ async fn a_cancelled_job_is_resumed_also_across_a_restart_of_the_server() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn if_other_files_are_there_the_whole_job_is_computed_again() {
     let folder = tempfile::tempdir().unwrap();
-    let running = Running::start(folder.path()).await;
-    let arrays = arrays();
-    upload(&running, &arrays).await;
-    running.upload("in/8.csv", text(&arrays[8][..NUMBERS - 1]) + "wrong\n").await;
-    let job = running.submit(&request()).await;
-    assert_eq!(running.follow(&job).await["phase"], "failed");
+    let (running, arrays, job) = failed_of_its_last_file(folder.path()).await;
     let deleted = running.http.delete(format!("{}/api/files/in/8.csv", running.url));
     assert!(deleted.send().await.expect("an answer").status().is_success());
     assert_eq!(resume(&running, &job).await.0, 202);
@@ -205,15 +221,12 @@ async fn if_other_files_are_there_the_whole_job_is_computed_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_resumed_job_was_before_is_in_the_store_before_its_report_is_deleted() {
     let folder = tempfile::tempdir().unwrap();
-    let running = Running::start(folder.path()).await;
-    let arrays = arrays();
-    upload(&running, &arrays).await;
-    running.upload("in/8.csv", text(&arrays[8][..NUMBERS - 1]) + "wrong\n").await;
-    let job = running.submit(&request()).await;
-    let failed = running.follow(&job).await;
-    assert_eq!(failed["phase"], "failed");
+    let (running, _, job) = failed_of_its_last_file(folder.path()).await;
+    let failed = running.get_json(&format!("/api/jobs/{job}")).await;
     let record = |name: &str| folder.path().join("jobs").join(&job).join(name);
     assert!(!record("checkpoint.json").exists());
+    // It does not end again before it is looked at.
+    without_workers(&running).await;
     assert_eq!(resume(&running, &job).await.0, 202);
     while record("report.json").exists() {
         sleep(Duration::from_millis(1)).await;
@@ -223,6 +236,7 @@ async fn what_a_resumed_job_was_before_is_in_the_store_before_its_report_is_dele
     assert_eq!(checkpoint["resumes"].as_array().map(Vec::len), Some(1), "{checkpoint}");
     assert_eq!(checkpoint["attempts"]["failed"], failed["attempts"]["failed"]);
     // The file is still wrong.
+    set_workers(&running, None).await;
     assert_eq!(running.follow(&job).await["phase"], "failed");
     assert!(!record("checkpoint.json").exists(), "the report holds all");
     running.stop().await;
@@ -257,12 +271,7 @@ async fn a_resumed_job_whose_report_is_deleted_goes_on_with_what_it_was() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_resume_that_was_interrupted_is_done_by_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
-    let running = Running::start(folder.path()).await;
-    let arrays = arrays();
-    upload(&running, &arrays).await;
-    running.upload("in/8.csv", text(&arrays[8][..NUMBERS - 1]) + "wrong\n").await;
-    let job = running.submit(&request()).await;
-    assert_eq!(running.follow(&job).await["phase"], "failed");
+    let (running, arrays, job) = failed_of_its_last_file(folder.path()).await;
     running.stop().await;
     fs::write(folder.path().join("in/8.csv"), text(&arrays[8])).unwrap();
     fs::write(folder.path().join("index").join(&job), "").unwrap();
