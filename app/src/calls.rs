@@ -224,7 +224,8 @@ pub async fn delete_files(
 /// How many input files are on a page.
 const INPUTS: usize = 100;
 
-/// The index of the first input file of the page that the one at `index` is on.
+/// The index of the first input file of the page that the one at `index` is on. Pages do not
+/// overlap, so that as few files as possible are looked into.
 #[must_use]
 pub const fn inputs_start(index: u64) -> u64 {
     index - index % INPUTS as u64

@@ -662,8 +662,6 @@ impl Engine {
         limit: usize,
     ) -> Result<LookedInto, Problem> {
         let snapshot = self.job(job).await?;
-        // Pages do not overlap, so that as few as possible are looked into.
-        let start = start - start % limit.max(1) as u64;
         let looking = async {
             let (objects, total) = self.input_objects(job, start, limit).await?;
             let deadline = Instant::now() + LOOKING_TIME_MAX;
