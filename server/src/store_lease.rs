@@ -160,17 +160,25 @@ impl Candidate {
     }
 
     async fn look_at_object(&mut self) -> anyhow::Result<Look> {
-        let expired = match read(&*self.store).await? {
-            None => None,
-            Some(found) if self.has_expired(&found) => Some(found),
-            Some(found) => return Ok(Look::Held(found.leader())),
-        };
-        let holder = Holder::after(expired.as_ref().and_then(|found| found.holder.as_ref()));
-        // Before any other server can read the number.
-        let liveness = LivenessFile::create(&std::env::temp_dir(), holder.server);
-        let began = Instant::now();
-        let Some(version) = take(&*self.store, &holder, expired).await? else {
-            return Ok(Look::Held(None));
+        let folder = std::env::temp_dir();
+        let (holder, liveness, began, version) = loop {
+            let expired = match read(&*self.store).await? {
+                None => None,
+                Some(found) if self.has_expired(&found) => Some(found),
+                Some(found) => return Ok(Look::Held(found.leader())),
+            };
+            let before = expired.as_ref().and_then(|found| found.holder.as_ref());
+            let holder = Holder::after(before);
+            // Before any other server can read the number.
+            let liveness = LivenessFile::create(&folder, holder.server);
+            let began = Instant::now();
+            if let Some(version) = take(&*self.store, &holder, expired.as_ref()).await? {
+                if let Some(before) = before {
+                    LivenessFile::remove(&folder, before.server);
+                }
+                break (holder, liveness, began, version);
+            }
+            // Another server was first, or a server that has ended since has renewed it.
         };
         let leader = holder.own();
         let (valid, valid_until) = watch::channel(began + VALID_FOR);
@@ -408,12 +416,12 @@ impl Found {
     }
 }
 
-/// Takes a lease that has expired, or that nobody has held before; `None` if another server
-/// was first.
+/// Takes a lease that has expired, or that nobody has held before; `None` if it has been
+/// written meanwhile.
 async fn take(
     store: &dyn ObjectStore,
     holder: &Holder,
-    expired: Option<Found>,
+    expired: Option<&Found>,
 ) -> anyhow::Result<Option<ObjectVersion>> {
     let bytes = encode(holder)?;
     let taken = match expired {

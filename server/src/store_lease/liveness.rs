@@ -27,12 +27,13 @@ impl LivenessFile {
     /// Whether the server has certainly ended: its file is here, and not locked.
     pub(super) fn has_ended(folder: &Path, server: u64) -> bool {
         let path = LivenessFile::path(folder, server);
-        let has_ended = File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
-        if has_ended {
-            // No server looks for it again.
-            let _ = fs::remove_file(&path);
-        }
-        has_ended
+        File::open(path).is_ok_and(|file| file.try_lock().is_ok())
+    }
+
+    /// Removes the file of a server whose lease is another's: nobody looks for it again.
+    pub(super) fn remove(folder: &Path, server: u64) {
+        // One that stays takes no room.
+        let _ = fs::remove_file(LivenessFile::path(folder, server));
     }
 
     fn path(folder: &Path, server: u64) -> PathBuf {
@@ -62,6 +63,8 @@ mod tests {
         drop(liveness);
         File::create_new(&path).unwrap();
         assert!(LivenessFile::has_ended(folder.path(), 7));
+        assert!(LivenessFile::has_ended(folder.path(), 7), "until its lease is another's");
+        LivenessFile::remove(folder.path(), 7);
         assert!(!path.exists(), "killed servers leave nothing behind for long");
     }
 

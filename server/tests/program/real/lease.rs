@@ -7,7 +7,7 @@ use bytes::Bytes;
 use platform::store::read_all;
 use platform::store::s3::{S3Access, S3Location, S3Store};
 use platform::{ObjectStore, StoreError};
-use serde_json::Value;
+use serde_json::{Value, json};
 use server::keys;
 use server::store_lease::{Candidate, Look, POLL_INTERVAL, Reached, StoreLease};
 use testbed::{Disturbance, Proxy, SeaweedFs};
@@ -72,6 +72,7 @@ async fn the_lease_is_held_by_one_server_however_it_is_disturbed() {
     an_outage_costs_time_only(&server).await;
     whoever_lost_it_writes_nothing_more(&server).await;
     what_is_no_lease_is_replaced(&server).await;
+    a_renewal_of_a_holder_that_has_ended_is_not_waited_for(&server).await;
 }
 
 async fn only_one_of_several_takes_it(server: &SeaweedFs) {
@@ -165,6 +166,35 @@ async fn whoever_lost_it_writes_nothing_more(server: &SeaweedFs) {
     assert_eq!(content(&*new.store).await, b"new");
     assert_eq!(new.epoch().await, 2);
     taken.release().await;
+}
+
+/// The last renewal of a killed server may arrive while another server takes its lease.
+async fn a_renewal_of_a_holder_that_has_ended_is_not_waited_for(server: &SeaweedFs) {
+    let seen = Seen::new(server, "late-renewals").await;
+    let number: u64 = 0x1a7e_0000 | u64::from(std::process::id());
+    let ended = std::env::temp_dir().join(format!("distributed-average-server-{number:016x}"));
+    std::fs::write(&ended, "").expect("a file that nobody locks");
+    let renew = async |renewals: u64| {
+        let holder = json!({
+            "host": "here", "process": 1, "server": number, "renewals": renewals, "epoch": 7,
+        });
+        let written = seen.store.put(keys::SERVER, Bytes::from(holder.to_string())).await;
+        written.expect("written");
+    };
+    renew(0).await;
+    let mut candidate = Candidate::new(seen.store.clone());
+    let looking = tokio::spawn(async move { candidate.look().await.expect("an answer") });
+    let mut renewals = 0;
+    while renewals < 20 && !looking.is_finished() {
+        renewals += 1;
+        renew(renewals).await;
+    }
+    let looked = timeout(PATIENCE, looking).await.expect("in time").expect("no panic");
+    let Look::Acquired(lease) = looked else { panic!("it waits for a server that has ended") };
+    assert_eq!(lease.epoch(), 8);
+    assert!(!ended.exists(), "killed servers leave nothing behind for long");
+    assert!(renewals > 0, "no renewal came in between");
+    lease.release().await;
 }
 
 async fn what_is_no_lease_is_replaced(server: &SeaweedFs) {
