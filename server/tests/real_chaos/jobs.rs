@@ -29,10 +29,14 @@ pub(crate) struct Load {
     pub(crate) open_max: usize,
     pub(crate) files_max: usize,
     pub(crate) columns_max: usize,
+    /// The probability that an input of a job is wrong.
+    pub(crate) bad: f64,
     /// The probability that a job which is done is deleted, whenever jobs are looked at.
     pub(crate) deleted: f64,
     /// The probability that one of the open jobs is cancelled then.
     pub(crate) cancelled: f64,
+    /// Whether stragglers are run again.
+    pub(crate) speculation: bool,
 }
 
 /// A record of a job that was harmed.
@@ -139,6 +143,7 @@ impl Jobs {
             "fan_in": fan_in[random.random_range(0..fan_in.len())],
             "workers": random.random_range(1..5),
             "statistics": statistics[random.random_range(0..statistics.len())],
+            "speculation": {"enabled": self.load.speculation},
         });
         let url = format!("{}/api/jobs", world.client.url);
         // Known before it is submitted: the answer may get lost.

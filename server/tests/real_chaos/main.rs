@@ -16,6 +16,7 @@ mod exact;
 mod fault;
 mod jobs;
 mod observer;
+mod outage;
 mod recovery;
 mod residue;
 mod soak;
@@ -34,12 +35,20 @@ use rand::rngs::StdRng;
 use self::fault::{ALL, Fault};
 use self::jobs::{Jobs, Load};
 use self::observer::{Observed, Observer};
+use self::outage::Part;
 use self::tally::Tally;
 use self::world::World;
 
 /// A few jobs at a time, which are not small.
-const LOAD: Load =
-    Load { open_max: 3, files_max: 24, columns_max: 20_000, deleted: 0.3, cancelled: 0.2 };
+const LOAD: Load = Load {
+    open_max: 3,
+    files_max: 24,
+    columns_max: 20_000,
+    bad: 0.2,
+    deleted: 0.3,
+    cancelled: 0.2,
+    speculation: true,
+};
 /// Slow enough that faults happen in the middle of jobs.
 const SLOWNESS: u32 = 10;
 
@@ -61,6 +70,9 @@ struct Arguments {
     /// Instead of faults: so many jobs, with many event streams, and what memory they take.
     #[arg(long)]
     soak: Option<u64>,
+    /// Instead of faults: this part is away for the given time in the midst of jobs.
+    #[arg(long)]
+    outage: Option<Part>,
     /// Where the table is written to, as Markdown; otherwise it is only printed.
     #[arg(long)]
     table: Option<PathBuf>,
@@ -75,9 +87,12 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let (violations, text) = match arguments.soak {
-        Some(jobs) => soak::soak(arguments.seed, jobs, arguments.logs).await,
-        None => chaos(&arguments).await,
+    let Arguments { seed, soak, outage, .. } = arguments;
+    let time = Duration::from_secs(arguments.seconds);
+    let (violations, text) = match (soak, outage) {
+        (Some(jobs), _) => soak::soak(seed, jobs, arguments.logs).await,
+        (None, Some(part)) => outage::outage((seed, part, time), arguments.logs).await,
+        (None, None) => chaos(&arguments).await,
     };
     println!("\n{text}");
     if let Some(table) = arguments.table {

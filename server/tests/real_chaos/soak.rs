@@ -18,8 +18,15 @@ use crate::observer::{Observed, Observer};
 use crate::residue::{Holding, holdings};
 use crate::world::{SERVERS, World};
 
-const LOAD: Load =
-    Load { open_max: 12, files_max: 8, columns_max: 1_000, deleted: 0.1, cancelled: 0.01 };
+const LOAD: Load = Load {
+    open_max: 12,
+    files_max: 8,
+    columns_max: 1_000,
+    bad: 0.2,
+    deleted: 0.1,
+    cancelled: 0.01,
+    speculation: true,
+};
 /// How many event streams are open, half of them on each server.
 const STREAMS: usize = 200;
 const PAUSE: Duration = Duration::from_millis(100);

@@ -1,8 +1,9 @@
 //! Outages of the queue and of the store, as the server observes them.
 //!
-//! While a part is away, no attempt is published. While the queue is away no report can
-//! arrive, so leases stand still, and afterwards all of them begin again. Then attempts
-//! are published slowly at first, so that the part is not overrun.
+//! While a part is away, no attempt is published, and leases stand still: without the queue
+//! no report can arrive, and a server that holds a lease on the store takes none while it
+//! cannot renew that. Afterwards all leases begin again, and attempts are published slowly
+//! at first, so that the part is not overrun.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -54,9 +55,7 @@ impl Scheduler {
         if self.outages.remove(&part).is_none() {
             return;
         }
-        if part == Part::Queue {
-            self.renew_all_leases();
-        }
+        self.renew_all_leases();
         if self.outages.is_empty() {
             self.speed_up = Some(SpeedUp { since: self.now, published: 0 });
         }
@@ -78,7 +77,7 @@ impl Scheduler {
 
     /// Whether leases stand still.
     pub(super) fn leases_stand_still(&self) -> bool {
-        self.outages.contains_key(&Part::Queue)
+        !self.outages.is_empty()
     }
 
     /// Whether attempts may be published.

@@ -346,20 +346,30 @@ fn a_worker_that_was_only_silent_has_not_died() {
 
 #[test]
 fn while_the_queue_is_away_leases_stand_still_and_afterwards_they_begin_again() {
+    leases_stand_still_without(Part::Queue);
+}
+
+/// A server that cannot renew its lease on the store takes no reports.
+#[test]
+fn while_the_store_is_away_leases_stand_still_too() {
+    leases_stand_still_without(Part::Store);
+}
+
+fn leases_stand_still_without(part: Part) {
     let mut scene = scene();
     scene.runs(1, without_speculation(2), &[(3, 1), (1, 1)]);
     scene.joins("a").gives(["publish 1/0.0.0/1"]);
     scene.joins("b").gives(["publish 1/0.1.0/1"]);
     scene.started("1/0.0.0/1", "a").gives([]);
     scene.started("1/0.1.0/1", "b").gives([]);
-    scene.after_ms(14_000).misses(Part::Queue).gives([]);
+    scene.after_ms(14_000).misses(part).gives([]);
     let outage = scene.view(1).outage.unwrap();
-    assert_eq!((outage.part, outage.reason.as_str()), (Part::Queue, "connection refused"));
+    assert_eq!((outage.part, outage.reason.as_str()), (part, "connection refused"));
     for _ in 0..100 {
         scene.after_ms(60_000).time_passes().gives([]);
         assert!(scene.is_next_deadline_in_future());
     }
-    scene.returns(Part::Queue).gives([]);
+    scene.returns(part).gives([]);
     scene.after_ms(14_000).time_passes().gives([]);
     scene.progressed("1/0.0.0/1", "a", 0.5).gives([]);
     // The other worker really is gone.

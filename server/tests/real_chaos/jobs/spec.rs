@@ -43,7 +43,7 @@ impl Spec {
         let files = random.random_range(2..=load.files_max);
         let format = FORMATS[random.random_range(0..FORMATS.len())];
         let is_text = matches!(format, Format::Lines | Format::Commas);
-        let bad = random.random_bool(0.2).then(|| random.random_range(0..files));
+        let bad = random.random_bool(load.bad).then(|| random.random_range(0..files));
         Spec {
             seed: random.random(),
             files,
