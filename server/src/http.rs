@@ -14,6 +14,7 @@ mod files;
 mod folders;
 mod guard;
 pub mod hosts;
+mod html;
 mod jobs;
 mod observation;
 mod pages;
@@ -31,6 +32,7 @@ mod steady_body;
 mod thumbnails;
 mod timelines;
 pub mod tls;
+mod unavailable;
 mod uploads;
 mod views;
 mod workers;
@@ -155,9 +157,11 @@ pub fn leading(
     let metrics = shared.engine.metrics().http.clone();
     let access = Arc::new(access.with_tls(certificate.is_some()));
     let rendered = Rendered::new(shared.engine.board().watch());
-    let pages = pages::routes(&shared.engine, site.as_deref());
+    let engine = shared.engine.clone();
+    let pages = pages::routes(&engine, site.as_deref());
     let routes = api(shared).merge(pages).merge(access::routes(access.clone()));
     let routes = routes.layer(from_fn_with_state(rendered, rendered::reuse));
+    let routes = routes.layer(from_fn_with_state(engine, unavailable::refuse_what_waits));
     let routes = routes.layer(from_fn_with_state(access, access::check));
     let routes = routes.layer(compression::layer());
     guarded(routes, settings, metrics).layer(from_fn_with_state(key, passing::recognize))
@@ -182,12 +186,7 @@ fn guarded(routes: Router, settings: &Settings, metrics: HttpMetrics) -> Router 
 /// Gives up on a request whose response does not begin in time. An upload takes as long
 /// as its body.
 async fn in_time(State(request_time): State<Duration>, request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let is_upload = *request.method() == Method::PUT && path.starts_with(files::PATH)
-        || *request.method() == Method::POST
-            && [folders::FORM_PATH, files::LIST_PATH].contains(&path)
-        || path.starts_with(uploads::PATH);
-    if is_upload {
+    if is_upload(&request) {
         return next.run(request).await;
     }
     match timeout(request_time, next.run(request)).await {
@@ -199,6 +198,14 @@ async fn in_time(State(request_time): State<Duration>, request: Request, next: N
             ProblemResponse::from(problem).into_response()
         }
     }
+}
+
+fn is_upload(request: &Request) -> bool {
+    let path = request.uri().path();
+    *request.method() == Method::PUT && path.starts_with(files::PATH)
+        || *request.method() == Method::POST
+            && [folders::FORM_PATH, files::LIST_PATH].contains(&path)
+        || path.starts_with(uploads::PATH)
 }
 
 /// The routes of the JSON API. Each handler declares its path and method once, for

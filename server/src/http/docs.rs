@@ -13,7 +13,8 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use self::schemas::{kind, schemas};
-use self::text::{escaped, prose};
+use self::text::prose;
+use super::html::escaped;
 
 /// The path of the page.
 pub(super) const PATH: &str = "/api/docs";

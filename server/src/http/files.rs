@@ -138,6 +138,7 @@ async fn store(
     body: &mut BodyDataStream,
 ) -> Result<File, ProblemResponse> {
     check_users(&key)?;
+    shared.engine.check_store()?;
     // The semaphore is never closed, so only the time can be over.
     let permit = timeout(shared.upload_wait_time, shared.uploads.acquire()).await;
     let _permit = permit.map_err(|_| too_many_uploads())?;

@@ -161,6 +161,7 @@ async fn store_fields(
     folder: String,
     form: &mut Multipart,
 ) -> Result<StoredFiles, ProblemResponse> {
+    shared.engine.check_store()?;
     let permit = timeout(shared.upload_wait_time, shared.uploads.acquire()).await;
     let _permit = permit.map_err(|_| too_many_uploads())?;
     let storing =

@@ -8,22 +8,20 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::header;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use program::metrics;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Registry;
 use protocol::problem::{Problem, ProblemKind};
-use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::passing::{self, RETRY_AFTER, pass};
 use super::problem_response::ProblemResponse;
+use super::unavailable::{Shown, refusal};
 use super::{Settings, access, guarded, status};
 use crate::access::Access;
 use crate::metrics::Metrics;
@@ -107,7 +105,7 @@ impl Collector for Follower {
 /// Passes a request on to the leader.
 async fn pass_on(State(standing): State<Arc<Standing>>, request: Request) -> Response {
     let Some(leader) = &standing.leader else {
-        return without_leader(&request);
+        return refusal(Shown::to(&request), nobody_leads(), "no-leader");
     };
     let origin = access::origin(&request);
     let passed = standing.access.passed(request.headers(), &origin);
@@ -117,42 +115,4 @@ async fn pass_on(State(standing): State<Arc<Standing>>, request: Request) -> Res
 fn nobody_leads() -> Problem {
     Problem::new(ProblemKind::Unavailable, "no server leads at the moment")
         .remedy("try again in a few seconds: one of those that stand by takes over; jobs go on")
-}
-
-/// The answer while nobody leads: for a browser a page that tries again by itself.
-fn without_leader(request: &Request) -> Response {
-    if request.method() != Method::GET || !takes_html(request.headers()) {
-        return ProblemResponse::from(nobody_leads()).retry_after(RETRY_AFTER).into_response();
-    }
-    let style = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; \
-         frame-ancestors 'none'"
-    );
-    let Problem { title, detail, remedy, .. } = nobody_leads();
-    let seconds = RETRY_AFTER.as_secs();
-    let page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\">\
-         <meta http-equiv=\"refresh\" content=\"{seconds}\">\
-         <title>{title}</title><style>{STYLE}</style></head>\
-         <body data-state=\"no-leader\"><h1>{title}</h1><p>{detail}: {remedy}.</p>\
-         <p>This page tries again every {seconds} seconds.</p></body></html>\n"
-    );
-    let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
-        (header::CONTENT_SECURITY_POLICY, policy),
-        (header::RETRY_AFTER, seconds.to_string()),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
-    ];
-    (StatusCode::SERVICE_UNAVAILABLE, headers, page).into_response()
-}
-
-/// The style of the page, which can load nothing while nobody leads.
-const STYLE: &str = ":root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;\
-                     margin:15vh auto;max-width:34rem;padding:0 1rem}";
-
-fn takes_html(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    accept.is_some_and(|accept| accept.contains("text/html"))
 }

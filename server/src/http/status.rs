@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use super::Shared;
 use super::problem_response::{Failed, ProblemResponse};
+use crate::engine::unavailable;
 
 /// How long the queue may take to answer; shorter than the timeout of a probe.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -61,13 +62,7 @@ pub(super) async fn health(State(shared): State<Shared>) -> Result<&'static str,
 pub(super) async fn ready(State(shared): State<Shared>) -> Result<&'static str, ProblemResponse> {
     // What the last probes have found.
     if let Some(outage) = shared.engine.board().pool().outages.first() {
-        let remedy = match outage.part {
-            Part::Queue => "see that the broker runs; a queue that is lost is replaced by itself",
-            Part::Store => "see that the store runs and can be reached",
-        };
-        return Err(Problem::new(ProblemKind::Unavailable, outage.to_string())
-            .remedy(remedy)
-            .into());
+        return Err(unavailable(outage).into());
     }
     match timeout(PATIENCE, shared.engine.queue().depths()).await {
         Ok(Ok(_)) => Ok("ready\n"),

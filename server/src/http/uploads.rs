@@ -112,6 +112,7 @@ pub(super) async fn begin(
     JsonBody(NewUpload { key, bytes }): JsonBody<NewUpload>,
 ) -> Result<Response, ProblemResponse> {
     check_users(&key)?;
+    shared.engine.check_store()?;
     let state = shared.engine.uploads().begin(key, bytes).await?;
     let location = format!("{PATH}{}", state.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], shown(state)).into_response())
@@ -180,6 +181,7 @@ pub(super) async fn append(
 ) -> Result<Response, ProblemResponse> {
     let mut body = request.into_body().into_data_stream();
     let begun = async {
+        shared.engine.check_store()?;
         // The semaphore is never closed, so only the time can be over.
         let permit = timeout(shared.upload_wait_time, shared.uploads.clone().acquire_owned()).await;
         let permit = permit.map_err(|_| too_many_uploads())?;
@@ -297,6 +299,7 @@ pub(super) async fn finish(
     JsonBody(FinishUpload { sha256 }): JsonBody<FinishUpload>,
 ) -> Result<(StatusCode, Json<File>), ProblemResponse> {
     let expected = sha256.as_deref().map(parse_digest).transpose()?;
+    shared.engine.check_store()?;
     let uploads = shared.engine.uploads().clone();
     // In a task of its own: a client that leaves does not make it begin again.
     let finishing = tokio::spawn(async move { uploads.finish(id, expected).await });

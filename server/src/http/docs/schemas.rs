@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::text::{escaped, prose};
+use super::text::prose;
+use crate::http::html::escaped;
 
 /// All types that have names, each with its fields.
 pub(super) fn schemas(described: &Value) -> String {

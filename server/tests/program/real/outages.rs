@@ -168,8 +168,12 @@ async fn a_job_survives_a_restart_of_the_store() {
     store.stop().await;
     // Long enough for every part to notice it more than once.
     let before = proxy.connections();
+    who_asks_is_told_that_the_store_is_away(&server, &job).await;
     until("the store is missed", || proxy.connections() > before + 10).await;
     store.start_again().await;
+    until_ready_is(&server, 200).await;
+    let listed = server.get_json("/api/jobs").await;
+    assert_eq!(listed["jobs"].as_array().map(Vec::len), Some(1), "what was refused is not run");
     let now = server.get_json(&format!("/api/jobs/{job}")).await;
     assert_eq!(now["phase"], "running", "stopped in the middle");
     ends_well(&server, &job).await;
@@ -178,6 +182,44 @@ async fn a_job_survives_a_restart_of_the_store() {
         worker.stop().await;
     }
     server.stop().await;
+}
+
+/// Nobody waits for a store of which nobody knows when it is back.
+async fn who_asks_is_told_that_the_store_is_away(server: &Server, job: &str) {
+    let refused = async |request: reqwest::RequestBuilder, within: Duration| {
+        let asked = Instant::now();
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status(), 503, "{}", answer.url());
+        assert!(answer.headers().contains_key("retry-after"));
+        let waited = asked.elapsed();
+        assert!(waited < within, "{} was refused after {waited:?}", answer.url());
+        let said = answer.text().await.expect("a body");
+        assert!(said.contains("the store has not been available since"), "{said}");
+        said
+    };
+    let at = |path: &str| format!("{}{path}", server.url);
+    let small = json!({"inputs": {"generate": {"files": 3, "count": 10}}});
+    let submission = || server.http.post(at("/api/jobs")).json(&small);
+    // Nobody has missed the store yet.
+    refused(submission(), Duration::from_secs(20)).await;
+    until_ready_is(server, 503).await;
+    let keyed = || submission().header("Idempotency-Key", "the-same");
+    let resume = server.http.post(at(&format!("/api/jobs/{job}/resume")));
+    let upload = server.http.put(at("/api/files/late.csv")).body("1,2");
+    for request in [submission(), keyed(), keyed(), resume, upload] {
+        refused(request, Duration::from_secs(1)).await;
+    }
+    let plan = server.http.post(at("/api/plan")).json(&json!({"inputs": {"prefix": "in"}}));
+    let files = server.http.get(at("/api/files"));
+    let inputs = server.http.get(at(&format!("/jobs/{job}/inputs")));
+    for request in [plan, files] {
+        refused(request, Duration::from_secs(5)).await;
+    }
+    let page = refused(inputs.header("Accept", "text/html"), Duration::from_secs(5)).await;
+    assert!(page.contains("<html") && page.contains("http-equiv=\"refresh\""), "{page}");
+    // What is in memory is shown.
+    assert_eq!(server.get(&format!("/jobs/{job}")).await.status(), 200);
+    assert_eq!(server.get("/").await.status(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,109 @@
+//! The answer to a request for which a part is missing: for a browser a page that tries
+//! again by itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use protocol::Problem;
+use sha2::{Digest, Sha256};
+use tokio::time::sleep;
+
+use super::html::escaped;
+use super::passing::RETRY_AFTER;
+use super::problem_response::ProblemResponse;
+use crate::engine::Engine;
+
+/// How long a request may take once the store is known to be away: most need nothing of it.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How the answer is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// As a page.
+    Page,
+    /// As JSON.
+    Problem,
+}
+
+impl Shown {
+    /// How whoever sends this request reads the answer.
+    pub(super) fn to(request: &Request) -> Shown {
+        match request.method() == Method::GET && takes_html(request.headers()) {
+            true => Shown::Page,
+            false => Shown::Problem,
+        }
+    }
+}
+
+/// Refuses what waits for the store while that is away. Who asks tries again, instead of
+/// waiting for nobody knows how long. An upload waits: much of it may have arrived.
+pub(super) async fn refuse_what_waits(
+    State(engine): State<Arc<Engine>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if super::is_upload(&request) {
+        return next.run(request).await;
+    }
+    let shown = Shown::to(&request);
+    let missed = async {
+        loop {
+            engine.store_missed().await;
+            sleep(GRACE).await;
+            if let Err(problem) = engine.check_store() {
+                return problem;
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        response = next.run(request) => response,
+        problem = missed => refusal(shown, problem, "no-store"),
+    }
+}
+
+/// Refuses a request for the moment. `state` tells scripts why.
+pub(super) fn refusal(shown: Shown, problem: Problem, state: &str) -> Response {
+    if shown == Shown::Problem {
+        return ProblemResponse::from(problem).retry_after(RETRY_AFTER).into_response();
+    }
+    let style = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'"
+    );
+    let Problem { title, detail, remedy, .. } = problem;
+    // What a store says is anything.
+    let [title, detail, remedy] = [title, detail, remedy].map(|text| escaped(&text));
+    let seconds = RETRY_AFTER.as_secs();
+    let page = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\">\
+         <meta http-equiv=\"refresh\" content=\"{seconds}\">\
+         <title>{title}</title><style>{STYLE}</style></head>\
+         <body data-state=\"{state}\"><h1>{title}</h1><p>{detail}: {remedy}.</p>\
+         <p>This page tries again every {seconds} seconds.</p></body></html>\n"
+    );
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::RETRY_AFTER, seconds.to_string()),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    (StatusCode::SERVICE_UNAVAILABLE, headers, page).into_response()
+}
+
+/// The style of the page, which can load nothing.
+const STYLE: &str = ":root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;\
+                     margin:15vh auto;max-width:34rem;padding:0 1rem;overflow-wrap:anywhere}";
+
+fn takes_html(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
+}
