@@ -23,7 +23,7 @@ use protocol::detail::{InputPage, TaskPage};
 use protocol::files::ObjectContent;
 use protocol::problem::ProblemKind;
 use protocol::request::{Generate, WORKERS};
-use protocol::task::{Control, InputObject};
+use protocol::task::InputObject;
 use protocol::timeline::Timeline;
 use protocol::{Caller, Inputs, JobId, Phase, Preview, Problem, Role, Timestamp, ValidRequest};
 use scheduler::{Event, Scheduler, Settings};
@@ -145,7 +145,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// If the store or the queue does not answer.
+    /// If the store does not answer, or the queue refuses the server.
     pub async fn start(
         parts: Parts,
         settings: Settings,
@@ -163,7 +163,8 @@ impl Engine {
             generated: GeneratedQuota::new(restored.generated_bytes, limits.generated_bytes),
             keys: restored.keys.clone(),
         };
-        empty_queue(&*parts.queue).await.map_err(|error| error.problem("emptying the queue"))?;
+        let emptied = empty_queue(&*parts.queue).await;
+        let is_emptied = emptied.map_err(|error| error.problem("emptying the queue"))?;
         let driver =
             Driver::new(Scheduler::new(settings), parts.clone(), board.clone(), messages.clone());
         let shares = Arc::new(Shares::new(parts.store.clone()));
@@ -200,12 +201,6 @@ impl Engine {
         engine.supervise("the driver", driver.run(incoming, engine.stop.clone()));
         let reports = forward_reports(engine.parts.queue.clone(), engine.messages.clone());
         engine.supervise("taking in reports", engine.while_driven(reports));
-        let watch = forward_queue_watch(
-            engine.parts.queue.clone(),
-            engine.parts.queue_management_url.clone(),
-            engine.messages.clone(),
-        );
-        engine.supervise("watching the queue", engine.while_driven(watch));
         let watch = forward_store_watch(engine.parts.store.clone(), engine.messages.clone());
         engine.supervise("watching the store", engine.while_driven(watch));
         if let Some(observed) = engine.parts.pool.observed() {
@@ -219,6 +214,14 @@ impl Engine {
             engine.send(message).await?;
         }
         engine.flush().await?;
+        // Only now: the reports that it asks for are about jobs that are known.
+        let watch = forward_queue_watch(
+            engine.parts.queue.clone(),
+            is_emptied,
+            engine.parts.queue_management_url.clone(),
+            engine.messages.clone(),
+        );
+        engine.supervise("watching the queue", engine.while_driven(watch));
         let keeps_all = engine.parts.keep_partial_sums;
         let sweeper = Sweeper {
             store: engine.parts.store.clone(),
@@ -239,12 +242,6 @@ impl Engine {
         if let Some(keep) = limits.keep_jobs {
             engine.spawn(engine.retention.clone().run(keep));
         }
-        engine
-            .parts
-            .queue
-            .control(&Control::RollCall)
-            .await
-            .map_err(|error| error.problem("sending the roll call"))?;
         Ok(engine)
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use platform::problems::with_sources;
 use platform::queue::{Depths, Probed};
 use platform::{Description, QueueError, ServerEnd};
+use protocol::task::Control;
 use protocol::worker::QueueSnapshot;
 use scheduler::Event;
 use tokio::sync::mpsc;
@@ -20,6 +21,8 @@ const INTERVAL: Duration = Duration::from_secs(2);
 const INTERVAL_AWAY: Duration = Duration::from_millis(500);
 /// The time without an answer after which the queue is shown as silent.
 const SILENT_AFTER: Duration = Duration::from_secs(5);
+/// How long a server that starts waits for the queue to be emptied.
+const EMPTIED_WITHIN: Duration = Duration::from_secs(3);
 /// The time for which a queue must pass no messages before it is replaced: a broker that
 /// has just started needs some seconds to elect the leaders of its queues.
 const STUCK_AFTER: Duration = Duration::from_secs(8);
@@ -29,27 +32,45 @@ const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
 /// The longest pause, after which replacements are no longer counted.
 const RENEWAL_PAUSE_MAX: Duration = Duration::from_hours(1);
 
-/// Looks at the queue at intervals and forwards changes, until the driver has ended.
+/// Looks at the queue at intervals and forwards changes, until the driver has ended. Once it
+/// answers for the first time, workers are asked to report; one that was not [emptied](empty)
+/// is emptied before that.
 pub async fn forward(
     queue: Arc<dyn ServerEnd>,
+    mut is_emptied: bool,
     management_url: Option<String>,
     messages: mpsc::Sender<DriverMessage>,
 ) {
     let mut last = None;
     let mut losses = 0;
+    let mut is_begun = false;
     let mut renewals = Renewals::default();
     let Description { name, location } = queue.description();
     let mut seen = QueueSnapshot { name, location, management_url, ..QueueSnapshot::default() };
+    if !is_emptied {
+        let missed = Some("no answer since the server has started".to_owned());
+        let queue = QueueSnapshot { silent: true, ..seen.clone() };
+        if messages.send(DriverMessage::QueueChanged { queue, missed }).await.is_err() {
+            return;
+        }
+    }
     loop {
         let begun = Instant::now();
-        let missed = match look(&*queue).await {
+        let looked = match is_begun {
+            true => look(&*queue).await,
+            false => look_first(&*queue, is_emptied).await,
+        };
+        let missed = match looked {
             Ok((depths, probed)) => {
                 seen.assignments = depths.assignments;
                 seen.reports = depths.reports;
                 seen.dead_letters = depths.dead_letters;
                 renewals.passed();
                 // Before the queue is said to be back, which begins to fill it.
-                if std::mem::replace(&mut losses, probed.losses) != probed.losses
+                let is_lost = std::mem::replace(&mut losses, probed.losses) != probed.losses;
+                let was_emptied = std::mem::replace(&mut is_emptied, true);
+                is_begun = true;
+                if (is_lost || !was_emptied)
                     && messages.send(DriverMessage::Event(Event::QueueLost)).await.is_err()
                 {
                     return;
@@ -81,22 +102,20 @@ pub async fn forward(
     }
 }
 
-/// Empties the queue of what an earlier run of the server has published. A queue that
-/// passes no messages is replaced.
+/// Empties the queue of what an earlier run of the server has published; returns whether it
+/// has. An outage of the queue does not keep a server from starting.
 ///
 /// # Errors
 ///
-/// If the queue does not answer.
-pub async fn empty(queue: &dyn ServerEnd) -> Result<(), QueueError> {
-    if let Ok(purged) = timeout(STUCK_AFTER, queue.purge()).await {
-        return purged;
-    }
-    match queue.probe().await {
-        Err(QueueError::Stuck { .. }) => {
-            tracing::warn!("the queue passes no messages; it is replaced by an empty one");
-            queue.renew().await
+/// If the queue refuses it.
+pub async fn empty(queue: &dyn ServerEnd) -> Result<bool, QueueError> {
+    match timeout(EMPTIED_WITHIN, queue.purge()).await {
+        Ok(Ok(())) => Ok(true),
+        Ok(Err(error @ QueueError::Refused { .. })) => Err(error),
+        Ok(Err(_)) | Err(_) => {
+            tracing::warn!("the queue does not answer; jobs wait for it");
+            Ok(false)
         }
-        _ => queue.purge().await,
     }
 }
 
@@ -112,6 +131,16 @@ impl From<QueueError> for Missed {
         let is_stuck = matches!(error, QueueError::Stuck { .. });
         Missed { reason: with_sources(&error), is_stuck }
     }
+}
+
+/// The first look at a queue that answers.
+async fn look_first(queue: &dyn ServerEnd, is_emptied: bool) -> Result<(Depths, Probed), Missed> {
+    let seen = look(queue).await?;
+    if !is_emptied {
+        queue.purge().await?;
+    }
+    queue.control(&Control::RollCall).await?;
+    Ok(seen)
 }
 
 async fn look(queue: &dyn ServerEnd) -> Result<(Depths, Probed), Missed> {

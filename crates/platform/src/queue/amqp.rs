@@ -108,12 +108,12 @@ pub struct AmqpServerEnd {
 
 impl AmqpServerEnd {
     /// Connects, and declares exchanges and queues. Afterwards it reconnects by
-    /// itself whenever the connection is lost.
+    /// itself whenever the connection is lost. If the broker does not answer within a few
+    /// seconds, it is connected to once it does.
     ///
     /// # Errors
     ///
-    /// [`QueueError::Refused`] at once, [`QueueError::Unavailable`] after
-    /// [`AmqpSettings::patience`].
+    /// [`QueueError::Refused`] if the broker refuses the connection.
     pub async fn connect(settings: AmqpSettings) -> Result<AmqpServerEnd, QueueError> {
         let description = settings.description();
         let link = Link::connect(settings, End::Server).await?;
@@ -214,14 +214,13 @@ pub struct AmqpWorkerEnd {
 }
 
 impl AmqpWorkerEnd {
-    /// Connects, declares exchanges and queues if they are not there, and listens for
-    /// control messages.
+    /// Connects once the broker answers and a server has declared exchanges and queues, and
+    /// listens for control messages.
     /// Afterwards it reconnects by itself whenever the connection is lost.
     ///
     /// # Errors
     ///
-    /// [`QueueError::Refused`] at once, [`QueueError::Unavailable`] after
-    /// [`AmqpSettings::patience`].
+    /// [`QueueError::Refused`] if the broker refuses the connection.
     pub async fn connect(settings: AmqpSettings) -> Result<AmqpWorkerEnd, QueueError> {
         let mode = Mode::One { idle_timeout: settings.idle_timeout };
         let link = Link::connect(settings, End::Worker).await?;

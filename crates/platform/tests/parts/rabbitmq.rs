@@ -65,7 +65,7 @@ async fn the_queue_in_rabbitmq() {
     nothing_is_lost_when_the_broker(&mut broker, Ending::Stopped).await;
     nothing_is_lost_when_the_broker(&mut broker, Ending::Killed).await;
     a_wiped_broker_is_noticed(&mut broker).await;
-    a_broker_that_does_not_exist_is_an_error(&mut broker).await;
+    a_broker_that_is_away_is_waited_for(&mut broker).await;
 }
 
 async fn what_cannot_be_decoded_is_put_aside(broker: &RabbitMq) {
@@ -452,17 +452,30 @@ async fn nothing_is_lost_when_the_broker(broker: &mut RabbitMq, ending: Ending) 
     workers.abort_all();
 }
 
-async fn a_broker_that_does_not_exist_is_an_error(broker: &mut RabbitMq) {
+/// Operations give up; ends that connect wait, the server's with everything else going on.
+async fn a_broker_that_is_away_is_waited_for(broker: &mut RabbitMq) {
     let mut installation = Installation::new(broker, "absent");
     installation.settings.patience = Duration::from_secs(1);
-    let server = installation.server().await;
     broker.stop().await;
-    let published = server.publish(&[assignment(1)]).await;
-    assert!(matches!(published, Err(QueueError::Unavailable { .. })), "{published:?}");
-    let connected = AmqpWorkerEnd::connect(installation.settings.clone()).await;
-    let error = connected.err().expect("there is no broker");
+    let settings = installation.settings.clone();
+    let connecting = tokio::spawn(async { AmqpWorkerEnd::connect(settings).await });
+    let server = soon(AmqpServerEnd::connect(installation.settings.clone())).await;
+    let server = server.expect("the server's end");
+    let error = server.publish(&[assignment(1)]).await.expect_err("there is no broker");
     assert!(matches!(error, QueueError::Unavailable { .. }), "{error:?}");
     assert!(!format!("{error} {error:?}").contains("guest"), "{error:?}");
+    assert!(!connecting.is_finished(), "it waits for longer than an operation");
+    broker.start_again().await;
+    let worker = soon(connecting).await.expect("no panic").expect("a worker's end");
+    soon(async {
+        while server.publish(&[assignment(2)]).await.is_err() {
+            sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    let delivery = soon(worker.next_delivery()).await.expect("delivery");
+    assert_eq!(delivery.assignments, [assignment(2)]);
+    delivery.ack().await.expect("ack");
 }
 
 /// A broker may requeue a delivery of a worker that has not acknowledged it within

@@ -62,10 +62,6 @@ impl Users {
         AmqpServerEnd::connect(self.settings("server")).await.expect("the server's end")
     }
 
-    async fn worker(&self) -> AmqpWorkerEnd {
-        AmqpWorkerEnd::connect(self.settings("worker")).await.expect("a worker's end")
-    }
-
     /// A channel of a client that uses a worker's password for something else.
     async fn intruder(&self) -> Channel {
         let properties = lapin::ConnectionProperties::default();
@@ -79,8 +75,13 @@ impl Users {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_workers_user_can_work_and_nothing_else() {
     let users = Users::start(|_| ()).await;
-    a_worker_waits_for_the_first_server(&users).await;
-    let (server, worker) = (users.server().await, users.worker().await);
+    let mut settings = users.settings("worker");
+    settings.patience = Duration::from_secs(1);
+    let mut connecting = tokio::spawn(AmqpWorkerEnd::connect(settings));
+    let waited = timeout(Duration::from_secs(3), &mut connecting).await;
+    assert!(waited.is_err(), "it waits for the server that declares the queues");
+    let server = users.server().await;
+    let worker = soon(connecting).await.expect("no panic").expect("a worker's end");
     it_works(&server, &worker).await;
     it_may_do_nothing_else(&users).await;
     // Nothing of that has left a trace.
@@ -91,15 +92,6 @@ async fn a_workers_user_can_work_and_nothing_else() {
         }
     };
     soon(empty).await;
-}
-
-async fn a_worker_waits_for_the_first_server(users: &Users) {
-    let mut settings = users.settings("worker");
-    settings.patience = Duration::from_secs(1);
-    let error = AmqpWorkerEnd::connect(settings).await.err().expect("nothing is declared");
-    assert!(matches!(error, QueueError::Unavailable { .. }), "{error:?}");
-    let source = std::error::Error::source(&error).expect("a reason").to_string();
-    assert!(source.contains("the server has not declared its queues yet"), "{source}");
 }
 
 async fn it_works(server: &AmqpServerEnd, worker: &AmqpWorkerEnd) {

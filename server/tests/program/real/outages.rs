@@ -43,10 +43,13 @@ async fn a_job_survives_a_restart_of_the_broker() {
     broker.stop().await;
     says_that_the_queue_is_silent(&server).await;
     let waiting = Installation::on(&broker, &store);
-    let starting = [waiting.worker("waits", &[]), waiting.start_server(&EXTERNAL)];
-    let wait = || starting.iter().all(|it| it.said().contains("waiting for the broker"));
-    until("both wait for the broker", wait).await;
-    for process in starting.into_iter().chain([idle_worker, idle_server.into_process()]) {
+    let starting = waiting.worker("waits", &[]);
+    until("it waits for the broker", || starting.said().contains("waiting for the broker")).await;
+    let late = Installation::on(&broker, &store);
+    let (late_worker, late_server) = (late.worker("late", &[]), late.server(&EXTERNAL).await);
+    says_that_the_queue_is_silent(&late_server).await;
+    let accepted = late_server.submit(&json!({"inputs": inputs(), "fan_in": 3})).await;
+    for process in [starting, idle_worker, idle_server.into_process()] {
         let told = Instant::now();
         process.stop().await;
         assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
@@ -55,6 +58,10 @@ async fn a_job_survives_a_restart_of_the_broker() {
     let now = server.get_json(&format!("/api/jobs/{job}")).await;
     assert_eq!(now["phase"], "running", "stopped in the middle");
     ends_well(&server, &job).await;
+    // What has started in the outage goes on as if it had started now.
+    ends_well(&late_server, &accepted).await;
+    late_worker.stop().await;
+    late_server.stop().await;
     for mut worker in workers {
         assert_eq!(worker.ended(), None, "it reconnects by itself");
         assert!(

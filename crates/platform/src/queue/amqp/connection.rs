@@ -20,6 +20,10 @@ use super::topology::{End, Generation, Topology};
 use crate::QueueError;
 use crate::retry;
 
+/// How long the server's end waits for its first connection before it begins without.
+const FIRST_CONNECTION_MAX: Duration = Duration::from_secs(3);
+/// Between two messages about a broker that is waited for.
+const WAITING_SAID_EVERY: Duration = Duration::from_mins(1);
 /// How long a broker may take to accept a connection and answer the declarations.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(15);
 /// How long the broker may take to answer on an open connection. A quorum queue
@@ -107,27 +111,32 @@ impl Publishing {
 }
 
 impl Link {
-    /// Connects for the first time; from then on it reconnects by itself.
+    /// Connects for the first time; from then on it reconnects by itself. A worker waits for
+    /// the broker, and for the server that declares the queues, for as long as it takes. The
+    /// server has more to do: soon it begins without a connection, as if that were lost.
     ///
     /// # Errors
     ///
-    /// [`QueueError::Refused`] at once, [`QueueError::Unavailable`] after
-    /// [`AmqpSettings::patience`].
+    /// [`QueueError::Refused`] if the broker refuses the first connection.
     pub(super) async fn connect(settings: AmqpSettings, end: End) -> Result<Link, QueueError> {
         let topology = Arc::new(Topology::new(&settings, end)?);
-        let deadline = Instant::now() + settings.patience;
-        let first = (|| open(&settings, &topology))
+        let mut said: Option<Instant> = None;
+        let connecting = (|| open(&settings, &topology))
             .retry(retry::CONNECTION)
             .when(|error| matches!(error, ConnectError::Absent(_)))
-            .adjust(retry::until(deadline))
             .notify(|error, _| {
-                if let ConnectError::Absent(reason) = error {
-                    tracing::info!(broker = settings.address(), %reason, "waiting for the broker");
+                let is_new = said.is_none_or(|said| said.elapsed() > WAITING_SAID_EVERY);
+                if let (true, ConnectError::Absent(reason)) = (is_new, error) {
+                    tracing::warn!(broker = settings.address(), %reason, "waiting for the broker");
+                    said = Some(Instant::now());
                 }
-            })
-            .await?;
-        let first = Arc::new(first);
-        let (tx, sessions) = watch::channel(Some(first.clone()));
+            });
+        let first = match end {
+            End::Worker => Some(connecting.await?),
+            End::Server => timeout(FIRST_CONNECTION_MAX, connecting).await.ok().transpose()?,
+        };
+        let first = first.map(Arc::new);
+        let (tx, sessions) = watch::channel(first.clone());
         let closing = CancellationToken::new();
         let (patience, renew) = (settings.patience, settings.renew);
         let losses = Arc::new(AtomicU64::new(0));
@@ -410,8 +419,17 @@ struct Connecting {
 }
 
 impl Connecting {
-    async fn stay_connected(self, mut session: Arc<Session>) {
+    async fn stay_connected(self, first: Option<Arc<Session>>) {
         let broker = self.settings.address();
+        let mut session = match first {
+            Some(session) => session,
+            None => {
+                let Some(session) = self.reconnect().await else { return };
+                tracing::info!(broker, "connected to the broker");
+                self.sessions.send_replace(Some(session.clone()));
+                session
+            }
+        };
         loop {
             self.delete_earlier(&session);
             tokio::select! {
