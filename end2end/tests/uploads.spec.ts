@@ -47,6 +47,32 @@ test("files that are dropped beside the zone do not replace the page", async ({ 
   await expect(page.locator('input[name="form[source]"][value="prefix"]')).toBeChecked();
 });
 
+test("a folder that is dragged over the page shows where it goes, and is averaged", async ({ page }) => {
+  const folder = await mkdtemp(join(tmpdir(), "dragged-"));
+  await mkdir(join(folder, "late"));
+  await writeFile(join(folder, "a.csv"), "1,5\n");
+  await writeFile(join(folder, "late", "b.csv"), "3,6\n");
+  await page.goto("/");
+  await expect(page.locator(".drop-zone")).toBeHidden();
+  // As the system does it: a page cannot make files of a folder by itself.
+  const session = await page.context().newCDPSession(page);
+  const data = { items: [], files: [folder], dragOperationsMask: 1 };
+  const drag = (type: "dragEnter" | "dragOver" | "drop") =>
+    session.send("Input.dispatchDragEvent", { type, x: 700, y: 300, data });
+  await drag("dragEnter");
+  await drag("dragOver");
+  await expect(page.locator(".drop-zone")).toBeInViewport();
+  await expect(page.locator(".drop-zone")).toHaveAttribute("data-over", "true");
+  await drag("drop");
+  await expect(page.locator(".upload-summary")).toHaveText(/^2\sfiles stored/);
+  // However long the form is.
+  await expect(page.getByRole("button", { name: "Start job" })).toBeInViewport({ ratio: 1 });
+  await start(page);
+  await expectPhase(page, "done");
+  expect(await shownNumbers(page)).toEqual(["2.0", "5.5"]);
+  await rm(folder, { recursive: true });
+});
+
 test("a folder is brought with the folders in it, without hidden files", async ({ page }) => {
   const folder = await mkdtemp(join(tmpdir(), "chosen-"));
   await mkdir(join(folder, "runs", "late"), { recursive: true });

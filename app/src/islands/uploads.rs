@@ -28,7 +28,7 @@ fn has_files(event: &web_sys::DragEvent) -> bool {
     types.is_some_and(|types| types.includes(&"Files".into(), 0))
 }
 
-/// Shows the part of the form of a new job that is about stored files, if the page has one.
+/// Shows the part of the form of a new job that is about files, if the page has one.
 fn choose_stored() {
     if let Ok(Some(choice)) = document().query_selector(STORED) {
         choice.unchecked_into::<HtmlInputElement>().click();
@@ -61,14 +61,17 @@ pub fn UploadZone(
         is_over.set(false);
         if has_files(&event) {
             event.prevent_default();
-            choose_stored();
             spawn_local(async move { add(dropped_files(&event).await) });
         }
     };
     let dragged = move |event: web_sys::DragEvent| {
         if has_files(&event) {
             event.prevent_default();
-            is_over.set(true);
+            if !is_over.get_untracked() {
+                // The zone may be on a part of the form that is not shown.
+                choose_stored();
+                is_over.set(true);
+            }
         }
     };
     // The whole page takes files: a browser would leave it for one that is dropped beside

@@ -97,11 +97,14 @@ impl Array {
         self.summary.add(&numbers.numbers);
         piece.clear();
         OutputFormat::Npy.put(0, &numbers.numbers, &mut piece);
-        let piece = write_bytes(&mut self.npy, piece).await?;
-        if let Some((_, typed)) = &mut self.typed {
-            let bytes = std::mem::take(&mut numbers.typed);
-            numbers.typed = write_bytes(typed, bytes).await?;
-        }
+        // Beside each other: each waits for its hash as much as for the store.
+        let npy = write_bytes(&mut self.npy, piece);
+        let Some((_, typed)) = &mut self.typed else {
+            return npy.await;
+        };
+        let bytes = std::mem::take(&mut numbers.typed);
+        let (piece, typed) = tokio::try_join!(npy, write_bytes(typed, bytes))?;
+        numbers.typed = typed;
         Ok(piece)
     }
 

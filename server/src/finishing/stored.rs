@@ -35,15 +35,18 @@ impl FileUpload {
     /// Writes the next bytes of its file, which are hashed meanwhile.
     pub(super) async fn write(&mut self, bytes: Bytes) -> Result<(), Problem> {
         self.bytes += bytes.len() as u64;
-        self.checksumming.add(&bytes);
-        let mut hash = std::mem::take(&mut self.hash);
+        let (mut hash, mut checksumming) =
+            (std::mem::take(&mut self.hash), std::mem::take(&mut self.checksumming));
         let hashed = bytes.clone();
         let hashing = spawn_blocking(move || {
             hash.update(&hashed);
-            hash
+            checksumming.add(&hashed);
+            (hash, checksumming)
         });
         self.upload.write(bytes).await.map_err(not_written)?;
-        self.hash = hashing.await.map_err(|error| internal("hashing the result", &error))?;
+        let hashed = hashing.await;
+        (self.hash, self.checksumming) =
+            hashed.map_err(|error| internal("hashing the result", &error))?;
         Ok(())
     }
 

@@ -6,8 +6,9 @@ use tokio::time::sleep;
 
 use crate::world::{NAME, SERVERS, WORKERS, World};
 
-/// How long it may take until nothing is left.
-const CLEAN_MAX: Duration = Duration::from_secs(60);
+/// How long it may take until nothing is left: connections that are not used any more are
+/// closed after a minute and a half.
+const CLEAN_MAX: Duration = Duration::from_mins(2);
 const PAUSE: Duration = Duration::from_millis(200);
 /// How much memory a process may hold once all jobs are over. The programs that chaos runs
 /// are compiled without optimisation.
@@ -31,7 +32,7 @@ pub(crate) struct Holding {
 /// partial sums are found; `is_deleted` tells them.
 pub(crate) async fn left_behind(world: &World, is_deleted: impl Fn(&str) -> bool) -> Vec<String> {
     let begun = Instant::now();
-    let mut left = loop {
+    let left = loop {
         let pool = world.client.get_json("/api/workers").await;
         let queued = ["assignments", "reports"].map(|it| pool["queue"][it].as_u64());
         let mut left: Vec<String> = world.segments().await;
@@ -47,16 +48,16 @@ pub(crate) async fn left_behind(world: &World, is_deleted: impl Fn(&str) -> bool
         if controls != Some(WORKERS.len()) {
             left.push(format!("queues of control messages: {controls:?}"));
         }
+        let is_much = |held: &Holding| {
+            held.resident_mib > RESIDENT_MAX_MIB || held.descriptors > DESCRIPTORS_MAX
+        };
+        let much = holdings(world).into_iter().filter(is_much);
+        left.extend(much.map(|held| format!("{held:?}")));
         if left.is_empty() || begun.elapsed() > CLEAN_MAX {
             break left;
         }
         sleep(PAUSE).await;
     };
-    for held in holdings(world) {
-        if held.resident_mib > RESIDENT_MAX_MIB || held.descriptors > DESCRIPTORS_MAX {
-            left.push(format!("{held:?}"));
-        }
-    }
     left.into_iter().map(|it| format!("left behind: {it}")).collect()
 }
 

@@ -78,10 +78,10 @@ pub(crate) async fn soak(seed: u64, jobs_max: u64, logs: Option<PathBuf>) -> (us
         sleep(PAUSE).await;
     }
     let time = begun.elapsed();
+    streams.shutdown().await;
     let mut violations = observer.stop();
     violations.extend(jobs.verify(&mut world).await);
     violations.extend(growth(&rows));
-    streams.shutdown().await;
     world.stop().await;
     (violations.len(), markdown(seed, time, &jobs, &rows, &violations))
 }
@@ -110,23 +110,24 @@ async fn broker_mib(world: &World) -> Option<u64> {
 /// The processes that grew.
 fn growth(rows: &[Row]) -> Vec<String> {
     let quarter = (rows.len() / 4).max(1);
-    let most = |rows: &[Row], index: usize| {
-        rows.iter().filter_map(|row| row.holdings.get(index)).map(|it| it.resident_mib).max()
-    };
-    let processes = rows.first().map_or(0, |row| row.holdings.len());
-    let mut grown = Vec::new();
-    for index in 0..processes {
-        let before = most(&rows[..(2 * quarter).min(rows.len())], index).unwrap_or_default();
-        let after = most(&rows[rows.len() - quarter..], index).unwrap_or_default();
-        if after > before + GROWTH_MAX_MIB {
-            let name = &rows[0].holdings[index].name;
-            grown.push(format!("{name} grew from {before} to {after} MiB"));
-        }
-    }
-    grown
+    let (early, late) = (&rows[..(2 * quarter).min(rows.len())], &rows[rows.len() - quarter..]);
+    let names = rows.first().map(|row| row.holdings.iter().map(|it| it.name.as_str()));
+    let names = names.into_iter().flatten().chain(["broker"]);
+    let grown = names.enumerate().filter_map(|(index, name)| {
+        let most = |rows: &[Row]| rows.iter().filter_map(|row| row.resident_mib(index)).max();
+        let (before, after) = (most(early)?, most(late)?);
+        let text = format!("{name} grew from {before} to {after} MiB");
+        (after > before + GROWTH_MAX_MIB).then_some(text)
+    });
+    grown.collect()
 }
 
 impl Row {
+    /// The memory of a process, the broker being the last.
+    fn resident_mib(&self, index: usize) -> Option<u64> {
+        self.holdings.get(index).map_or(self.broker_mib, |held| Some(held.resident_mib))
+    }
+
     fn markdown(&self) -> String {
         let mut text = format!("| {} | {} | {} ", self.at.as_secs(), self.submitted, self.events);
         for held in &self.holdings {

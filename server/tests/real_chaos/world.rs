@@ -22,6 +22,9 @@ pub(crate) const SERVERS: usize = 2;
 pub(crate) const WORKERS: [&str; 3] = ["a", "b", "c"];
 /// After a fault, something must move again within this time.
 pub(crate) const RECOVERY_MAX: Duration = Duration::from_secs(90);
+/// The write-ahead log of quorum queues is also in memory until it begins anew, by default
+/// after 512 MB: here it does so within minutes.
+const BROKER_SETTINGS: &str = "raft.wal_max_size_bytes = 4194304";
 pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 
 /// Why a fault has not happened.
@@ -59,7 +62,8 @@ impl World {
     /// Starts all, with workers that take so many times as long. Logs are kept in a folder,
     /// if there is one.
     pub(crate) async fn start(logs: Option<PathBuf>, slowness: u32) -> World {
-        let (broker, store) = (RabbitMq::start().await, SeaweedFs::start().await);
+        let broker = RabbitMq::start_with(BROKER_SETTINGS).await;
+        let store = SeaweedFs::start().await;
         let to_broker = Proxy::start(broker.port()).await;
         let to_store = Proxy::recording(store.port(), &["PUT", "DELETE"]).await;
         let free = || TcpListener::bind("127.0.0.1:0");

@@ -106,11 +106,11 @@ pub fn RunView(
                     "Drag to move; + − ← → Home End, and Ctrl with the wheel"
                 </span>
             </div>
+            <Legend />
             <div data-part="picture">
                 <RunPicture id timeline=timeline.clone() timings=job.timings restarts=job.restarts.clone() has_worker_links=caller_may(Role::View) />
             </div>
             <p class="run-figures" id="run-figures" aria-live="polite"></p>
-            <Legend />
             <div data-part="notes">{notes} {parts} {whole}</div>
         </section>
         <div data-part="drawer">{drawer}</div>

@@ -42,23 +42,26 @@ pub fn SourceFields(
             <legend class="visually-hidden">{SOURCE.title}</legend>
             {source(DEMO, "Demo", is_demo)}
             {source(FROM_GENERATE, "Generated data", !is_prefix && !is_demo)}
-            {source(FROM_PREFIX, "Stored files", is_prefix)}
+            {source(FROM_PREFIX, "Your files", is_prefix)}
         </fieldset>
         <p class="source-demo hint">
             "30 generated files and 3 workers, one of which has a straggling task. "
             "Paced on purpose, for the demonstration: it takes about 7 seconds."
+            <span class="needs-script">
+                " For your own data, drop files or a folder anywhere on this page."
+            </span>
         </p>
         <div class="fields source-generate">
             <Fields section=Section::Generate form=form.clone() problems=problems.clone() />
         </div>
         <div class="fields source-prefix">
+            <div class="fields-note">
+                <UploadZone folder />
+            </div>
             <Fields section=Section::Prefix form problems />
             <p class="fields-note hint">
                 <a href="/files">{browse}</a>
             </p>
-            <div class="fields-note">
-                <UploadZone folder />
-            </div>
         </div>
     }
 }
