@@ -5,11 +5,19 @@ import { defineConfig } from "@playwright/test";
 const chromium =
   process.env.CHROMIUM ?? execFileSync("../scripts/find-chromium", { encoding: "utf8" }).trim();
 
+/** The tests that fail when the machine has other work. */
+const MEASURING = /(speed|shift|hidden)\.spec\.ts/;
+
 export default defineConfig({
   testDir: "tests",
   outputDir: "test-results",
-  // Every test starts its own server, which needs all cores.
-  workers: 1,
+  // Every test starts its own server. They mostly wait, so two run at the same time …
+  workers: 2,
+  projects: [
+    { name: "pages", testIgnore: MEASURING },
+    // … but those that measure how long something takes, which have all cores.
+    { name: "measuring", testMatch: MEASURING, workers: 1, dependencies: ["pages"] },
+  ],
   // A flaky test is a failed test.
   retries: 0,
   forbidOnly: true,

@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use protocol::live::{JobPage, Overview};
 use protocol::states::{LevelStates, TaskStates};
 use protocol::worker::PoolSnapshot;
-use protocol::{JobId, JobSnapshot, Phase};
+use protocol::{JobId, JobSnapshot, Outage, Part, Phase, Timestamp};
 use tokio::sync::watch;
 
 use self::changes::Texts;
@@ -42,6 +42,8 @@ pub struct Board {
     /// Not locked while the state is, but the other way round.
     texts: Arc<Texts>,
     version: watch::Sender<u64>,
+    /// Since when this server has missed the store, and why; `None` while it answers.
+    store_outage: watch::Sender<Option<Outage>>,
 }
 
 struct State {
@@ -110,7 +112,23 @@ impl Board {
             })),
             texts: Arc::default(),
             version: watch::channel(0).0,
+            store_outage: watch::channel(None).0,
         }
+    }
+
+    /// Publishes why this server misses the store, at the time `now`; `None` if it answers.
+    /// What workers find in a store is not meant.
+    pub fn watched_store(&self, missed: Option<String>, now: Timestamp) {
+        self.store_outage.send_modify(|outage| {
+            let since = outage.as_ref().map_or(now, |outage| outage.since);
+            *outage = missed.map(|reason| Outage { part: Part::Store, since, reason });
+        });
+    }
+
+    /// Since when this server has missed the store; `None` while it answers.
+    #[must_use]
+    pub fn store_outage(&self) -> watch::Receiver<Option<Outage>> {
+        self.store_outage.subscribe()
     }
 
     /// Publishes the state of the jobs, and of the pool if it has changed.

@@ -338,7 +338,10 @@ impl Driver {
                 self.pool_changed = true;
                 self.watched(Part::Queue, missed);
             }
-            DriverMessage::StoreWatched { missed } => self.watched(Part::Store, missed),
+            DriverMessage::StoreWatched { missed } => {
+                self.board.watched_store(missed.clone(), clock::now());
+                self.watched(Part::Store, missed);
+            }
             DriverMessage::PoolObserved { observed } => {
                 self.observed = observed;
                 self.pool_changed = true;

@@ -32,8 +32,8 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::outages::Decision;
 pub use self::outages::unavailable;
+use self::outages::unconfirmed;
 use self::pace::Pace;
 use self::supervision::Supervision;
 use crate::access::shares::{Share, Shares};
@@ -316,8 +316,6 @@ impl Engine {
         submitted_by: Option<String>,
         key: &str,
     ) -> Result<(JobId, bool), Problem> {
-        // Before the key is claimed: whoever is refused uses it again.
-        self.check_store()?;
         let encoded = serde_json::to_vec(&*request);
         let encoded = encoded.map_err(|error| internal("reading a request", &error))?;
         let mark = Mark::new(submitted_by.as_deref(), key, &encoded);
@@ -340,7 +338,6 @@ impl Engine {
         submitted_by: Option<String>,
         claimed: Option<Claimed>,
     ) -> Result<JobId, Problem> {
-        self.check_store()?;
         let limits = self.parts.limits;
         limits.job.check_request(&request)?;
         self.parts.webhooks.check(&request)?;
@@ -366,18 +363,11 @@ impl Engine {
             None => None,
         };
         let (parts, messages) = (self.parts.clone(), self.messages.clone());
-        let decision = Decision::default();
-        let decided = decision.clone();
         let submitting = async move {
             let _entering = entering;
             let generated_bytes = generated.as_ref().map_or(0, Reservation::bytes);
             let mark = claimed.as_ref().map(Claimed::mark);
             records::store_request(&*parts.store, job, record, generated_bytes, mark).await?;
-            if !decided.accept() {
-                // Who has submitted it was told so.
-                records::delete(&*parts.store, job).await?;
-                return Err(stopping());
-            }
             if let Some(claimed) = claimed {
                 claimed.used_for(job);
             }
@@ -396,17 +386,14 @@ impl Engine {
         // In a task of its own: a client that leaves does not end it between the store
         // and the driver.
         let stop = self.stop.clone();
-        let mut submitted =
-            self.tasks.spawn(async move { stop.run_until_cancelled(submitting).await });
-        let submitted = tokio::select! {
+        let submitted = self.tasks.spawn(async move { stop.run_until_cancelled(submitting).await });
+        tokio::select! {
             biased;
-            submitted = &mut submitted => submitted,
-            problem = self.store_missed() => match decision.refuse() {
-                true => return Err(problem),
-                false => submitted.await,
-            },
-        };
-        submitted.ok().flatten().unwrap_or_else(|| Err(stopping()))
+            submitted = submitted => {
+                submitted.ok().flatten().unwrap_or_else(|| Err(stopping()))
+            }
+            problem = self.store_missed() => Err(unconfirmed(problem)),
+        }
     }
 
     /// W of a request: the default if it does not say.

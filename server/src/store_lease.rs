@@ -62,6 +62,8 @@ const EXPIRE_AFTER: Duration = Duration::from_secs(6);
 /// at most [`EXPIRE_AFTER`] anyway, and a stop must not hang on a store that
 /// does not answer.
 const RELEASE_TIME_MAX: Duration = Duration::from_secs(2);
+/// How often a server that finds a lease expired tries to take it before it looks again later.
+const TAKES_AT_ONCE: usize = 3;
 /// The interval at which a server that stands by should look.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// The most bytes that are read of the object.
@@ -161,7 +163,7 @@ impl Candidate {
 
     async fn look_at_object(&mut self) -> anyhow::Result<Look> {
         let folder = std::env::temp_dir();
-        let (holder, liveness, began, version) = loop {
+        for _ in 0..TAKES_AT_ONCE {
             let expired = match read(&*self.store).await? {
                 None => None,
                 Some(found) if self.has_expired(&found) => Some(found),
@@ -176,23 +178,29 @@ impl Candidate {
                 if let Some(before) = before {
                     LivenessFile::remove(&folder, before.server);
                 }
-                break (holder, liveness, began, version);
+                let held = Held { holder, version };
+                return Ok(Look::Acquired(self.lead(held, liveness, began + VALID_FOR)));
             }
             // Another server was first, or a server that has ended since has renewed it.
-        };
-        let leader = holder.own();
-        let (valid, valid_until) = watch::channel(began + VALID_FOR);
-        let (held, held_now) = watch::channel(Held { holder, version });
+        }
+        Ok(Look::Held(None))
+    }
+
+    /// Begins to renew a lease that was just taken.
+    fn lead(&self, held: Held, liveness: Option<LivenessFile>, valid: Instant) -> StoreLease {
+        let leader = held.holder.own();
+        let (valid, valid_until) = watch::channel(valid);
+        let (held, held_now) = watch::channel(held);
         let (announced, announcements) = watch::channel(None);
         let renewing = tokio::spawn(renew(self.store.clone(), held, valid, announcements));
-        Ok(Look::Acquired(StoreLease {
+        StoreLease {
             store: self.store.clone(),
             right: Right::Object { fence: Fence::new(valid_until), liveness },
             keeping: AbortOnDropHandle::new(renewing),
             held: held_now,
             announced,
             leader,
-        }))
+        }
     }
 
     /// Whether a lease was released, its holder is certainly dead, or it has not been

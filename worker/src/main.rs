@@ -79,6 +79,10 @@ async fn work(
         println!("metrics on http://{}/metrics", exporter.address());
         tokio::spawn(exporter.serve());
     }
+    // Before it connects: a restart would bring neither the broker nor the store back.
+    if let Some(path) = arguments.health_file.clone() {
+        tokio::spawn(show_health(path, leave.clone()));
+    }
     let connecting = Box::pin(connect(&arguments, &store_metrics, &metrics, traces));
     let Some(connected) = leave.run_until_cancelled(connecting).await else {
         return Ok(());
@@ -86,9 +90,6 @@ async fn work(
     let mut slots = JoinSet::new();
     for worker in connected? {
         slots.spawn(worker::run(worker, leave.clone()));
-    }
-    if let Some(path) = arguments.health_file {
-        tokio::spawn(show_health(path, leave.clone()));
     }
     while let Some(slot) = slots.join_next().await {
         slot.context("running a slot")?.context("using the queue")?;

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,14 +14,19 @@ use bytes::Bytes;
 use platform::store::read_all;
 use platform::{ObjectStore, StoreError};
 use program::clock;
+use protocol::problem::ProblemKind;
 use protocol::{JobId, Problem, Timestamp};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
+use tokio::time::timeout;
 
 use crate::keys;
 
 /// How many jobs' secrets are kept in memory; above it all are read again.
 const KEPT_MAX: usize = 4096;
+
+/// How long a visitor waits until the store has told whether a link is valid.
+const FOUND_WITHIN: Duration = Duration::from_secs(5);
 
 /// `share.json`: the link to a job.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -121,8 +127,11 @@ impl Shares {
     ///
     /// If the store does not answer.
     pub async fn is_valid(&self, job: JobId, secret: &str) -> Result<bool, Problem> {
-        let share = self.find(job).await?;
-        Ok(share.is_some_and(|share| bool::from(share.secret.as_bytes().ct_eq(secret.as_bytes()))))
+        let Ok(share) = timeout(FOUND_WITHIN, self.find(job)).await else {
+            return Err(Problem::new(ProblemKind::Unavailable, "the store does not answer")
+                .remedy("try again in a few seconds"));
+        };
+        Ok(share?.is_some_and(|share| bool::from(share.secret.as_bytes().ct_eq(secret.as_bytes()))))
     }
 
     fn keep(&self, job: JobId, share: Option<Share>) {

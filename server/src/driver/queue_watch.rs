@@ -22,7 +22,7 @@ const INTERVAL_AWAY: Duration = Duration::from_millis(500);
 /// The time without an answer after which the queue is shown as silent.
 const SILENT_AFTER: Duration = Duration::from_secs(5);
 /// How long a server that starts waits for the queue to be emptied.
-const EMPTIED_WITHIN: Duration = Duration::from_secs(3);
+const EMPTIED_WITHIN: Duration = Duration::from_secs(2);
 /// The time for which a queue must pass no messages before it is replaced: a broker that
 /// has just started needs some seconds to elect the leaders of its queues.
 const STUCK_AFTER: Duration = Duration::from_secs(8);
@@ -112,8 +112,13 @@ pub async fn empty(queue: &dyn ServerEnd) -> Result<bool, QueueError> {
     match timeout(EMPTIED_WITHIN, queue.purge()).await {
         Ok(Ok(())) => Ok(true),
         Ok(Err(error @ QueueError::Refused { .. })) => Err(error),
-        Ok(Err(_)) | Err(_) => {
-            tracing::warn!("the queue does not answer; jobs wait for it");
+        Ok(Err(error)) => {
+            let error = with_sources(&error);
+            tracing::warn!(error, "the queue does not answer; jobs wait for it");
+            Ok(false)
+        }
+        Err(_) => {
+            tracing::warn!("the queue does not answer yet; jobs wait for it");
             Ok(false)
         }
     }

@@ -1,35 +1,32 @@
 //! What requests hear while the store is away.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-
 use protocol::problem::ProblemKind;
 use protocol::{Outage, Part, Problem};
 
 use super::Engine;
 
 impl Engine {
-    /// Whether the store answers, as far as is known.
+    /// Whether the store answers this server, as far as is known.
     ///
     /// # Errors
     ///
     /// If it has been missed: since when, and why.
     pub fn check_store(&self) -> Result<(), Problem> {
-        let pool = self.board.pool();
-        let missed = pool.outages.iter().find(|outage| outage.part == Part::Store);
-        missed.map_or(Ok(()), |outage| Err(unavailable(outage)))
+        self.board.store_outage().borrow().as_ref().map_or(Ok(()), |it| Err(unavailable(it)))
     }
 
     /// Waits until the store is known to be away.
     pub async fn store_missed(&self) -> Problem {
-        let mut changes = self.board.watch();
-        loop {
-            if let Err(problem) = self.check_store() {
-                return problem;
-            }
-            if changes.changed().await.is_err() {
-                return std::future::pending().await;
-            }
+        let mut outage = self.board.store_outage();
+        match outage
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|it| it.as_ref().map(unavailable))
+        {
+            Some(problem) => problem,
+            // The board is gone, and who asks soon is too.
+            None => std::future::pending().await,
         }
     }
 }
@@ -44,41 +41,10 @@ pub fn unavailable(outage: &Outage) -> Problem {
     Problem::new(ProblemKind::Unavailable, outage.to_string()).remedy(remedy)
 }
 
-/// Whether a request is carried out or refused, which two may decide at the same time.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Decision(Arc<AtomicU8>);
-
-const REFUSED: u8 = 1;
-const ACCEPTED: u8 = 2;
-
-impl Decision {
-    /// Refuses the request, unless it is accepted already; returns whether it is refused.
-    pub(super) fn refuse(&self) -> bool {
-        self.decide(REFUSED)
-    }
-
-    /// Accepts the request, unless it is refused already; returns whether it is accepted.
-    pub(super) fn accept(&self) -> bool {
-        self.decide(ACCEPTED)
-    }
-
-    fn decide(&self, what: u8) -> bool {
-        let decided = self.0.compare_exchange(0, what, Ordering::SeqCst, Ordering::SeqCst);
-        decided.is_ok_and(|_| true) || decided == Err(what)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_decides_first_has_decided() {
-        let decision = Decision::default();
-        assert!(decision.accept() && decision.accept());
-        assert!(!decision.refuse());
-        let decision = Decision::default();
-        assert!(decision.clone().refuse());
-        assert!(!decision.accept() && decision.refuse());
-    }
+/// The problem of a submission that the store had not confirmed when it was missed.
+pub(super) fn unconfirmed(problem: Problem) -> Problem {
+    problem.remedy(
+        "the job was on its way: look whether it is there once the store is back, or submit it \
+         again; with an Idempotency-Key a job is submitted once however often it is sent",
+    )
 }

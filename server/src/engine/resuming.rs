@@ -20,7 +20,6 @@ impl Engine {
     /// being deleted, too many jobs wait already or its user
     /// has too many, or the store does not answer.
     pub async fn resume(&self, job: JobId) -> Result<(), Problem> {
-        self.check_store()?;
         let turn = self.endings.clone().lock_owned().await;
         let snapshot = self.job(job).await?;
         if !matches!(snapshot.phase, Phase::Failed | Phase::Cancelled) {

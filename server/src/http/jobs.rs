@@ -18,6 +18,7 @@ use utoipa::IntoParams;
 use super::access::Standing;
 use super::body::{JobInPath, JsonBody, Parameters};
 use super::problem_response::{Failed, ProblemResponse};
+use super::unavailable::in_time;
 use super::{Shared, conditional, events};
 use crate::board::PAGE_JOBS;
 
@@ -278,7 +279,10 @@ pub(super) async fn show(
     // Most ask for a job that is in memory, and many for the same one.
     Ok(match shared.engine.board().job_json(job) {
         Some(text) => conditional::json(&headers, text),
-        None => conditional::snapshot(&headers, &*shared.engine.job(job).await?),
+        None => {
+            let job = in_time(&shared.engine, shared.engine.job(job)).await??;
+            conditional::snapshot(&headers, &*job)
+        }
     })
 }
 
@@ -291,7 +295,7 @@ async fn wait_for_end(
 ) -> Result<(), ProblemResponse> {
     let board = shared.engine.board();
     let mut versions = board.watch();
-    if shared.engine.job(job).await?.phase.is_over() {
+    if in_time(&shared.engine, shared.engine.job(job)).await??.phase.is_over() {
         return Ok(());
     }
     // It costs what an open stream costs.

@@ -1,11 +1,10 @@
-//! The answer to a request for which a part is missing: for a browser a page that tries
-//! again by itself.
+//! The answer to a request for which a part is missing: JSON, or a page for a browser.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
@@ -17,15 +16,21 @@ use tokio::time::sleep;
 use super::html::escaped;
 use super::passing::RETRY_AFTER;
 use super::problem_response::ProblemResponse;
+use crate::access::rules::{SIGN_IN, SIGN_OUT};
 use crate::engine::Engine;
 
 /// How long a request may take once the store is known to be away: most need nothing of it.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// It changes nothing, though it has a body.
+const PLAN: &str = "/api/plan";
+
 /// How the answer is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shown {
-    /// As a page.
+    /// As a page that tries again by itself.
+    PageAgain,
+    /// As a page: what was sent from a form is not sent again unasked.
     Page,
     /// As JSON.
     Problem,
@@ -34,24 +39,40 @@ pub(super) enum Shown {
 impl Shown {
     /// How whoever sends this request reads the answer.
     pub(super) fn to(request: &Request) -> Shown {
-        match request.method() == Method::GET && takes_html(request.headers()) {
-            true => Shown::Page,
-            false => Shown::Problem,
+        match (takes_html(request.headers()), request.method().is_safe()) {
+            (true, true) => Shown::PageAgain,
+            (true, false) => Shown::Page,
+            (false, _) => Shown::Problem,
         }
     }
 }
 
-/// Refuses what waits for the store while that is away. Who asks tries again, instead of
-/// waiting for nobody knows how long. An upload waits: much of it may have arrived.
+/// Refuses what needs the store while that is away: who asks tries again, instead of waiting
+/// for nobody knows how long. What changes something is refused before it begins, and waits
+/// if it has begun. An upload reads its body before it is refused.
 pub(super) async fn refuse_what_waits(
     State(engine): State<Arc<Engine>>,
     request: Request,
     next: Next,
 ) -> Response {
-    if super::is_upload(&request) {
+    let path = request.uri().path();
+    let needs_no_store = [SIGN_IN, SIGN_OUT].contains(&path);
+    if super::is_upload(&request) || needs_no_store || waits_for_job(&request) {
         return next.run(request).await;
     }
     let shown = Shown::to(&request);
+    let answered = match request.method().is_safe() || path == PLAN {
+        true => in_time(&engine, next.run(request)).await,
+        false => match engine.check_store() {
+            Ok(()) => Ok(next.run(request).await),
+            Err(problem) => Err(problem),
+        },
+    };
+    answered.unwrap_or_else(|problem| refusal(shown, problem, "no-store"))
+}
+
+/// The output of `work`, unless that takes longer than a moment while the store is away.
+pub(super) async fn in_time<F: Future>(engine: &Engine, work: F) -> Result<F::Output, Problem> {
     let missed = async {
         loop {
             engine.store_missed().await;
@@ -63,9 +84,15 @@ pub(super) async fn refuse_what_waits(
     };
     tokio::select! {
         biased;
-        response = next.run(request) => response,
-        problem = missed => refusal(shown, problem, "no-store"),
+        done = work => Ok(done),
+        problem = missed => Err(problem),
     }
+}
+
+/// Whether a request waits for the end of a job, which most often is in memory.
+fn waits_for_job(request: &Request) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    request.method().is_safe() && query.split('&').any(|it| it.starts_with("wait="))
 }
 
 /// Refuses a request for the moment. `state` tells scripts why.
@@ -82,13 +109,20 @@ pub(super) fn refusal(shown: Shown, problem: Problem, state: &str) -> Response {
     // What a store says is anything.
     let [title, detail, remedy] = [title, detail, remedy].map(|text| escaped(&text));
     let seconds = RETRY_AFTER.as_secs();
+    let (refresh, again) = match shown {
+        Shown::PageAgain => (
+            format!("<meta http-equiv=\"refresh\" content=\"{seconds}\">"),
+            format!("<p>This page tries again every {seconds} seconds.</p>"),
+        ),
+        Shown::Page | Shown::Problem => (String::new(), String::new()),
+    };
     let page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\">\
-         <meta http-equiv=\"refresh\" content=\"{seconds}\">\
+         {refresh}\
          <title>{title}</title><style>{STYLE}</style></head>\
          <body data-state=\"{state}\"><h1>{title}</h1><p>{detail}: {remedy}.</p>\
-         <p>This page tries again every {seconds} seconds.</p></body></html>\n"
+         {again}</body></html>\n"
     );
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),

@@ -115,8 +115,13 @@ impl Installation {
 
     /// The names of the workers' pods that are not being deleted.
     pub(crate) fn worker_pods(&self) -> Vec<String> {
-        let label = "app.kubernetes.io/component=worker";
-        let pods = self.namespace.kubectl(&["get", "pods", "-l", label, "-o", "json"]);
+        self.pods("worker")
+    }
+
+    /// The names of the pods of a component that are not being deleted.
+    pub(crate) fn pods(&self, component: &str) -> Vec<String> {
+        let label = format!("app.kubernetes.io/component={component}");
+        let pods = self.namespace.kubectl(&["get", "pods", "-l", &label, "-o", "json"]);
         let pods: Value = serde_json::from_str(&pods).expect("JSON");
         let stay = pods["items"].as_array().expect("pods").iter();
         let stay = stay.filter(|it| it["metadata"]["deletionTimestamp"].is_null());

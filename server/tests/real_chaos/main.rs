@@ -68,7 +68,7 @@ struct Arguments {
     #[arg(long, default_value_t = 0)]
     least: u32,
     /// Instead of faults: so many jobs, with many event streams, and what memory they take.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "outage")]
     soak: Option<u64>,
     /// Instead of faults: this part is away for the given time in the midst of jobs.
     #[arg(long)]

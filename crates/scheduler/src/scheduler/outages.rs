@@ -2,8 +2,8 @@
 //!
 //! While a part is away, no attempt is published, and leases stand still: without the queue
 //! no report can arrive, and a server that holds a lease on the store takes none while it
-//! cannot renew that. Afterwards all leases begin again, and attempts are published slowly
-//! at first, so that the part is not overrun.
+//! cannot renew that. Afterwards all leases begin again, but for a short outage of the store,
+//! and attempts are published slowly at first, so that the part is not overrun.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -16,6 +16,12 @@ use super::Scheduler;
 const SPEED_UP_MS: u64 = 100;
 /// The number of intervals after which there is no limit.
 const SPEED_UP_STEPS: u64 = 20;
+
+/// An outage of the store that costs no lease: together with the time in which it is noticed
+/// it is shorter than a lease.
+const SHORT_OUTAGE_MS: u64 = 5_000;
+/// The interval at which leases are looked at while they stand still.
+pub(super) const STILL_MS: u64 = 1_000;
 
 /// Why and since when a part is away.
 #[derive(Debug)]
@@ -52,10 +58,15 @@ impl Scheduler {
 
     /// A part answers again.
     pub(super) fn part_returned(&mut self, part: Part) {
-        if self.outages.remove(&part).is_none() {
+        let Some(away) = self.outages.remove(&part) else {
             return;
+        };
+        // The server has taken reports for most of the lease; and a store that is slow off and
+        // on must not hide for ever that a worker has died.
+        let is_short = self.now.millis_since(away.since) < SHORT_OUTAGE_MS;
+        if part == Part::Queue || !is_short {
+            self.renew_all_leases();
         }
-        self.renew_all_leases();
         if self.outages.is_empty() {
             self.speed_up = Some(SpeedUp { since: self.now, published: 0 });
         }

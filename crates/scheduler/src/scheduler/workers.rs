@@ -5,6 +5,7 @@ use protocol::{AttemptId, JobId, Problem, Timestamp, WorkerId};
 
 use super::Scheduler;
 use super::endings::End;
+use super::outages::STILL_MS;
 use crate::command::Command;
 use crate::pool::Worker;
 use crate::task::TaskKey;
@@ -200,7 +201,7 @@ impl Scheduler {
         }
         let lease_ms = self.settings.lease_ms;
         if self.leases_stand_still() {
-            self.next_lease_check_at = Some(self.now.plus_millis(lease_ms));
+            self.next_lease_check_at = Some(self.now.plus_millis(STILL_MS.min(lease_ms)));
             return;
         }
         let mut next: Option<Timestamp> = None;

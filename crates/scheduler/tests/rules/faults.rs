@@ -355,6 +355,21 @@ fn while_the_store_is_away_leases_stand_still_too() {
     leases_stand_still_without(Part::Store);
 }
 
+#[test]
+fn a_store_that_is_away_off_and_on_does_not_hide_that_a_worker_has_died() {
+    let mut scene = scene();
+    scene.runs(1, without_speculation(2), &[(3, 1), (1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.started("1/0.0.0/1", "a").gives([]);
+    let died = scene.now_ms();
+    while scene.view(1).attempts.lost == 0 {
+        assert!(scene.now_ms() - died < 30_000, "its lease does not expire");
+        scene.after_ms(4_000).misses(Part::Store);
+        scene.after_ms(4_000).returns(Part::Store);
+        scene.after_ms(1_000).time_passes();
+    }
+}
+
 fn leases_stand_still_without(part: Part) {
     let mut scene = scene();
     scene.runs(1, without_speculation(2), &[(3, 1), (1, 1)]);

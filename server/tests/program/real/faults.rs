@@ -43,6 +43,8 @@ async fn a_job_waits_while_every_worker_is_denied_and_goes_on_with_one_that_is_w
     let held = server.until(&job, |job| job["outage"]["part"] == "store").await;
     assert!(held["outage"]["reason"].as_str().unwrap().contains("403"), "{held}");
     assert_eq!(held["phase"], "running", "{held}");
+    // The server has its store, and what it does itself goes on for everybody.
+    let other = server.submit(&json!({"inputs": inputs, "fan_in": 3})).await;
     let shown =
         pool(&server, "it is set aside", |pool| pool["workers"][0]["state"] == "aside").await;
     assert!(shown["workers"][0]["reason"].as_str().unwrap().contains("403"), "{shown}");
@@ -52,6 +54,7 @@ async fn a_job_waits_while_every_worker_is_denied_and_goes_on_with_one_that_is_w
     assert!(count(&ended, "attempts", "failed") > 0, "{ended}");
     assert!(proxy.disturbed() > 0);
     assert_eq!(server.bits(&job).await, embedded_bits(&inputs).await);
+    assert_eq!(server.follow(&other).await["phase"], "done");
     server.stop().await;
 }
 

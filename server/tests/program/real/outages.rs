@@ -172,15 +172,23 @@ async fn a_job_survives_a_restart_of_the_store() {
     let workers = ["a", "b"].map(|name| installation.worker(name, &["--slowness", "20"]));
     server.ready(2).await;
     let job = begun(&server).await;
+    // Nobody has missed the store yet. With its key it is the same job later.
+    proxy.disturb(Disturbance::Silence);
+    let under_way = refused(keyed(&server), Duration::from_secs(20)).await;
+    assert!(under_way.contains("Idempotency-Key"), "{under_way}");
     store.stop().await;
+    proxy.disturb(Disturbance::None);
     // Long enough for every part to notice it more than once.
     let before = proxy.connections();
     who_asks_is_told_that_the_store_is_away(&server, &job).await;
     until("the store is missed", || proxy.connections() > before + 10).await;
     store.start_again().await;
     until_ready_is(&server, 200).await;
+    // The submission that was under way is there, once, and what was refused is not.
+    let again = until_answered(keyed(&server)).await;
     let listed = server.get_json("/api/jobs").await;
-    assert_eq!(listed["jobs"].as_array().map(Vec::len), Some(1), "what was refused is not run");
+    let ids = listed["jobs"].as_array().expect("jobs").iter().map(|job| job["id"].clone());
+    assert_eq!(ids.collect::<Vec<_>>(), [again, json!(job)]);
     let now = server.get_json(&format!("/api/jobs/{job}")).await;
     assert_eq!(now["phase"], "running", "stopped in the middle");
     ends_well(&server, &job).await;
@@ -191,29 +199,53 @@ async fn a_job_survives_a_restart_of_the_store() {
     server.stop().await;
 }
 
+/// Submits a job until that is answered; returns its id.
+async fn until_answered(request: reqwest::RequestBuilder) -> Value {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let answer = request.try_clone().expect("a body").send().await.expect("an answer");
+        let (status, job) = (answer.status(), answer.json::<Value>().await.expect("JSON"));
+        if status.is_success() {
+            return job["id"].clone();
+        }
+        // The earlier one is still being stored.
+        assert!(status == 409 && Instant::now() < deadline, "{status} {job}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn submission(server: &Server) -> reqwest::RequestBuilder {
+    let small = json!({"inputs": {"generate": {"files": 3, "count": 10}}});
+    server.http.post(format!("{}/api/jobs", server.url)).json(&small)
+}
+
+fn keyed(server: &Server) -> reqwest::RequestBuilder {
+    submission(server).header("Idempotency-Key", "the-same")
+}
+
+/// Sends a request that must be refused for the store; returns what is said.
+async fn refused(request: reqwest::RequestBuilder, within: Duration) -> String {
+    let asked = Instant::now();
+    let answer = request.send().await.expect("an answer");
+    assert_eq!(answer.status(), 503, "{}", answer.url());
+    assert!(answer.headers().contains_key("retry-after"));
+    let waited = asked.elapsed();
+    assert!(waited < within, "{} was refused after {waited:?}", answer.url());
+    let said = answer.text().await.expect("a body");
+    assert!(said.contains("the store has not been available since"), "{said}");
+    said
+}
+
 /// Nobody waits for a store of which nobody knows when it is back.
 async fn who_asks_is_told_that_the_store_is_away(server: &Server, job: &str) {
-    let refused = async |request: reqwest::RequestBuilder, within: Duration| {
-        let asked = Instant::now();
-        let answer = request.send().await.expect("an answer");
-        assert_eq!(answer.status(), 503, "{}", answer.url());
-        assert!(answer.headers().contains_key("retry-after"));
-        let waited = asked.elapsed();
-        assert!(waited < within, "{} was refused after {waited:?}", answer.url());
-        let said = answer.text().await.expect("a body");
-        assert!(said.contains("the store has not been available since"), "{said}");
-        said
-    };
     let at = |path: &str| format!("{}{path}", server.url);
-    let small = json!({"inputs": {"generate": {"files": 3, "count": 10}}});
-    let submission = || server.http.post(at("/api/jobs")).json(&small);
-    // Nobody has missed the store yet.
-    refused(submission(), Duration::from_secs(20)).await;
     until_ready_is(server, 503).await;
-    let keyed = || submission().header("Idempotency-Key", "the-same");
-    let resume = server.http.post(at(&format!("/api/jobs/{job}/resume")));
+    let of_job = at(&format!("/api/jobs/{job}"));
+    let resume = server.http.post(format!("{of_job}/resume"));
     let upload = server.http.put(at("/api/files/late.csv")).body("1,2");
-    for request in [submission(), keyed(), keyed(), resume, upload] {
+    let workers = server.http.put(at("/api/workers")).json(&json!({"desired": 3}));
+    let cancel = server.http.delete(&of_job);
+    for request in [submission(server), keyed(server), resume, upload, workers, cancel] {
         refused(request, Duration::from_secs(1)).await;
     }
     let plan = server.http.post(at("/api/plan")).json(&json!({"inputs": {"prefix": "in"}}));
@@ -224,7 +256,12 @@ async fn who_asks_is_told_that_the_store_is_away(server: &Server, job: &str) {
     }
     let page = refused(inputs.header("Accept", "text/html"), Duration::from_secs(5)).await;
     assert!(page.contains("<html") && page.contains("http-equiv=\"refresh\""), "{page}");
-    // What is in memory is shown.
+    let cancel = server.http.delete(&of_job).header("Accept", "text/html");
+    let page = refused(cancel, Duration::from_secs(1)).await;
+    assert!(page.contains("<html") && !page.contains("http-equiv=\"refresh\""), "{page}");
+    // What is in memory is shown, also to those who wait for it.
+    let waited = server.get(&format!("/api/jobs/{job}?wait=4s")).await;
+    assert_eq!(waited.status(), 200);
     assert_eq!(server.get(&format!("/jobs/{job}")).await.status(), 200);
     assert_eq!(server.get("/").await.status(), 200);
 }
