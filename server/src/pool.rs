@@ -44,7 +44,8 @@ pub trait WorkerPool: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Sets the number of workers to keep, not counting those told to drain.
+    /// Sets the number of workers to keep, not counting those told to drain. A pool whose
+    /// instances do not end with their workers counts these until they are released.
     ///
     /// # Errors
     ///
