@@ -182,15 +182,23 @@ async fn a_renewal_of_a_holder_that_has_ended_is_not_waited_for(server: &Seaweed
         written.expect("written");
     };
     renew(0).await;
-    let mut candidate = Candidate::new(seen.store.clone());
-    let looking = tokio::spawn(async move { candidate.look().await.expect("an answer") });
-    let mut renewals = 0;
-    while renewals < 4 || renewals < 20 && !looking.is_finished() {
-        renewals += 1;
-        renew(renewals).await;
-    }
-    let looked = timeout(PATIENCE, looking).await.expect("in time").expect("no panic");
-    let Look::Acquired(lease) = looked else { panic!("it waits for a server that has ended") };
+    let renewing = async {
+        for renewals in 1..=20 {
+            renew(renewals).await;
+        }
+        Instant::now()
+    };
+    // The renewals stop once the lease is another's, which they would not notice.
+    let (lease, ended_at) = {
+        let acquiring = seen.acquire();
+        tokio::pin!(acquiring, renewing);
+        tokio::select! {
+            lease = &mut acquiring => (lease, Instant::now()),
+            ended_at = &mut renewing => (acquiring.await, ended_at),
+        }
+    };
+    let waited = ended_at.elapsed();
+    assert!(waited < Duration::from_secs(3), "it waited for a server that has ended: {waited:?}");
     assert_eq!(lease.epoch(), 8);
     assert!(!ended.exists(), "killed servers leave nothing behind for long");
     lease.release().await;
