@@ -37,7 +37,8 @@ async function traced(browser: Browser, page: Page, what: string, act: () => Pro
   await act();
   const tasks = pageTasks(await browser.stopTracing());
   const seen = await recorded(page);
-  const longest = Math.max(...tasks);
+  // Ten minutes have more tasks than a call may have arguments.
+  const longest = tasks.reduce((longest, task) => Math.max(longest, task), 0);
   const long = tasks.filter((task) => task > 50).length;
   say(what, `${inWords(seen)}; of CPU time: ${long} tasks over 50 ms, longest ${longest.toFixed(0)} ms`);
   expect(tasks.length, "tasks in the trace").toBeGreaterThan(10);
