@@ -54,8 +54,8 @@ pub struct Arguments {
     /// orchestrator can stop it instead of restarting it.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_LINGER_SECS", default_value_t = 0)]
     pub linger_secs: u64,
-    /// Health file, rewritten every few seconds from when the queue is connected
-    /// until the worker is told to stop.
+    /// Health file, rewritten every few seconds from the start of the worker until it
+    /// is told to stop.
     #[arg(long, env = "DISTRIBUTED_AVERAGE_HEALTH_FILE", value_name = "PATH")]
     pub health_file: Option<PathBuf>,
     /// Only check the health file of another worker: exit with 0 if that worker

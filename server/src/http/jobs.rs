@@ -18,7 +18,7 @@ use utoipa::IntoParams;
 use super::access::Standing;
 use super::body::{JobInPath, JsonBody, Parameters};
 use super::problem_response::{Failed, ProblemResponse};
-use super::unavailable::in_time;
+use super::unavailable::unless_store_is_missed;
 use super::{Shared, conditional, events};
 use crate::board::PAGE_JOBS;
 
@@ -280,7 +280,7 @@ pub(super) async fn show(
     Ok(match shared.engine.board().job_json(job) {
         Some(text) => conditional::json(&headers, text),
         None => {
-            let job = in_time(&shared.engine, shared.engine.job(job)).await??;
+            let job = unless_store_is_missed(&shared.engine, shared.engine.job(job)).await??;
             conditional::snapshot(&headers, &*job)
         }
     })
@@ -295,7 +295,7 @@ async fn wait_for_end(
 ) -> Result<(), ProblemResponse> {
     let board = shared.engine.board();
     let mut versions = board.watch();
-    if in_time(&shared.engine, shared.engine.job(job)).await??.phase.is_over() {
+    if unless_store_is_missed(&shared.engine, shared.engine.job(job)).await??.phase.is_over() {
         return Ok(());
     }
     // It costs what an open stream costs.

@@ -62,7 +62,7 @@ pub(super) async fn refuse_what_waits(
     }
     let shown = Shown::to(&request);
     let answered = match request.method().is_safe() || path == PLAN {
-        true => in_time(&engine, next.run(request)).await,
+        true => unless_store_is_missed(&engine, next.run(request)).await,
         false => match engine.check_store() {
             Ok(()) => Ok(next.run(request).await),
             Err(problem) => Err(problem),
@@ -72,7 +72,10 @@ pub(super) async fn refuse_what_waits(
 }
 
 /// The output of `work`, unless that takes longer than a moment while the store is away.
-pub(super) async fn in_time<F: Future>(engine: &Engine, work: F) -> Result<F::Output, Problem> {
+pub(super) async fn unless_store_is_missed<F: Future>(
+    engine: &Engine,
+    work: F,
+) -> Result<F::Output, Problem> {
     let missed = async {
         loop {
             engine.store_missed().await;

@@ -1,12 +1,12 @@
 //! A client of a server: JSON and server-sent events.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::exact;
 
@@ -51,7 +51,25 @@ impl Client {
     pub(crate) async fn upload(&self, key: &str, bytes: impl Into<reqwest::Body>) {
         let request = self.http.put(format!("{}/api/files/{key}", self.url));
         let response = request.body(bytes).send().await.expect("an answer");
-        assert_eq!(response.status(), StatusCode::CREATED);
+        let status = response.status();
+        let said = response.text().await.expect("a body");
+        assert_eq!(status, StatusCode::CREATED, "{said}");
+    }
+
+    /// Waits until `/readyz` answers with a status, and returns the body.
+    #[allow(dead_code, reason = "only some of the tests' programs take a store away")]
+    pub(crate) async fn until_ready_is(&self, status: u16) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.get("/readyz").await;
+            let found = answer.status();
+            let body = answer.text().await.expect("a body");
+            if found == status {
+                return body;
+            }
+            assert!(Instant::now() < deadline, "/readyz: {found} {body}");
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Submits a job; returns its id.

@@ -82,7 +82,11 @@ async fn whoever_asks_is_not_to_blame_while_the_store_refuses_the_server() {
     assert_eq!(refused.status(), 503);
     assert!(refused.headers().contains_key("retry-after"));
     assert!(proxy.disturbed() > 0);
+    // Changes are refused until the server, which looks now and then, has found it well.
+    proxy.disturb(Disturbance::Answer(403));
+    server.until_ready_is(503).await;
     proxy.disturb(Disturbance::None);
+    server.until_ready_is(200).await;
     server.upload("in/a.csv", "1,2").await;
     server.submit(&request).await;
     server.stop().await;

@@ -124,9 +124,9 @@ async fn a_job_survives_the_loss_of_the_queue() {
     for queue in ["reports", "assignments.1"] {
         broker.suspend_queue(&format!("{}.{queue}", installation.name())).await;
         let suspended = Instant::now();
-        let why = until_ready_is(&server, 503).await;
+        let why = server.until_ready_is(503).await;
         assert!(why.contains(queue) && why.contains("takes or gives no messages"), "{why}");
-        until_ready_is(&server, 200).await;
+        server.until_ready_is(200).await;
         let mended = suspended.elapsed();
         // The second loss waits no longer than the first, whose replacement has helped.
         assert!(mended < Duration::from_secs(20), "{mended:?}");
@@ -140,27 +140,12 @@ async fn a_job_survives_the_loss_of_the_queue() {
     }
     broker.stop().await;
     broker.wipe();
-    until_ready_is(&server, 503).await;
+    server.until_ready_is(503).await;
     broker.start_again().await;
     let _quick = ["c", "d"].map(|name| installation.worker(name, &[]));
     ends_well(&server, &job).await;
-    until_ready_is(&server, 200).await;
+    server.until_ready_is(200).await;
     server.stop().await;
-}
-
-/// Waits until `/readyz` answers with a status, and returns the body.
-async fn until_ready_is(server: &Server, status: u16) -> String {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let answer = server.get("/readyz").await;
-        let found = answer.status();
-        let body = answer.text().await.expect("a body");
-        if found == status {
-            return body;
-        }
-        assert!(Instant::now() < deadline, "/readyz: {found} {body}");
-        sleep(Duration::from_millis(50)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -183,7 +168,7 @@ async fn a_job_survives_a_restart_of_the_store() {
     who_asks_is_told_that_the_store_is_away(&server, &job).await;
     until("the store is missed", || proxy.connections() > before + 10).await;
     store.start_again().await;
-    until_ready_is(&server, 200).await;
+    server.until_ready_is(200).await;
     // The submission that was under way is there, once, and what was refused is not.
     let again = until_answered(keyed(&server)).await;
     let listed = server.get_json("/api/jobs").await;
@@ -239,7 +224,7 @@ async fn refused(request: reqwest::RequestBuilder, within: Duration) -> String {
 /// Nobody waits for a store of which nobody knows when it is back.
 async fn who_asks_is_told_that_the_store_is_away(server: &Server, job: &str) {
     let at = |path: &str| format!("{}{path}", server.url);
-    until_ready_is(server, 503).await;
+    server.until_ready_is(503).await;
     let of_job = at(&format!("/api/jobs/{job}"));
     let resume = server.http.post(format!("{of_job}/resume"));
     let upload = server.http.put(at("/api/files/late.csv")).body("1,2");
