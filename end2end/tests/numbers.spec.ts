@@ -38,3 +38,23 @@ withAndWithoutJavaScript((javaScriptEnabled) => {
     });
   }
 });
+
+test("the locale is loaded once the page is there, not before it is painted", async ({ page, server }) => {
+  const id = await server.submit({ inputs: { generate: { files: 1, count: 12_345, format: "npy" } } });
+  await server.over(id);
+  await page.addInitScript(() => {
+    const loaded: DocumentReadyState[] = [];
+    const NumberFormat = Intl.NumberFormat;
+    Intl.NumberFormat = new Proxy(NumberFormat, {
+      construct(target, [locales, options]: ConstructorParameters<typeof NumberFormat>) {
+        loaded.push(document.readyState);
+        return new target(locales, options);
+      },
+    });
+    Object.assign(window, { loaded });
+  });
+  await page.goto(`/jobs/${id}`);
+  const loaded = () => page.evaluate(() => (window as unknown as { loaded: DocumentReadyState[] }).loaded);
+  await expect.poll(loaded).not.toHaveLength(0);
+  expect(await loaded()).not.toContain("loading");
+});

@@ -4,13 +4,15 @@
 // in which programs read them; so a point never groups digits, or 1.234 would be two numbers.
 globalThis.localNumbers = (() => {
   const SPACE = "\u202f";
-  const format = new Intl.NumberFormat(undefined, { numberingSystem: "latn" });
-  const decimal = format.formatToParts(0.5).find((part) => part.type === "decimal").value;
-  const grouped = (digits) => format.format(BigInt(digits.replaceAll(SPACE, ""))).replaceAll(".", SPACE);
+  // The locale is loaded at the first number, not before the first paint: that takes 40 ms.
+  let format;
+  const numbers = () => (format ??= new Intl.NumberFormat(undefined, { numberingSystem: "latn" }));
+  const decimal = () => numbers().formatToParts(0.5).find((part) => part.type === "decimal").value;
+  const grouped = (digits) => numbers().format(BigInt(digits.replaceAll(SPACE, ""))).replaceAll(".", SPACE);
   const write = (text) => {
     const local = text.data
       .replace(/\d{1,3}(?:\u202f\d{3})+/g, grouped)
-      .replace(/(\d)\.(?=\d+\u00a0)/g, `$1${decimal}`);
+      .replace(/(\d)\.(?=\d+\u00a0)/g, (_, digit) => digit + decimal());
     if (local !== text.data && !text.parentElement?.closest("code, pre, script")) text.data = local;
   };
   const all = (root) => {
