@@ -145,6 +145,7 @@ impl Scheduler {
         }
         self.expire_leases(&mut commands);
         self.end_delays();
+        self.shorten_rests(&mut commands);
         self.end_rests();
         self.end_speed_up();
         self.admit_jobs(&mut commands);

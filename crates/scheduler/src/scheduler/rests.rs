@@ -5,7 +5,7 @@
 //! If different workers of one node are at fault and none of them succeeds, the whole
 //! node is set aside, and with it workers that start there. If no worker is well, the
 //! cause lies elsewhere: one worker after the other tries again soon, and once one
-//! succeeds, all are called back.
+//! succeeds, all are called back. So do they if those that were well have left or are lost.
 
 use std::collections::BTreeSet;
 
@@ -153,13 +153,38 @@ impl Scheduler {
         if before.is_some_and(|before| before >= until) && rest_ms > 0 {
             return;
         }
-        if let Some(before) = before {
+        self.rest_anew(id, rest_ms, commands);
+    }
+
+    /// Sets a worker aside for a time from now, however long it is set aside.
+    fn rest_anew(&mut self, id: &WorkerId, rest_ms: u64, commands: &mut Vec<Command>) {
+        let until = self.now.plus_millis(rest_ms);
+        if let Some(before) = self.pool.get(id).and_then(|worker| worker.rests_until) {
             self.resting.remove(&(before, id.clone()));
         }
         self.resting.insert((until, id.clone()));
         self.pool.update(id, self.now, |worker| worker.rests_until = Some(until));
         self.changes.pool = true;
         commands.push(Command::RestWorker { worker: id.clone(), rest_ms });
+    }
+
+    /// Shortens the rests of workers while none accepts attempts: those that were well when
+    /// they began have left, or are lost.
+    pub(super) fn shorten_rests(&mut self, commands: &mut Vec<Command>) {
+        if self.pool.available() > 0 {
+            return;
+        }
+        let latest = self.now.plus_millis(REST_MS);
+        while let Some((until, id)) = self.resting.pop_last() {
+            if until <= latest {
+                self.resting.insert((until, id));
+                break;
+            }
+            // It may have left meanwhile, and even joined again.
+            if self.pool.get(&id).and_then(|worker| worker.rests_until) == Some(until) {
+                self.rest_anew(&id, REST_MS, commands);
+            }
+        }
     }
 
     /// Ends the rests that are over.

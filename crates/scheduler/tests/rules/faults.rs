@@ -88,6 +88,23 @@ fn errors_of_workers_never_fail_a_job_and_if_no_worker_is_well_the_job_says_so()
     assert_eq!(scene.view(1).outage, None);
 }
 
+#[test]
+fn a_worker_that_is_set_aside_is_called_back_once_those_that_were_well_are_gone() {
+    let mut scene = scene();
+    scene.runs(1, terms(2), &[(9, 1), (1, 1)]);
+    scene.joins("bad").gives(["publish 1/0.0.0/1"]);
+    scene.joins("good").gives(["publish 1/0.1.0/1"]);
+    scene.started("1/0.1.0/1", "good").gives([]);
+    assert_eq!(is_denied(&mut scene, "1/0.0.0/1", "bad"), ["rest bad 5000"]);
+    scene.after_ms(5_000).progressed("1/0.1.0/1", "good", 0.1).gives(["publish 1/0.0.0/2 resume"]);
+    assert_eq!(is_denied(&mut scene, "1/0.0.0/2", "bad"), ["rest bad 10000"]);
+    // The job would wait for as long as it rests, up to five minutes.
+    scene.after_ms(1_000).leaves("good").gives(["release good", "rest bad 5000"]);
+    assert_eq!(scene.worker("bad").state, WorkerState::Aside);
+    scene.after_ms(4_990).seen("bad").gives([]);
+    scene.after_ms(10).seen("bad").first("publish 1/0.0.0/3 resume");
+}
+
 /// The workers a and b send heartbeats.
 fn alive(scene: &mut Scene) {
     for worker in ["a", "b"] {
