@@ -18,13 +18,15 @@ const STRAGGLER_SLOWNESS: &str = "160";
 async fn main() {
     let programs = PathBuf::from(std::env::args().nth(1).expect("the directory of the programs"));
     println!("starting RabbitMQ and an S3 server");
-    let (broker, store) = (RabbitMq::start().await, SeaweedFs::start().await);
+    let (broker, page) = RabbitMq::start_with_page().await;
+    let store = SeaweedFs::start().await;
     let logs = tempfile::tempdir().expect("a temporary directory");
     let start = |name: &str, program: &str, arguments: &[&str]| {
         let mut command = Command::new(programs.join(program));
         command
             .args(arguments)
             .env("DISTRIBUTED_AVERAGE_QUEUE", broker.url())
+            .env("DISTRIBUTED_AVERAGE_QUEUE_MANAGEMENT_URL", &page)
             .env("DISTRIBUTED_AVERAGE_STORE", format!("s3://{}/demo", store.bucket()))
             .envs(store.environment());
         Process::start(name, &mut command, &logs.path().join(name))
@@ -41,5 +43,6 @@ async fn main() {
     .map(|(name, slowness)| start(name, worker, &["--name", name, "--slowness", slowness]));
     println!("open http://{LISTEN} and submit 60 generated files of 100,000 numbers");
     println!("with W = 3; press Ctrl-C to stop");
+    println!("RabbitMQ's own page, to which the dashboard links: user guest, password guest");
     tokio::signal::ctrl_c().await.expect("listening for Ctrl-C");
 }

@@ -78,7 +78,21 @@ impl RabbitMq {
     /// If RabbitMQ is not installed or does not start.
     pub async fn start_with(settings: &str) -> RabbitMq {
         let mapper = Arc::new(PortMapper::start());
-        RabbitMq::start_node("testbed@localhost", settings, mapper).await
+        RabbitMq::start_node("testbed@localhost", settings, "", mapper).await
+    }
+
+    /// Starts a broker with its management page; returns its URL too. The user is guest,
+    /// and so is the password.
+    ///
+    /// # Panics
+    ///
+    /// If RabbitMQ is not installed or does not start.
+    pub async fn start_with_page() -> (RabbitMq, String) {
+        let (mapper, port) = (Arc::new(PortMapper::start()), ports::free());
+        let settings = format!("management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {port}\n");
+        let plugin = "rabbitmq_management";
+        let broker = RabbitMq::start_node("testbed@localhost", &settings, plugin, mapper).await;
+        (broker, format!("http://127.0.0.1:{port}"))
     }
 
     /// Starts the three nodes of a broker, of which each has the messages of all.
@@ -99,12 +113,17 @@ impl RabbitMq {
         // One after the other: the first finds no other, and the others join it.
         let mut nodes = Vec::new();
         for name in names {
-            nodes.push(RabbitMq::start_node(name, &settings, mapper.clone()).await);
+            nodes.push(RabbitMq::start_node(name, &settings, "", mapper.clone()).await);
         }
         nodes.try_into().unwrap_or_else(|_| unreachable!("three names"))
     }
 
-    async fn start_node(node: &str, settings: &str, mapper: Arc<PortMapper>) -> RabbitMq {
+    async fn start_node(
+        node: &str,
+        settings: &str,
+        plugin: &str,
+        mapper: Arc<PortMapper>,
+    ) -> RabbitMq {
         let script = SCRIPTS.into_iter().find(|path| Path::new(path).exists());
         let script = script.expect("RabbitMQ is not installed; run scripts/setup-real-parts");
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -122,7 +141,7 @@ impl RabbitMq {
         // Checks for the acknowledgement timeout every second instead of every
         // minute.
         broker.write("advanced.config", "[{rabbit, [{channel_tick_interval, 1000}]}].\n");
-        broker.write("enabled_plugins", "[].\n");
+        broker.write("enabled_plugins", &format!("[{plugin}].\n"));
         broker.write("environment.conf", "");
         broker.write(COOKIE_FILE, COOKIE);
         let only_owner = Permissions::from_mode(0o400);
