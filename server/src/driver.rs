@@ -51,6 +51,7 @@ use crate::outputs::Outputs;
 use crate::planning::Planner;
 use crate::pool::{Observed, WorkerPool};
 use crate::records::{self, Checkpoint, Completions, LearnedRecord, RequestSummary};
+use crate::store_lease::Fencing;
 use crate::webhooks::{Ended, Webhooks};
 
 pub use self::message::DriverMessage;
@@ -83,6 +84,8 @@ pub struct Parts {
     pub queue: Arc<dyn ServerEnd>,
     /// The program's own store.
     pub store: Arc<dyn ObjectStore>,
+    /// Tells whether the server may write into it.
+    pub fencing: Fencing,
     /// The stores that inputs may lie in.
     pub inputs: InputStores,
     /// Where results may also be written.

@@ -201,7 +201,8 @@ impl Engine {
         engine.supervise("the driver", driver.run(incoming, engine.stop.clone()));
         let reports = forward_reports(engine.parts.queue.clone(), engine.messages.clone());
         engine.supervise("taking in reports", engine.while_driven(reports));
-        let watch = forward_store_watch(engine.parts.store.clone(), engine.messages.clone());
+        let (store, fencing) = (engine.parts.store.clone(), engine.parts.fencing.clone());
+        let watch = forward_store_watch(store, fencing, engine.messages.clone());
         engine.supervise("watching the store", engine.while_driven(watch));
         if let Some(observed) = engine.parts.pool.observed() {
             engine.spawn(forward_observed(observed, engine.messages.clone()));

@@ -25,6 +25,7 @@ use crate::pool::embedded::EmbeddedPool;
 use crate::pool::external::ExternalPool;
 use crate::pool::kubernetes::KubernetesPool;
 use crate::pool::process::{ProcessPool, WorkerProgram};
+use crate::store_lease::Fencing;
 use crate::webhooks::Webhooks;
 
 /// The heartbeat interval of attempts: short enough that progress looks steady.
@@ -209,6 +210,7 @@ impl CommonParts {
         Parts {
             queue,
             store: self.store,
+            fencing: Fencing::default(),
             inputs: self.inputs,
             outputs: self.outputs,
             pool,

@@ -319,11 +319,18 @@ impl StoreLease {
     }
 }
 
-/// Keeps a server from writing while it does not hold the lease.
-#[derive(Clone)]
+/// Keeps a server from writing while it does not hold the lease. The default one always
+/// lets it write.
+#[derive(Clone, Default)]
 pub struct Fencing(Option<Fence>);
 
 impl Fencing {
+    /// Whether the server may write at this moment.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        self.0.as_ref().is_none_or(Fence::is_valid)
+    }
+
     /// The store, which is written only while the lease is valid.
     #[must_use]
     pub fn store(&self, store: Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> {

@@ -34,6 +34,9 @@ pub(crate) struct Job {
     pub(crate) plan: Option<Plan>,
     /// The levels from the leaves to the root; empty without a plan.
     pub(crate) levels: Vec<Level>,
+    /// Its pass in stride scheduling: of jobs with the same fraction of W in flight, the one
+    /// with the lowest is served. It grows with each message, the less the more the job is due.
+    pub(crate) pass: f64,
     /// The live attempts: task and attempt number.
     pub(crate) live: BTreeSet<(TaskKey, u32)>,
     /// Number of messages that no worker has begun: of live attempts that no worker has
@@ -95,6 +98,7 @@ impl Job {
             carried: 0,
             messages: BTreeMap::new(),
             last_message: 0,
+            pass: 0.0,
             take_back_at: None,
             speculative: 0,
             delayed: BTreeSet::new(),

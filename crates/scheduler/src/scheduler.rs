@@ -68,6 +68,8 @@ pub struct Scheduler {
     speed_up: Option<SpeedUp>,
     /// Number of messages in the queue.
     published: u32,
+    /// The pass of the job that was served last.
+    pass: f64,
     /// The pool size last requested; `None` before the first request.
     desired: Option<u32>,
     /// The number of workers set by hand; `None` for automatic.
@@ -109,6 +111,7 @@ impl Scheduler {
             outages: BTreeMap::new(),
             speed_up: None,
             published: 0,
+            pass: 0.0,
             desired: None,
             by_hand: None,
             surplus_since: None,

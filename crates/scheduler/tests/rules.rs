@@ -183,6 +183,19 @@ fn short_tasks_are_published_ahead_and_withdrawn_when_the_pool_grows() {
 }
 
 #[test]
+fn who_looks_ahead_leaves_the_next_idle_worker_to_another_job() {
+    let mut scene = Scene::new(Settings { look_ahead_ms: 10, ..SETTINGS });
+    scene.runs(1, terms(1), &[(99, 1), (1, 1)]);
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.does("1/0.0.0/1", "a").first("publish 1/0.1.0/1");
+    scene.runs(2, terms(1), &[(1, 1)]);
+    for task in 1..5 {
+        scene.does(&format!("1/0.{task}.0/1"), "a").gives([]);
+    }
+    scene.does("1/0.5.0/1", "a").first("publish 2/0.0.0/1");
+}
+
+#[test]
 fn short_tasks_share_a_message_which_counts_as_one_attempt() {
     let mut scene = Scene::new(Settings { bundle_ms: 4, ..SETTINGS });
     scene.runs(1, terms(1), &[(12, 1), (1, 1)]);

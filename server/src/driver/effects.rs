@@ -46,6 +46,8 @@ pub(super) struct Effects {
     pub(super) collecting: Arc<Semaphore>,
     /// What the pool is told, in this order.
     pool_calls: mpsc::UnboundedSender<PoolCall>,
+    /// For how long which workers are set aside.
+    rests: mpsc::UnboundedSender<(Control, Option<String>)>,
     /// Cancelled when the driver ends: stops what takes long.
     pub(super) stop: CancellationToken,
     /// Cancelled once nobody listens to outcomes any more: the process may live on, and
@@ -90,6 +92,7 @@ impl Writing {
 impl Effects {
     pub(super) fn new(parts: Arc<Parts>, messages: mpsc::Sender<DriverMessage>) -> Effects {
         let (pool_calls, calls) = mpsc::unbounded_channel();
+        let (rests, told) = mpsc::unbounded_channel();
         let effects = Effects {
             gates: Gates::new(&parts.limits),
             parts,
@@ -98,9 +101,11 @@ impl Effects {
             collecting: Arc::new(Semaphore::new(COLLECTED_AT_ONCE)),
             stop: CancellationToken::new(),
             pool_calls,
+            rests,
             ended: CancellationToken::new().drop_guard(),
         };
         effects.call_pool(calls);
+        effects.tell_rests(told);
         effects
     }
 
@@ -210,14 +215,22 @@ impl Effects {
     /// Sends a control message to the worker at an address, or to all workers, once: a message
     /// that is lost is made up for by the leases of attempts and workers.
     pub(super) fn control(&self, control: Control, address: Option<String>) {
+        if let Control::Rest { .. } = control {
+            // An error says that the driver ends.
+            let _ = self.rests.send((control, address));
+            return;
+        }
+        let parts = self.parts.clone();
+        self.spawn(async move { send_control(&parts, &control, address.as_deref()).await });
+    }
+
+    /// Tells workers for how long they are set aside, in the order in which that is decided:
+    /// the last word counts.
+    fn tell_rests(&self, mut rests: mpsc::UnboundedReceiver<(Control, Option<String>)>) {
         let parts = self.parts.clone();
         self.spawn(async move {
-            let sent = match &address {
-                Some(address) => parts.queue.control_one(&control, address).await,
-                None => parts.queue.control(&control).await,
-            };
-            if let Err(error) = sent {
-                tracing::warn!(?control, error = with_sources(&error), "control message not sent");
+            while let Some((control, address)) = rests.recv().await {
+                send_control(&parts, &control, address.as_deref()).await;
             }
         });
     }
@@ -455,6 +468,16 @@ impl Effects {
                 send(&messages, DriverMessage::PoolAnswered { notice }).await;
             }
         });
+    }
+}
+
+async fn send_control(parts: &Parts, control: &Control, address: Option<&str>) {
+    let sent = match address {
+        Some(address) => parts.queue.control_one(control, address).await,
+        None => parts.queue.control(control).await,
+    };
+    if let Err(error) = sent {
+        tracing::warn!(?control, error = with_sources(&error), "control message not sent");
     }
 }
 

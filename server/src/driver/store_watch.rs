@@ -1,4 +1,4 @@
-//! Watches whether the store answers, and tells the driver.
+//! Watches whether the store answers and may be written, and tells the driver.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use super::DriverMessage;
 use crate::keys;
+use crate::store_lease::Fencing;
 
 /// The interval between two requests while the store answers …
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -22,11 +23,19 @@ const PATIENCE: Duration = Duration::from_secs(4);
 const PATIENCE_WITH_FILES: Duration = Duration::from_secs(60);
 
 /// Asks the store at intervals, and forwards whether it is missed, until the driver has
-/// ended.
-pub async fn forward(store: Arc<dyn ObjectStore>, messages: mpsc::Sender<DriverMessage>) {
+/// ended. A store that answers is missed too while the lease on it has expired: it may take
+/// no writes, as one whose disk is full.
+pub async fn forward(
+    store: Arc<dyn ObjectStore>,
+    fencing: Fencing,
+    messages: mpsc::Sender<DriverMessage>,
+) {
     let mut last = None;
     loop {
-        let missed = missed(&*store).await;
+        let missed = missed(&*store).await.or_else(|| {
+            let reason = "this server's lease on the store has expired, as no write is confirmed";
+            (!fencing.is_valid()).then(|| reason.to_owned())
+        });
         let pause = if missed.is_some() { INTERVAL_AWAY } else { INTERVAL };
         if last != missed {
             let message = DriverMessage::StoreWatched { missed: missed.clone() };

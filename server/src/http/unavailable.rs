@@ -22,8 +22,8 @@ use crate::engine::Engine;
 /// How long a request may take once the store is known to be away: most need nothing of it.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// It changes nothing, though it has a body.
-const PLAN: &str = "/api/plan";
+/// They change nothing, though they have bodies.
+const PLANS: [&str; 2] = ["/api/plan", "/app/preview"];
 
 /// How the answer is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub(super) async fn refuse_what_waits(
         return next.run(request).await;
     }
     let shown = Shown::to(&request);
-    let answered = match request.method().is_safe() || path == PLAN {
+    let answered = match request.method().is_safe() || PLANS.contains(&path) {
         true => unless_store_is_missed(&engine, next.run(request)).await,
         false => match engine.check_store() {
             Ok(()) => Ok(next.run(request).await),

@@ -21,6 +21,7 @@ use super::body::{JsonBody, Parameters, broken_off, discard};
 use super::content_digest::ContentDigest;
 use super::files::{File, too_many_uploads};
 use super::problem_response::{Failed, ProblemResponse};
+use super::unavailable::unless_store_is_missed;
 use crate::engine::check_users;
 use crate::uploads::{Appending, UploadId, UploadState};
 
@@ -137,7 +138,8 @@ pub(super) async fn show(
     State(shared): State<Shared>,
     UploadInPath(id): UploadInPath,
 ) -> Result<Response, ProblemResponse> {
-    Ok(shown(shared.engine.uploads().show(id).await?).into_response())
+    let show = shared.engine.uploads().show(id);
+    Ok(shown(unless_store_is_missed(&shared.engine, show).await??).into_response())
 }
 
 /// The parameters of `PUT /api/uploads/{id}`.
@@ -326,6 +328,7 @@ pub(super) async fn delete(
     State(shared): State<Shared>,
     UploadInPath(id): UploadInPath,
 ) -> Result<StatusCode, ProblemResponse> {
+    shared.engine.check_store()?;
     shared.engine.uploads().delete(id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

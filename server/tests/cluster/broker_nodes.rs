@@ -18,7 +18,9 @@ fn leader(installation: &Installation, except: &[&str]) -> Option<String> {
         // One that is not there yet has no log.
         let (said, ..) =
             try_kubectl(&["--namespace", &installation.namespace.name, "logs", pod], "");
-        said.contains("this server leads")
+        // The last word counts: it may have led before.
+        let mut told = said.lines().rev().filter(|line| line.contains("this server leads"));
+        told.next().is_some_and(|line| !line.contains("no longer"))
     })
 }
 

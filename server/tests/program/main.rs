@@ -13,6 +13,7 @@ mod description;
 mod dtypes;
 mod exact;
 mod failover;
+mod fairness;
 mod formats;
 mod garbage_collection;
 mod hostile_records;

@@ -145,7 +145,7 @@ async fn a_job_without_its_request_has_failed_and_says_what_is_missing() {
     again.stop().await;
 }
 
-async fn until_gone(path: &Path) {
+pub(crate) async fn until_gone(path: &Path) {
     let waiting = async {
         while path.exists() {
             sleep(Duration::from_millis(5)).await;

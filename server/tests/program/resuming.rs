@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::exact;
+use super::restart::until_gone;
 use super::running::Running;
 
 /// Three leaves of three files, and the root above them.
@@ -148,7 +149,8 @@ async fn a_job_that_one_bad_file_has_failed_goes_on_where_it_stood() {
     let computed = |task: &&Value| task["attempts"][0]["segments_written"] != 0;
     assert_eq!(tasks["tasks"].as_array().unwrap().iter().filter(computed).count(), 1, "{tasks}");
     assert_eq!(done["resumes"].as_array().map(Vec::len), Some(2));
-    assert!(!late.exists(), "the partial sums are deleted as of every job that is done");
+    // The partial sums are deleted as of every job that is done.
+    until_gone(&late).await;
     let (status, refused) = resume(&running, &job).await;
     assert_eq!(status, 409, "{refused}");
     running.stop().await;

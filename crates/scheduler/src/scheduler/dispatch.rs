@@ -15,17 +15,21 @@
 //! The queue is shared and first in, first out, so a published attempt cannot be
 //! reordered. An attempt is therefore published only for an idle worker. Among
 //! the jobs with a ready task and fewer than W attempts in flight, the one with
-//! the smallest fraction of its W in flight is served; on a tie the one of the higher
-//! priority, then the oldest. W counts at most as the size of the pool, times four for a high
-//! priority and a quarter for a low one. A job with nothing in flight comes first. A short job does not
-//! wait until one of many long ones ends: it has slots of its own
+//! the smallest fraction of its W in flight is served. W counts at most as the size of the
+//! pool, times four for a high priority and a quarter for a low one. A job with nothing in
+//! flight comes first. On a tie, of which a pool that is smaller than the number of jobs has
+//! many, they take turns in proportion to the same weight (stride scheduling): the one
+//! whose turn is due is served, of several the one of the higher priority, then the oldest. A
+//! job that has not been served yet is due at once. A short job does not wait until one of many
+//! long ones ends: it has slots of its own
 //! ([`running_jobs_max`](crate::Settings::running_jobs_max)). Within a job, the level nearest to the
 //! root comes first, which completes the total sooner and frees segments.
 //!
 //! If tasks are so short that message latency would leave workers idle, a few
 //! more attempts are published: the *look-ahead*. It applies only to a job whose
 //! W covers the whole pool, so that the job cannot exceed W attempts on workers.
-//! It is withdrawn as soon as the pool grows beyond W.
+//! It is withdrawn as soon as the pool grows beyond W. While another job is due, no job
+//! looks ahead: that one is served by the next idle worker.
 //!
 //! Short tasks are published together, as many in one message as take
 //! [`bundle_ms`](crate::Settings::bundle_ms): a *bundle*, which one worker executes one
@@ -90,29 +94,35 @@ impl Scheduler {
             return None;
         }
         let has_idle_worker = self.has_idle_worker();
-        let mut best: Option<(&Job, f64)> = None;
+        // The job, its fraction in flight, and whether it is served at once.
+        let mut best: Option<(&Job, f64, bool)> = None;
         for job in self.running.iter().filter_map(|id| self.jobs.get(id)) {
-            let is_allowed = if has_idle_worker {
-                job.may_start(self.now)
-            } else {
-                job.store_wait.is_over() && self.may_look_ahead(job)
-            };
-            if !is_allowed || job.ready() == 0 {
+            let may_look_ahead =
+                !has_idle_worker && job.store_wait.is_over() && self.may_look_ahead(job);
+            let may_start = job.may_start(self.now);
+            if job.ready() == 0 || !(may_start || may_look_ahead) {
                 continue;
             }
-            // W beyond the pool would only be a claim to all of it.
-            let workers = job.terms.workers.min(self.pool.available()).max(1);
-            let weight = f64::from(workers) * weight_of(job.terms.priority);
-            let fraction = f64::from(job.in_flight()) / weight;
-            let is_next = best.is_none_or(|(best, least)| {
+            let is_served = may_look_ahead || has_idle_worker;
+            let fraction = f64::from(job.in_flight()) / self.weight(job);
+            let is_next = best.is_none_or(|(best, least, _)| {
+                let of_pass = job.pass.total_cmp(&best.pass);
                 let of_priority = best.terms.priority.cmp(&job.terms.priority);
-                fraction.total_cmp(&least).then(of_priority) == Ordering::Less
+                fraction.total_cmp(&least).then(of_pass).then(of_priority) == Ordering::Less
             });
             if is_next {
-                best = Some((job, fraction));
+                best = Some((job, fraction, is_served));
             }
         }
-        best.map(|(job, _)| job.id)
+        // Who has to wait for an idle worker would never get one if others looked ahead.
+        best.filter(|(.., is_served)| *is_served).map(|(job, ..)| job.id)
+    }
+
+    /// The share of the pool that a job is due, relative to those of others.
+    fn weight(&self, job: &Job) -> f64 {
+        // W beyond the pool would only be a claim to all of it.
+        let workers = job.terms.workers.min(self.pool.available()).max(1);
+        f64::from(workers) * weight_of(job.terms.priority)
     }
 
     fn may_look_ahead(&self, job: &Job) -> bool {
@@ -155,17 +165,21 @@ impl Scheduler {
     /// if they are short, in one message. Returns false if there is none.
     fn publish_next(&mut self, id: JobId, commands: &mut Vec<Command>) -> bool {
         let now = self.now;
-        let size = self
-            .jobs
-            .get(&id)
-            .and_then(|job| Some(self.bundle_size(job, job.ready_level()?)))
-            .unwrap_or(1);
+        let Some(job) = self.jobs.get(&id) else {
+            return false;
+        };
+        let size = job.ready_level().map_or(1, |level| self.bundle_size(job, level));
+        // Of the whole pool, so that it means the same however large that is.
+        let stride = f64::from(self.pool.available().max(1)) / self.weight(job);
         let Some(job) = self.jobs.get_mut(&id) else {
             return false;
         };
         let Some(first) = job.pop_ready() else {
             return false;
         };
+        // What was not served for long has no claim to what it has missed.
+        self.pass = self.pass.max(job.pass);
+        job.pass = self.pass + stride;
         let mut next = Some(first);
         for place in 0..size {
             let Some(key) = next else { break };

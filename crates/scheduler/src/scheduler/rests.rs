@@ -5,7 +5,8 @@
 //! If different workers of one node are at fault and none of them succeeds, the whole
 //! node is set aside, and with it workers that start there. If no worker is well, the
 //! cause lies elsewhere: one worker after the other tries again soon, and once one
-//! succeeds, all are called back. So do they if those that were well have left or are lost.
+//! succeeds, all are called back. If those that were well have left or are lost, the others
+//! are called back too.
 
 use std::collections::BTreeSet;
 
@@ -175,6 +176,10 @@ impl Scheduler {
             return;
         }
         let latest = self.now.plus_millis(REST_MS);
+        // One that tries again soon will show whether the others should.
+        if self.resting.first().is_none_or(|(until, _)| *until <= latest) {
+            return;
+        }
         while let Some((until, id)) = self.resting.pop_last() {
             if until <= latest {
                 self.resting.insert((until, id));

@@ -34,6 +34,39 @@ fn jobs_get_workers_in_proportion_to_their_priority_and_each_gets_one() {
 }
 
 #[test]
+fn jobs_take_turns_on_a_pool_that_is_smaller_than_their_number() {
+    let mut scene = scene();
+    for number in 1..=3 {
+        scene.runs(number, terms(1), &[(9, 1), (1, 1)]);
+    }
+    scene.joins("a").gives(["publish 1/0.0.0/1"]);
+    scene.does("1/0.0.0/1", "a").gives(["publish 2/0.0.0/1"]);
+    // A short one that comes later does not wait until one of the others ends.
+    scene.runs(4, terms(1), &[(2, 1), (1, 1)]);
+    scene.does("2/0.0.0/1", "a").gives(["publish 3/0.0.0/1"]);
+    scene.does("3/0.0.0/1", "a").gives(["publish 4/0.0.0/1"]);
+    scene.does("4/0.0.0/1", "a").gives(["publish 1/0.1.0/1"]);
+}
+
+#[test]
+fn a_job_of_low_priority_has_its_turns_too() {
+    let mut scene = scene();
+    for (number, priority) in [(1, Priority::High), (2, Priority::High), (3, Priority::Low)] {
+        scene.runs(number, of(priority, 1), &[(99, 1), (1, 1)]);
+    }
+    let mut published = scene.joins("a").commands;
+    let mut served = Vec::new();
+    for _ in 0..66 {
+        let attempt = published[0].split(' ').nth(1).unwrap().to_owned();
+        served.push(attempt[..1].to_owned());
+        published = scene.does(&attempt, "a").commands;
+    }
+    let count = |job: &str| served.iter().filter(|it| *it == job).count();
+    // In proportion to 4, 4 and a quarter.
+    assert_eq!(["1", "2", "3"].map(count), [32, 32, 2], "{served:?}");
+}
+
+#[test]
 fn no_priority_gives_more_than_w_workers() {
     let mut scene = scene();
     scene.runs(1, of(Priority::High, 2), &[(9, 1), (1, 1)]);

@@ -240,6 +240,7 @@ impl Server {
         let store = fencing.store(self.store.clone());
         let mut parts = parts::for_serving(arguments, store, self.http.traces.clone()).await?;
         parts.queue = fencing.queue(parts.queue);
+        parts.fencing = fencing;
         let engine = Arc::new(Engine::start(parts, settings, job_workers).await?);
         let (shares, proxies) = (engine.shares().clone(), arguments.access.proxies());
         let tokens = self.tokens.clone();

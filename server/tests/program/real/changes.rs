@@ -47,7 +47,7 @@ async fn begin(
 async fn every_change_of_an_object_in_s3_during_a_job_fails_it_by_name() {
     let installation = Installation::shared().await;
     let server = installation.server(&["--pool", "external", "--workers", "1"]).await;
-    let worker = installation.worker("a", &["--slowness", "10"]);
+    let worker = installation.worker("a", &["--slowness", "40"]);
     server.ready(1).await;
     let store = store(&installation).await;
     let bytes = array(NUMBERS, 1.0).len();

@@ -11,6 +11,9 @@ use crate::client::PATIENCE;
 
 const EXTERNAL: [&str; 4] = ["--pool", "external", "--workers", "2"];
 
+/// Much less than the minute for which a store is asked again.
+const PROMPTLY: Duration = Duration::from_secs(10);
+
 fn inputs() -> Value {
     json!({"generate": {"files": 40, "count": 20_000, "format": "csv", "seed": 5}})
 }
@@ -157,6 +160,8 @@ async fn a_job_survives_a_restart_of_the_store() {
     let workers = ["a", "b"].map(|name| installation.worker(name, &["--slowness", "20"]));
     server.ready(2).await;
     let job = begun(&server).await;
+    let upload = server.post("/api/uploads", &json!({"key": "begun.csv"})).await;
+    let upload: Value = upload.json().await.expect("JSON");
     // Nobody has missed the store yet. With its key it is the same job later.
     proxy.disturb(Disturbance::Silence);
     let under_way = refused(keyed(&server), Duration::from_secs(20)).await;
@@ -165,22 +170,38 @@ async fn a_job_survives_a_restart_of_the_store() {
     proxy.disturb(Disturbance::None);
     // Long enough for every part to notice it more than once.
     let before = proxy.connections();
-    who_asks_is_told_that_the_store_is_away(&server, &job).await;
+    who_asks_is_told_that_the_store_is_away(&server, &job, upload["id"].as_str().unwrap()).await;
     until("the store is missed", || proxy.connections() > before + 10).await;
     store.start_again().await;
+    let now = server.get_json(&format!("/api/jobs/{job}")).await;
+    assert_eq!(now["phase"], "running", "stopped in the middle");
     server.until_ready_is(200).await;
     // The submission that was under way is there, once, and what was refused is not.
     let again = until_answered(keyed(&server)).await;
     let listed = server.get_json("/api/jobs").await;
     let ids = listed["jobs"].as_array().expect("jobs").iter().map(|job| job["id"].clone());
     assert_eq!(ids.collect::<Vec<_>>(), [again, json!(job)]);
-    let now = server.get_json(&format!("/api/jobs/{job}")).await;
-    assert_eq!(now["phase"], "running", "stopped in the middle");
     ends_well(&server, &job).await;
     for mut worker in workers {
         assert_eq!(worker.ended(), None);
         worker.stop().await;
     }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_answers_and_takes_no_writes_is_missed_too() {
+    let (broker, mut store) = (RabbitMq::start().await, SeaweedFs::start().await);
+    let installation = Installation::on(&broker, &store);
+    let server = installation.server(&EXTERNAL).await;
+    store.fill_disk();
+    let why = server.until_ready_is(503).await;
+    assert!(why.contains("lease on the store has expired"), "{why}");
+    refused(submission(&server), PROMPTLY).await;
+    store.kill();
+    store.start_again().await;
+    server.until_ready_is(200).await;
+    server.submit(&json!({"inputs": inputs(), "fan_in": 3})).await;
     server.stop().await;
 }
 
@@ -222,7 +243,7 @@ async fn refused(request: reqwest::RequestBuilder, within: Duration) -> String {
 }
 
 /// Nobody waits for a store of which nobody knows when it is back.
-async fn who_asks_is_told_that_the_store_is_away(server: &Server, job: &str) {
+async fn who_asks_is_told_that_the_store_is_away(server: &Server, job: &str, begun: &str) {
     let at = |path: &str| format!("{}{path}", server.url);
     server.until_ready_is(503).await;
     let of_job = at(&format!("/api/jobs/{job}"));
@@ -230,20 +251,25 @@ async fn who_asks_is_told_that_the_store_is_away(server: &Server, job: &str) {
     let upload = server.http.put(at("/api/files/late.csv")).body("1,2");
     let workers = server.http.put(at("/api/workers")).json(&json!({"desired": 3}));
     let cancel = server.http.delete(&of_job);
-    for request in [submission(server), keyed(server), resume, upload, workers, cancel] {
-        refused(request, Duration::from_secs(1)).await;
+    let begun = at(&format!("/api/uploads/{begun}"));
+    let (dropped, asked) = (server.http.delete(&begun), server.http.get(&begun));
+    for request in [submission(server), keyed(server), resume, upload, workers, cancel, dropped] {
+        refused(request, PROMPTLY).await;
     }
     let plan = server.http.post(at("/api/plan")).json(&json!({"inputs": {"prefix": "in"}}));
     let files = server.http.get(at("/api/files"));
     let inputs = server.http.get(at(&format!("/jobs/{job}/inputs")));
-    for request in [plan, files] {
-        refused(request, Duration::from_secs(5)).await;
+    for request in [plan, files, asked] {
+        refused(request, PROMPTLY).await;
     }
-    let page = refused(inputs.header("Accept", "text/html"), Duration::from_secs(5)).await;
+    let page = refused(inputs.header("Accept", "text/html"), PROMPTLY).await;
     assert!(page.contains("<html") && page.contains("http-equiv=\"refresh\""), "{page}");
     let cancel = server.http.delete(&of_job).header("Accept", "text/html");
-    let page = refused(cancel, Duration::from_secs(1)).await;
+    let page = refused(cancel, PROMPTLY).await;
     assert!(page.contains("<html") && !page.contains("http-equiv=\"refresh\""), "{page}");
+    // The form's plan is no change either: that this one is none is seen first.
+    let planned = server.http.post(at("/app/preview")).send().await.expect("an answer");
+    assert_ne!(planned.status(), 503);
     // What is in memory is shown, also to those who wait for it.
     let waited = server.get(&format!("/api/jobs/{job}?wait=4s")).await;
     assert_eq!(waited.status(), 200);
