@@ -19,7 +19,7 @@ use protocol::task::{Control, ReportBody};
 use testbed::{Disturbance, Proxy, RabbitMq};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// One installation on a broker.
 struct Installation {
@@ -55,6 +55,7 @@ async fn the_queue_in_rabbitmq() {
     what_was_delivered_too_often_is_put_aside(&broker).await;
     a_deleted_queue_is_declared_again(&broker).await;
     a_silent_connection_is_given_up(&broker).await;
+    a_connection_may_be_cut_at_any_byte_of_its_opening(&broker).await;
     cut_connections_hold_nobody_up(&broker).await;
     installations_do_not_mix(&broker).await;
     a_wrong_password_is_an_error_and_not_printed(&broker).await;
@@ -341,6 +342,28 @@ async fn cut_connections_hold_nobody_up(broker: &RabbitMq) {
         () = taking => {}
     }
     assert!(proxy.disturbed() >= CUTS as u64, "{} connections were cut", proxy.disturbed());
+}
+
+/// A connection that is cut while it is being opened is opened again soon.
+async fn a_connection_may_be_cut_at_any_byte_of_its_opening(broker: &RabbitMq) {
+    let direct = Installation::new(broker, "opening");
+    let _server = direct.server().await;
+    let proxy = Proxy::start(broker.port()).await;
+    let mut settings = AmqpSettings::new(&RabbitMq::url_at(proxy.port())).expect("a url");
+    settings.prefix = direct.settings.prefix.clone();
+    for after in (1..2_000).step_by(100) {
+        let before = proxy.disturbed();
+        proxy.disturb(Disturbance::Cut { after });
+        let connecting = tokio::spawn(AmqpWorkerEnd::connect(settings.clone()));
+        while proxy.disturbed() == before {
+            sleep(Duration::from_millis(5)).await;
+        }
+        proxy.disturb(Disturbance::None);
+        let again = Instant::now();
+        soon(connecting).await.expect("no panic").expect("a worker's end");
+        let waited = again.elapsed();
+        assert!(waited < Duration::from_secs(8), "cut after {after} bytes: {waited:?}");
+    }
 }
 
 async fn installations_do_not_mix(broker: &RabbitMq) {

@@ -24,7 +24,10 @@ use crate::retry;
 const FIRST_CONNECTION_MAX: Duration = Duration::from_secs(3);
 /// Between two messages about a broker that is waited for.
 const WAITING_SAID_EVERY: Duration = Duration::from_mins(1);
-/// How long a broker may take to accept a connection and answer the declarations.
+/// How long a broker may take to accept a connection and answer the declarations, at the
+/// first try: what is lost as a connection breaks is never answered. Each further try takes
+/// longer, up to the greatest, for a broker that is slow.
+const CONNECT_TIME_MIN: Duration = Duration::from_secs(5);
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(15);
 /// How long the broker may take to answer on an open connection. A quorum queue
 /// without a leader answers nothing, and requests sent to it meanwhile may stay
@@ -36,6 +39,8 @@ const DELETE_TIME_MAX: Duration = Duration::from_mins(1);
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(3);
 /// The interval at which an unused connection is checked.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// The interval at which a connection is checked that is being opened.
+const OPENING_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// The pause before a message that the broker did not accept is sent again.
 const NOT_ACCEPTED_PAUSE: Duration = Duration::from_millis(100);
 /// How long after the first message that the broker has refused on a channel it is replaced;
@@ -121,7 +126,12 @@ impl Link {
     pub(super) async fn connect(settings: AmqpSettings, end: End) -> Result<Link, QueueError> {
         let topology = Arc::new(Topology::new(&settings, end)?);
         let mut said: Option<Instant> = None;
-        let connecting = (|| open(&settings, &topology))
+        let mut tries = 0;
+        let next = || {
+            tries += 1;
+            open(&settings, &topology, tries)
+        };
+        let connecting = next
             .retry(retry::CONNECTION)
             .when(|error| matches!(error, ConnectError::Absent(_)))
             .notify(|error, _| {
@@ -381,11 +391,25 @@ pub(super) enum Source {
     Reports,
 }
 
-async fn open(settings: &AmqpSettings, topology: &Arc<Topology>) -> Result<Session, ConnectError> {
+/// Opens a session, at the given of several tries.
+async fn open(
+    settings: &AmqpSettings,
+    topology: &Arc<Topology>,
+    tries: u32,
+) -> Result<Session, ConnectError> {
     let opening = async {
         let connection = connect(settings).await?;
-        let declared = topology.declare(&connection).await?;
-        let publishing = Mutex::new(Publishing::open(&connection).await?);
+        let preparing = async {
+            let declared = topology.declare(&connection).await?;
+            Ok((declared, Mutex::new(Publishing::open(&connection).await?)))
+        };
+        // A channel that is opened while the connection breaks is never answered.
+        let (declared, publishing) = tokio::select! {
+            prepared = preparing => prepared,
+            () = broken(&connection) => {
+                Err(ConnectError::Absent("the connection broke while it was opened".into()))
+            }
+        }?;
         Ok(Session {
             connection,
             topology: topology.clone(),
@@ -398,9 +422,16 @@ async fn open(settings: &AmqpSettings, topology: &Arc<Topology>) -> Result<Sessi
             lost: CancellationToken::new(),
         })
     };
-    timeout(CONNECT_TIME_MAX, opening)
+    timeout(CONNECT_TIME_MIN.saturating_mul(tries).min(CONNECT_TIME_MAX), opening)
         .await
         .unwrap_or_else(|_| Err(ConnectError::Absent("the broker did not answer in time".into())))
+}
+
+/// Waits until a connection is no longer open.
+async fn broken(connection: &Connection) {
+    while connection.status().connected() {
+        sleep(OPENING_CHECK_INTERVAL).await;
+    }
 }
 
 async fn connect(settings: &AmqpSettings) -> lapin::Result<Connection> {
@@ -463,11 +494,13 @@ impl Connecting {
     async fn reconnect(&self) -> Option<Arc<Session>> {
         let broker = self.settings.address();
         let mut pauses = retry::CONNECTION.build();
+        let mut tries = 0;
         loop {
+            tries += 1;
             if self.closing.is_cancelled() {
                 return None;
             }
-            match open(&self.settings, &self.topology).await {
+            match open(&self.settings, &self.topology, tries).await {
                 Ok(session) => return Some(Arc::new(session)),
                 Err(ConnectError::Absent(reason)) => {
                     tracing::debug!(broker, %reason, "broker not reachable yet");
