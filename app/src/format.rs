@@ -13,7 +13,10 @@ mod time;
 pub use attempt::{attempt_words, rescue_words};
 pub use job::job_title;
 pub use quantity::{bytes, count, percent, percent_exactly, plural, rate, scientific, short};
-pub use time::{UPLOADS, age, between, date_time, duration, new_folder, rfc3339, time_of_day, utc};
+pub use time::{
+    UPLOADS, age, between, date_time, date_time_exactly, duration, new_folder, rfc3339,
+    time_of_day, utc, utc_exactly,
+};
 
 /// Joins a number and its unit.
 const NO_BREAK_SPACE: char = '\u{a0}';

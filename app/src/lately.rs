@@ -4,6 +4,10 @@ use protocol::timeline::TimedAttempt;
 use protocol::{JobId, Timestamp, WorkerId};
 use serde::{Deserialize, Serialize};
 
+/// The most parts of [`Lately::bytes_per_sec`]; of a server that began less than ten minutes ago
+/// there are fewer.
+pub const PACE_PARTS: usize = 60;
+
 /// What the workers have done lately, for all jobs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Lately {

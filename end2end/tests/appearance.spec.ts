@@ -3,6 +3,7 @@
 // because fonts differ between machines; they are saved in test-results.
 
 import { join } from "node:path";
+import { type Page } from "@playwright/test";
 import { layoutErrors } from "../layout.ts";
 import { expectPhase, scrollsHorizontally } from "../pages.ts";
 import { expect, test } from "../test.ts";
@@ -11,6 +12,23 @@ const screens = {
   wide: { width: 1280, height: 900 },
   phone: { width: 360, height: 740 },
 };
+
+/** Labels of fixed texts that are shortened, broken within a word, or stick out. */
+async function shortened(page: Page): Promise<(string | null)[]> {
+  return page.evaluate(() => {
+    const search = document.querySelector(".search button");
+    const form = search?.closest(".job-filter");
+    const outside = search && form && search.getBoundingClientRect().right > form.getBoundingClientRect().right + 1 ? [search.textContent] : [];
+    const cut = [...document.querySelectorAll<HTMLElement>(".run-names ul li")].filter((it) => it.scrollWidth > it.clientWidth);
+    const broken = [...document.querySelectorAll<HTMLElement>('.phase-step-word, a[href*="/tasks/"] code')].filter((it) => {
+      const range = document.createRange();
+      range.selectNodeContents(it);
+      const lines = new Set([...range.getClientRects()].map((line) => Math.round(line.top))).size;
+      return lines > it.innerText.trim().split(/\s+/).length;
+    });
+    return [...outside, ...[...cut, ...broken].map((it) => it.innerText)];
+  });
+}
 
 for (const [screen, viewport] of Object.entries(screens)) {
   for (const colorScheme of ["light", "dark"] as const) {
@@ -46,6 +64,7 @@ for (const [screen, viewport] of Object.entries(screens)) {
           }
           expect(await scrollsHorizontally(page), `${name} scrolls horizontally`).toBe(false);
           expect(await layoutErrors(page), `layout errors of ${name}`).toEqual([]);
+          expect(await shortened(page), `labels of ${name}`).toEqual([]);
           const path_ = join(info.project.outputDir, "pictures", `${name}-${screen}-${colorScheme}.png`);
           await page.screenshot({ path: path_, fullPage: true });
         }
@@ -61,6 +80,25 @@ test("the theme follows the system", async ({ page }) => {
   const light = await background();
   await page.emulateMedia({ colorScheme: "dark" });
   expect(await background()).not.toBe(light);
+});
+
+test("the phases and states of attempts have a colour each", async ({ page, server }) => {
+  const id = await server.submit({ inputs: { generate: { files: 1, count: 5 } } });
+  await server.over(id);
+  await page.goto(`/jobs/${id}/run`);
+  for (const media of [{ colorScheme: "light" }, { colorScheme: "dark" }, { forcedColors: "active" }] as const) {
+    await page.emulateMedia(media);
+    const words = ["reading", "computing", "writing", "completed", "running"];
+    const colours = await page.evaluate(
+      (words) =>
+        words.map((word) => {
+          const sign = document.querySelector(`.run-legend :is([data-phase="${word}"], [data-state="${word}"])`)!;
+          return getComputedStyle(sign, "::before").backgroundColor;
+        }),
+      words,
+    );
+    expect(new Set(colours).size, `${JSON.stringify(media)} ${words} ${colours}`).toBe(words.length);
+  }
 });
 
 test("with forced colours the states of tasks, bars and legends can be told apart", async ({ page, server }) => {

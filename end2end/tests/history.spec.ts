@@ -19,6 +19,24 @@ async function submitAll(server: Server, names: string[]): Promise<string[]> {
 const titles = (page: Page) => page.locator(".job-row-title a").allInnerTexts();
 const jobsOf = (page: Page, status: string) => page.locator(`[data-status="${status}"] b`);
 
+test("the bar of ticked jobs is there while some are ticked, and says how many", async ({ page, server }) => {
+  await submitAll(server, ["first", "second", "third"]);
+  await page.goto("/jobs");
+  const bar = page.locator(".selection-bar");
+  await expect(bar).toBeHidden();
+  await page.getByRole("checkbox", { name: "Select first" }).check();
+  await page.getByRole("checkbox", { name: "Select third" }).check();
+  await expect(bar).toBeVisible();
+  // What a style sheet counts is not in the document.
+  const client = await page.context().newCDPSession(page);
+  const { nodes } = await client.send("Accessibility.getFullAXTree");
+  const told = nodes.filter((node) => node.role?.value === "StaticText").map((node) => String(node.name?.value));
+  expect(told.slice(told.indexOf("Ticked jobs:")).slice(0, 3).join("")).toMatch(/^Ticked jobs:\s+2$/);
+  await page.getByRole("checkbox", { name: "Select first" }).uncheck();
+  await page.getByRole("checkbox", { name: "Select third" }).uncheck();
+  await expect(bar).toBeHidden();
+});
+
 test("new jobs are announced and do not move what is read", async ({ page, server }) => {
   const [first] = await submitAll(server, ["first", "second"]);
   await page.goto("/jobs");
@@ -74,6 +92,18 @@ withAndWithoutJavaScript(() => {
     await expect(page.locator(`[data-job="${failed}"]`)).toBeVisible();
     await expect(page.locator('[data-status="failed"]')).toHaveAttribute("aria-current", "true");
     await expect(page.getByRole("searchbox")).toHaveValue("Ensemble");
+  });
+
+  test("a search without hits says what was searched for, and is cleared", async ({ page, server }) => {
+    await submitAll(server, ["weather"]);
+    await page.goto("/jobs?q=zzzz");
+    await expect(page.locator(".history .empty")).toHaveText(/^No job matches 'zzzz'\./);
+    await page.getByRole("link", { name: "Clear the search" }).click();
+    await page.waitForURL(/\/jobs$/);
+    await expect(page.locator(".job-row")).toHaveCount(1);
+    await expect(page.locator(".history .empty")).toBeHidden();
+    await page.goto("/jobs?status=failed");
+    await expect(page.locator(".history .empty")).toHaveText("No failed jobs.");
   });
 
   test("ticked jobs are compared, cancelled and deleted, and the page asks first", async ({ page, server }) => {
@@ -143,6 +173,9 @@ withAndWithoutJavaScript(() => {
       for (const row of await page.locator(".job-row").all()) {
         expect((await row.boundingBox())!.height).toBeLessThanOrEqual(37);
       }
+      // Whole, also in UTC.
+      const started = page.locator(".job-row td:nth-child(6)").first();
+      expect(await started.evaluate((it) => it.scrollWidth - it.clientWidth)).toBe(0);
       for (const [id, kind] of [[image, "image/png"], [plot!, "image/svg+xml"]] as const) {
         const picture = page.locator(`[data-job="${id}"] img`);
         await expect.poll(() => picture.evaluate((it: HTMLImageElement) => it.naturalWidth)).toBeGreaterThan(0);

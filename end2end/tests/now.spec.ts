@@ -15,6 +15,10 @@ withAndWithoutJavaScript((javaScriptEnabled) => {
     const blocks = page.locator(`.now-svg a[data-job="${id}"]`);
     const timeline = await (await fetch(`${server.url}/api/jobs/${id}/timeline`)).json();
     await expect(blocks).toHaveCount(timeline.attempts);
+    // The throughput is that of ten minutes in 60 parts, of which the newest ends at the right.
+    const [left, , width] = (await page.locator(".sparkline").getAttribute("viewBox"))!.split(" ").map(Number);
+    const parts = ((await page.locator(".sparkline path").getAttribute("d"))!.match(/h1/g) ?? []).length;
+    expect([left, width]).toEqual([parts - 60, 60]);
     await expect(page.locator(".now-names li")).toHaveText(["worker-1", "worker-2", "worker-3"]);
     await expect(page.locator('.now-svg a [fill="url(#now-hatch)"]')).toHaveCount(1);
     await expect(page.locator('.now-svg a[data-state="superseded"]')).toHaveCount(1);

@@ -34,6 +34,9 @@ withAndWithoutJavaScript((javaScriptEnabled) => {
         await expect(page.locator("section.result")).toContainText(columns);
         // Values keep their form.
         await expect(page.locator(".first-numbers code").first()).toHaveText(/^-?\d+\.\d+/);
+        await page.goto(`/jobs/${id}/run`);
+        const times = javaScriptEnabled && locale === "de-DE" ? "1,5\u00a0times" : "1.5\u00a0times";
+        await expect.poll(() => page.locator('.legend [data-heat="2"]').evaluate((it) => it.textContent)).toBe(times);
       });
     });
   }

@@ -96,15 +96,20 @@ withAndWithoutJavaScript((javaScriptEnabled) => {
     const [rescue] = timeline.rescues;
     await expect(page.locator(".story").first()).toHaveText(
       new RegExp(
-        `^${rescue!.straggler} was [\\d.]+ times slower; its task 0\\.2\\.0 was finished by ${rescue!.rescuer}, which saved about `,
+        `^${rescue!.straggler} was [\\d.]+\\stimes slower; its task 0\\.2\\.0 was finished by ${rescue!.rescuer}, which saved about `,
       ),
     );
     expect(await page.locator(".run-tie").count()).toBe(timeline.rescues.length);
     // On the same axis what all did.
     const charts = page.locator(".run-names ul li");
-    await expect(charts).toHaveText([/^Throughput/, /^Busy/, /^Queue/, /^Memory of the serverup to [\d.]+\sMB$/]);
+    await expect(charts).toHaveText([/^Throughput/, /^Busy workersup to [\d]+\s%$/, /^Queueup to [\d.]+\stasks$/, /^Server memoryup to [\d.]+\sMB$/]);
     await expect(page.locator(".run-chart")).toHaveCount(4);
     await expect(page.locator(".demo-note")).toContainText("Paced on purpose");
+
+    // What is counted is told.
+    const figures = page.locator(".job-figures .figure:visible");
+    await expect(figures.filter({ hasText: /^Started/ })).toContainText("The sum of running, completed, failed,");
+    await expect(page.locator(".task-times .level-counts").first()).toHaveText(/, of 9\stasks completed by one attempt alone$/);
 
     // The details of the attempt that was superseded.
     const slow = attempts.find((attempt) => attempt.state === "superseded")!;
@@ -113,7 +118,23 @@ withAndWithoutJavaScript((javaScriptEnabled) => {
     await expect(details).toContainText(`Task ${slow.task}, attempt ${slow.number}`);
     await expect(details).toContainText("superseded");
     await expect(details).toContainText(slow.worker!);
+    await expect(details.locator("time").last()).toHaveText(/:\d\d\.\d{3}( UTC)?$/);
+    // A link to them does not lead behind the header.
+    await page.goto(`/jobs/${id}/run?attempt=${slow.task}-${slow.number}#attempt`);
+    const top = (selector: string) => page.locator(selector).evaluate((it) => it.getBoundingClientRect().top);
+    const header = (await page.locator(".job-header").boundingBox())!;
+    await expect.poll(() => top("#attempt")).toBeLessThan(900 - 100);
+    expect(await top("#attempt")).toBeGreaterThanOrEqual(header.y + header.height);
     expect(await scrollsHorizontally(page)).toBe(false);
+
+    // Its task, with indices from 0.
+    await page.getByRole("link", { name: "Tasks", exact: true }).click();
+    await page.waitForURL(/\/tasks$/);
+    await expect(page.locator(".task-levels a").first()).toHaveText(/^Level 0 10 up to 3\sfiles per node$/);
+    await page.goto(`/jobs/${id}/tasks/${slow.task}`);
+    const place = page.locator(".task .figure");
+    await expect(place.filter({ hasText: "Columns" }).locator("dd")).toHaveText(/^0 to 4\D095 of 4\D096$/);
+    await expect(place.filter({ hasText: /^Inputs/ }).locator("dd")).toHaveText("files 6 to 8");
 
     // What happened, in words.
     await page.getByRole("link", { name: "Log", exact: true }).click();
@@ -121,6 +142,7 @@ withAndWithoutJavaScript((javaScriptEnabled) => {
     await expect(page.locator(".log-entries")).toContainText(
       `began a speculative attempt at task ${slow.task} beside attempt ${slow.number}.`,
     );
+    await expect(page.locator(".log-entries time").first()).toHaveText(/:\d\d\.\d{3}( UTC)?$/);
     await page.getByRole("link", { name: /^speculation/ }).click();
     await page.waitForURL(/kind=speculation/);
     await expect(page.locator('.log-entries li:not([data-kind="speculation"])')).toHaveCount(0);
@@ -194,4 +216,29 @@ test("the picture follows the job, and keyboard and wheel zoom it", async ({ pag
   await expect(page.locator("#attempt")).toContainText("Waited in the queue");
   await page.keyboard.press("Escape");
   await expect(page.locator("#attempt")).toHaveCount(0);
+});
+
+for (const width of [1280, 360]) {
+  test(`a job is deleted with the mouse at a width of ${width}`, async ({ page, server }) => {
+    const id = await server.submit({ inputs: { generate: { files: 1, count: 5 } } });
+    await server.over(id);
+    await page.setViewportSize({ width, height: 900 });
+    await page.goto(`/jobs/${id}`);
+    await page.locator(".confirm summary").click();
+    const box = (await page.getByRole("button", { name: "Delete permanently" }).boundingBox())!;
+    await page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
+    await page.waitForURL((url) => url.pathname === "/");
+    await expect(page.locator(".job-row")).toHaveCount(0);
+  });
+}
+
+test("on a phone the time axis has a label at each of its lines", async ({ page, server }) => {
+  await page.setViewportSize({ width: 360, height: 740 });
+  const id = await server.submit(DEMO);
+  await server.over(id);
+  await page.goto(`/jobs/${id}/run`);
+  await expect(page.locator(".run-axis text").first()).toBeVisible();
+  const lines = await page.locator(".run-axis line").count();
+  expect(lines).toBeGreaterThan(1);
+  await expect(page.locator(".run-axis text:visible")).toHaveCount(lines);
 });

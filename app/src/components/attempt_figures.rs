@@ -27,7 +27,7 @@ pub fn AttemptFigures(
             <dl class="figures">
                 <Figure
                     label="Started"
-                    hint="The sum of the following six"
+                    hint="The sum of running, completed, failed, lost, superseded and stopped"
                     value=counted(|attempts| attempts.started)
                 />
                 <Figure label="Running" value=counted(|attempts| attempts.running) />

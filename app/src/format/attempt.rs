@@ -63,8 +63,10 @@ fn outcome(attempt: &AttemptSnapshot, now: Timestamp) -> String {
 pub fn rescue_words(rescue: &Rescue) -> String {
     let Rescue { task, straggler, rescuer, times_slower, saved_ms } = rescue;
     let slow = match times_slower.filter(|times| *times >= CLEARLY_SLOWER) {
-        Some(times) if times < 10.0 => format!("{times:.1}").replace(".0", "") + " times slower",
-        Some(times) => format!("{times:.0} times slower"),
+        Some(times) if times < 10.0 => {
+            format!("{times:.1}").replace(".0", "") + "\u{a0}times slower"
+        }
+        Some(times) => format!("{times:.0}\u{a0}times slower"),
         None => "slow".to_owned(),
     };
     let saved =

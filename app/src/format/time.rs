@@ -70,12 +70,24 @@ pub fn utc(at: Timestamp) -> String {
     )
 }
 
+/// The same to the millisecond: `2026-03-01 12:34:56.789 UTC`.
+#[must_use]
+pub fn utc_exactly(at: Timestamp) -> String {
+    utc(at).replace(" UTC", &format!(".{:03} UTC", at.as_millis() % SECOND_MS))
+}
+
 /// The local date and time: `2026-03-01 14:02:11`. `ahead_ms` is what local time is ahead
 /// of UTC.
 #[must_use]
 pub fn date_time(at: Timestamp, ahead_ms: i64) -> String {
     let local = Timestamp::from_millis(at.as_millis().saturating_add_signed(ahead_ms));
     utc(local).replace(" UTC", "")
+}
+
+/// The same to the millisecond: `2026-03-01 14:02:11.789`.
+#[must_use]
+pub fn date_time_exactly(at: Timestamp, ahead_ms: i64) -> String {
+    format!("{}.{:03}", date_time(at, ahead_ms), at.as_millis() % SECOND_MS)
 }
 
 /// The local time of day: `14:02:11`. `ahead_ms` is what local time is ahead of UTC.
@@ -174,6 +186,8 @@ mod tests {
         assert_eq!(time_of_day(noon, 5 * 3_600_000 + 30 * 60_000), "05:29:59");
         assert_eq!(time_of_day(noon, -8 * 3_600_000), "15:59:59");
         assert_eq!(date_time(noon, 3_600_000), "2024-03-01 00:59:59");
+        assert_eq!(date_time_exactly(noon, 3_600_000), "2024-03-01 00:59:59.999");
+        assert_eq!(utc_exactly(Timestamp::from_millis(7)), "1970-01-01 00:00:00.007 UTC");
     }
 
     #[test]

@@ -116,7 +116,6 @@ pub fn LiveHistory(
             </a>
         </div>
         <JobRows jobs />
-        <p class="empty">"No jobs."</p>
     }
 }
 

@@ -13,7 +13,7 @@ use web_sys::{Document, DomParser, Element, HtmlElement, SupportedType};
 use crate::away::elements;
 use crate::clock::browser_utc_offset_ms;
 use crate::fetch;
-use crate::format::date_time;
+use crate::format::date_time_exactly;
 
 #[wasm_bindgen]
 extern "C" {
@@ -191,7 +191,7 @@ pub(super) fn local_times() {
     for time in elements("time.local-time") {
         let ms = time.get_attribute("data-ms").and_then(|ms| ms.parse().ok());
         if let Some(ms) = ms {
-            let local = date_time(Timestamp::from_millis(ms), browser_utc_offset_ms());
+            let local = date_time_exactly(Timestamp::from_millis(ms), browser_utc_offset_ms());
             time.set_text_content(Some(&local));
         }
     }

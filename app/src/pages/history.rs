@@ -60,17 +60,42 @@ fn History(filter: JobFilter, page: AsOf<HistoryPageData>) -> impl IntoView {
     let mut news = filter.query(&[("newest", newest.to_string())]);
     news.insert_str(0, "/app/history-news");
     let (text, status) = (filter.text.clone(), filter.status);
+    let searched = filter.clone();
     let first_page = format!("{JOBS}{}", filter.query(&[]));
     let refused = notices::shown().map(|problem| view! { <ProblemCard problem=Some(problem) /> });
     view! {
         <section class="card history" aria-labelledby="history-heading">
             {refused}
             <LiveHistory jobs=Given(AsOf { at, value: jobs }) counts=Given(counts) news newest=first_page>
-                <Search filter />
+                <Search filter=searched />
             </LiveHistory>
+            <Nothing filter />
             <SelectionBar text status />
             {older}
         </section>
+    }
+}
+
+/// Says that no job matches the filter. It is shown while the list is empty.
+#[component]
+fn Nothing(filter: JobFilter) -> impl IntoView {
+    let jobs = match filter.status {
+        Status::All => String::new(),
+        status => format!("{} ", status.word()),
+    };
+    let JobFilter { text, status } = filter;
+    match text.is_empty() {
+        true => view! { <p class="empty">{format!("No {jobs}jobs.")}</p> }.into_any(),
+        false => {
+            let cleared = JobFilter { text: String::new(), status }.query(&[]);
+            view! {
+                <p class="empty">
+                    {format!("No {jobs}job matches '{text}'. ")}
+                    <a href=format!("{JOBS}{cleared}")>"Clear the search"</a>
+                </p>
+            }
+            .into_any()
+        }
     }
 }
 

@@ -189,7 +189,7 @@ pub fn SelectionBar(
     });
     view! {
         <form class="selection-bar" id=TICKED action="/jobs/selected" method="get">
-            <span>"Ticked jobs:"</span>
+            <span class="ticked-jobs">"Ticked jobs:"</span>
             {buttons} {why} <input type="hidden" name=TEXT value=text />
             <input type="hidden" name=STATUS value=status.word() />
         </form>

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::format::{count, rate};
-use crate::lately::Lately;
+use crate::lately::{Lately, PACE_PARTS};
 use crate::picture::run::charts::{CHART_HEIGHT, chart, top};
 
 /// The throughput of all jobs in the last ten minutes, and how many jobs run and have ended.
@@ -14,6 +14,8 @@ pub fn Strip(
 ) -> impl IntoView {
     let Lately { bytes_per_sec, running, done, failed, .. } = lately;
     let drawn = chart(&bytes_per_sec, top(&bytes_per_sec));
+    // Whatever there is ends at the right edge.
+    let before = PACE_PARTS.saturating_sub(drawn.width);
     let now = bytes_per_sec.last().copied().unwrap_or(0.0);
     let label =
         format!("Throughput of the last ten minutes, at most {}", rate(top(&bytes_per_sec)));
@@ -38,7 +40,7 @@ pub fn Strip(
                         class="sparkline"
                         role="img"
                         aria-label=label
-                        viewBox=format!("0 0 {} {CHART_HEIGHT}", drawn.width.max(1))
+                        viewBox=format!("-{before} 0 {PACE_PARTS} {CHART_HEIGHT}")
                         preserveAspectRatio="none"
                     >
                         <path d=drawn.path />

@@ -6,7 +6,7 @@ use protocol::timeline::TimedAttempt;
 use protocol::{Role, Timestamp, WorkerId};
 
 use crate::backend::caller_may;
-use crate::format::{bytes, count, duration, percent, rfc3339, utc};
+use crate::format::{bytes, count, duration, percent, rfc3339, utc_exactly};
 use crate::paths::worker_path;
 
 /// The attempt that completed a task: its number and its worker.
@@ -115,7 +115,7 @@ fn time(label: &'static str, at: Option<Timestamp>) -> Option<impl IntoView> {
     })
 }
 
-/// A point in time, in UTC until a script writes it in the reader's time zone.
+/// A point in time to the millisecond, in UTC until a script writes it in the reader's time zone.
 #[component]
 pub fn LocalTime(
     /// The time.
@@ -123,7 +123,7 @@ pub fn LocalTime(
 ) -> impl IntoView {
     view! {
         <time class="local-time" datetime=rfc3339(at) data-ms=at.as_millis().to_string()>
-            {utc(at)}
+            {utc_exactly(at)}
         </time>
     }
 }

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use protocol::timeline::Timeline;
 use protocol::{JobId, JobSnapshot};
 
-use crate::format::{rfc3339, utc};
+use super::attempt_facts::LocalTime;
 use crate::paths::JobTab;
 use crate::run_log::{Entry, Kind, entries};
 
@@ -61,12 +61,9 @@ fn KindLink(id: JobId, kind: Option<Kind>, count: usize, is_shown: bool) -> impl
 
 #[component]
 fn EntryRow(entry: Entry) -> impl IntoView {
-    let at = entry.at;
     view! {
         <li data-kind=entry.kind.word()>
-            <time class="local-time" datetime=rfc3339(at) data-ms=at.as_millis().to_string()>
-                {utc(at)}
-            </time>
+            <LocalTime at=entry.at />
             <span>{entry.words}</span>
         </li>
     }

@@ -78,9 +78,6 @@ pub fn RunView(
         view! { <a href=JobTab::Run.path(id)>"The whole job"</a> }
     });
     view! {
-        <div class="stories" data-part="story">
-            {stories}
-        </div>
         <section class="card run" aria-labelledby="run-heading">
             <header class="card-header">
                 <h2 id="run-heading">"Attempts over time"</h2>
@@ -112,6 +109,10 @@ pub fn RunView(
             </div>
             <p class="run-figures" id="run-figures" aria-live="polite"></p>
             <div data-part="notes">{notes} {parts} {whole}</div>
+            // Below what is read while it comes.
+            <div class="stories" data-part="story">
+                {stories}
+            </div>
         </section>
         <div data-part="drawer">{drawer}</div>
         <div data-part="times">

@@ -84,7 +84,8 @@ fn Task(job: JobSnapshot, found: TaskHistory, files: Option<InputPage>) -> impl 
         }
     };
     let note = note.map(|note| view! { <p class="hint">{note}</p> });
-    let place = job.plan.map(|plan| view! { <Place id plan task files /> });
+    let columns = job.inputs.columns;
+    let place = job.plan.map(|plan| view! { <Place id plan columns task files /> });
     view! {
         <section class="card task" aria-labelledby="task-heading">
             <header class="card-header">
@@ -103,11 +104,17 @@ fn Task(job: JobSnapshot, found: TaskHistory, files: Option<InputPage>) -> impl 
 
 /// Where a task is in the sum tree: what it adds, and what adds it.
 #[component]
-fn Place(id: JobId, plan: Plan, task: TaskId, files: Option<InputPage>) -> impl IntoView {
+fn Place(
+    id: JobId,
+    plan: Plan,
+    columns: Option<u64>,
+    task: TaskId,
+    files: Option<InputPage>,
+) -> impl IntoView {
     let level = plan.levels.get(usize::from(task.level)).copied();
     let index = plan.task_index(task).unwrap_or(0);
     let tasks = level.map_or(0, |level| level.tasks());
-    let columns = columns_of(&plan, task);
+    let columns = columns_of(&plan, columns, task);
     let level_words = format!("{} of 0 to {}", task.level, plan.root_level());
     let place_words = format!("task {} of {}", count(index + 1), count(tasks));
     let links = move |tasks: Vec<TaskId>| {
@@ -224,22 +231,24 @@ fn AttemptSection(
     }
 }
 
-/// The columns of a task in words: `1 to 4,096 of 10,000`.
-fn columns_of(plan: &Plan, task: TaskId) -> String {
+/// The columns of a task in words, from 0 as all indices: `0 to 4095 of 10000`. Their number
+/// may be known only after the plan.
+fn columns_of(plan: &Plan, columns: Option<u64>, task: TaskId) -> String {
+    let columns = columns.or(plan.columns);
     let (first, end) = plan.task_segments(task);
     let first = first * plan.segment_columns;
     let end = end.map(|end| end * plan.segment_columns);
-    let end = match (end, plan.columns) {
+    let end = match (end, columns) {
         (Some(end), Some(columns)) => Some(end.min(columns)),
         (end, columns) => end.or(columns),
     };
-    match (end, plan.columns) {
+    match (end, columns) {
         (Some(end), _) if end <= first => "none: the files have less".to_owned(),
         (Some(end), Some(columns)) => {
-            format!("{} to {} of {}", count(first + 1), count(end), count(columns))
+            format!("{} to {} of {}", count(first), count(end - 1), count(columns))
         }
-        (Some(end), None) => format!("{} to {}", count(first + 1), count(end)),
-        (None, _) => format!("from {} on", count(first + 1)),
+        (Some(end), None) => format!("{} to {}", count(first), count(end - 1)),
+        (None, _) => format!("from {} on", count(first)),
     }
 }
 
@@ -261,16 +270,17 @@ mod tests {
             levels: vec![level],
             estimate: Estimate::default(),
         };
-        let told = |plan: &Plan, range| {
-            let words = columns_of(plan, TaskId { level: 0, node: 0, range });
+        let told = |plan: &Plan, columns, range| {
+            let words = columns_of(plan, columns, TaskId { level: 0, node: 0, range });
             words.replace(|letter: char| !letter.is_ascii(), "")
         };
-        assert_eq!(told(&plan, 0), "1 to 2048 of 5000");
-        assert_eq!(told(&plan, 2), "4097 to 5000 of 5000");
+        assert_eq!(told(&plan, None, 0), "0 to 2047 of 5000");
+        assert_eq!(told(&plan, None, 2), "4096 to 4999 of 5000");
         plan.columns = None;
-        assert_eq!(told(&plan, 1), "2049 to 4096");
-        assert_eq!(told(&plan, 2), "from 4097 on");
+        assert_eq!(told(&plan, None, 1), "2048 to 4095");
+        assert_eq!(told(&plan, None, 2), "from 4096 on");
+        assert_eq!(told(&plan, Some(5_000), 2), "4096 to 4999 of 5000");
         plan.columns = Some(4_000);
-        assert_eq!(told(&plan, 2), "none: the files have less");
+        assert_eq!(told(&plan, None, 2), "none: the files have less");
     }
 }

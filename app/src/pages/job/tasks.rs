@@ -114,6 +114,7 @@ fn Levels(id: JobId, plan: Plan, level: u8) -> impl IntoView {
                     {format!("Level {number}")}
                     " "
                     <b>{count(planned.tasks())}</b>
+                    " "
                     <span class="hint">{level_words(number, planned)}</span>
                 </a>
             }

@@ -62,8 +62,8 @@ pub fn axis_svg(marks: &[TimeMark], (start_ms, end_ms): (u64, u64)) -> String {
         let x = ms.saturating_sub(start_ms) as f64 * 100.0 / whole;
         // A label at the right edge would be cut off.
         let (anchor, dx) = if x > 94.0 { ("end", -4) } else { ("start", 4) };
-        // On a narrow screen it would be from further away, and is left out.
-        let class = if (75.0..=94.0).contains(&x) { " class=\"near-edge\"" } else { "" };
+        // On a narrow screen it would be from further away, and all end at their lines.
+        let class = if (12.0..=94.0).contains(&x) { " class=\"inner\"" } else { "" };
         // Writing to a string does not fail.
         let _ = write!(
             svg,
@@ -111,6 +111,10 @@ mod tests {
         let svg = axis_svg(&marks, (0, 4_000));
         assert!(svg.contains("<line x1=\"25.000%\" x2=\"25.000%\""), "{svg}");
         assert_eq!(svg.matches("text-anchor=\"end\"").count(), 1, "the last one");
-        assert_eq!(svg.matches("<text class=\"near-edge\" x=\"75.000%\"").count(), 1, "{svg}");
+        assert_eq!(
+            svg.matches("<text class=\"inner\"").count(),
+            3,
+            "neither the first nor the last"
+        );
     }
 }

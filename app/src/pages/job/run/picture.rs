@@ -5,7 +5,7 @@ use protocol::job::{Restart, Timings};
 use protocol::timeline::{Moment, TimedAttempt, Timeline};
 use protocol::{JobId, Timestamp};
 
-use crate::format::{attempt_words, bytes, rate};
+use crate::format::{attempt_words, bytes, percent as percent_of, rate};
 use crate::islands::job::RUN_AXIS;
 use crate::islands::parts::RUN_SCROLL;
 use crate::paths::{JobTab, worker_path};
@@ -281,12 +281,17 @@ fn charts(timeline: &Timeline) -> Vec<Charted> {
             top: most_read,
             top_words: format!("up to {}", rate(most_read)),
         },
-        Charted { name: "Busy", values: busy, top: 1.0, top_words: "share of workers".to_owned() },
+        Charted {
+            name: "Busy workers",
+            top_words: format!("up to {}", percent_of(top(&busy))),
+            values: busy,
+            top: 1.0,
+        },
         Charted {
             name: "Queue",
             values: queued,
             top: most_queued,
-            top_words: format!("up to {most_queued:.1}"),
+            top_words: format!("up to {most_queued:.1}\u{a0}tasks"),
         },
     ];
     let memory = (top(&memory) > 0.0).then(|| of_memory(timeline, memory));
@@ -298,8 +303,8 @@ fn of_memory(timeline: &Timeline, values: Vec<f64>) -> Charted {
     let most = timeline.moments.iter().map(|moment| moment.memory_bytes).max().unwrap_or(0);
     let bound = timeline.memory_bound_bytes;
     let (name, top_words) = match bound {
-        Some(bound) => ("Memory of a worker", format!("up to {} of {}", bytes(most), bytes(bound))),
-        None => ("Memory of the server", format!("up to {}", bytes(most))),
+        Some(bound) => ("Worker memory", format!("up to {} of {}", bytes(most), bytes(bound))),
+        None => ("Server memory", format!("up to {}", bytes(most))),
     };
     Charted { name, values, top: most.max(bound.unwrap_or(0)) as f64, top_words }
 }

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use protocol::JobId;
 use protocol::timeline::{LevelTimes, SlowTask, Timeline};
 
-use crate::format::{count, duration};
+use crate::format::{count, duration, plural};
 use crate::pages::job::attempt_facts::WorkerLink;
 use crate::pages::table::Table;
 use crate::paths::task_path;
@@ -42,7 +42,7 @@ pub fn TaskTimes(
                 <p class="legend" aria-hidden="true">
                     <span data-heat="0">"faster"</span>
                     <span data-heat="1">"about the median"</span>
-                    <span data-heat="2">"1.5 times"</span>
+                    <span data-heat="2">"1.5\u{a0}times"</span>
                     <span data-heat="3">"3 times"</span>
                     <span data-heat="4">"6 times or more"</span>
                 </p>
@@ -67,10 +67,10 @@ fn LevelRow(number: usize, level: LevelTimes) -> impl IntoView {
     let figures = match level.tasks {
         0 => "no task was completed by one attempt alone".to_owned(),
         tasks => format!(
-            "median {}, 95th percentile {}, of {}",
+            "median {}, 95th percentile {}, of {} completed by one attempt alone",
             duration(level.median_ms),
             duration(level.p95_ms),
-            count(tasks)
+            plural(tasks, "task", "tasks")
         ),
     };
     view! {
