@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type Page } from "@playwright/test";
 import { expectPhase, shownNumbers, start } from "../pages.ts";
 import { expect, test, withAndWithoutJavaScript } from "../test.ts";
 
@@ -14,8 +15,12 @@ const FILES = ["1,2", "2,3", "3,4"].map((text, file) => ({
   buffer: Buffer.from(`${text}\n`),
 }));
 
+/** Waits until scripts hear what is done with the page: the events begin after that. */
+const listening = (page: Page) => expect(page.locator(".connection")).toHaveAttribute("data-state", "live");
+
 test("files that are chosen in the form of a new job are averaged", async ({ page }) => {
   await page.goto("/");
+  await listening(page);
   await page.locator('input[name="form[source]"][value="prefix"]').check({ force: true });
   await page.getByLabel("Choose files").setInputFiles(FILES);
   await expect(page.locator(".upload-summary")).toHaveText(/^3\sfiles stored, 12\sB\.$/);
@@ -27,6 +32,7 @@ test("files that are chosen in the form of a new job are averaged", async ({ pag
 
 test("files that are dropped beside the zone do not replace the page", async ({ page }) => {
   await page.goto("/");
+  await listening(page);
   const files = await page.evaluateHandle(() => {
     const transfer = new DataTransfer();
     for (const text of ["1,2", "3,4"]) {
@@ -53,6 +59,7 @@ test("a folder that is dragged over the page shows where it goes, and is average
   await writeFile(join(folder, "a.csv"), "1,5\n");
   await writeFile(join(folder, "late", "b.csv"), "3,6\n");
   await page.goto("/");
+  await listening(page);
   await expect(page.locator(".drop-zone")).toBeHidden();
   // As the system does it: a page cannot make files of a folder by itself.
   const session = await page.context().newCDPSession(page);
@@ -80,6 +87,7 @@ test("a folder is brought with the folders in it, without hidden files", async (
   await writeFile(join(folder, "runs", "late", "b.csv"), "3\n");
   await writeFile(join(folder, "runs", ".hidden"), "no numbers\n");
   await page.goto("/");
+  await listening(page);
   await page.locator('input[name="form[source]"][value="prefix"]').check({ force: true });
   await page.locator("#upload-folder").fill("mine");
   await page.getByLabel("Choose a folder").setInputFiles(join(folder, "runs"));
