@@ -2,6 +2,9 @@
 
 import { type Locator, type Page, expect } from "@playwright/test";
 
+/** The request of the demonstration: 17 tasks, one of which has a straggler. */
+export const DEMO = { inputs: { generate: { files: 30, count: 4096 } }, workers: 3, fan_in: 3, paced: true };
+
 /** Fields of the form of a new job, by their keys. */
 export type Fields = Partial<Record<"files" | "count" | "seed" | "prefix" | "workers" | "fan_in" | "name", string>> & {
   source?: "demo" | "generate" | "prefix";
@@ -113,4 +116,24 @@ export async function watch(page: Page): Promise<void> {
 /** The states that [`watch`] has recorded since the page was loaded. */
 export async function shownStates(page: Page): Promise<ShownState[]> {
   return page.evaluate(() => (window as unknown as { shownStates: ShownState[] }).shownStates);
+}
+
+/** Notes from now on what has moved on the page. */
+export async function noteShifts(page: Page): Promise<void> {
+  await page.addInitScript(() => {
+    const shifts: number[] = [];
+    Object.assign(window, { shifts });
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) {
+        shifts.push((entry as unknown as { value: number }).value);
+      }
+    }).observe({ type: "layout-shift", buffered: true });
+  });
+}
+
+/** The sum of what has moved. */
+export async function moved(page: Page): Promise<number> {
+  // Two frames later the browser has noted it.
+  await page.evaluate(() => new Promise((then) => requestAnimationFrame(() => requestAnimationFrame(then))));
+  return page.evaluate(() => (window as unknown as { shifts: number[] }).shifts.reduce((a, b) => a + b, 0));
 }

@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { type Page } from "@playwright/test";
 import { layoutErrors } from "../layout.ts";
-import { expectPhase, scrollsHorizontally } from "../pages.ts";
+import { DEMO, expectPhase, scrollsHorizontally } from "../pages.ts";
 import { expect, test } from "../test.ts";
 
 const screens = {
@@ -102,7 +102,7 @@ test("the phases and states of attempts have a colour each", async ({ page, serv
 });
 
 test("with forced colours the states of tasks, bars and legends can be told apart", async ({ page, server }) => {
-  const id = await server.submit({ inputs: { generate: { files: 30, count: 4096 } }, workers: 3, fan_in: 3, paced: true });
+  const id = await server.submit(DEMO);
   await page.emulateMedia({ forcedColors: "active" });
   await page.goto(`/jobs/${id}`);
   const look = await page.waitForFunction(() => {

@@ -1,6 +1,6 @@
 // A job in a hidden tab: its title, its icon and a notification tell that it is over.
 
-import { expectPhase } from "../pages.ts";
+import { DEMO, expectPhase } from "../pages.ts";
 import { expect, test } from "../test.ts";
 
 test("a hidden tab keeps up, and tells when its job is over", async ({ page, server }) => {
@@ -25,7 +25,7 @@ test("a hidden tab keeps up, and tells when its job is over", async ({ page, ser
     };
     Object.assign(window, { Notification, notified, hide });
   });
-  const id = await server.submit({ inputs: { generate: { files: 30, count: 4096 } }, workers: 3, fan_in: 3, paced: true });
+  const id = await server.submit(DEMO);
   await page.goto(`/jobs/${id}`);
   await expectPhase(page, "running");
   await page.getByRole("button", { name: "Notify me at the end" }).click();

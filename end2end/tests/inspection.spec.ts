@@ -1,11 +1,8 @@
 // Workers and tasks have pages, and links lead to them from everywhere they are shown.
 
 import { layoutErrors } from "../layout.ts";
-import { scrollsHorizontally } from "../pages.ts";
+import { DEMO, scrollsHorizontally } from "../pages.ts";
 import { expect, test, withAndWithoutJavaScript } from "../test.ts";
-
-/** The demonstration: 17 tasks, one of them of a straggler. */
-const DEMO = { inputs: { generate: { files: 30, count: 4096 } }, workers: 3, fan_in: 3, paced: true };
 
 withAndWithoutJavaScript(() => {
   test("links lead from lanes, tree and details to tasks and workers, and back", async ({ page, server }) => {

@@ -1,13 +1,13 @@
 // The lanes of the workers on the home page: what they have done in the last two minutes.
 
+import { DEMO } from "../pages.ts";
 import { expect, test, withAndWithoutJavaScript } from "../test.ts";
 
 withAndWithoutJavaScript((javaScriptEnabled) => {
   test("each worker has a lane with its attempts, which lead to their jobs", async ({ page, server }) => {
     await page.goto("/");
     await expect(page.locator(".now")).toContainText("No worker has done anything");
-    const request = { inputs: { generate: { files: 30, count: 4096 } }, workers: 3, fan_in: 3, paced: true };
-    const id = await server.submit(request);
+    const id = await server.submit(DEMO);
     await server.over(id);
     if (!javaScriptEnabled) {
       await page.reload();

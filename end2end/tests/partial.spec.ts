@@ -1,7 +1,7 @@
 // While a job runs, its page shows the mean of the columns that are complete, and moves nothing.
 
 import { npyFile } from "../npy.ts";
-import { expectPhase } from "../pages.ts";
+import { expectPhase, moved, noteShifts } from "../pages.ts";
 import { type JobRequest, type Server } from "../server.ts";
 import { expect, test, withAndWithoutJavaScript } from "../test.ts";
 
@@ -26,15 +26,7 @@ test.describe("while a slow job runs", () => {
     test("the mean of the complete columns is shown as partial", async ({ page, server }) => {
       test.setTimeout(120_000);
       if (javaScriptEnabled) {
-        await page.addInitScript(() => {
-          const shifts: number[] = [];
-          Object.assign(window, { shifts });
-          new PerformanceObserver((list) => {
-            for (const entry of list.getEntries()) {
-              shifts.push((entry as unknown as { value: number }).value);
-            }
-          }).observe({ type: "layout-shift", buffered: true });
-        });
+        await noteShifts(page);
       }
       // With JavaScript of one dimension, without it of two.
       const id = await server.submit(javaScriptEnabled ? REQUEST : await uploaded(server));
@@ -64,10 +56,7 @@ test.describe("while a slow job runs", () => {
       await expect(page.locator("section.result")).toBeVisible();
       await expect(page.locator(".partial")).toHaveCount(0);
       if (javaScriptEnabled) {
-        const moved = await page.evaluate(() =>
-          (window as unknown as { shifts: number[] }).shifts.reduce((a, b) => a + b, 0),
-        );
-        expect(moved).toBeLessThan(0.05);
+        expect(await moved(page)).toBeLessThan(0.05);
       }
     });
   });

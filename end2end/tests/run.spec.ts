@@ -2,7 +2,7 @@
 // and without, while the job runs and afterwards.
 
 import { type Page } from "@playwright/test";
-import { expectPhase, scrollsHorizontally } from "../pages.ts";
+import { DEMO, expectPhase, scrollsHorizontally } from "../pages.ts";
 import { type Server } from "../server.ts";
 import { expect, test, withAndWithoutJavaScript } from "../test.ts";
 
@@ -24,9 +24,6 @@ interface Timeline {
   lanes: { worker?: string; attempts: Attempt[] }[];
   rescues: { task: string; straggler: string; rescuer: string }[];
 }
-
-/** The demonstration: 17 tasks, one of them of a straggler. */
-const DEMO = { inputs: { generate: { files: 30, count: 4096 } }, workers: 3, fan_in: 3, paced: true };
 
 async function timelineOf(server: Server, id: string): Promise<Timeline> {
   return (await (await fetch(`${server.url}/api/jobs/${id}/timeline`)).json()) as Timeline;

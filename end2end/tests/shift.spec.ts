@@ -1,30 +1,7 @@
 // Nothing that is being read moves while a job goes on, and when it ends.
 
-import { type Page } from "@playwright/test";
-import { expectPhase } from "../pages.ts";
+import { DEMO, expectPhase, moved, noteShifts } from "../pages.ts";
 import { expect, test } from "../test.ts";
-
-const DEMO = { inputs: { generate: { files: 30, count: 4096 } }, workers: 3, fan_in: 3, paced: true };
-
-/** Notes from now on what has moved on the page. */
-async function noteShifts(page: Page): Promise<void> {
-  await page.addInitScript(() => {
-    const shifts: number[] = [];
-    Object.assign(window, { shifts });
-    new PerformanceObserver((list) => {
-      for (const entry of list.getEntries()) {
-        shifts.push((entry as unknown as { value: number }).value);
-      }
-    }).observe({ type: "layout-shift", buffered: true });
-  });
-}
-
-/** The sum of what has moved. */
-async function moved(page: Page): Promise<number> {
-  // Two frames later the browser has noted it.
-  await page.evaluate(() => new Promise((then) => requestAnimationFrame(() => requestAnimationFrame(then))));
-  return page.evaluate(() => (window as unknown as { shifts: number[] }).shifts.reduce((a, b) => a + b, 0));
-}
 
 for (const viewport of [
   { width: 1280, height: 900 },
